@@ -1,0 +1,134 @@
+"""What can go wrong, as one small tree.
+
+::
+
+    TenetsSessionError
+    ├── InvalidArgumentError        a value the caller gave is not acceptable
+    ├── SessionNotFoundError        no session of that name
+    ├── SessionExistsError          the name is taken
+    ├── LimitExceededError          larger than what is accepted
+    └── DatabaseError               the file, the disk or another process is in the way
+        ├── DatabaseBusyError       another process holds the write lock
+        ├── DatabaseFullError       no space left
+        ├── DatabaseReadOnlyError   the file may not be written
+        ├── DatabaseCorruptError    not a database, or a damaged one
+        ├── DatabaseUnavailableError  cannot be opened or read
+        └── OutcomeUnknownError     the commit failed half way: it may or may not have happened
+
+Storage raises them; only ``rpc.error_codes`` knows which JSON-RPC error each becomes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TenetsSessionError(Exception):
+    """Base of every error this package raises on purpose.
+
+    ``kind`` is the stable name that clients see in ``error.data.kind``; ``retryable`` tells
+    whether the same call may succeed later without anyone changing anything.
+    """
+
+    kind: ClassVar[str]
+    retryable: ClassVar[bool] = False
+
+    def details(self) -> dict[str, str | int]:
+        """Return the members that ``error.data`` has beside ``kind`` and ``retryable``."""
+        return {}
+
+
+class InvalidArgumentError(TenetsSessionError, ValueError):
+    """A value is not acceptable; ``member`` names it, ``expected`` says what would be."""
+
+    kind = "invalidArgument"
+
+    def __init__(self, member: str, expected: str) -> None:
+        super().__init__(f"{member}: expected {expected}")
+        self.member = member
+        self.expected = expected
+
+
+class SessionNotFoundError(TenetsSessionError, LookupError):
+    """There is no session of this name (``name`` is None where none was given)."""
+
+    kind = "sessionNotFound"
+
+    def __init__(self, name: str | None, message: str | None = None) -> None:
+        super().__init__(message or f"no session is named {name!r}")
+        self.name = name
+
+    def details(self) -> dict[str, str | int]:
+        """Return ``{"name": ...}`` where a name was given."""
+        return {} if self.name is None else {"name": self.name}
+
+
+class SessionExistsError(TenetsSessionError, ValueError):
+    """The name is taken. The seed let ``sqlite3.IntegrityError`` through here."""
+
+    kind = "sessionExists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a session is already named {name!r}")
+        self.name = name
+
+    def details(self) -> dict[str, str | int]:
+        """Return ``{"name": ...}``."""
+        return {"name": self.name}
+
+
+class LimitExceededError(TenetsSessionError, ValueError):
+    """``what`` is larger than ``limit`` (bytes, unless ``what`` says otherwise)."""
+
+    kind = "limitExceeded"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what} is larger than the limit of {limit}")
+        self.limit = limit
+
+    def details(self) -> dict[str, str | int]:
+        """Return ``{"limit": ...}``."""
+        return {"limit": self.limit}
+
+
+class DatabaseError(TenetsSessionError):
+    """The database could not do it, through no fault of the caller's."""
+
+    kind = "databaseUnavailable"
+
+
+class DatabaseBusyError(DatabaseError):
+    """Another process holds the lock that is needed."""
+
+    kind = "databaseBusy"
+    retryable = True
+
+
+class DatabaseFullError(DatabaseError):
+    """The disk (or the quota) is full; nothing was written."""
+
+    kind = "databaseFull"
+
+
+class DatabaseReadOnlyError(DatabaseError):
+    """The file or its folder may not be written; nothing was written."""
+
+    kind = "databaseReadOnly"
+
+
+class DatabaseCorruptError(DatabaseError):
+    """The file is not a SQLite database, is damaged, or its tables are not the expected ones."""
+
+    kind = "databaseCorrupt"
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The file cannot be opened or read."""
+
+    kind = "databaseUnavailable"
+
+
+class OutcomeUnknownError(DatabaseError):
+    """Committing failed with an I/O error: the change may or may not be on disk."""
+
+    kind = "outcomeUnknown"

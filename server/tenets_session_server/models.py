@@ -1,0 +1,67 @@
+"""The values that pass between storage and its callers. No behaviour, no I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass
+class SessionRecord:
+    """A session as the seed's ``tenets.storage.session_db.SessionRecord`` has it.
+
+    ``created_at`` is timezone-aware; ``metadata`` is the decoded JSON object.
+    """
+
+    id: int
+    name: str
+    created_at: datetime
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it is stored, cheap to send on.
+
+    ``created_at`` is RFC 3339 with an offset; ``metadata`` is the UTF-8 text of a JSON object, byte
+    for byte what was stored, so that no number, key or string changes on its way to a client.
+    ``context_count`` is None where it was not asked for.
+    """
+
+    id: int
+    name: str
+    created_at: str
+    metadata: bytes
+    active: bool
+    context_count: int | None = None
+
+    def to_record(self) -> SessionRecord:
+        """Return the seed's form of it, with date and metadata decoded."""
+        return SessionRecord(
+            id=self.id,
+            name=self.name,
+            created_at=datetime.fromisoformat(self.created_at),
+            metadata=json.loads(self.metadata),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContext:
+    """A context entry without its content; ``size`` is the content's length in UTF-8 bytes."""
+
+    id: int
+    session_id: int
+    session_name: str | None
+    kind: str
+    size: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some sessions, and the cursor that fetches the ones after them (None at the end)."""
+
+    sessions: list[StoredSession]
+    next_cursor: str | None

@@ -1,0 +1,247 @@
+"""The one connection to the database file.
+
+A :class:`Database` owns one apsw connection and every rule about using it:
+
+* writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with nothing awaited in between, so a write either
+  fails at once, before it did anything, or happens whole;
+* every read is run to its end (a half-read cursor holds back the WAL's checkpoint for ever);
+* apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them;
+* a file that cannot be opened now is tried again at the next call, so that a server outlives a
+  disk that is not mounted yet.
+
+Calls may come from several threads; they take turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import apsw
+
+from tenets_session_server import errors
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage import migrations, placement
+
+logger = logging.getLogger(__name__)
+
+SAFE_SQLITE: Final = (3, 51, 3)
+"""The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
+
+JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
+CACHE_KIBIBYTES: Final = 8 * 1024
+
+Value = str | bytes | int | float | None
+Row = tuple[Any, ...]
+
+_ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], ...]] = (
+    (apsw.BusyError, errors.DatabaseBusyError, "another process is writing to the database"),
+    (apsw.LockedError, errors.DatabaseBusyError, "another process is writing to the database"),
+    (apsw.ProtocolError, errors.DatabaseBusyError, "the database's locks are contended"),
+    (apsw.FullError, errors.DatabaseFullError, "no space is left for the database"),
+    (apsw.ReadOnlyError, errors.DatabaseReadOnlyError, "the database may not be written"),
+    (apsw.PermissionsError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
+    (apsw.AuthError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
+    (apsw.CorruptError, errors.DatabaseCorruptError, "the database file is damaged"),
+    (apsw.NotADBError, errors.DatabaseCorruptError, "the file is not a SQLite database"),
+    (apsw.CantOpenError, errors.DatabaseUnavailableError, "the database cannot be opened"),
+    (apsw.IOError, errors.DatabaseUnavailableError, "reading or writing the database failed"),
+    (apsw.SchemaChangeError, errors.DatabaseUnavailableError, "another program changes the tables"),
+)
+
+
+def translate(error: apsw.Error) -> errors.DatabaseError | None:
+    """Return our error for one of apsw's, or None where it can only be a bug."""
+    for theirs, ours, message in _ERRORS:
+        if isinstance(error, theirs):
+            return ours(f"{message} ({error})")
+    return None
+
+
+def engine_warning(version: str) -> str | None:
+    """Return a warning where SQLite ``version`` ("3.51.3") is one that may lose committed rows."""
+    if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
+        return None
+    safe = ".".join(map(str, SAFE_SQLITE))
+    return (
+        f"SQLite {version} can lose committed rows when several programs write at once; "
+        f"install apsw {safe} or newer."
+    )
+
+
+class Database:
+    """One connection to the file that ``config`` names, opened at the first use.
+
+    ``warnings`` are sentences for the user about the file and the engine, complete once open.
+    """
+
+    def __init__(self, config: TenetsConfig) -> None:
+        self.path = config.database_path
+        self.warnings: list[str] = []
+        self._config = config
+        self._connection: apsw.Connection | None = None
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def open(self) -> None:
+        """Open, check and migrate the file; does nothing where that is done already.
+
+        Raises a :class:`~tenets_session_server.errors.DatabaseError`; the next call tries again.
+        """
+        with self._lock:
+            if self._connection is not None:
+                return
+            if self._closed:
+                raise errors.DatabaseUnavailableError("the database has been closed")
+            self.warnings = []
+            try:
+                created = placement.make_private(self.path)
+                if not created and self._config.database is None:
+                    placement.tighten(self.path)
+                with self._translated():
+                    self._connection = self._connect()
+                    self.warnings += self._prepare(self._connection)
+            except BaseException:
+                self._disconnect()
+                raise
+            for warning in self.warnings:
+                logger.warning("%s", warning)
+
+    def close(self) -> None:
+        """Close the connection for good; the last one to close a file empties its WAL."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
+    def run(self, sql: str, bindings: Sequence[Value] = ()) -> list[Row]:
+        """Execute one statement and return all of its rows.
+
+        Outside of :meth:`transaction` it must not write. Raises a ``DatabaseError``, and
+        ``apsw.ConstraintError`` for the caller to make sense of.
+        """
+        with self._lock, self._translated():
+            return self._opened().execute(sql, bindings).fetchall()
+
+    def read(self, sql: str, bindings: Sequence[Value], take: Callable[[Row], bool]) -> None:
+        """Give ``take`` the rows of a query, one by one, until it returns False.
+
+        For results that may be large. Raises as :meth:`run` does.
+        """
+        with self._lock, self._translated():
+            cursor = self._opened().execute(sql, bindings)
+            try:
+                for row in cursor:
+                    if not take(row):
+                        break
+            finally:
+                cursor.close(True)  # resets the statement: nothing is left half read
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block in one write transaction; joins the one that is open already, if any.
+
+        Everything or nothing: an exception rolls back. Raises ``DatabaseBusyError`` before the
+        block runs where another process holds the lock, and ``OutcomeUnknownError`` where the
+        commit itself meets an I/O error.
+        """
+        with self._lock:
+            connection = self._opened()
+            if connection.in_transaction:
+                yield
+                return
+            self.run("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            try:
+                connection.execute("COMMIT")
+            except apsw.Error as error:
+                self._roll_back(connection)
+                if isinstance(error, apsw.IOError):
+                    raise errors.OutcomeUnknownError(
+                        f"the commit failed half way; check whether the change is there ({error})"
+                    ) from error
+                with self._translated():
+                    raise
+
+    @property
+    def last_id(self) -> int:
+        """The id of the row this connection inserted last (triggers do not count)."""
+        return self._opened().last_insert_rowid()
+
+    def _opened(self) -> apsw.Connection:
+        if self._connection is None:
+            self.open()
+        assert self._connection is not None  # noqa: S101 - open() raises otherwise
+        return self._connection
+
+    @staticmethod
+    @contextmanager
+    def _translated() -> Iterator[None]:
+        try:
+            yield
+        except apsw.ConstraintError:
+            raise
+        except apsw.Error as error:
+            ours = translate(error)
+            if ours is None:
+                raise
+            raise ours from error
+
+    def _connect(self) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE
+        connection = apsw.Connection(str(self.path), flags=flags)
+        connection.set_busy_timeout(round(self._config.busy_timeout * 1000))
+        return connection
+
+    def _prepare(self, connection: apsw.Connection) -> list[str]:
+        warnings = [engine_warning(apsw.sqlite_lib_version())]
+        if file_system := placement.network_file_system(self.path):
+            warnings.append(
+                f"The database is on a network file system ({file_system}), where SQLite's locks "
+                "are not reliable; keep it on a local disk."
+            )
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA foreign_keys = OFF")  # as the seed: context may outlive sessions
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
+        connection.execute(f"PRAGMA synchronous = {self._config.synchronous.upper()}")
+        if connection.readonly("main"):
+            missing = migrations.missing_parts(self)
+            if missing:
+                raise errors.DatabaseReadOnlyError(
+                    f"the database may not be written, and lacks {', '.join(missing)}: "
+                    "open it once with write permission"
+                )
+            warnings.append("The database may not be written: sessions can be read only.")
+        else:
+            mode = connection.execute("PRAGMA journal_mode").fetchall()[0][0]
+            if mode != "wal":
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
+            if mode != "wal":
+                warnings.append(
+                    f"The database cannot use write-ahead logging here (journal mode {mode}): "
+                    "readers and writers wait for each other."
+                )
+            warnings += migrations.migrate(self)
+        return [warning for warning in warnings if warning]
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(True)
+
+    @staticmethod
+    def _roll_back(connection: apsw.Connection) -> None:
+        # Some errors (a full disk, an I/O error) have made SQLite roll back already.
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error:
+                logger.exception("rolling back failed")

@@ -1,0 +1,128 @@
+"""Brings a database file, new or as the ``tenets`` command line left it, up to date.
+
+Migrations are an append-only list of named steps. Each open applies those that are missing, all in
+one transaction with their records, so a file is never half migrated; when nothing is missing, no
+lock is taken. Steps that are unknown here come from a newer version and are left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tenets_session_server.errors import DatabaseCorruptError
+from tenets_session_server.storage import schema
+
+if TYPE_CHECKING:
+    from tenets_session_server.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+MIGRATIONS_TABLE: Final = "session_server_migrations"
+
+
+def migrate(database: Database) -> list[str]:
+    """Apply what is missing and return warnings for the user.
+
+    Raises :class:`DatabaseCorruptError` where tables of the seed's names have other columns, and
+    every :class:`DatabaseError` of a write where something has to be written.
+    """
+    if not _outdated(database):
+        return []
+    with database.transaction():
+        # Asked again under the lock: another process may have been faster.
+        applied = _applied(database)
+        for name, step in MIGRATIONS:
+            if name not in applied:
+                step(database)
+                database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))  # noqa: S608
+                logger.info("applied migration %s", name)
+        lost = sorted(_missing_triggers(database))
+        if lost:
+            for name in lost:
+                database.run(schema.TRIGGERS[name])
+            normalise_active(database)
+    if not lost:
+        return []
+    warning = (
+        f"The database had lost {len(lost)} trigger(s) ({', '.join(lost)}); they were put back. "
+        "Changes made meanwhile by other programs were not announced."
+    )
+    return [warning]
+
+
+def normalise_active(database: Database) -> None:
+    """Make the most recently created active session the only one, and the recorded one.
+
+    As the seed's ``get_active_session`` chooses when several are marked.
+    """
+    active = schema.is_active("metadata")
+    newest = database.run(
+        f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1"  # noqa: S608
+    )
+    session_id = newest[0][0] if newest else None
+    database.run(f"{schema.DEACTIVATE_OTHERS} IS NOT ? AND {active}", (session_id,))
+    database.run("UPDATE session_server_active SET session_id = ?", (session_id,))
+
+
+def missing_parts(database: Database) -> list[str]:
+    """Return the names of what a file lacks, for files that cannot be written."""
+    names = [name for name, _ in MIGRATIONS if name not in _applied(database)]
+    return names or sorted(_missing_triggers(database))
+
+
+def _outdated(database: Database) -> bool:
+    applied = _applied(database)
+    return any(name not in applied for name, _ in MIGRATIONS) or bool(_missing_triggers(database))
+
+
+def _applied(database: Database) -> set[str]:
+    known = database.run("SELECT 1 FROM sqlite_master WHERE name = ?", (MIGRATIONS_TABLE,))
+    if not known:
+        return set()
+    return {row[0] for row in database.run(f"SELECT name FROM {MIGRATIONS_TABLE}")}  # noqa: S608
+
+
+def _missing_triggers(database: Database) -> set[str]:
+    present = {
+        row[0] for row in database.run("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    }
+    return schema.TRIGGERS.keys() - present
+
+
+def _seed_tables(database: Database) -> None:
+    for statement in schema.SEED_TABLES:
+        database.run(statement)
+    for table, expected in schema.SEED_COLUMNS.items():
+        columns = {row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))}
+        if not expected <= columns:
+            raise DatabaseCorruptError(
+                f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "
+                "this is not a database of tenets"
+            )
+    database.run(
+        f"CREATE TABLE {MIGRATIONS_TABLE} (name TEXT PRIMARY KEY,"
+        " applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+    )
+
+
+def _indexes(database: Database) -> None:
+    for statement in schema.INDEXES:
+        database.run(statement)
+
+
+def _active_and_changes(database: Database) -> None:
+    for statement in (*schema.ACTIVE_TABLE, *schema.CHANGES_TABLE):
+        database.run(statement)
+    # First the triggers, so that what normalising deactivates is in the change feed as well.
+    for statement in schema.TRIGGERS.values():
+        database.run(statement)
+    normalise_active(database)
+
+
+MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
+    ("seed_tables", _seed_tables),
+    ("indexes", _indexes),
+    ("active_and_changes", _active_and_changes),
+)

@@ -1,0 +1,169 @@
+"""What is in the database file: the seed's two tables, untouched, and what we add beside them.
+
+Everything we add is additive and named ``session_server_*``; the public ``tenets`` package opens
+the same file and knows nothing of it. The invariants are kept by *triggers*, because they bind
+every writer, the ``tenets`` command line and any SQLite client included:
+
+* **At most one session is active.** ``metadata.active`` is what the command line reads and writes,
+  so it stays the truth; before a row becomes active, the other one stops being it, in the same
+  statement (a unique index would make the command line's own activation fail half the time).
+* **``session_server_active``** holds the id of the active session, so finding it needs no scan.
+* **``session_server_changes``** is a transactional outbox: what was committed, in order. Its key is
+  the ``revision`` that clients see.
+
+Trigger SQL never raises, whatever the metadata is, since that would break the writer's statement:
+hence ``typeof`` and ``json_valid`` before any other JSON function.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SEED_TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS sessions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT UNIQUE NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        metadata TEXT
+    )""",
+    """CREATE TABLE IF NOT EXISTS session_context (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        content TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        FOREIGN KEY(session_id) REFERENCES sessions(id)
+    )""",
+)
+SEED_COLUMNS: Final = {
+    "sessions": {"id", "name", "created_at", "metadata"},
+    "session_context": {"id", "session_id", "kind", "content", "created_at"},
+}
+
+INDEXES: Final = (
+    # Without it a page of the list sorts every session.
+    "CREATE INDEX session_server_sessions_by_created ON sessions(created_at)",
+    # Without it counting, listing or purging one session's context scans everybody's.
+    "CREATE INDEX session_server_context_by_session ON session_context(session_id)",
+)
+
+ACTIVE_TABLE: Final = (
+    """CREATE TABLE session_server_active (
+        slot INTEGER PRIMARY KEY CHECK (slot = 1),
+        session_id INTEGER
+    )""",
+    "INSERT INTO session_server_active (slot, session_id) VALUES (1, NULL)",
+)
+
+CHANGES_TABLE: Final = (
+    """CREATE TABLE session_server_changes (
+        revision INTEGER PRIMARY KEY AUTOINCREMENT,
+        type TEXT NOT NULL,
+        session_id INTEGER NOT NULL,
+        session_name TEXT,
+        context_id INTEGER
+    )""",
+)
+
+CHANGES_KEPT: Final = 10_000
+"""How many of the newest changes stay; each new one removes the one that falls out."""
+
+
+def is_active(metadata: str) -> str:
+    """Return SQL for ``bool(metadata.get("active"))`` as Python, and so the seed, evaluates it.
+
+    ``metadata`` is an SQL expression. The result is 1 or 0, never NULL, and never an error.
+    """
+    value = f"json_extract({metadata}, '$.active')"
+    return f"""CASE
+        WHEN typeof({metadata}) <> 'text' THEN 0
+        WHEN NOT json_valid({metadata}) THEN 0
+        WHEN json_type({metadata}) <> 'object' THEN 0
+        ELSE CASE json_type({metadata}, '$.active')
+            WHEN 'true' THEN 1
+            WHEN 'integer' THEN {value} <> 0
+            WHEN 'real' THEN {value} <> 0
+            WHEN 'text' THEN {value} <> ''
+            WHEN 'array' THEN json_array_length({metadata}, '$.active') > 0
+            WHEN 'object' THEN {value} <> '{{}}'
+            ELSE 0
+        END
+    END"""
+
+
+NOW_SECONDS: Final = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
+"""UTC to the second, in the seed's form."""
+
+DEACTIVATED: Final = (
+    f"json_set(metadata, '$.active', json('false'),"
+    f" '$.updated_at', {NOW_SECONDS}, '$.ended_at', {NOW_SECONDS})"
+)
+"""What a session's metadata becomes when another one takes over, as in the seed's set_active."""
+
+DEACTIVATE_OTHERS: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHERE id"
+
+_PRUNE: Final = f"""DELETE FROM session_server_changes
+        WHERE revision <= (SELECT max(revision) FROM session_server_changes) - {CHANGES_KEPT};"""
+
+
+def _change(type_sql: str, row: str, where: str = "1") -> str:
+    return f"""INSERT INTO session_server_changes (type, session_id, session_name)
+        SELECT {type_sql}, {row}.id, {row}.name WHERE {where};"""
+
+
+def _context_change(change_type: str, row: str) -> str:
+    return f"""INSERT INTO session_server_changes (type, session_id, session_name, context_id)
+        SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;
+    {_PRUNE}"""
+
+
+def _make_room(event: str) -> str:
+    return f"""BEFORE {event} ON sessions WHEN {is_active("NEW.metadata")}
+    BEGIN
+        {DEACTIVATE_OTHERS} = (SELECT session_id FROM session_server_active) AND id <> NEW.id
+            AND {is_active("metadata")};
+    END"""
+
+
+_OLD = is_active("OLD.metadata")
+_NEW = is_active("NEW.metadata")
+
+TRIGGERS: Final = {
+    name: f"CREATE TRIGGER {name} {body}"
+    for name, body in {
+        "session_server_make_room_insert": _make_room("INSERT"),
+        "session_server_make_room_update": _make_room("UPDATE OF metadata"),
+        "session_server_session_inserted": f"""AFTER INSERT ON sessions
+    BEGIN
+        UPDATE session_server_active SET session_id = NEW.id WHERE {_NEW};
+        {_change("'created'", "NEW")}
+        {_change("'activated'", "NEW", _NEW)}
+        {_PRUNE}
+    END""",
+        "session_server_session_updated": f"""AFTER UPDATE ON sessions
+    BEGIN
+        UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END
+            WHERE {_NEW} OR session_id = OLD.id;
+        {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
+        {_change(f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END", "NEW", f"{_OLD} <> {_NEW}")}
+        {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND OLD.name IS NEW.name")}
+        {_PRUNE}
+    END""",
+        "session_server_session_deleted": f"""AFTER DELETE ON sessions
+    BEGIN
+        UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
+        {_change("'deleted'", "OLD")}
+        {_PRUNE}
+    END""",
+        "session_server_context_inserted": f"""AFTER INSERT ON session_context
+    BEGIN
+        {_context_change("contextAdded", "NEW")}
+    END""",
+        # Nothing is told of context that goes with its session: `deleted` says it all. That is why
+        # purging deletes the session first.
+        "session_server_context_deleted": f"""AFTER DELETE ON session_context
+    BEGIN
+        {_context_change("contextRemoved", "OLD")}
+    END""",
+    }.items()
+}

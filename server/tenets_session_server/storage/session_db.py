@@ -1,0 +1,135 @@
+"""The seed's ``tenets.storage.session_db``, re-implemented: same class, same file, swap the import.
+
+What is different from the seed (tenets 0.13.3), all of it on purpose:
+
+* every operation is atomic, and at most one session is ever active, whoever writes;
+* a taken name raises :class:`~tenets_session_server.errors.SessionExistsError`, and database
+  errors are those of :mod:`tenets_session_server.errors` instead of ``sqlite3``'s;
+* metadata that is not JSON (NaN, infinities) is refused instead of stored unreadably;
+* one row that another program damaged does not hide the others;
+* one connection is kept open: :meth:`SessionDB.close`, or use it as a context manager.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import SessionNotFoundError
+from tenets_session_server.models import SessionRecord
+from tenets_session_server.storage import metadata as metadata_text
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.session_store import SessionStore
+
+__all__ = ["SessionDB", "SessionRecord"]
+
+
+class SessionDB:
+    """SQLite-backed sessions, with the seed's methods, signatures and return values.
+
+    ``defer_open=True`` lets construction succeed where the database cannot be opened yet; every
+    call then tries again. ``sessions`` is the same data in the form the protocol uses, and ``db``
+    the connection. May be used from several threads.
+
+    Raises a :class:`~tenets_session_server.errors.DatabaseError` where the file cannot be opened.
+    """
+
+    def __init__(self, config: TenetsConfig, *, defer_open: bool = False) -> None:
+        self.config = config
+        self.logger = logging.getLogger(__name__)
+        self.db = Database(config)
+        self.sessions = SessionStore(self.db)
+        if not defer_open:
+            self.db.open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; further calls raise ``DatabaseUnavailableError``."""
+        self.db.close()
+
+    def create_session(self, name: str, metadata: dict[str, Any] | None = None) -> SessionRecord:
+        """Create a session; seed: ``create_session``.
+
+        Raises :class:`~tenets_session_server.errors.SessionExistsError` for a taken name and
+        :class:`~tenets_session_server.errors.InvalidArgumentError` where metadata is not JSON.
+        """
+        return self.sessions.create(name, metadata_text.encode(metadata)).to_record()
+
+    def get_session(self, name: str) -> SessionRecord | None:
+        """Return the session of this name, or None; seed: ``get_session``."""
+        found = self.sessions.get(name)
+        return found.to_record() if found else None
+
+    def list_sessions(self) -> list[SessionRecord]:
+        """Return all sessions, newest first; seed: ``list_sessions``."""
+        records: list[SessionRecord] = []
+        cursor: str | None = None
+        while True:
+            page = self.sessions.page(limit=1000, cursor=cursor)
+            records += [session.to_record() for session in page.sessions]
+            cursor = page.next_cursor
+            if cursor is None:
+                return records
+
+    def get_active_session(self) -> SessionRecord | None:
+        """Return the active session, or None; seed: ``get_active_session``.
+
+        Where another program had marked several before this file was first opened here, the most
+        recently created of them was kept.
+        """
+        found = self.sessions.get_active()
+        return found.to_record() if found else None
+
+    def add_context(self, session_name: str, kind: str, content: str) -> None:
+        """Append an entry, creating the session where it is missing; seed: ``add_context``."""
+        self.sessions.add_context(session_name, kind, content)
+
+    def delete_session(self, name: str, purge_context: bool = True) -> bool:
+        """Delete a session and, by default, its context; seed: ``delete_session``.
+
+        Returns whether there was such a session.
+        """
+        return self.sessions.delete(name, purge_context=purge_context)
+
+    def delete_all_sessions(self, purge_context: bool = True) -> int:
+        """Delete all sessions and, by default, all context; seed: ``delete_all_sessions``.
+
+        Returns the number of sessions deleted.
+        """
+        return self.sessions.delete_all(purge_context=purge_context)
+
+    def update_session_metadata(self, name: str, updates: Mapping[str, Any]) -> bool:
+        """Merge ``updates`` into the top level of the metadata; seed: ``update_session_metadata``.
+
+        Returns whether there is such a session.
+        """
+        try:
+            self.sessions.update_metadata(name, metadata_text.encode(updates))
+        except SessionNotFoundError:
+            return False
+        return True
+
+    def set_active(self, name: str, active: bool) -> bool:
+        """Mark a session as active or inactive; seed: ``set_active``.
+
+        Activating one deactivates the other, with ``updated_at`` and ``ended_at`` on it. Returns
+        whether there is such a session.
+        """
+        try:
+            self.sessions.set_active(name, active)
+        except SessionNotFoundError:
+            return False
+        return True

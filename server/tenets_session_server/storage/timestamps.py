@@ -1,0 +1,47 @@
+"""Points in time as they are written and as they are found.
+
+Written as the seed writes them: ISO 8601 in UTC, which is valid RFC 3339. Found: anything that
+another program put there; every value becomes some RFC 3339 time, so that no row is unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_RFC3339: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?[+-]\d{2}:\d{2}", re.ASCII
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now() -> str:
+    """Return the current time to the microsecond, as the seed stores ``created_at``."""
+    return datetime.now(UTC).isoformat()
+
+
+def now_seconds() -> str:
+    """Return the current time to the second, as the seed stores ``updated_at`` and the like."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def readable(stored: object) -> str:
+    """Return RFC 3339 for whatever a ``created_at`` column holds.
+
+    ``stored`` is text (as bytes, perhaps not UTF-8), a number (Unix time in seconds) or anything
+    else. Text without an offset is UTC; what cannot be understood is 1970-01-01T00:00:00+00:00.
+    """
+    try:
+        if isinstance(stored, bytes):
+            text = stored.decode("utf-8").strip()
+            if _RFC3339.fullmatch(text) and datetime.fromisoformat(text):
+                return text
+            parsed = datetime.fromisoformat(text)
+        elif isinstance(stored, int | float):
+            parsed = _EPOCH + timedelta(seconds=stored)
+        else:
+            parsed = _EPOCH
+    except (ValueError, OverflowError):
+        parsed = _EPOCH
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).isoformat()
