@@ -47,7 +47,7 @@ def dump(position: Position) -> str:
 
 
 def load(cursor: str) -> Position:
-    """Return the position of a cursor; raises :class:`InvalidArgumentError` for any other string."""
+    """Return the position of a cursor; raises :class:`InvalidArgumentError` for another string."""
     try:
         wire = _decoder.decode(base64.b64decode(cursor.encode("ascii"), b"-_", validate=True))
         key: bytes | int | float

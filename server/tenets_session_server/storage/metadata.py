@@ -22,9 +22,6 @@ EMPTY: Final = b"{}"
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder: Final = msgspec.json.Encoder()
 
-GROWTH_ALLOWED: Final = 256
-"""Bytes by which an update may enlarge metadata that is at the limit: activating always works."""
-
 
 def encode(value: Mapping[str, Any] | None) -> bytes:
     """Return the text of a Python mapping, as the seed's callers pass it.
@@ -54,7 +51,7 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
     return _encoder.encode(members)
 
 
-def merge(stored: bytes | None, updates: bytes) -> bytes:
+def merge(stored: bytes | None, updates: bytes, *, limit: int | None = MAXIMUM_BYTES) -> bytes:
     """Return ``stored`` with the members of ``updates`` put over its own (a shallow merge).
 
     ``updates`` has been through :func:`normalise`. Stored text that is no JSON object is kept as a
@@ -64,8 +61,9 @@ def merge(stored: bytes | None, updates: bytes) -> bytes:
     members = _stored_members(stored)
     members.update(_members.decode(updates))
     merged = _encoder.encode(members)
-    if len(merged) > len(stored or b"") + GROWTH_ALLOWED:
-        _check_size(merged)
+    # Metadata that is over the limit already (another program's) may still be made smaller.
+    if limit is not None and len(merged) > len(stored or b""):
+        _check_size(merged, limit)
     return merged
 
 
@@ -73,7 +71,8 @@ def readable(stored: bytes | None) -> bytes:
     """Return ``stored`` where it is a JSON object, else the nearest to it that is one.
 
     NULL and empty text are ``{}`` as in the seed. What the seed's ``json.loads`` accepts but JSON
-    does not (NaN, infinities) becomes null, an unpaired surrogate ``?``; what is no object becomes ``{}``.
+    does not (NaN, infinities) becomes null, an unpaired surrogate becomes ``?``, and what is no
+    object becomes ``{}``.
     """
     if stored is None:
         return EMPTY
@@ -107,9 +106,9 @@ def _lenient(stored: bytes) -> bytes | None:
     return text
 
 
-def _check_size(text: bytes) -> None:
-    if len(text) > MAXIMUM_BYTES:
-        raise LimitExceededError("metadata (bytes of JSON)", MAXIMUM_BYTES)
+def _check_size(text: bytes, limit: int = MAXIMUM_BYTES) -> None:
+    if len(text) > limit:
+        raise LimitExceededError("metadata (bytes of JSON)", limit)
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -36,7 +36,7 @@ def migrate(database: Database) -> list[str]:
         for name, step in MIGRATIONS:
             if name not in applied:
                 step(database)
-                database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))  # noqa: S608
+                database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
                 logger.info("applied migration %s", name)
         lost = sorted(_missing_triggers(database))
         if lost:
@@ -59,7 +59,7 @@ def normalise_active(database: Database) -> None:
     """
     active = schema.is_active("metadata")
     newest = database.run(
-        f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1"  # noqa: S608
+        f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1"
     )
     session_id = newest[0][0] if newest else None
     database.run(f"{schema.DEACTIVATE_OTHERS} IS NOT ? AND {active}", (session_id,))
@@ -81,7 +81,7 @@ def _applied(database: Database) -> set[str]:
     known = database.run("SELECT 1 FROM sqlite_master WHERE name = ?", (MIGRATIONS_TABLE,))
     if not known:
         return set()
-    return {row[0] for row in database.run(f"SELECT name FROM {MIGRATIONS_TABLE}")}  # noqa: S608
+    return {row[0] for row in database.run(f"SELECT name FROM {MIGRATIONS_TABLE}")}
 
 
 def _missing_triggers(database: Database) -> set[str]:
@@ -95,7 +95,9 @@ def _seed_tables(database: Database) -> None:
     for statement in schema.SEED_TABLES:
         database.run(statement)
     for table, expected in schema.SEED_COLUMNS.items():
-        columns = {row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))}
+        columns = {
+            row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))
+        }
         if not expected <= columns:
             raise DatabaseCorruptError(
                 f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "

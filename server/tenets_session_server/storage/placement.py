@@ -1,7 +1,7 @@
 """The database file as a file: created private, and on a disk that SQLite can trust.
 
 Nothing here opens the file: closing any other descriptor of it in this process would drop SQLite's
-POSIX locks, and with them commits that were already acknowledged (sqlite.org/howtocorrupt.html 2.2).
+POSIX locks, and with them commits that were acknowledged (sqlite.org/howtocorrupt.html, 2.2).
 """
 
 from __future__ import annotations

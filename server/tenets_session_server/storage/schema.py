@@ -127,6 +127,7 @@ def _make_room(event: str) -> str:
 
 _OLD = is_active("OLD.metadata")
 _NEW = is_active("NEW.metadata")
+_FLIPPED = f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"
 
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
@@ -145,7 +146,7 @@ TRIGGERS: Final = {
         UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END
             WHERE {_NEW} OR session_id = OLD.id;
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
-        {_change(f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END", "NEW", f"{_OLD} <> {_NEW}")}
+        {_change(_FLIPPED, "NEW", f"{_OLD} <> {_NEW}")}
         {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND OLD.name IS NEW.name")}
         {_PRUNE}
     END""",

@@ -30,10 +30,16 @@ _COLUMNS: Final = """
     CAST(s.metadata AS BLOB), s.id IS (SELECT session_id FROM session_server_active)"""
 _COUNT: Final = "(SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id)"
 
-_BY_NAME: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.name = ?"  # noqa: S608
-_BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.id = ?"  # noqa: S608
+_BY_NAME: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.name = ?"
+_BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.id = ?"
 _ACTIVE: Final = f"""SELECT {_COLUMNS} FROM session_server_active AS a
-    JOIN sessions AS s ON s.id = a.session_id"""  # noqa: S608
+    JOIN sessions AS s ON s.id = a.session_id"""
+_MOST_RECENTLY_ACTIVE: Final = """SELECT CAST(name AS BLOB) FROM (
+        SELECT name, id, CASE WHEN json_valid(metadata) THEN
+            max(coalesce(json_extract(metadata, '$.resumed_at'), ''),
+                coalesce(json_extract(metadata, '$.ended_at'), '')) END AS last_active
+        FROM sessions WHERE id IS NOT (SELECT session_id FROM session_server_active))
+    WHERE last_active > '' ORDER BY last_active DESC, id DESC LIMIT 1"""
 
 
 class SessionStore:
@@ -56,7 +62,7 @@ class SessionStore:
         """
         text = metadata.normalise(metadata_text)
         if active:
-            text = metadata.merge(text, _activation(active=True))
+            text = metadata.merge(text, _activation(active=True), limit=None)
         with self.database.transaction():
             return self._insert(name, text)
 
@@ -90,9 +96,7 @@ class SessionStore:
         if cursor is not None:
             position = cursors.load(cursor)
             key = "CAST(? AS TEXT)" if position.key_type == "text" else "?"
-            where.append(
-                f"(s.created_at, s.id) {'<' if order == 'newest' else '>'} ({key}, ?)"
-            )
+            where.append(f"(s.created_at, s.id) {'<' if order == 'newest' else '>'} ({key}, ?)")
             bindings += [position.key, position.id]
         if active is not None:
             negation = "" if active else "NOT"
@@ -106,8 +110,17 @@ class SessionStore:
         direction = "DESC" if order == "newest" else "ASC"
         count = f", {_COUNT}" if include_context_count else ""
         sql = f"""SELECT {_COLUMNS}{count} FROM sessions AS s WHERE {" AND ".join(where)}
-            ORDER BY s.created_at {direction}, s.id {direction} LIMIT ?"""  # noqa: S608
+            ORDER BY s.created_at {direction}, s.id {direction} LIMIT ?"""
         return self._read_page(sql, [*bindings, limit + 1], limit)
+
+    def most_recently_active(self) -> str | None:
+        """Return the name of the inactive session that was active last, or None.
+
+        That is the one with the newest ``resumed_at`` or ``ended_at`` in its metadata, among those
+        that have been active.
+        """
+        rows = self.database.run(_MOST_RECENTLY_ACTIVE)
+        return rows[0][0].decode("utf-8", "replace") if rows else None
 
     def set_active(self, name: str, active: bool = True) -> StoredSession:
         """Activate or deactivate a session; activating deactivates the one that was.
@@ -115,7 +128,8 @@ class SessionStore:
         Merges ``active``, ``updated_at`` and ``resumed_at`` or ``ended_at`` into the metadata, as
         the seed's ``set_active``. Raises :class:`SessionNotFoundError`.
         """
-        return self._merge(name, _activation(active=active))
+        # No limit: metadata that is full must not keep a session from being activated.
+        return self._merge(name, _activation(active=active), limit=None)
 
     def update_metadata(self, name: str, updates: bytes) -> StoredSession:
         """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
@@ -123,7 +137,7 @@ class SessionStore:
         Raises :class:`SessionNotFoundError`, :class:`InvalidArgumentError` or
         :class:`LimitExceededError`.
         """
-        return self._merge(name, metadata.normalise(updates, "updates"))
+        return self._merge(name, metadata.normalise(updates, "updates"), metadata.MAXIMUM_BYTES)
 
     def add_context(self, session_name: str, kind: str, content: str) -> tuple[StoredContext, bool]:
         """Append an entry, creating the session where it is missing.
@@ -167,9 +181,9 @@ class SessionStore:
 
     def revision(self) -> int:
         """Return the number of the newest committed change, 0 where there was none yet."""
-        revision: int | None = self.database.run("SELECT max(revision) FROM session_server_changes")[
-            0
-        ][0]
+        revision: int | None = self.database.run(
+            "SELECT max(revision) FROM session_server_changes"
+        )[0][0]
         return revision or 0
 
     def _insert(self, name: str, text: bytes) -> StoredSession:
@@ -185,7 +199,7 @@ class SessionStore:
             raise
         return self._by_id(self.database.last_id)
 
-    def _merge(self, name: str, updates: bytes) -> StoredSession:
+    def _merge(self, name: str, updates: bytes, limit: int | None) -> StoredSession:
         with self.database.transaction():
             rows = self.database.run(
                 "SELECT id, CAST(metadata AS BLOB) FROM sessions WHERE name = ?", (name,)
@@ -195,7 +209,7 @@ class SessionStore:
             session_id, stored = rows[0]
             self.database.run(
                 "UPDATE sessions SET metadata = ? WHERE id = ?",
-                (metadata.merge(stored, updates).decode("utf-8"), session_id),
+                (metadata.merge(stored, updates, limit=limit).decode("utf-8"), session_id),
             )
             return self._by_id(session_id)
 

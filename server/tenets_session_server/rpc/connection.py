@@ -1,0 +1,141 @@
+"""One client, from its first byte to its exit status.
+
+:func:`serve` ties a pair of file descriptors to a server and returns when the conversation is over:
+``exit``, the end of input, a client that is gone, one that does not read any more, or a stream that
+cannot be split into messages. It ends only the connection; the caller decides about the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from lsprotocol import types
+
+from tenets_session_server.rpc import envelope, error_codes, transport
+from tenets_session_server.rpc.envelope import Invalid
+from tenets_session_server.rpc.framing import FrameReader, FramingError
+from tenets_session_server.rpc.liveness import Liveness
+from tenets_session_server.rpc.protocol import State
+from tenets_session_server.rpc.server import SessionServer
+
+logger = logging.getLogger(__name__)
+
+GRACE: Final = 1.5
+"""Seconds to finish requests that arrived whole, and to send replies, once the end is known."""
+BACKLOG: Final = 1000
+"""With this many messages waiting, no more are read until some have been executed."""
+
+
+async def serve(
+    server: SessionServer, stdin: int, stdout: int, *, watch_parent: bool = False
+) -> int:
+    """Serve one client on two file descriptors; return the exit status LSP prescribes.
+
+    0 after ``shutdown``, else 1. ``watch_parent`` ends the connection when this process' parent
+    does. The descriptors are not closed. Never raises for what a client does.
+    """
+    connection = Connection(server, stdin, stdout, watch_parent=watch_parent)
+    try:
+        return await connection.finished
+    finally:
+        connection.close()
+
+
+class Connection:
+    """The state of one client's connection; ``finished`` resolves to its exit status."""
+
+    def __init__(
+        self, server: SessionServer, stdin: int, stdout: int, *, watch_parent: bool
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.finished: asyncio.Future[int] = self._loop.create_future()
+        self._protocol = server.protocol
+        self._frames = FrameReader()
+        self._ending: str | None = None  # the reason, once no more input is taken
+        self._deadline: asyncio.TimerHandle | None = None
+        self._failed = False
+        self._writer = transport.open_writer(stdout, self._written, self._lost)
+        self._protocol.set_writer(self._writer)
+        self._protocol.on_progress = self._progress
+        self._protocol.on_initialize = self._initialized
+        self._liveness = Liveness(self._gone, self._writer.hung_up, parent=watch_parent)
+        self._reader = transport.open_reader(stdin, self._arrived)
+
+    def close(self) -> None:
+        """Let go of everything; what is unsent is dropped."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._protocol.on_progress = lambda: None
+        self._protocol.abandon()
+        self._reader.close()
+        self._liveness.close()
+        self._writer.close()
+
+    def _arrived(self, data: bytes) -> None:
+        if not data:
+            missing = self._frames.unfinished()
+            if missing is not None:
+                logger.error("the input ended inside %s; it was not executed", missing)
+                self._failed = True
+            self._end("the input has ended")
+            return
+        try:
+            frames = self._frames.feed(data)
+        except FramingError as error:
+            reason, frames = error.args
+            logger.error("the input cannot be understood any more: %s", reason)  # noqa: TRY400
+            self._failed = True
+            self._end("a framing error")
+            final = Invalid(None, error_codes.PARSE_ERROR, f"framing: {reason}")
+            self._protocol.receive([*map(envelope.read, frames), final])
+            return
+        self._protocol.receive([envelope.read(frame) for frame in frames])
+
+    def _progress(self) -> None:
+        """After each turn of the protocol: hold the client back, let it go on, or finish."""
+        if self.finished.done():
+            return
+        if self._protocol.state is State.EXITED:
+            self._end("exit")
+        if self._ending is None:
+            if self._protocol.backlog > BACKLOG or self._writer.congested:
+                self._reader.pause()
+            else:
+                self._reader.resume()
+        elif not self._writer.unsent and (
+            self._protocol.idle or self._protocol.state is State.EXITED
+        ):
+            self._finish()
+
+    def _written(self) -> None:
+        self._protocol.run()
+
+    def _initialized(self, params: types.InitializeParams) -> None:
+        if params.process_id is not None:
+            self._liveness.watch_client(params.process_id)
+
+    def _end(self, reason: str) -> None:
+        """Take no more input; finish what arrived and send what is owed, but not for ever."""
+        if self._ending is not None:
+            return
+        logger.info("ending: %s", reason)
+        self._ending = reason
+        self._reader.close()
+        self._deadline = self._loop.call_later(GRACE, self._finish)
+        self._loop.call_soon(self._progress)
+
+    def _gone(self, reason: str) -> None:
+        logger.info("the client is gone: %s", reason)
+        self._end(reason)
+
+    def _lost(self, reason: str) -> None:
+        logger.warning("the connection is dropped: %s", reason)
+        self._failed = True
+        self._protocol.abandon()
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self.finished.done():
+            self.finished.set_result(1 if self._failed else self._protocol.exit_status)

@@ -1,0 +1,182 @@
+"""One message body becomes a request, a notification, a response, or the reason why it is none.
+
+JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches).
+The envelope is decoded once, by msgspec; ``params`` stay bytes until the method's own type decodes
+them. Whatever is wrong, a request whose id can be read is answered under that id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from tenets_session_server.rpc.error_codes import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+)
+from tenets_session_server.rpc.framing import Rejected
+
+MAXIMUM_NESTING: Final = 64
+
+MessageId = int | str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Expects one reply. ``params`` is JSON text, empty where there was none."""
+
+    id: MessageId
+    method: str
+    params: Raw
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """Expects no reply. ``params`` is JSON text, empty where there was none."""
+
+    method: str
+    params: Raw
+
+
+class Response(msgspec.Struct, frozen=True):
+    """The client's reply to a request of ours; ``error`` is None where it succeeded.
+
+    Its id is "", which none of our requests has, where it is unusable.
+    """
+
+    id: MessageId
+    result: Any
+    error: dict[str, Any] | None
+
+
+class Invalid(msgspec.Struct, frozen=True):
+    """Not a message we can act on: what to reply, and under which id."""
+
+    id: MessageId | None
+    code: int
+    message: str
+
+
+Message = Request | Notification | Response | Invalid
+
+
+class _Envelope(msgspec.Struct):
+    jsonrpc: str = ""
+    id: int | str | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    params: Raw = Raw(b"")
+    result: Any = UNSET
+    error: dict[str, Any] | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Envelope).decode
+
+_SCALAR: Final = rb'(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null)'
+_ID: Final = rb'"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*'
+_ID_AT_START: Final = re.compile(
+    rb'\s*\{\s*(?:"(?!id")[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*,\s*)*" + _ID + rb"[,}]"
+)
+_ID_AT_END: Final = re.compile(_ID + rb'(?:,\s*"[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*)*\}\s*\Z")
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def read(frame: bytes | Rejected) -> Message:
+    """Return what a frame says. Never raises."""
+    if isinstance(frame, Rejected):
+        return Invalid(find_id(frame.head, frame.tail), INVALID_REQUEST, frame.reason)
+    # Counting is a hundred times cheaper than measuring the depth, and enough for most messages.
+    if frame.count(b"[") + frame.count(b"{") > MAXIMUM_NESTING and is_too_deep(frame):
+        message = f"JSON nested deeper than {MAXIMUM_NESTING} levels"
+        return Invalid(find_id(frame, frame), INVALID_REQUEST, message)
+    if not frame.isascii():
+        try:
+            frame.decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"the message is not UTF-8 (byte {error.start})"
+            return Invalid(find_id(frame, frame), PARSE_ERROR, message)
+    try:
+        envelope = _decode(frame)
+    except msgspec.DecodeError as error:  # ValidationError is one of them
+        return _explain(frame, error)
+    if envelope.jsonrpc != "2.0":
+        message_id = None if envelope.id is UNSET else envelope.id
+        return Invalid(message_id, INVALID_REQUEST, 'jsonrpc: expected "2.0"')
+    if envelope.method is not UNSET:
+        if envelope.id is UNSET:
+            return Notification(envelope.method, envelope.params)
+        return Request(envelope.id, envelope.method, envelope.params)
+    answered = envelope.result is not UNSET or envelope.error is not None
+    if envelope.id is not UNSET and answered:
+        result = None if envelope.result is UNSET else envelope.result
+        return Response(envelope.id, result, envelope.error)
+    message_id = None if envelope.id is UNSET else envelope.id
+    return Invalid(message_id, INVALID_REQUEST, "method: expected a string")
+
+
+def is_too_deep(text: bytes) -> bool:
+    """Tell whether JSON nests deeper than the limit, at the speed of ``bytes.replace``.
+
+    With strings gone and all brackets alike, each replacement removes the innermost level.
+    """
+    brackets = _STRING.sub(b"", text) if b'"' in text else text
+    brackets = brackets.translate(_TO_SQUARE, _NOT_BRACKETS)
+    for _ in range(MAXIMUM_NESTING):
+        if not brackets:
+            return False
+        shorter = brackets.replace(b"[]", b"")
+        if len(shorter) == len(brackets):
+            return False  # unbalanced: malformed, which the decoder reports better
+        brackets = shorter
+    return bool(brackets)
+
+
+def find_id(head: bytes, tail: bytes) -> MessageId | None:
+    """Return the id of a request that cannot be decoded, if it stands before or after ``params``."""
+    found = _ID_AT_START.match(head[:4096]) or _ID_AT_END.search(tail[-4096:])
+    if found is None:
+        return None
+    try:
+        message_id: MessageId = json.loads(found[1])
+    except ValueError:
+        return None
+    return message_id
+
+
+def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
+    """Find out why the envelope did not decode; slow, and only reached by faulty clients."""
+    try:
+        value = json.loads(frame, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return Invalid(None, PARSE_ERROR, str(error))
+    if isinstance(value, list):
+        message = "expected one message: the Language Server Protocol has no batches"
+        return Invalid(None, INVALID_REQUEST, message)
+    if not isinstance(value, dict):
+        return Invalid(None, INVALID_REQUEST, "expected a JSON object")
+    if "method" not in value and ("result" in value or "error" in value):
+        return Response("", None, None)  # answering a faulty response could go on for ever
+    message_id = value.get("id")
+    if not _is_id(message_id):
+        if "id" in value:
+            return Invalid(None, INVALID_REQUEST, "id: expected an integer or a string")
+        message_id = None
+    if isinstance(error, msgspec.ValidationError):
+        return Invalid(message_id, INVALID_REQUEST, str(error))
+    # JSON's grammar allows half of a surrogate pair as an escape; UTF-8, and so SQLite, does not.
+    message = "params: expected text without unpaired surrogates such as \\ud800"
+    return Invalid(message_id, INVALID_PARAMS, message)
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,176 @@
+"""LSP base protocol framing: a stream of bytes becomes message bodies (LSP 3.17, "Base Protocol").
+
+Accepted beyond the specification, because clients do it and nothing is ambiguous about it: header
+names in any case, any or no blanks after the colon, bare line feeds, blank lines before a header.
+Anything that leaves the start of the next message in doubt is a :class:`FramingError`; after one
+the stream is lost and the connection has to end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAXIMUM_MESSAGE: Final = 16 * 1024 * 1024
+MAXIMUM_HEADER: Final = 8 * 1024
+MAXIMUM_SKIPPED: Final = 1024 * 1024 * 1024
+"""A length above this is taken for garbage rather than for a message to skip over."""
+
+KEPT_OF_OVERSIZED: Final = 4096
+
+# What every known client sends; the other forms take the slow path below.
+_USUAL_HEADER: Final = re.compile(rb"Content-Length: (\d{1,8})\r\n\r\n")
+_HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*")
+_NOT_A_HEADER: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\-\r\n]")
+_CHARSET: Final = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+
+
+class FramingError(Exception):
+    """The stream cannot be split into messages any more; the message says what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that was framed well but not read: too large, or in another encoding.
+
+    ``head`` and ``tail`` are its first and last bytes, enough to find the request's id in.
+    """
+
+    reason: str
+    head: bytes
+    tail: bytes
+
+
+class FrameReader:
+    """Splits what is fed to it; keeps no more than one unfinished message in memory."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._length: int | None = None  # of the body that is awaited
+        self._charset = b""
+        self._header_size = 0  # of the header lines read so far
+        self._declared: int | None = None  # Content-Length, in a header that is not finished
+        self._skip = 0  # bytes of an oversized body that are still to come
+        self._head = b""
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[bytes | Rejected]:
+        """Take what has arrived; return the bodies that are complete now.
+
+        Raises :class:`FramingError`. Bodies found before the error are in its ``args[1]``, so that
+        what arrived whole is still executed.
+        """
+        found: list[bytes | Rejected] = []
+        self._buffer += data
+        position = 0
+        try:
+            while position < len(self._buffer):
+                step = self._step(position, found)
+                if step is None:
+                    break
+                position = step
+        except FramingError as error:
+            error.args = (*error.args, found)
+            raise
+        del self._buffer[:position]
+        return found
+
+    def unfinished(self) -> str | None:
+        """Return what is missing if the stream ends here, or None at the end of a message."""
+        if self._length is not None:
+            return f"a message of {self._length} bytes after {len(self._buffer)} of them"
+        if self._skip:
+            return f"an oversized message, {self._skip} bytes before its end"
+        if self._buffer.strip() or self._header_size:
+            return "a header"
+        return None
+
+    def _step(self, position: int, found: list[bytes | Rejected]) -> int | None:
+        """Consume one header, header line or body; return the new position, None to wait."""
+        buffer = self._buffer
+        if self._skip:
+            return self._skip_body(position, found)
+        if self._length is None:
+            usual = _USUAL_HEADER.match(buffer, position) if not self._header_size else None
+            if usual is None:
+                return self._header_line(position)
+            self._begin_body(int(usual[1]))
+            return usual.end()
+        end = position + self._length
+        if len(buffer) < end:
+            return None
+        with memoryview(buffer) as view:
+            body = bytes(view[position:end])
+        if self._charset not in {b"", b"utf-8", b"utf8"}:
+            name = self._charset.decode("ascii", "replace")
+            kept = KEPT_OF_OVERSIZED
+            found.append(
+                Rejected(f"charset {name} is not supported: send UTF-8", body[:kept], body[-kept:])
+            )
+        else:
+            found.append(body)
+        self._length, self._charset = None, b""
+        return end
+
+    def _header_line(self, position: int) -> int | None:
+        end = self._buffer.find(b"\n", position)
+        line = bytes(self._buffer[position : end if end >= 0 else len(self._buffer)])
+        self._check_header_size(len(line))
+        if end < 0:
+            # Text that cannot become a header line will not get better by waiting for its end.
+            odd = _NOT_A_HEADER.search(line)
+            if odd and b":" not in line and odd[0] not in b" \t":
+                raise FramingError(f"expected a header line, found {line[:60]!r}")
+            return None
+        line = line.rstrip(b"\r")
+        if line:
+            self._header_size += len(line) + 1
+            self._header_field(line)
+        elif self._header_size:
+            if self._declared is None:
+                raise FramingError("a header without Content-Length")
+            self._begin_body(self._declared)
+        return end + 1
+
+    def _header_field(self, line: bytes) -> None:
+        field = _HEADER_LINE.fullmatch(line)
+        if field is None:
+            raise FramingError(f"expected a header line, found {line[:60]!r}")
+        name, value = field[1].lower(), field[2]
+        if name == b"content-length":
+            if not value.isdigit() or len(value) > 20:
+                raise FramingError(
+                    f"Content-Length: expected a number of bytes, got {value[:60]!r}"
+                )
+            if self._declared not in {None, int(value)}:
+                raise FramingError("two different Content-Length headers")
+            self._declared = int(value)
+        elif name == b"content-type" and (charset := _CHARSET.search(value)):
+            self._charset = charset[1].lower()
+
+    def _check_header_size(self, more: int) -> None:
+        if self._header_size + more > MAXIMUM_HEADER:
+            raise FramingError(f"a header of more than {MAXIMUM_HEADER} bytes")
+
+    def _begin_body(self, length: int) -> None:
+        self._header_size, self._declared = 0, None
+        if length > MAXIMUM_SKIPPED:
+            raise FramingError(f"Content-Length: {length} is beyond any message")
+        if length > MAXIMUM_MESSAGE:
+            self._skip, self._head, self._tail = length, b"", b""
+        else:
+            self._length = length
+
+    def _skip_body(self, position: int, found: list[bytes | Rejected]) -> int:
+        part = bytes(self._buffer[position : position + self._skip])
+        self._skip -= len(part)
+        if len(self._head) < KEPT_OF_OVERSIZED:
+            self._head += part[: KEPT_OF_OVERSIZED - len(self._head)]
+        self._tail = (self._tail + part[-KEPT_OF_OVERSIZED:])[-KEPT_OF_OVERSIZED:]
+        if not self._skip:
+            reason = f"a message may have at most {MAXIMUM_MESSAGE} bytes"
+            found.append(Rejected(reason, self._head, self._tail))
+            self._head = self._tail = b""
+            self._charset = b""
+        return position + len(part)

@@ -1,0 +1,89 @@
+"""Notices that an editor is gone when its pipes do not tell.
+
+A pipe stays open as long as anybody holds it: a helper process of the editor, a shell, a debugger.
+So once a second three more things are looked at: whether our parent has changed (it died and
+somebody else inherited us), whether the process that the client named in ``initialize`` is still
+there (LSP 3.17, ``InitializeParams.processId``), and whether stdout has been hung up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+INTERVAL: Final = 1.0
+"""Seconds between looks; an editor's end is acted upon within two of them."""
+
+
+class Liveness:
+    """Calls ``on_gone`` with the reason, once, when the client is found to be gone."""
+
+    def __init__(
+        self,
+        on_gone: Callable[[str], None],
+        hung_up: Callable[[], bool],
+        *,
+        parent: bool,
+    ) -> None:
+        self._on_gone, self._hung_up = on_gone, hung_up
+        self._parent = os.getppid() if parent and sys.platform != "win32" else None
+        self._client: int | None = None
+        self._pidfd: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(INTERVAL, self._look)
+
+    def watch_client(self, process_id: int) -> None:
+        """Watch the process that the client says it is.
+
+        One that cannot be seen now is not watched: it is in a container or on another machine,
+        where its number means nothing here.
+        """
+        if self._timer is None or process_id <= 0 or not _is_alive(process_id):
+            return
+        self._client = process_id
+        if sys.platform == "linux":
+            # Exact and immediate: a number can be given to another process, and a process that
+            # nobody has waited for still counts as alive for kill(2).
+            with contextlib.suppress(OSError):
+                self._pidfd = os.pidfd_open(process_id)
+                self._loop.add_reader(self._pidfd, self._gone, f"process {process_id} has ended")
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _look(self) -> None:
+        self._timer = self._loop.call_later(INTERVAL, self._look)
+        if self._parent is not None and os.getppid() != self._parent:
+            self._gone(f"the parent process {self._parent} has ended")
+        elif self._client is not None and not _is_alive(self._client):
+            self._gone(f"process {self._client} has ended")
+        elif self._hung_up():
+            self._gone("stdout has been closed")
+
+    def _gone(self, reason: str) -> None:
+        if self._timer is not None:
+            self.close()
+            self._on_gone(reason)
+
+
+def _is_alive(process_id: int) -> bool:
+    if sys.platform == "win32":
+        return True  # os.kill would end it there; the pipes have to tell
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

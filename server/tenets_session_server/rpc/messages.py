@@ -1,0 +1,223 @@
+"""The params and results of ``tenets/session.*``: the one definition of every message.
+
+These types validate what arrives, encode what is sent, and generate PROTOCOL.md's tables. Members
+are camelCase on the wire. A ``description`` says what is expected; it is what a client is told when
+the member is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from tenets_session_server.models import SessionPage as StoredPage
+from tenets_session_server.models import StoredContext, StoredSession
+
+_PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f]+\Z"
+
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=_PRINTABLE,
+        description="1 to 255 characters, no control characters, not blank",
+    ),
+]
+Kind = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=_PRINTABLE,
+        description="1 to 64 characters, no control characters, not blank",
+    ),
+]
+Content = Annotated[str, Meta(description="a string")]
+# Raw: the object's text goes to the database as it came, so that nothing in it can change.
+JsonObject = Annotated[Raw, Meta(description="an object")]
+Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000")]
+Cursor = Annotated[str, Meta(description="a nextCursor of an earlier page")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Prefix = Annotated[str, Meta(max_length=255, description="a string of at most 255 characters")]
+Arguments = Annotated[list[Raw], Meta(description="an array of at most one object")]
+Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "oldest"')]
+
+
+class Params(Struct, rename="camel", frozen=True):
+    """Base of all params: unknown members are ignored, null means the default."""
+
+
+class NoParams(Params, frozen=True):
+    """Params of a method that needs none."""
+
+
+class NameParams(Params, frozen=True):
+    """Params that only name a session."""
+
+    name: Name
+
+
+class CreateParams(Params, frozen=True):
+    """Params of ``tenets/session.create``."""
+
+    name: Name
+    metadata: JsonObject = Raw(b"{}")
+    active: Flag = False
+
+
+class ListParams(Params, frozen=True):
+    """Params of ``tenets/session.list``."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+    active: Flag | None = None
+    name_prefix: Prefix | None = None
+    order: Order = "newest"
+    include_context_count: Flag = False
+
+
+class SetActiveParams(Params, frozen=True):
+    """Params of ``tenets/session.setActive``."""
+
+    name: Name
+    active: Flag = True
+
+
+class UpdateMetadataParams(Params, frozen=True):
+    """Params of ``tenets/session.updateMetadata``."""
+
+    name: Name
+    updates: JsonObject
+
+
+class AddContextParams(Params, frozen=True):
+    """Params of ``tenets/session.addContext``."""
+
+    session_name: Name
+    kind: Kind
+    content: Content
+
+
+class DeleteParams(Params, frozen=True):
+    """Params of ``tenets/session.delete``."""
+
+    name: Name
+    purge_context: Flag = True
+
+
+class DeleteAllParams(Params, frozen=True):
+    """Params of ``tenets/session.deleteAll``."""
+
+    purge_context: Flag = True
+
+
+class Session(Struct, rename="camel", frozen=True):
+    """A session. ``createdAt`` is RFC 3339; ``metadata`` is exactly what was stored."""
+
+    id: int
+    name: str
+    created_at: str
+    active: bool
+    metadata: Raw
+    context_count: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, stored: StoredSession) -> Session:
+        """Return the wire form of a stored session."""
+        return cls(
+            id=stored.id,
+            name=stored.name,
+            created_at=stored.created_at,
+            active=stored.active,
+            metadata=Raw(stored.metadata),
+            context_count=UNSET if stored.context_count is None else stored.context_count,
+        )
+
+
+class SessionList(Struct, rename="camel", frozen=True):
+    """A page of sessions; ``nextCursor`` is null at the end."""
+
+    sessions: list[Session]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: StoredPage) -> SessionList:
+        """Return the wire form of a stored page."""
+        return cls([Session.of(session) for session in page.sessions], page.next_cursor)
+
+
+class AddedContext(Struct, rename="camel", frozen=True):
+    """A context entry that was appended, without its content.
+
+    ``size`` is in UTF-8 bytes; ``sessionCreated`` tells whether the session was missing.
+    """
+
+    id: int
+    session_id: int
+    session_name: str | None
+    kind: str
+    size: int
+    created_at: str
+    session_created: bool
+
+    @classmethod
+    def of(cls, stored: StoredContext, *, session_created: bool) -> AddedContext:
+        """Return the wire form of a stored entry."""
+        return cls(
+            id=stored.id,
+            session_id=stored.session_id,
+            session_name=stored.session_name,
+            kind=stored.kind,
+            size=stored.size,
+            created_at=stored.created_at,
+            session_created=session_created,
+        )
+
+
+class Deleted(Struct, frozen=True):
+    """Whether there was something to delete."""
+
+    deleted: bool
+
+
+class DeletedCount(Struct, frozen=True):
+    """How many sessions were deleted."""
+
+    deleted: int
+
+
+class ExecuteCommandParams(Struct, frozen=True):
+    """Params of ``workspace/executeCommand`` (LSP 3.17); the argument is the params object."""
+
+    command: Annotated[str, Meta(description="the name of a command")]
+    arguments: Annotated[list[Raw], Meta(description="an array of at most one object")] | None = (
+        None
+    )
+
+
+class Capability(Struct, rename="camel", frozen=True):
+    """``capabilities.experimental.tenetsSession`` of the ``initialize`` result."""
+
+    protocol_version: int
+    methods: list[str]
+    revision: int
+    database: str
+    warnings: list[str]
+
+
+class Reply(Struct, frozen=True):
+    """A JSON-RPC response that succeeded."""
+
+    id: int | str
+    result: Any
+    jsonrpc: str = "2.0"
+
+
+class ErrorReply(Struct, frozen=True):
+    """A JSON-RPC response that failed; ``id`` is null where the request's cannot be read."""
+
+    id: int | str | None
+    error: Any
+    jsonrpc: str = "2.0"

@@ -1,0 +1,62 @@
+"""The table of ``tenets/session.*``: which method has which params, which result and which handler.
+
+Everything else that lists methods is derived from it: the registered features, the commands, the
+capability, the reference in PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from msgspec import Struct
+
+from tenets_session_server.rpc import handlers
+from tenets_session_server.rpc import messages as m
+from tenets_session_server.rpc.params import ParamsDecoder
+
+PREFIX: Final = "tenets/session."
+COMMAND_PREFIX: Final = "tenets.session."
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row: ``verb`` is the part after the prefix, of the method and of the command alike."""
+
+    verb: str
+    params: type[Struct]
+    result: Any
+    handler: Callable[[Any, Any], Any]
+
+    @cached_property
+    def decoder(self) -> ParamsDecoder[Struct]:
+        """What turns the text of ``params`` into :attr:`params`."""
+        return ParamsDecoder(self.params)
+
+    @property
+    def name(self) -> str:
+        """The JSON-RPC method."""
+        return PREFIX + self.verb
+
+    @property
+    def command(self) -> str:
+        """The ``workspace/executeCommand`` command."""
+        return COMMAND_PREFIX + self.verb
+
+
+METHODS: Final = tuple(
+    Method(*row)
+    for row in (
+        ("create", m.CreateParams, m.Session, handlers.create),
+        ("get", m.NameParams, m.Session | None, handlers.get),
+        ("list", m.ListParams, m.SessionList, handlers.list_sessions),
+        ("getActive", m.NoParams, m.Session | None, handlers.get_active),
+        ("setActive", m.SetActiveParams, m.Session, handlers.set_active),
+        ("updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata),
+        ("addContext", m.AddContextParams, m.AddedContext, handlers.add_context),
+        ("delete", m.DeleteParams, m.Deleted, handlers.delete),
+        ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all),
+    )
+)

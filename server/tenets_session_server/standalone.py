@@ -1,0 +1,80 @@
+"""Direct mode: this process serves its own stdin and stdout, and ends with its one client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import DatabaseError
+from tenets_session_server.rpc.connection import serve
+from tenets_session_server.rpc.server import create_server
+from tenets_session_server.storage.session_db import SessionDB
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: TenetsConfig) -> int:
+    """Serve one client on stdin and stdout; return the exit status.
+
+    A database that cannot be opened is no reason not to start: the client learns of it from
+    ``initialize``'s warnings and from the error of each request, and it may be there later.
+    """
+    try:
+        stdin, stdout = claim_stdio()
+    except OSError as error:
+        logger.error("stdin and stdout have to be open: %s", error)  # noqa: TRY400 - no traceback
+        return 1
+    session_db = SessionDB(config, defer_open=True)
+    try:
+        session_db.db.open()
+    except DatabaseError as error:
+        logger.error("%s: %s", config.database_path, error)  # noqa: TRY400 - no traceback
+    try:
+        return asyncio.run(_serve(session_db, stdin, stdout))
+    except Exception:
+        logger.exception("the server has failed")
+        return 1
+    finally:
+        session_db.close()
+
+
+def claim_stdio() -> tuple[int, int]:
+    """Take stdin and stdout for the protocol; return their new descriptors.
+
+    Afterwards ``print()``, C libraries and child processes write to stderr and read nothing, so
+    that stdout carries protocol only. Raises OSError where either is closed.
+    """
+    stdin, stdout = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415
+
+        for descriptor in (stdin, stdout):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # an editor may have closed stderr
+        os.dup2(nothing, 1)
+    os.close(nothing)
+    return stdin, stdout
+
+
+async def _serve(session_db: SessionDB, stdin: int, stdout: int) -> int:
+    serving = asyncio.ensure_future(
+        serve(create_server(session_db), stdin, stdout, watch_parent=True)
+    )
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
+            loop.add_signal_handler(getattr(signal, name), serving.cancel)
+    try:
+        return await serving
+    except asyncio.CancelledError:
+        logger.info("ended by a signal")
+        return 1
