@@ -136,7 +136,7 @@ def is_too_deep(text: bytes) -> bool:
 
 
 def find_id(head: bytes, tail: bytes) -> MessageId | None:
-    """Return the id of a request that cannot be decoded, if it stands before or after ``params``."""
+    """Return the id of a request that cannot be decoded, where it is not amid its params."""
     found = _ID_AT_START.match(head[:4096]) or _ID_AT_END.search(tail[-4096:])
     if found is None:
         return None
@@ -150,9 +150,10 @@ def find_id(head: bytes, tail: bytes) -> MessageId | None:
 def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
     """Find out why the envelope did not decode; slow, and only reached by faulty clients."""
     try:
-        value = json.loads(frame, parse_constant=_refuse_constant)
+        # Given bytes, json would also guess UTF-16 and accept a byte order mark.
+        value = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return Invalid(None, PARSE_ERROR, str(error))
+        return Invalid(None, PARSE_ERROR, f"expected JSON: {error}")
     if isinstance(value, list):
         message = "expected one message: the Language Server Protocol has no batches"
         return Invalid(None, INVALID_REQUEST, message)

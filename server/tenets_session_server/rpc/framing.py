@@ -65,7 +65,7 @@ class FrameReader:
         self._buffer += data
         position = 0
         try:
-            while position < len(self._buffer):
+            while position < len(self._buffer) or self._length == 0:
                 step = self._step(position, found)
                 if step is None:
                     break

@@ -34,9 +34,11 @@ class ParamsDecoder(Generic[S]):
 
         Raises :class:`RpcError` -32602 that names the member and what was expected.
         """
-        data = bytes(text).strip() if text else b"{}"
+        data = bytes(text)
+        if data in {b"", b"null"}:
+            data = b"{}"
         try:
-            decoded = self._decode(b"{}" if data in {b"null", b""} else data)
+            decoded = self._decode(data)
         except msgspec.ValidationError:
             return self._without_nulls(data)
         except msgspec.DecodeError as error:

@@ -42,28 +42,29 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
     A key given twice at the top level keeps its last value: SQLite would see the first one, Python
     the last. Raises :class:`InvalidArgumentError` or :class:`LimitExceededError`.
     """
-    _check_size(text)
     try:
         members = _members.decode(text)
         json.loads(text)  # the seed's reader; it refuses integers of more than 4,300 digits
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidArgumentError(member, f"a JSON object ({error})") from error
-    return _encoder.encode(members)
+    stored = _encoder.encode(members)
+    _check_size(stored)
+    return stored
 
 
-def merge(stored: bytes | None, updates: bytes, *, limit: int | None = MAXIMUM_BYTES) -> bytes:
+def merge(stored: bytes | None, updates: bytes, *, limited: bool = True) -> bytes:
     """Return ``stored`` with the members of ``updates`` put over its own (a shallow merge).
 
     ``updates`` has been through :func:`normalise`. Stored text that is no JSON object is kept as a
     string under :data:`UNREADABLE_KEY`: it is not ours to throw away. Raises
-    :class:`LimitExceededError` where the result has grown too large.
+    :class:`LimitExceededError` where the result has grown too large, unless not ``limited``.
     """
     members = _stored_members(stored)
     members.update(_members.decode(updates))
     merged = _encoder.encode(members)
     # Metadata that is over the limit already (another program's) may still be made smaller.
-    if limit is not None and len(merged) > len(stored or b""):
-        _check_size(merged, limit)
+    if limited and len(merged) > len(stored or b""):
+        _check_size(merged)
     return merged
 
 
@@ -106,9 +107,9 @@ def _lenient(stored: bytes) -> bytes | None:
     return text
 
 
-def _check_size(text: bytes, limit: int = MAXIMUM_BYTES) -> None:
-    if len(text) > limit:
-        raise LimitExceededError("metadata (bytes of JSON)", limit)
+def _check_size(text: bytes) -> None:
+    if len(text) > MAXIMUM_BYTES:
+        raise LimitExceededError("metadata (bytes of JSON)", MAXIMUM_BYTES)
 
 
 def _is_utf8(text: bytes) -> bool:

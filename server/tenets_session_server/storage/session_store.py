@@ -62,7 +62,7 @@ class SessionStore:
         """
         text = metadata.normalise(metadata_text)
         if active:
-            text = metadata.merge(text, _activation(active=True), limit=None)
+            text = metadata.merge(text, _activation(active=True), limited=False)
         with self.database.transaction():
             return self._insert(name, text)
 
@@ -129,7 +129,7 @@ class SessionStore:
         the seed's ``set_active``. Raises :class:`SessionNotFoundError`.
         """
         # No limit: metadata that is full must not keep a session from being activated.
-        return self._merge(name, _activation(active=active), limit=None)
+        return self._merge(name, _activation(active=active), limited=False)
 
     def update_metadata(self, name: str, updates: bytes) -> StoredSession:
         """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
@@ -137,7 +137,7 @@ class SessionStore:
         Raises :class:`SessionNotFoundError`, :class:`InvalidArgumentError` or
         :class:`LimitExceededError`.
         """
-        return self._merge(name, metadata.normalise(updates, "updates"), metadata.MAXIMUM_BYTES)
+        return self._merge(name, metadata.normalise(updates, "updates"), limited=True)
 
     def add_context(self, session_name: str, kind: str, content: str) -> tuple[StoredContext, bool]:
         """Append an entry, creating the session where it is missing.
@@ -199,7 +199,7 @@ class SessionStore:
             raise
         return self._by_id(self.database.last_id)
 
-    def _merge(self, name: str, updates: bytes, limit: int | None) -> StoredSession:
+    def _merge(self, name: str, updates: bytes, *, limited: bool) -> StoredSession:
         with self.database.transaction():
             rows = self.database.run(
                 "SELECT id, CAST(metadata AS BLOB) FROM sessions WHERE name = ?", (name,)
@@ -209,7 +209,7 @@ class SessionStore:
             session_id, stored = rows[0]
             self.database.run(
                 "UPDATE sessions SET metadata = ? WHERE id = ?",
-                (metadata.merge(stored, updates, limit=limit).decode("utf-8"), session_id),
+                (metadata.merge(stored, updates, limited=limited).decode("utf-8"), session_id),
             )
             return self._by_id(session_id)
 

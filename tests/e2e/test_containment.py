@@ -1,0 +1,151 @@
+"""Handlers that misbehave: the client gets a proper reply and the stream stays clean."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.wire import Wire, notification, request
+
+pytestmark = pytest.mark.asyncio
+
+LIST = "tenets/session.list"
+
+
+@pytest.fixture
+def odd_command(database: Path) -> list[str]:
+    """The server with the features of ``support/odd_server.py``."""
+    program = Path(__file__).parents[1] / "support" / "odd_server.py"
+    return [sys.executable, str(program), str(database)]
+
+
+async def test_print_goes_to_stderr(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        assert await wire.result("odd/print") == "printed"
+        assert await wire.result("odd/print", "read") == ""  # stdin is empty, not the protocol's
+        await wire.result("shutdown")
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 0
+        log = await wire.log()
+        assert "this is not protocol" in log
+        assert "nor is this" in log
+
+
+async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        error = (await wire.call("odd/raise"))["error"]
+        assert error.keys() == {"code", "message"}
+        assert error["code"] == -32603
+        reference = re.fullmatch(
+            r"internal error; the server's log has it under ([0-9a-f]{8})", error["message"]
+        )
+        assert reference is not None
+        await wire.send(notification("odd/raise"))
+        await wire.result("shutdown")
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 0
+        log = await wire.log()
+        assert reference[1] in log
+        assert log.count("RuntimeError: secret of") == 2
+
+
+@pytest.mark.parametrize("value", ["object", "set"])
+async def test_a_result_that_is_no_json(odd_command: list[str], value: str) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        reply = await wire.call("odd/return", {"value": value})
+        assert value == "set" or reply["error"]["code"] == -32603
+        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+
+
+@pytest.mark.parametrize(("value", "sent"), [("nan", None), ("bytes", "AA==")])
+async def test_results_that_json_has_no_word_for(
+    odd_command: list[str], value: str, sent: object
+) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        assert await wire.result("odd/return", {"value": value}) == sent
+
+
+async def test_handlers_of_every_kind_are_answered_in_order(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        methods = ["odd/later", LIST, "odd/thread", LIST, "odd/later"]
+        await wire.send(*[request(number, name, {}) for number, name in enumerate(methods)])
+        for number in range(len(methods)):
+            assert (await wire.read())["id"] == number
+
+
+async def test_a_running_request_can_be_cancelled(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        await wire.send(request(1, "odd/wait"), request(2, LIST), request("3", LIST))
+        await wire.send(notification("$/cancelRequest", {"id": 1}))
+        assert (await wire.read())["error"] == {
+            "code": -32800,
+            "message": "cancelled by the client",
+        }
+        assert (await wire.read())["id"] == 2
+        assert (await wire.read())["id"] == "3"
+
+
+async def test_a_waiting_request_can_be_cancelled(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        create = "tenets/session.create"
+        await wire.send(request(1, "odd/wait"), request(2, create, {"name": "never"}))
+        await wire.send(request("2", LIST), notification("$/cancelRequest", {"id": 2}))
+        reply = await wire.read()
+        assert (reply["id"], reply["error"]["code"]) == (2, -32800)
+        await wire.send(notification("$/cancelRequest", {"id": 1}))
+        assert (await wire.read())["id"] == 1
+        reply = await wire.read()
+        assert (reply["id"], reply["result"]["sessions"]) == ("2", [])
+
+
+async def test_a_request_cancelled_in_the_same_write_is_not_executed(
+    odd_command: list[str],
+) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        create = request(1, "tenets/session.create", {"name": "never"})
+        await wire.send(b"".join(map(_frame, [create, notification("$/cancelRequest", {"id": 1})])))
+        assert (await wire.read())["error"]["code"] == -32800
+        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+
+
+async def test_the_editor_can_leave_while_a_request_runs(odd_command: list[str]) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        await wire.send(request(1, "odd/wait"))
+        wire.end_input()
+        assert await wire.ended() == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [{"result": {"class": 1}}, {"error": {"code": 1, "message": "no"}}, {"error": {}}]
+)
+async def test_requests_to_the_client_are_answered_while_a_handler_waits(
+    odd_command: list[str], answer: dict[str, object]
+) -> None:
+    async with Wire.started(odd_command) as wire:
+        await wire.initialize()
+        await wire.send(request(1, "odd/ask"), request(2, LIST))
+        question = await wire.read()
+        assert (question["method"], question["params"]) == ("odd/question", {"why": None})
+        await wire.send({"jsonrpc": "2.0", "id": question["id"], **answer})
+        reply = await wire.read()
+        assert reply["id"] == 1
+        assert reply.get("result") == answer.get("result")
+        assert (await wire.read())["id"] == 2
+
+
+def _frame(message: object) -> bytes:
+    from support.wire import frame
+
+    return frame(message)

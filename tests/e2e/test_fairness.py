@@ -1,0 +1,159 @@
+"""One client's trouble is nobody else's: those that do not read, flood, or wait for a lock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import apsw
+import pytest
+
+from support.host import Host
+from support.wire import DEADLINE, Wire, notification, request
+from tenets_session_server.rpc import protocol, transport
+
+pytestmark = pytest.mark.asyncio
+
+LIST = "tenets/session.list"
+CREATE = "tenets/session.create"
+ADD = "tenets/session.addContext"
+
+
+async def test_a_client_that_does_not_read_is_held_back_and_served_when_it_does(
+    database: Path,
+) -> None:
+    async with Host.opened(database) as host:
+        lazy, other = await host.attach(), await host.attach()
+        large = {"name": "large", "metadata": {"t": "x" * 500_000}}
+        await lazy.call(CREATE, large)
+        sending = asyncio.ensure_future(lazy.send(*[request(n, LIST) for n in range(100)]))
+        for number in range(50):
+            assert (await other.call(LIST, message_id=number))["id"] == number
+        assert not lazy.status.done()
+        for number in range(100):
+            assert (await lazy.read())["id"] == number
+        await sending
+
+
+async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: Path) -> None:
+    async with Host.opened(database) as host:
+        lazy, other = await host.attach(), await host.attach()
+        await lazy.call(CREATE, {"name": "large", "metadata": {"t": "x" * 900_000}})
+        flood = b"".join(
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            for body in [b'{"jsonrpc":"2.0","id":1,"method":"tenets/session.list"}'] * 30_000
+        )
+        sending = asyncio.ensure_future(lazy.send(flood))
+        done, _ = await asyncio.wait({sending}, timeout=1.0)
+        assert not done, "the pipe took everything: nothing holds the client back"
+        assert not lazy.status.done()
+        assert (await other.call(LIST))["id"] == 1
+        lazy.close()
+        await asyncio.wait({sending}, timeout=DEADLINE)
+        assert isinstance(sending.exception(), OSError)
+
+
+async def test_a_client_with_too_much_unread_is_dropped(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "OVERFLOW_BYTES", 200_000)
+    async with Host.opened(database) as host:
+        lazy, other = await host.attach(), await host.attach()
+        await other.call(CREATE, {"name": "large", "metadata": {"t": "x" * 150_000}})
+        await lazy.send(request(1, LIST), request(2, LIST))
+        assert await asyncio.wait_for(asyncio.shield(lazy.status), DEADLINE) == 1
+        assert (await other.call(LIST))["id"] == 1
+
+
+async def test_a_flood_does_not_keep_others_waiting(database: Path) -> None:
+    async with Host.opened(database) as host:
+        flooding, other = await host.attach(), await host.attach()
+        count = 20_000
+        sending = asyncio.ensure_future(flooding.send(*[request(n, LIST) for n in range(count)]))
+        assert (await flooding.read())["id"] == 0
+        answered = asyncio.ensure_future(other.call(LIST, message_id="other"))
+        for number in range(1, count):
+            assert (await flooding.read())["id"] == number
+            if answered.done():
+                break
+        assert (await answered)["id"] == "other"
+        assert number < count - 1, "the other client was served after the whole flood"
+        flooding.close()
+        await asyncio.wait({sending}, timeout=DEADLINE)
+        sending.exception()
+
+
+async def test_writes_wait_for_another_process_lock_and_nobody_else_does(database: Path) -> None:
+    async with Host.opened(database) as host:
+        writing, reading = await host.attach(), await host.attach()
+        with locked(database):
+            await writing.send(
+                request(1, CREATE, {"name": "a"}),
+                request(2, LIST),
+                request(3, ADD, {"sessionName": "a", "kind": "k", "content": "c"}),
+            )
+            for number in range(20):
+                reply = await reading.call(LIST, message_id=number)
+                assert reply["result"]["sessions"] == []
+            assert readable(writing.reading) is False
+        # Order is kept: the list that was asked for second sees what was created first.
+        assert (await writing.read())["result"]["name"] == "a"
+        assert [s["name"] for s in (await writing.read())["result"]["sessions"]] == ["a"]
+        assert (await writing.read())["result"]["sessionCreated"] is False
+
+
+async def test_a_write_that_waits_can_be_cancelled(database: Path) -> None:
+    async with Host.opened(database) as host:
+        client = await host.attach()
+        with locked(database):
+            await client.send(request(1, CREATE, {"name": "a"}))
+            await client.send(notification("$/cancelRequest", {"id": 1}))
+            reply = await client.read()
+            assert (reply["id"], reply["error"]["code"]) == (1, -32800)
+        assert (await client.call(LIST))["result"]["sessions"] == []
+
+
+async def test_a_lock_that_is_not_released_is_told(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "BUSY_TIMEOUT", 0.1)
+    async with Host.opened(database) as host:
+        client = await host.attach()
+        with locked(database):
+            error = (await client.call(CREATE, {"name": "a"}))["error"]
+            assert error["code"] == -32803
+            assert error["data"] == {"kind": "databaseBusy", "retryable": True}
+        assert (await client.call(CREATE, {"name": "a"}))["result"]["name"] == "a"
+
+
+async def test_an_editor_that_leaves_while_its_write_waits_does_not_lose_it(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        with locked(database):
+            await wire.send(request(1, CREATE, {"name": "last words"}))
+            wire.end_input()
+        assert (await wire.read())["result"]["name"] == "last words"
+        assert await wire.ended() == 1
+
+
+class locked:  # noqa: N801 - reads as a statement
+    """Holds the database's write lock on a connection of its own, as another process would."""
+
+    def __init__(self, database: Path) -> None:
+        self._connection = apsw.Connection(str(database))
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("ROLLBACK")
+        self._connection.close()
+
+
+def readable(fd: int) -> bool:
+    """Tell whether there is something to read now."""
+    import select
+
+    return bool(select.select([fd], [], [], 0)[0])

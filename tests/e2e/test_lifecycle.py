@@ -1,0 +1,336 @@
+"""How a connection begins and ends: LSP 3.17's lifecycle, and editors that do not keep to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
+from tenets_session_server import __version__
+
+pytestmark = pytest.mark.asyncio
+
+LIST = "tenets/session.list"
+CREATE = "tenets/session.create"
+
+
+async def test_initialize_tells_what_there_is(server_command: list[str], database: Path) -> None:
+    async with Wire.started(server_command) as wire:
+        result = await wire.result("initialize", INITIALIZE["params"])
+        assert result["serverInfo"] == {"name": "tenets-session-server", "version": __version__}
+        capabilities = result["capabilities"]
+        capability = capabilities["experimental"]["tenetsSession"]
+        verbs = [
+            *("create", "get", "list", "getActive", "setActive", "updateMetadata", "addContext"),
+            *("delete", "deleteAll"),
+        ]
+        assert capability == {
+            "protocolVersion": 1,
+            "methods": [f"tenets/session.{verb}" for verb in verbs],
+            "revision": 0,
+            "database": str(database),
+            "warnings": [],
+        }
+        commands = capabilities["executeCommandProvider"]["commands"]
+        assert commands == [f"tenets.session.{verb}" for verb in verbs]
+        # Nobody's documents are asked for.
+        assert capabilities["textDocumentSync"] == {"openClose": False, "change": 0, "save": False}
+
+
+async def test_the_revision_grows_with_every_change(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        assert (await wire.initialize())["revision"] == 0
+        await wire.result(CREATE, {"name": "a", "active": True})
+    async with Wire.started(server_command) as wire:
+        assert (await wire.initialize())["revision"] > 0
+
+
+@pytest.mark.parametrize("method", [LIST, "shutdown", "workspace/executeCommand", "nope"])
+async def test_before_initialize_requests_are_refused(
+    server_command: list[str], method: str
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.send(notification(CREATE, {"name": "too early"}))
+        reply = await wire.call(method, {})
+        assert reply["error"]["code"] == -32002
+        await wire.initialize()
+        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+
+
+async def test_after_shutdown_requests_are_refused(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        assert await wire.result("shutdown") is None
+        for method in (LIST, "initialize", "shutdown", "nope"):
+            assert (await wire.call(method, {}))["error"]["code"] == -32600
+        await wire.send(notification(CREATE, {"name": "too late"}), notification("exit"))
+        assert await wire.ended() == 0
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+
+
+async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 1
+
+
+async def test_exit_before_initialize_is_status_1(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 1
+
+
+async def test_exit_as_a_request_is_answered(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("shutdown")
+        assert await wire.result("exit") is None
+        assert await wire.ended() == 0
+
+
+async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.send(request(5, "shutdown"), notification("exit"))
+        assert await wire.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
+        assert await wire.ended() == 0
+
+
+async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(200)]
+        after_exit = request("late", CREATE, {"name": "late"})
+        end = [request("end", "shutdown"), notification("exit"), after_exit]
+        await wire.send(INITIALIZE, *creates, *end)
+        assert (await wire.read())["id"] == "initialize"
+        for number in range(200):
+            assert (await wire.read())["result"]["name"] == f"s{number}"
+        assert (await wire.read())["id"] == "end"
+        assert await wire.ended() == 0
+        assert await wire.rest() == b""
+
+
+@pytest.mark.parametrize(("shutdown", "status"), [(False, 1), (True, 0)])
+async def test_the_end_of_input_ends_the_server_after_its_work(
+    server_command: list[str], shutdown: bool, status: int
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(50)]
+        await wire.send(*creates, *([request("end", "shutdown")] if shutdown else []))
+        wire.end_input()
+        for number in range(50):
+            assert (await wire.read())["id"] == number
+        assert await wire.ended() == status
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ([], "params: expected an object"),
+        ({"processId": "1"}, "processId: expected an integer or null"),
+        ({"processId": True}, "processId: expected an integer or null"),
+        ({"initializationOptions": []}, "initializationOptions: expected an object"),
+        (
+            {"initializationOptions": {"notifications": "no"}},
+            "initializationOptions.notifications: expected true or false",
+        ),
+    ],
+)
+async def test_initialize_can_be_corrected(
+    server_command: list[str], params: object, says: str
+) -> None:
+    async with Wire.started(server_command) as wire:
+        reply = await wire.call("initialize", params)
+        assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
+        assert (await wire.call(LIST))["error"]["code"] == -32002
+        await wire.initialize()
+        await wire.result(LIST)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        ...,
+        None,
+        {},
+        {"capabilities": None},
+        {"capabilities": {"textDocument": 7, "general": {"positionEncodings": "utf-8"}}},
+        {"capabilities": {}, "rootUri": "file://", "workspaceFolders": [{"uri": "file://"}]},
+        {"capabilities": {}, "trace": "loud", "clientInfo": "me", "initializationOptions": None},
+        {"capabilities": {}, "processId": 2**31 - 1, "initializationOptions": {"other": 1}},
+        {"capabilities": {}, "processId": 2**70},
+        {"capabilities": {}, "processId": 0},
+        {"capabilities": {}, "rootPath": "relative", "locale": None},
+    ],
+)
+async def test_no_client_is_turned_away_for_what_is_not_used(
+    server_command: list[str], params: object
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.result("initialize", params)
+        await wire.result(LIST)
+
+
+async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
+    server_command: list[str],
+) -> None:
+    # The parent hands our own pipes on to the server, and is killed; we still hold them.
+    parent = textwrap.dedent("""
+        import subprocess, sys, time
+        server = subprocess.Popen(sys.argv[1:])
+        time.sleep(3600)
+    """)
+    async with Wire.started([sys.executable, "-c", parent, *server_command]) as wire:
+        await wire.initialize()
+        wire.process.kill()
+        # The server holds the only other end of this pipe: its end is the server's end.
+        assert await wire.rest() == b""
+
+
+async def test_a_dead_client_process_ends_the_server(server_command: list[str]) -> None:
+    client = await asyncio.create_subprocess_exec("sleep", "3600")
+    async with Wire.started(server_command) as wire:
+        await wire.initialize(processId=client.pid)
+        client.kill()
+        assert await wire.ended() == 1
+    await client.wait()
+
+
+async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
+    reading, writing = os.pipe()
+    async with Wire.started(server_command, stdout=writing) as wire:
+        os.close(writing)
+        await wire.send(INITIALIZE)
+        assert await asyncio.to_thread(os.read, reading, 1) == b"C"
+        os.close(reading)
+        assert await wire.ended() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_ends_the_server(server_command: list[str], number: int) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result(CREATE, {"name": "kept"})
+        wire.process.send_signal(number)
+        assert await wire.ended() == 1
+        assert await wire.log() == ""
+
+
+async def test_killed_editors_lose_nothing_that_was_acknowledged(
+    server_command: list[str],
+) -> None:
+    for number in range(5):
+        async with Wire.started(server_command) as wire:
+            await wire.initialize()
+            await wire.result(CREATE, {"name": f"s{number}"})
+            wire.process.kill()
+            await wire.ended()
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        names = [session["name"] for session in (await wire.result(LIST))["sessions"]]
+        assert names == ["s4", "s3", "s2", "s1", "s0"]
+
+
+CONVERSATION = b"".join(
+    [
+        frame(INITIALIZE),
+        frame(request(1, CREATE, {"name": "from a file"})),
+        frame(request(2, "shutdown")),
+        frame(notification("exit")),
+    ]
+)
+
+
+async def test_regular_files_as_stdin_and_stdout(server_command: list[str], tmp_path: Path) -> None:
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    asked.write_bytes(CONVERSATION)
+    with asked.open("rb") as stdin, answered.open("wb") as stdout:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            server_command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"from a file" in answered.read_bytes()
+    assert answered.read_bytes().count(b"Content-Length: ") == 3
+
+
+async def test_dev_null_as_stdin(server_command: list[str]) -> None:
+    async with Wire.started(server_command, stdin=asyncio.subprocess.DEVNULL) as wire:
+        assert await wire.ended() == 1
+        assert await wire.rest() == b""
+
+
+async def test_one_socket_for_both_directions(server_command: list[str]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(DEADLINE)
+        async with Wire.started(
+            server_command, stdin=theirs.fileno(), stdout=theirs.fileno()
+        ) as wire:
+            theirs.close()
+            ours.sendall(CONVERSATION)
+            received = b""
+            while part := await asyncio.to_thread(ours.recv, 65536):
+                received += part
+            assert received.count(b"Content-Length: ") == 3
+            assert await wire.ended() == 0
+
+
+async def test_closed_stdio_is_told(server_command: list[str]) -> None:
+    closed = ["sh", "-c", '"$@" <&- >&-', "sh", *server_command]
+    async with Wire.started(closed) as wire:
+        assert await wire.ended() == 1
+        log = await wire.log()
+        assert "stdin and stdout have to be open" in log
+        assert "Traceback" not in log
+
+
+async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
+    async with Wire.started(closed) as wire:
+        await wire.initialize()
+        assert (await wire.call("nope"))["error"]["code"] == -32601
+        await wire.result("shutdown")
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 0
+
+
+async def test_stderr_on_the_same_full_pipe_does_no_harm(server_command: list[str]) -> None:
+    # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
+    joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
+    reading, writing = os.pipe()
+    try:
+        async with Wire.started(joined, stdout=writing) as wire:
+            os.close(writing)
+            await wire.send(INITIALIZE, *[frame(b"{") for _ in range(5000)])
+            wire.end_input()
+            assert await wire.ended() == 1
+    finally:
+        os.close(reading)
+
+
+async def test_json_is_sent_as_utf8_with_its_length_in_bytes(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.send(request(5, CREATE, {"name": "Grüße 🧵"}))
+        body = await wire.read_body()
+        assert "Grüße 🧵".encode() in body
+        assert json.loads(body)["result"]["name"] == "Grüße 🧵"
