@@ -1,0 +1,293 @@
+"""The invariants hold whoever writes: any SQL, any SQLite, any metadata, any order of commits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tenets_session_server.storage.session_db import SessionDB
+
+INSERT = "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)"
+NOW = "2026-01-01T00:00:00+00:00"
+
+
+def changes(db: SessionDB) -> list[tuple[str, str]]:
+    """Return the change feed as (type, session name)."""
+    rows = db.db.run("SELECT type, session_name FROM session_server_changes ORDER BY revision")
+    return [(row[0], row[1]) for row in rows]
+
+
+def active_names(db: SessionDB) -> list[str]:
+    return [record.name for record in db.list_sessions() if record.metadata.get("active")]
+
+
+def test_a_foreign_insert_takes_over(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("ours", {"active": True, "own": 1})
+    foreign.execute(INSERT, ("theirs", NOW, '{"active": 1}'))
+    active = db.get_active_session()
+    assert active is not None
+    assert active.name == "theirs"
+    ours = db.get_session("ours")
+    assert ours is not None
+    assert ours.metadata["active"] is False
+    assert ours.metadata["own"] == 1
+    ended = datetime.fromisoformat(ours.metadata["ended_at"])
+    assert abs((datetime.now(UTC) - ended).total_seconds()) < 60
+    assert changes(db)[-3:] == [
+        *(("deactivated", "ours"), ("created", "theirs"), ("activated", "theirs"))
+    ]
+
+
+def test_activating_all_at_once_leaves_one(db: SessionDB, foreign: apsw.Connection) -> None:
+    for number in range(5):
+        db.create_session(f"s{number}")
+    foreign.execute("UPDATE sessions SET metadata = json_set(metadata, '$.active', json('true'))")
+    assert len(active_names(db)) == 1
+    active = db.get_active_session()
+    assert active is not None
+    assert active_names(db) == [active.name]
+
+
+def test_inserting_many_active_ones_leaves_the_last(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    foreign.execute(
+        "INSERT INTO sessions (name, created_at, metadata)"
+        " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)"
+        " SELECT 's' || i, ?, '{\"active\": true}' FROM n",
+        (NOW,),
+    )
+    assert active_names(db) == ["s5"]
+
+
+def test_replacing_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": false}'))
+    assert db.get_active_session() is None
+    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": true}'))
+    assert active_names(db) == ["a"]
+
+
+def test_deleting_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    foreign.execute("DELETE FROM sessions")
+    assert db.get_active_session() is None
+    assert changes(db)[-1] == ("deleted", "a")
+
+
+def test_renaming_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    foreign.execute("UPDATE sessions SET name = 'b'")
+    assert active_names(db) == ["b"]
+    assert changes(db)[-1] == ("renamed", "b")
+
+
+def test_a_foreign_rollback_leaves_no_trace(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    before = changes(db)
+    foreign.execute("BEGIN")
+    foreign.execute(INSERT, ("b", NOW, '{"active": true}'))
+    foreign.execute("ROLLBACK")
+    assert active_names(db) == ["a"]
+    assert changes(db) == before
+
+
+MALFORMED: list[Any] = [
+    *(None, "", "{", "null", "[]", "[1]", '"active"', "1", "true", "{'active': true}"),
+    *('{"active": true', '{"active": true}}', '{"active": NaN}', '["active", true]'),
+    *(b"\xff\xfe", b'{"active": true}', "\ufeff{}", '{"active": true, "x": "\\ud800"}'),
+    "[" * 2000 + "]" * 2000,
+    '{"a":' * 500 + "1" + "}" * 500,
+]
+
+
+@pytest.mark.parametrize("metadata", MALFORMED, ids=repr)
+def test_no_metadata_makes_a_foreign_statement_fail(
+    db: SessionDB, foreign: apsw.Connection, metadata: Any
+) -> None:
+    db.create_session("good", {"active": True})
+    foreign.execute(INSERT, ("bad", NOW, metadata))
+    foreign.execute("UPDATE sessions SET metadata = ? WHERE name = 'bad'", (metadata,))
+    foreign.execute("UPDATE sessions SET metadata = '{}' WHERE name = 'bad'")
+    foreign.execute("UPDATE sessions SET metadata = ? WHERE name = 'bad'", (metadata,))
+    foreign.execute("DELETE FROM sessions WHERE name = 'bad'")
+    assert len(active_names(db)) <= 1
+
+
+def test_context_is_in_the_feed_too(db: SessionDB, foreign: apsw.Connection) -> None:
+    session = db.create_session("a")
+    add = "INSERT INTO session_context (session_id, kind, content, created_at) VALUES (?, ?, ?, ?)"
+    foreign.execute(add, (session.id, "note", "x", NOW))
+    foreign.execute(add, (session.id + 1, "note", "orphan", NOW))
+    foreign.execute("DELETE FROM session_context")
+    assert changes(db)[1:] == [("contextAdded", "a"), ("contextRemoved", "a")]
+
+
+def test_the_feed_keeps_the_newest_10000(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a")
+    with foreign:
+        foreign.execute(
+            "INSERT INTO session_context (session_id, kind, content, created_at)"
+            " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10500)"
+            " SELECT 1, 'note', 'x', ? FROM n",
+            (NOW,),
+        )
+    ((count, oldest, newest),) = db.db.run(
+        "SELECT count(*), min(revision), max(revision) FROM session_server_changes"
+    )
+    assert (count, oldest, newest) == (10_000, 502, 10_501)
+    assert db.sessions.revision() == 10_501
+
+
+def test_last_insert_rowid_is_the_foreign_programs_own(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    """The seed takes the id of a new session from ``lastrowid``; triggers must not change it."""
+    for number in range(3):
+        db.create_session(f"s{number}", {"active": True})
+    foreign.execute(INSERT, ("theirs", NOW, '{"active": true}'))
+    record = db.get_session("theirs")
+    assert record is not None
+    assert foreign.last_insert_rowid() == record.id
+    assert foreign.changes() == 1
+
+
+def test_pythons_own_sqlite_can_write(db: SessionDB, database: Path) -> None:
+    """As the ``tenets`` command line does: sqlite3, WAL, the steps of the seed's ``set_active``."""
+    db.create_session("ours", {"active": True})
+    program = textwrap.dedent("""
+        import json, sqlite3, sys
+        connection = sqlite3.connect(sys.argv[1])
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        cursor = connection.execute(
+            "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
+            ("theirs", "2026-01-01T00:00:00+00:00", "{}"))
+        connection.commit()
+        cursor = connection.execute("UPDATE sessions SET metadata=? WHERE id= ?",
+            (json.dumps({"active": True, "ü": float("nan")}), cursor.lastrowid))
+        connection.commit()
+        rows = connection.execute("SELECT name, metadata FROM sessions").fetchall()
+        print(cursor.rowcount, [name for name, text in rows if json.loads(text).get("active")])
+        cursor = connection.execute("UPDATE sessions SET metadata=? WHERE name = 'theirs'",
+            (json.dumps({"active": True, "ü": 1}),))
+        connection.commit()
+        rows = connection.execute("SELECT name, metadata FROM sessions").fetchall()
+        print(cursor.rowcount, [name for name, text in rows if json.loads(text).get("active")])
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(database)], capture_output=True, text=True, check=False
+    )
+    # NaN is no JSON, so SQLite does not see that session as active; the next write is seen.
+    assert done.stderr == ""
+    assert done.stdout == "1 ['ours', 'theirs']\n1 ['theirs']\n"
+    assert active_names(db) == ["theirs"]
+
+
+@pytest.mark.parametrize("metadata", MALFORMED, ids=repr)
+def test_poison_metadata_hides_nothing_and_loses_nothing(
+    db: SessionDB, foreign: apsw.Connection, metadata: Any
+) -> None:
+    db.create_session("good", {"x": 1})
+    foreign.execute(INSERT, ("bad", NOW, metadata))
+    db.create_session("also good", {"y": 2})
+    assert {record.name for record in db.list_sessions()} == {"good", "bad", "also good"}
+    bad = db.get_session("bad")
+    assert bad is not None
+    assert isinstance(bad.metadata, dict)
+    # It can be used like any other session, and what was there is kept.
+    assert db.set_active("bad", True)
+    record = db.get_active_session()
+    assert record is not None
+    assert record.name == "bad"
+    text = metadata.decode("utf-8", "replace") if isinstance(metadata, bytes) else metadata
+    unreadable = text not in {None, "", "null"} and not bad.metadata and text != b""
+    assert record.metadata.get("unreadable_metadata") == (text if unreadable else None)
+
+
+@pytest.mark.parametrize(
+    ("created_at", "read"),
+    [
+        (NOW, NOW),
+        ("2026-01-01T00:00:00.000001+05:30", "2026-01-01T00:00:00.000001+05:30"),
+        ("2026-01-01 10:11:12.5", "2026-01-01T10:11:12.500000+00:00"),
+        ("2026-01-01T10:11:12Z", "2026-01-01T10:11:12+00:00"),
+        ("2026-01-01", "2026-01-01T00:00:00+00:00"),
+        (0, "1970-01-01T00:00:00+00:00"),
+        (1767225600, "2026-01-01T00:00:00+00:00"),
+        (1767225600.25, "2026-01-01T00:00:00.250000+00:00"),
+        ("yesterday", "1970-01-01T00:00:00+00:00"),
+        ("2026-13-45T00:00:00+00:00", "1970-01-01T00:00:00+00:00"),
+        ("", "1970-01-01T00:00:00+00:00"),
+        (b"\xff\xfe\x00", "1970-01-01T00:00:00+00:00"),
+        (10**18, "1970-01-01T00:00:00+00:00"),
+        (1e308, "1970-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59.999999-23:59"),
+    ],
+)
+def test_odd_dates_become_readable_ones(
+    db: SessionDB, foreign: apsw.Connection, created_at: Any, read: str
+) -> None:
+    foreign.execute(INSERT, ("odd", created_at, "{}"))
+    stored = db.sessions.get("odd")
+    assert stored is not None
+    assert stored.created_at == read
+    record = db.get_session("odd")
+    assert record is not None
+    assert record.created_at == datetime.fromisoformat(read)
+    assert record.created_at.tzinfo is not None
+
+
+def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: apsw.Connection) -> None:
+    dates: list[Any] = [NOW, NOW, "yesterday", 0, 17, 0.1, 1e300, b"\xff", b"", "", NOW + "x"]
+    for number, created_at in enumerate(dates):
+        foreign.execute(INSERT, (f"s{number}", created_at, "{}"))
+    foreign.execute(
+        "INSERT INTO sessions (name, created_at, metadata)"
+        " VALUES ('s11', CAST(x'ff41' AS TEXT), '{}'), ('s12', CAST(x'ff42' AS TEXT), '{}')"
+    )
+    for order in ("newest", "oldest"):
+        whole = db.sessions.page(limit=1000, order=order)  # type: ignore[arg-type]
+        assert len(whole.sessions) == 13
+        names: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = db.sessions.page(limit=1, cursor=cursor, order=order)  # type: ignore[arg-type]
+            names += [session.name for session in page.sessions]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert names == [session.name for session in whole.sessions]
+
+
+def test_text_that_is_not_utf8_hides_nothing(db: SessionDB, foreign: apsw.Connection) -> None:
+    foreign.execute(
+        "INSERT INTO sessions (name, created_at, metadata) VALUES (CAST(x'61ff' AS TEXT), ?,"
+        " CAST(x'7b2261223a2261ff227d' AS TEXT))",
+        (NOW,),
+    )
+    db.create_session("good")
+    assert [record.name for record in db.list_sessions()] == ["good", "a\ufffd"]
+    assert db.delete_all_sessions() == 2
+
+
+def test_metadata_of_the_seed_stays_readable_by_the_seed(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    foreign.execute(INSERT, ("theirs", NOW, json.dumps({"ü": "é🧵", "pinned_files": ["/a b"]})))
+    db.set_active("theirs", True)
+    db.create_session("ours", {"active": True})
+    for (text,) in foreign.execute("SELECT metadata FROM sessions").fetchall():
+        assert isinstance(json.loads(text), dict)
+    theirs = db.get_session("theirs")
+    assert theirs is not None
+    assert theirs.metadata["ü"] == "é🧵"
+    assert theirs.metadata["pinned_files"] == ["/a b"]

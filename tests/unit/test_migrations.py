@@ -1,0 +1,217 @@
+"""Files of every age are opened: new, the seed's, damaged, newer than this version."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
+from tenets_session_server.storage import schema
+from tenets_session_server.storage.session_db import SessionDB
+
+SEED_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS sessions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT UNIQUE NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        metadata TEXT
+    );
+    CREATE TABLE IF NOT EXISTS session_context (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        content TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        FOREIGN KEY(session_id) REFERENCES sessions(id)
+    );
+"""
+
+
+@pytest.fixture
+def seed_file(database: Path) -> apsw.Connection:
+    """A database as the ``tenets`` command line leaves it, open in another program."""
+    database.parent.mkdir()
+    connection = apsw.Connection(str(database))
+    connection.execute(SEED_SCHEMA)
+    return connection
+
+
+def objects(connection: apsw.Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return dict(rows.fetchall())
+
+
+def test_what_is_added_is_only_added(config: TenetsConfig, seed_file: apsw.Connection) -> None:
+    before = objects(seed_file)
+    SessionDB(config).close()
+    after = objects(seed_file)
+    assert {name: after[name] for name in before} == before
+    added = after.keys() - before.keys()
+    assert added
+    assert all(name.startswith("session_server_") for name in added)
+
+
+def test_a_new_file_has_the_seeds_tables(config: TenetsConfig, database: Path) -> None:
+    SessionDB(config).close()
+    new = apsw.Connection(str(database))
+    columns = "SELECT name, type, [notnull], pk FROM pragma_table_info(?)"
+    seed = apsw.Connection(":memory:")
+    seed.execute(SEED_SCHEMA)
+    for table in ("sessions", "session_context"):
+        assert (
+            new.execute(columns, (table,)).fetchall() == seed.execute(columns, (table,)).fetchall()
+        )
+    new.execute(SEED_SCHEMA)  # as the seed does at each start
+    assert new.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+    new.close()
+
+
+def test_of_several_active_sessions_the_newest_stays(
+    config: TenetsConfig, seed_file: apsw.Connection
+) -> None:
+    rows = [
+        ("oldest", "2026-01-01T00:00:00+00:00", '{"active": true}'),
+        ("newest", "2026-01-03T00:00:00+00:00", '{"active": true, "own": 1}'),
+        ("middle", "2026-01-02T00:00:00+00:00", '{"active": true, "own": 1.50}'),
+        ("newer but not active", "2026-01-04T00:00:00+00:00", "{}"),
+        ("poison", "2026-01-05T00:00:00+00:00", '{"active": true'),
+    ]
+    for row in rows:
+        seed_file.execute("INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)", row)
+    with SessionDB(config) as db:
+        active = db.get_active_session()
+        assert active is not None
+        assert (active.name, active.metadata) == ("newest", {"active": True, "own": 1})
+        middle = db.sessions.get("middle")
+        assert middle is not None
+        assert middle.metadata.startswith(b'{"active":false,"own":1.50,"updated_at":"')
+        assert {*json.loads(middle.metadata)} == {"active", "own", "updated_at", "ended_at"}
+        assert db.db.warnings == []
+
+
+def test_existing_sessions_and_context_stay(
+    config: TenetsConfig, seed_file: apsw.Connection
+) -> None:
+    seed_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
+    seed_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
+    with SessionDB(config) as db:
+        record = db.get_session("a")
+        assert record is not None
+        assert (record.id, record.metadata) == (7, {})
+        assert db.sessions.page(include_context_count=True).sessions[0].context_count == 1
+        assert db.create_session("b").id == 8
+
+
+def test_opening_again_writes_nothing(config: TenetsConfig, database: Path) -> None:
+    SessionDB(config).close()
+    before = database.stat().st_mtime_ns
+    with SessionDB(config) as db:
+        assert db.db.warnings == []
+        assert not Path(f"{database}-wal").exists() or not Path(f"{database}-wal").stat().st_size
+    assert database.stat().st_mtime_ns == before
+
+
+def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, database: Path) -> None:
+    with SessionDB(config) as db:
+        db.create_session("a", {"active": True})
+    foreign = apsw.Connection(str(database))
+    foreign.execute("DROP TRIGGER session_server_make_room_insert")
+    foreign.execute("DROP TRIGGER session_server_session_inserted")
+    foreign.execute(
+        "INSERT INTO sessions (name, created_at, metadata)"
+        " VALUES ('b', '2099-01-01T00:00:00+00:00', '{\"active\": true}')"
+    )
+    with SessionDB(config) as db:
+        (warning,) = db.db.warnings
+        assert "session_server_make_room_insert, session_server_session_inserted" in warning
+        assert [record.name for record in db.list_sessions() if record.metadata["active"]] == ["b"]
+        active = db.get_active_session()
+        assert active is not None
+        assert active.name == "b"
+    assert objects(foreign).keys() >= schema.TRIGGERS.keys()
+    with SessionDB(config) as db:
+        assert db.db.warnings == []
+
+
+def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: Path) -> None:
+    SessionDB(config).close()
+    newer = apsw.Connection(str(database))
+    newer.execute("CREATE TABLE session_server_future (x)")
+    newer.execute("INSERT INTO session_server_migrations (name) VALUES ('future')")
+    with SessionDB(config) as db:
+        db.create_session("a")
+        assert db.db.warnings == []
+    assert "session_server_future" in objects(newer)
+
+
+def test_tables_of_another_kind_are_refused(config: TenetsConfig, database: Path) -> None:
+    database.parent.mkdir()
+    other = apsw.Connection(str(database))
+    other.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, user TEXT)")
+    before = objects(other)
+    with pytest.raises(DatabaseCorruptError, match=r"sessions lacks .*created_at, metadata, name"):
+        SessionDB(config)
+    assert objects(other) == before
+
+
+def test_a_migration_is_whole_or_not_at_all(
+    config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(schema, "TRIGGERS", {**schema.TRIGGERS, "bad": "CREATE TRIGGER nonsense"})
+        with pytest.raises(apsw.SQLError):
+            SessionDB(config)
+    left = apsw.Connection(str(database))
+    assert objects(left) == {}
+    with SessionDB(config) as db:
+        db.create_session("a")
+
+
+def test_many_processes_open_a_new_file_at_once(database: Path) -> None:
+    program = textwrap.dedent("""
+        import sys
+        from tenets_session_server.config import TenetsConfig
+        from tenets_session_server.storage.session_db import SessionDB
+        sys.stdin.readline()  # all start together
+        with SessionDB(TenetsConfig(database=sys.argv[1])) as db:
+            for number in range(10):
+                db.create_session(f"{sys.argv[2]}.{number}", {"active": True})
+                assert len([r for r in db.list_sessions() if r.metadata["active"]]) == 1
+    """)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(database), str(number)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(8)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+    with SessionDB(TenetsConfig(database=database)) as db:
+        assert len(db.list_sessions()) == 80
+
+
+def test_a_deferred_open_is_tried_again(config: TenetsConfig, database: Path) -> None:
+    database.parent.write_text("in the way")
+    with pytest.raises(DatabaseError):
+        SessionDB(config)
+    db = SessionDB(config, defer_open=True)
+    with pytest.raises(DatabaseError):
+        db.list_sessions()
+    database.parent.unlink()
+    assert db.create_session("a").name == "a"
+    db.close()
