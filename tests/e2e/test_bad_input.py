@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from support.wire import INITIALIZE, Wire, frame, notification, request
+from support.wire import INITIALIZE, Json, Wire, frame, notification, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -406,7 +406,8 @@ async def test_unknown_params_are_ignored_and_null_is_the_default(
 ) -> None:
     async with Wire.started(server_command) as wire:
         await wire.initialize()
-        params = {"name": "x", "metadata": None, "active": None, "colour": "red", "jsonrpc": {}}
+        odd: Json = {"colour": "red", "jsonrpc": {}}
+        params = {"name": "x", "metadata": None, "active": None, **odd}
         assert (await wire.result(CREATE, params))["metadata"] == {}
         nothing: dict[str, Any] = dict.fromkeys(
             ("limit", "cursor", "active", "namePrefix", "order", "includeContextCount")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.editor import Editor, JsonRpcException
-from support.wire import Wire, frame
+from support.wire import Json, Wire, frame
 
 pytestmark = pytest.mark.asyncio
 
@@ -93,7 +93,7 @@ async def test_activation_keeps_the_seeds_dates(server_command: list[str]) -> No
         assert datetime.fromisoformat(after["ended_at"]).utcoffset() is not None
 
 
-METADATA = {
+METADATA: Json = {
     "jsonrpc": "2.0",
     "class": {"jsonrpc": {"id": 1}, "_x": [], "type_name": "Object"},
     "a b": None,
@@ -238,7 +238,7 @@ async def test_metadata_has_a_limit_and_activation_still_works(server_command: l
         await editor.create("large", metadata=fits)
         assert (await editor.activate("large"))["metadata"]["t"] == fits["t"]
         error = await failure(editor.session("updateMetadata", name="large", updates={"u": 1}))
-        assert error.data["kind"] == "limitExceeded"
+        assert error.data == {"kind": "limitExceeded", "retryable": False, "limit": limit}
         smaller = await editor.session("updateMetadata", name="large", updates={"t": ""})
         assert smaller["metadata"]["t"] == ""
 
@@ -250,6 +250,6 @@ def contents(database: Path) -> list[str]:
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-        return [row[0] for row in rows]
+        return [str(row[0]) for row in rows]
     finally:
         connection.close()

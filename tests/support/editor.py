@@ -23,7 +23,7 @@ from support.wire import DEADLINE, Json
 
 __all__ = ["Editor", "JsonRpcException"]
 
-_INITIALIZE: Final = {"processId": None, "rootUri": None, "capabilities": {}}
+_INITIALIZE: Final[Json] = {"processId": None, "rootUri": None, "capabilities": {}}
 
 
 class RawProtocol(LanguageClientProtocol):
@@ -50,10 +50,10 @@ class RawProtocol(LanguageClientProtocol):
             message = JsonRPCNotification(given["method"], given["jsonrpc"], given["params"])
         super().handle_message(message)
 
-    def get_message_type(self, method: str) -> None:
+    def get_message_type(self, method: str) -> None:  # type: ignore[override]
         """Send params as they are given."""
 
-    def get_result_type(self, method: str) -> None:
+    def get_result_type(self, method: str) -> None:  # type: ignore[override]
         """Return results as they come."""
 
 
@@ -61,7 +61,7 @@ class Editor:
     """One editor with its server process. Methods return results and raise ``JsonRpcException``."""
 
     def __init__(self, client: LanguageClient) -> None:
-        self.client = client
+        self.client: Any = client  # pygls' client is not typed
         self.capabilities: Json = {}
         self.messages: list[Json] = []
 

@@ -176,12 +176,12 @@ def test_pythons_own_sqlite_can_write(db: SessionDB, database: Path) -> None:
             (json.dumps({"active": True, "ü": float("nan")}), cursor.lastrowid))
         connection.commit()
         rows = connection.execute("SELECT name, metadata FROM sessions").fetchall()
-        print(cursor.rowcount, [name for name, text in rows if json.loads(text).get("active")])
+        print(cursor.rowcount, [name for name, text in rows if json.loads(str(text)).get("active")])
         cursor = connection.execute("UPDATE sessions SET metadata=? WHERE name = 'theirs'",
             (json.dumps({"active": True, "ü": 1}),))
         connection.commit()
         rows = connection.execute("SELECT name, metadata FROM sessions").fetchall()
-        print(cursor.rowcount, [name for name, text in rows if json.loads(text).get("active")])
+        print(cursor.rowcount, [name for name, text in rows if json.loads(str(text)).get("active")])
     """)
     done = subprocess.run(
         [sys.executable, "-c", program, str(database)], capture_output=True, text=True, check=False
@@ -255,12 +255,12 @@ def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: apsw.Co
         " VALUES ('s11', CAST(x'ff41' AS TEXT), '{}'), ('s12', CAST(x'ff42' AS TEXT), '{}')"
     )
     for order in ("newest", "oldest"):
-        whole = db.sessions.page(limit=1000, order=order)  # type: ignore[arg-type]
+        whole = db.sessions.page(limit=1000, order=order)
         assert len(whole.sessions) == 13
         names: list[str] = []
         cursor: str | None = None
         while True:
-            page = db.sessions.page(limit=1, cursor=cursor, order=order)  # type: ignore[arg-type]
+            page = db.sessions.page(limit=1, cursor=cursor, order=order)
             names += [session.name for session in page.sessions]
             cursor = page.next_cursor
             if cursor is None:
@@ -286,7 +286,7 @@ def test_metadata_of_the_seed_stays_readable_by_the_seed(
     db.set_active("theirs", True)
     db.create_session("ours", {"active": True})
     for (text,) in foreign.execute("SELECT metadata FROM sessions").fetchall():
-        assert isinstance(json.loads(text), dict)
+        assert isinstance(json.loads(str(text)), dict)
     theirs = db.get_session("theirs")
     assert theirs is not None
     assert theirs.metadata["ü"] == "é🧵"

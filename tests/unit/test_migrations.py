@@ -45,7 +45,7 @@ def seed_file(database: Path) -> apsw.Connection:
 
 def objects(connection: apsw.Connection) -> dict[str, str]:
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return dict(rows.fetchall())
+    return {str(name): str(sql) for name, sql in rows.fetchall()}
 
 
 def test_what_is_added_is_only_added(config: TenetsConfig, seed_file: apsw.Connection) -> None:

@@ -176,7 +176,7 @@ def test_add_context_returns_none_and_creates_the_session(
     rows = foreign.execute("SELECT session_id, kind, content, created_at FROM session_context")
     ((session_id, kind, content, created_at),) = rows.fetchall()
     assert (session_id, kind, content) == (session.id, "note", "text")
-    assert datetime.fromisoformat(created_at).utcoffset() == timedelta(0)
+    assert datetime.fromisoformat(str(created_at)).utcoffset() == timedelta(0)
 
 
 def test_ids_are_never_given_twice(db: SessionDB) -> None:
