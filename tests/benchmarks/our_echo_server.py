@@ -1,0 +1,36 @@
+"""Our server with one more feature, ``echo``, which is registered and executed pygls' way."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.rpc.connection import serve
+from tenets_session_server.rpc.server import create_server
+from tenets_session_server.standalone import claim_stdio
+from tenets_session_server.storage.session_db import SessionDB
+
+
+def echo(params: Any) -> Any:
+    """Return the params."""
+    return params
+
+
+def main() -> int:
+    """Serve stdin and stdout; return the exit status."""
+    stdin, stdout = claim_stdio()
+    with SessionDB(TenetsConfig(database=Path(sys.argv[1]), busy_timeout=0.0)) as session_db:
+        server = create_server(session_db)
+        server.feature("echo")(echo)
+
+        async def run() -> int:
+            return await serve(server, stdin, stdout, watch_parent=True)
+
+        return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
