@@ -22,7 +22,7 @@ KEPT_OF_OVERSIZED: Final = 4096
 # What every known client sends; the other forms take the slow path below.
 _USUAL_HEADER: Final = re.compile(rb"Content-Length: (\d{1,8})\r\n\r\n")
 _HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*")
-_NOT_A_HEADER: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\-\r\n]")
+_NOT_A_NAME: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\-\r\n \t]")
 _CHARSET: Final = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
 
@@ -119,8 +119,7 @@ class FrameReader:
         self._check_header_size(len(line))
         if end < 0:
             # Text that cannot become a header line will not get better by waiting for its end.
-            odd = _NOT_A_HEADER.search(line)
-            if odd and b":" not in line and odd[0] not in b" \t":
+            if _NOT_A_NAME.search(line.partition(b":")[0]):
                 raise FramingError(f"expected a header line, found {line[:60]!r}")
             return None
         line = line.rstrip(b"\r")

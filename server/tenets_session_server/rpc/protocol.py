@@ -12,7 +12,6 @@ behind it, other clients' do not.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import logging
 import random
@@ -436,15 +435,17 @@ class SessionProtocol(LanguageServerProtocol):
         """Answer ``initialize``: pygls' capabilities, and ours under ``experimental``."""
         result = yield from super().lsp_initialize(params)
         database = self._server.session_db.db
-        revision = 0
-        with contextlib.suppress(DatabaseError):  # the methods say what is wrong; see warnings
+        revision, problems = 0, []
+        try:
             revision = self._server.sessions.revision()
+        except DatabaseError as error:  # it may be there later: no reason to refuse the client
+            problems = [f"The database cannot be used now: {error}."]
         capability = Capability(
             protocol_version=PROTOCOL_VERSION,
             methods=list(_METHODS),
             revision=revision,
             database=str(database.path),
-            warnings=list(database.warnings),
+            warnings=[*database.warnings, *problems],
         )
         result.capabilities.experimental = {"tenetsSession": msgspec.to_builtins(capability)}
         self.state = State.RUNNING

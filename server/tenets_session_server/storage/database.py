@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 
+OPENING_TIMEOUT: Final = 1.0
+"""Seconds for which opening waits for a lock: several editors may start on a new file at once."""
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CACHE_KIBIBYTES: Final = 8 * 1024
 
@@ -104,6 +106,7 @@ class Database:
                 with self._translated():
                     self._connection = self._connect()
                     self.warnings += self._prepare(self._connection)
+                    self._set_busy_timeout(self._connection, self._config.busy_timeout)
             except BaseException:
                 self._disconnect()
                 raise
@@ -196,8 +199,12 @@ class Database:
     def _connect(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(str(self.path), flags=flags)
-        connection.set_busy_timeout(round(self._config.busy_timeout * 1000))
+        self._set_busy_timeout(connection, max(self._config.busy_timeout, OPENING_TIMEOUT))
         return connection
+
+    @staticmethod
+    def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
+        connection.set_busy_timeout(round(seconds * 1000))
 
     def _prepare(self, connection: apsw.Connection) -> list[str]:
         warnings = [engine_warning(apsw.sqlite_lib_version())]
@@ -212,6 +219,7 @@ class Database:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
         connection.execute(f"PRAGMA synchronous = {self._config.synchronous.upper()}")
+        migrations.check_tables(self)
         if connection.readonly("main"):
             missing = migrations.missing_parts(self)
             if missing:

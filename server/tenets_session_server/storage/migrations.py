@@ -52,6 +52,22 @@ def migrate(database: Database) -> list[str]:
     return [warning]
 
 
+def check_tables(database: Database) -> None:
+    """Refuse another program's file before anything is written to it.
+
+    Raises :class:`DatabaseCorruptError` where a table has a name of ours but not its columns.
+    """
+    for table, expected in schema.SEED_COLUMNS.items():
+        columns = {
+            row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))
+        }
+        if columns and not expected <= columns:
+            raise DatabaseCorruptError(
+                f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "
+                "this is not a database of tenets"
+            )
+
+
 def normalise_active(database: Database) -> None:
     """Make the most recently created active session the only one, and the recorded one.
 
@@ -94,15 +110,6 @@ def _missing_triggers(database: Database) -> set[str]:
 def _seed_tables(database: Database) -> None:
     for statement in schema.SEED_TABLES:
         database.run(statement)
-    for table, expected in schema.SEED_COLUMNS.items():
-        columns = {
-            row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))
-        }
-        if not expected <= columns:
-            raise DatabaseCorruptError(
-                f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "
-                "this is not a database of tenets"
-            )
     database.run(
         f"CREATE TABLE {MIGRATIONS_TABLE} (name TEXT PRIMARY KEY,"
         " applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"

@@ -1,0 +1,158 @@
+"""The file, the disk or another program is in the way: told by kind, survived, and never hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from support.wire import Json, Wire
+
+pytestmark = pytest.mark.asyncio
+
+CREATE = "tenets/session.create"
+ADD = "tenets/session.addContext"
+LIST = "tenets/session.list"
+
+
+def garbage(database: Path) -> str:
+    database.parent.mkdir()
+    database.write_bytes(b"no database at all, " * 1000)
+    return "not a SQLite database"
+
+
+def other_tables(database: Path) -> str:
+    database.parent.mkdir()
+    connection = apsw.Connection(str(database))
+    connection.execute("CREATE TABLE sessions (user TEXT)")
+    connection.close()
+    return "not a database of tenets"
+
+
+def file_in_the_way(database: Path) -> str:
+    database.parent.write_text("not a folder")
+    return "cannot create"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (garbage, "databaseCorrupt"),
+        (other_tables, "databaseCorrupt"),
+        (file_in_the_way, "databaseUnavailable"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_is_told_and_left_alone(
+    server_command: list[str], database: Path, spoil: Any, kind: str
+) -> None:
+    expected = spoil(database)
+    spoilt = database if database.exists() else database.parent
+    before = spoilt.read_bytes()
+    async with Wire.started(server_command) as wire:
+        (warning,) = (await wire.initialize())["warnings"]
+        assert expected in warning
+        for method, params in ((CREATE, {"name": "a"}), (LIST, {})):
+            error = (await wire.call(method, params))["error"]
+            assert (error["code"], error["data"]) == (-32803, {"kind": kind, "retryable": False})
+            assert expected in error["message"]
+        wire.end_input()
+        assert await wire.ended() == 1
+        log = await wire.log()
+        assert f"{database}: " in log
+        assert "Traceback" not in log
+    assert spoilt.read_bytes() == before
+
+
+async def test_a_database_that_comes_back_is_used_without_a_restart(
+    server_command: list[str], database: Path
+) -> None:
+    file_in_the_way(database)
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        assert "error" in await wire.call(CREATE, {"name": "a"})
+        database.parent.unlink()
+        assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+    assert database.exists()
+
+
+async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], database: Path) -> None:
+    async with Wire.started(server_command) as wire:
+        assert (await wire.initialize())["warnings"] == []
+    foreign = apsw.Connection(str(database))
+    foreign.execute("DROP TRIGGER session_server_make_room_update")
+    foreign.close()
+    async with Wire.started(server_command) as wire:
+        (warning,) = (await wire.initialize())["warnings"]
+        assert "session_server_make_room_update" in warning
+        wire.end_input()
+        await wire.ended()
+        assert warning in await wire.log()
+    async with Wire.started(server_command) as wire:
+        assert (await wire.initialize())["warnings"] == []
+
+
+async def test_many_servers_start_on_a_new_file_at_once(server_command: list[str]) -> None:
+    async def start(number: int) -> Json:
+        async with Wire.started(server_command) as wire:
+            capability = await wire.initialize()
+            await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
+            wire.end_input()
+            assert await wire.ended() == 1
+            assert await wire.log() == ""
+            return capability
+
+    capabilities = await asyncio.gather(*map(start, range(6)))
+    assert [capability["warnings"] for capability in capabilities] == [[]] * 6
+
+
+def without_privileges(command: list[str]) -> list[str]:
+    """Return a command that file permissions bind, even where the tests run as root."""
+    if os.getuid() != 0:
+        return command
+    # prctl(2): PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER
+    program = (
+        "import ctypes, os, sys\n"
+        "for capability in (1, 2, 3):\n"
+        "    assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0\n"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", program, *command]
+
+
+async def test_a_file_that_may_not_be_written_is_read(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result(CREATE, {"name": "a", "active": True})
+        database.chmod(0o400)
+        async with Wire.started(without_privileges(server_command)) as reader:
+            (warning,) = (await reader.initialize())["warnings"]
+            assert "may not be written" in warning
+            active = await reader.result("tenets/session.getActive")
+            assert active["name"] == "a"
+            for method, params in (
+                (CREATE, {"name": "b"}),
+                ("tenets/session.delete", {"name": "a"}),
+                (ADD, {"sessionName": "a", "kind": "k", "content": "c"}),
+            ):
+                error = (await reader.call(method, params))["error"]
+                assert error["data"] == {"kind": "databaseReadOnly", "retryable": False}
+            assert await reader.result("tenets/session.getActive") == active
+
+
+async def test_a_new_folder_that_may_not_be_made_is_told(
+    server_command: list[str], database: Path
+) -> None:
+    database.parent.parent.chmod(0o500)
+    async with Wire.started(without_privileges(server_command)) as wire:
+        (warning,) = (await wire.initialize())["warnings"]
+        assert "Permission denied" in warning
+        error = (await wire.call(CREATE, {"name": "b"}))["error"]
+        assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
+    database.parent.parent.chmod(0o700)

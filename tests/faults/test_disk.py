@@ -1,0 +1,70 @@
+"""Disks that fail while the server runs. Needs Linux: prlimit(2), and mounting in a namespace."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import apsw
+import pytest
+
+from support.wire import Wire
+
+pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
+
+ADD = "tenets/session.addContext"
+LIST = "tenets/session.list"
+
+
+async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
+    database.parent.mkdir()
+    # unshare(1): a file system of 400 KiB that only the server and its shell see.
+    script = 'mount -t tmpfs -o size=400k tmpfs "$1" && shift && exec "$@"'
+    small = ["unshare", "-rm", "sh", "-c", script, "sh", str(database.parent)]
+    async with Wire.started([*small, *server_command]) as wire:
+        assert (await wire.initialize())["warnings"] == []
+        note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
+        written = 0
+        while "error" not in (reply := await wire.call(ADD, note)):
+            written += 1
+            assert written < 20, "the disk is not as small as it should be"
+        error = reply["error"]
+        assert (error["code"], error["data"]["kind"]) == (-32803, "databaseFull")
+        listed = await wire.result(LIST, {"includeContextCount": True})
+        assert listed["sessions"][0]["contextCount"] == written
+        # Deleting needs some room for the log too; what was acknowledged is there either way.
+        assert "result" in await wire.call("tenets/session.get", {"name": "s"})
+        wire.end_input()
+        await wire.ended()
+        assert "Traceback" not in await wire.log()
+
+
+async def test_a_commit_that_fails_half_way_claims_nothing(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
+        # From here on the log cannot grow: an I/O error that only the commit meets.
+        unlimited = resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE)
+        size = Path(f"{database}-wal").stat().st_size
+        resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE, (size, unlimited[1]))
+        large = {"sessionName": "s", "kind": "k", "content": "x" * 100_000}
+        error = (await wire.call(ADD, large))["error"]
+        assert error["code"] == -32803
+        assert error["data"] == {"kind": "outcomeUnknown", "retryable": False}
+        resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
+        listed = await wire.result(LIST, {"includeContextCount": True})
+        count = listed["sessions"][0]["contextCount"]
+        wire.end_input()
+        await wire.ended()
+        assert "Traceback" not in await wire.log()
+    connection = apsw.Connection(str(database))
+    assert count in {2, 3}
+    contents = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
+    assert contents[0] == ("before",)
+    assert len(contents) == count
+    assert contents[-1] == ("after",)
+    assert connection.pragma("integrity_check") == "ok"
+    connection.close()

@@ -1,0 +1,104 @@
+"""Every error of ours becomes the code, kind and data that the protocol prescribes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+import pytest
+
+from tenets_session_server import errors
+from tenets_session_server.errors import TenetsSessionError
+from tenets_session_server.rpc import error_codes
+from tenets_session_server.storage import database
+
+
+def error_for(code: int) -> apsw.Error:
+    error = apsw.exception_for(code)
+    assert isinstance(error, apsw.Error)
+    return error
+
+
+EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
+    errors.InvalidArgumentError: errors.InvalidArgumentError("name", "a name"),
+    errors.SessionNotFoundError: errors.SessionNotFoundError("x"),
+    errors.SessionExistsError: errors.SessionExistsError("x"),
+    errors.LimitExceededError: errors.LimitExceededError("metadata", 7),
+    errors.DatabaseError: errors.DatabaseError("m"),
+    errors.DatabaseBusyError: errors.DatabaseBusyError("m"),
+    errors.DatabaseFullError: errors.DatabaseFullError("m"),
+    errors.DatabaseReadOnlyError: errors.DatabaseReadOnlyError("m"),
+    errors.DatabaseCorruptError: errors.DatabaseCorruptError("m"),
+    errors.DatabaseUnavailableError: errors.DatabaseUnavailableError("m"),
+    errors.OutcomeUnknownError: errors.OutcomeUnknownError("m"),
+}
+DATA: dict[str, dict[str, object]] = {
+    "sessionNotFound": {"name": "x"},
+    "sessionExists": {"name": "x"},
+    "limitExceeded": {"limit": 7},
+    "databaseBusy": {},
+    "databaseFull": {},
+    "databaseReadOnly": {},
+    "databaseCorrupt": {},
+    "databaseUnavailable": {},
+    "outcomeUnknown": {},
+}
+
+
+def descendants(cls: type[TenetsSessionError]) -> Iterator[type[TenetsSessionError]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from descendants(child)
+
+
+@pytest.mark.parametrize("cls", sorted(descendants(TenetsSessionError), key=str))
+def test_every_class_is_told_to_clients(cls: type[TenetsSessionError]) -> None:
+    told = error_codes.from_exception(EXAMPLES[cls])
+    assert told is not None
+    if cls is errors.InvalidArgumentError:
+        assert (told.code, told.message, told.data) == (-32602, "name: expected a name", None)
+        return
+    assert told.code == -32803
+    assert told.data == {
+        "kind": cls.kind,
+        "retryable": cls is errors.DatabaseBusyError,
+        **DATA[cls.kind],
+    }
+
+
+def test_every_class_is_drawn_in_the_modules_tree() -> None:
+    tree = errors.__doc__ or ""
+    assert all(cls.__name__ in tree for cls in descendants(TenetsSessionError))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError(1), apsw.SQLError("no SQL")])
+def test_a_bug_is_not_told(error: Exception) -> None:
+    assert error_codes.from_exception(error) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (apsw.SQLITE_BUSY, "databaseBusy"),
+        (apsw.SQLITE_BUSY_SNAPSHOT, "databaseBusy"),
+        (apsw.SQLITE_LOCKED, "databaseBusy"),
+        (apsw.SQLITE_PROTOCOL, "databaseBusy"),
+        (apsw.SQLITE_FULL, "databaseFull"),
+        (apsw.SQLITE_READONLY, "databaseReadOnly"),
+        (apsw.SQLITE_READONLY_DBMOVED, "databaseReadOnly"),
+        (apsw.SQLITE_PERM, "databaseReadOnly"),
+        (apsw.SQLITE_CORRUPT, "databaseCorrupt"),
+        (apsw.SQLITE_NOTADB, "databaseCorrupt"),
+        (apsw.SQLITE_CANTOPEN, "databaseUnavailable"),
+        (apsw.SQLITE_IOERR_READ, "databaseUnavailable"),
+    ],
+)
+def test_sqlites_errors_have_a_kind(code: int, kind: str) -> None:
+    ours = database.translate(error_for(code))
+    assert ours is not None
+    assert ours.kind == kind
+
+
+@pytest.mark.parametrize("code", [apsw.SQLITE_ERROR, apsw.SQLITE_MISUSE, apsw.SQLITE_RANGE])
+def test_sqlites_other_errors_are_bugs(code: int) -> None:
+    assert database.translate(error_for(code)) is None
