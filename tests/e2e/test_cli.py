@@ -1,0 +1,154 @@
+"""The command itself: what a person in a shell, or in an editor's settings, meets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tenets_session_server
+from support.wire import DEADLINE, Wire
+
+SCRIPT = Path(sys.executable).with_name("tenets-session-server")
+COMMANDS = [[sys.executable, "-m", "tenets_session_server"], [str(SCRIPT)]]
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        command,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["module", "script"])
+def test_version_and_help(command: list[str]) -> None:
+    shown = run([*command, "--version"])
+    expected = f"tenets-session-server {tenets_session_server.__version__}\n"
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, expected, "")
+    shown = run([*command, "--help"])
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for option in ("--stdio", "--database FILE", "--synchronous {full,normal}", "--log-file FILE"):
+        assert option in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["module", "script"])
+@pytest.mark.asyncio
+async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
+    async with Wire.started([*command, "--database", str(database), "--stdio"]) as wire:
+        assert (await wire.initialize())["database"] == str(database)
+        await wire.result("shutdown")
+        await wire.send({"jsonrpc": "2.0", "method": "exit"})
+        assert await wire.ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--port", "7"], "unrecognized arguments: --port 7"),
+        (["--log-level", "loud"], "choose from"),
+        (["--synchronous", "off"], "choose from"),
+        (["--database"], "expected one argument"),
+        (["--data", "x"], "unrecognized arguments"),
+        (["--database", "/"], "--database: expected a file, / is a folder"),
+        (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
+    ],
+)
+def test_mistakes_are_told_with_status_2(arguments: list[str], told: str) -> None:
+    shown = run([*COMMANDS[0], *arguments])
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert told in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_an_answer_needs_no_heavy_import() -> None:
+    program = (
+        "import sys\n"
+        "from tenets_session_server import cli\n"
+        "try:\n    cli.main(sys.argv[1:])\n"
+        "except SystemExit:\n    pass\n"
+        "print(sorted({'pygls', 'lsprotocol', 'asyncio', 'apsw', 'msgspec'} & set(sys.modules)))"
+    )
+    shown = run([sys.executable, "-c", program, "--version"])
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.asyncio
+async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("before\n")
+    options = ["--log-level", "debug", "--log-file", str(log)]
+    async with Wire.started([*server_command, *options]) as wire:
+        await wire.initialize()
+        secret = {"sessionName": "private", "kind": "note", "content": "very private"}
+        await wire.result("tenets/session.addContext", secret)
+        assert "error" in await wire.call("tenets/session.get", {"name": 7})
+        wire.end_input()
+        await wire.ended()
+        assert await wire.log() == ""
+    written = log.read_text()
+    assert written.startswith("before\n")
+    assert re.search(r"\d{4}-\d\d-\d\dT[\d:.]+Z DEBUG \[\d+\] \S+: request 2: tenets/", written)
+    assert "private" not in written
+
+
+@pytest.mark.asyncio
+async def test_by_default_only_what_is_wrong_is_logged(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "a"})
+        await wire.result("shutdown")
+        await wire.send({"jsonrpc": "2.0", "method": "exit"})
+        assert await wire.ended() == 0
+        assert await wire.log() == ""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("setting", ["full", "normal"])
+async def test_synchronous_is_accepted(server_command: list[str], setting: str) -> None:
+    async with Wire.started([*server_command, "--synchronous", setting]) as wire:
+        assert (await wire.initialize())["warnings"] == []
+        assert (await wire.result("tenets/session.create", {"name": "a"}))["name"] == "a"
+
+
+@pytest.mark.asyncio
+async def test_without_database_the_environment_decides(tmp_path: Path) -> None:
+    env = {**os.environ, "TENETS_CACHE_DIRECTORY": str(tmp_path / "named"), "HOME": str(tmp_path)}
+    async with Wire.started(COMMANDS[0], env=env) as wire:
+        database = (await wire.initialize())["database"]
+        assert database == str(tmp_path / "named" / "tenets.db")
+        await wire.result("tenets/session.create", {"name": "a"})
+    assert Path(database).exists()
+
+
+@pytest.mark.asyncio
+async def test_in_a_terminal_it_says_what_it_waits_for(server_command: list[str]) -> None:
+    main, terminal = os.openpty()
+    try:
+        async with Wire.started(server_command, stdin=terminal) as wire:
+            os.write(main, b"\x04")  # Ctrl-D
+            assert await wire.ended() == 1
+            assert "waiting for an editor's messages" in await wire.log()
+    finally:
+        os.close(main)
+        os.close(terminal)
+
+
+@pytest.mark.asyncio
+async def test_a_folder_named_server_in_the_working_directory_is_no_obstacle(
+    server_command: list[str], tmp_path: Path
+) -> None:
+    for name in ("server", "pygls", "msgspec"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    command = [str(SCRIPT), *server_command[3:]]
+    async with Wire.started(command, cwd=tmp_path) as wire:
+        assert (await wire.initialize())["warnings"] == []

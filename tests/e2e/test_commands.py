@@ -1,0 +1,145 @@
+"""Every method as a command, for editors with a plain LSP client: with its params, or picked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from support.editor import Editor, JsonRpcException
+from support.wire import Json, Wire
+
+pytestmark = pytest.mark.asyncio
+
+CALLS: list[tuple[str, Json]] = [
+    ("create", {"name": "a", "metadata": {"a b": 1}}),
+    ("create", {"name": "b"}),
+    ("get", {"name": "a"}),
+    ("setActive", {"name": "a"}),
+    ("getActive", {}),
+    ("addContext", {"sessionName": "a", "kind": "note", "content": "x"}),
+    ("updateMetadata", {"name": "b", "updates": {"": None}}),
+    ("list", {"limit": 1, "includeContextCount": True}),
+    ("delete", {"name": "a"}),
+    ("deleteAll", {"purgeContext": False}),
+]
+
+
+async def test_each_command_is_its_method(server_command: list[str]) -> None:
+    async with Editor.opened(server_command) as editor:
+        offered = editor.capabilities["executeCommandProvider"]["commands"]
+        methods = editor.capabilities["experimental"]["tenetsSession"]["methods"]
+        assert offered == [method.replace("/", ".") for method in methods]
+        assert {verb for verb, _ in CALLS} == {name.rpartition(".")[2] for name in offered}
+        for verb, params in CALLS:
+            result = await editor.execute(f"tenets.session.{verb}", params)
+            assert result is not None
+            if verb == "get":
+                assert result["metadata"] == {"a b": 1}
+                assert result == await editor.session("get", **params)
+        assert await editor.names() == []
+        assert editor.messages == []
+
+
+async def picked(editor: Editor, verb: str) -> tuple[Any, str]:
+    """Pick a command from a list; return its result and what the editor shows."""
+    before = len(editor.messages)
+    result = await editor.execute(f"tenets.session.{verb}")
+    (message,) = editor.messages[before:]
+    assert message["type"] == 3  # Info
+    return result, message["message"]
+
+
+async def test_commands_picked_without_arguments(server_command: list[str]) -> None:
+    async with Editor.opened(server_command) as editor:
+        assert await picked(editor, "getActive") == (None, "No session is active")
+        assert await picked(editor, "list") == (
+            {"sessions": [], "nextCursor": None},
+            "There are no sessions",
+        )
+        first, shown = await picked(editor, "create")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", first["name"])
+        assert shown == f"Created and activated session {first['name']}"
+        second, _ = await picked(editor, "create")  # within the same minute, as likely as not
+        assert second["name"] != first["name"]
+        assert await editor.active_name() == second["name"]
+        active, shown = await picked(editor, "get")
+        assert (active, shown) == (second, f"Active session: {second['name']}")
+        back, shown = await picked(editor, "setActive")
+        assert (back["name"], shown) == (first["name"], f"Activated session {first['name']}")
+        forth, _ = await picked(editor, "setActive")
+        assert forth["name"] == second["name"]
+        _, shown = await picked(editor, "list")
+        assert shown == f"Sessions, newest first: {second['name']} (active), {first['name']}"
+
+
+async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
+    async with Editor.opened(server_command) as editor:
+        for number in range(12):
+            await editor.create(f"s{number}")
+        result, shown = await picked(editor, "list")
+        assert len(result["sessions"]) == 12
+        assert shown.endswith("s3, s2, ...")
+
+
+@pytest.mark.parametrize("verb", ["updateMetadata", "addContext", "delete", "deleteAll"])
+async def test_what_needs_a_name_or_destroys_does_not_guess(
+    server_command: list[str], verb: str
+) -> None:
+    async with Editor.opened(server_command) as editor:
+        await editor.create("kept", active=True)
+        with pytest.raises(JsonRpcException, match="arguments: expected one object") as caught:
+            await editor.execute(f"tenets.session.{verb}")
+        assert caught.value.code == -32602
+        assert await editor.names() == ["kept"]
+
+
+async def test_activating_another_needs_another(server_command: list[str]) -> None:
+    async with Editor.opened(server_command) as editor:
+        await editor.create("only", active=True)
+        with pytest.raises(JsonRpcException, match="no other session") as caught:
+            await editor.execute("tenets.session.setActive")
+        assert caught.value.data == {"kind": "sessionNotFound", "retryable": False}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"command": "tenets.session.nope"}, "command: expected one of tenets.session.create"),
+        ({"command": "tenets.session.get", "arguments": [{}, {}]}, "at most one object, got 2"),
+        ({"command": "tenets.session.get", "arguments": [{}]}, "name is required"),
+        ({"command": "tenets.session.get", "arguments": ["a"]}, "params: expected an object"),
+        ({"command": "tenets.session.get", "arguments": {}}, "arguments: expected an array"),
+        ({"command": 7}, "command: expected the name of a command"),
+        ({}, "command is required"),
+    ],
+)
+async def test_wrong_commands_are_told(
+    server_command: list[str], params: Json, message: str
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        error = (await wire.call("workspace/executeCommand", params))["error"]
+        assert error["code"] == -32602
+        assert message in error["message"]
+
+
+async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
+    server_command: list[str],
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        command = "tenets.session.getActive"
+        params = {"command": command, "arguments": [None]}
+        assert await wire.result("workspace/executeCommand", params) is None
+        await wire.send(
+            {
+                "jsonrpc": "2.0",
+                "id": "x",
+                "method": "workspace/executeCommand",
+                "params": {"command": command, "arguments": [], "workDoneToken": 7},
+            }
+        )
+        assert (await wire.read())["method"] == "window/showMessage"
+        assert (await wire.read())["id"] == "x"
