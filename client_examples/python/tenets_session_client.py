@@ -1,0 +1,263 @@
+"""A small client for ``tenets-session-server``: asyncio and the standard library, nothing else.
+
+It is meant to be copied into a plugin or script and changed there::
+
+    async with SessionClient() as sessions:
+        await sessions.create("bug 4711", active=True)
+        await sessions.add_context("bug 4711", "note", "reproduced on main")
+
+A client starts its own server process and talks to it over stdin and stdout: Language Server
+Protocol framing, JSON-RPC 2.0. All servers of a user share one database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, NotRequired, Self, TypedDict
+
+COMMAND: Final = (sys.executable, "-m", "tenets_session_server")
+"""How to start the server; an editor would use ``("tenets-session-server",)`` from its PATH."""
+
+STOP_TIMEOUT: Final = 5.0
+"""Seconds a server gets to end in an orderly way."""
+
+
+class Session(TypedDict):
+    """A session; ``createdAt`` is RFC 3339, ``contextCount`` is there where asked for."""
+
+    id: int
+    name: str
+    createdAt: str
+    active: bool
+    metadata: dict[str, Any]
+    contextCount: NotRequired[int]
+
+
+class SessionList(TypedDict):
+    """A page of sessions, newest first; ``nextCursor`` is None on the last one."""
+
+    sessions: list[Session]
+    nextCursor: str | None
+
+
+class AddedContext(TypedDict):
+    """A context entry that was appended, without its content; ``size`` is in UTF-8 bytes."""
+
+    id: int
+    sessionId: int
+    sessionName: str
+    kind: str
+    size: int
+    createdAt: str
+    sessionCreated: bool
+
+
+class SessionError(Exception):
+    """The server refused a request.
+
+    ``code`` is JSON-RPC's or LSP's number. For -32803 ``kind`` tells why ("sessionNotFound",
+    "sessionExists", "databaseBusy" ...), and ``retryable`` whether trying again may help.
+    """
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        data = error.get("data") or {}
+        self.code: int = error["code"]
+        self.kind: str | None = data.get("kind")
+        self.retryable: bool = data.get("retryable", False)
+        self.data: dict[str, Any] = data
+
+
+class SessionClient:
+    """One connection to one server process; an asynchronous context manager.
+
+    ``database`` names another file than the user's own. ``on_notification`` is called with the
+    method and params of what the server tells by itself. Requests raise :class:`SessionError`, and
+    ``ConnectionError`` once the server is gone.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        database: str | os.PathLike[str] | None = None,
+        on_notification: Callable[[str, Any], None] = lambda _method, _params: None,
+    ) -> None:
+        self.capability: dict[str, Any] = {}
+        self._command = [*command, *(("--database", os.fspath(database)) if database else ())]
+        self._on_notification = on_notification
+        self._process: asyncio.subprocess.Process | None = None
+        self._receiving: asyncio.Task[None] | None = None
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._last_id = 0
+
+    async def __aenter__(self) -> Self:
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=pipe, stdout=pipe
+        )
+        self._receiving = asyncio.create_task(self._receive())
+        try:
+            result = await self.request(
+                "initialize",
+                {
+                    "processId": os.getpid(),
+                    "clientInfo": {"name": "tenets_session_client"},
+                    "rootUri": None,
+                    "capabilities": {},
+                },
+            )
+        except BaseException:
+            await self._end()
+            raise
+        self.capability = result["capabilities"]["experimental"]["tenetsSession"]
+        self._send({"method": "initialized", "params": {}})
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self.request("shutdown")
+                self._send({"method": "exit"})
+        await self._end()
+
+    # -- the methods of tenets/session.* -------------------------------------------------------
+
+    async def create(
+        self, name: str, metadata: dict[str, Any] | None = None, *, active: bool = False
+    ) -> Session:
+        """Create a session; a taken name is ``sessionExists``."""
+        params = {"name": name, "metadata": metadata, "active": active}
+        created: Session = await self.session("create", params)
+        return created
+
+    async def get(self, name: str) -> Session | None:
+        """Return a session, or None where there is none of that name."""
+        found: Session | None = await self.session("get", {"name": name})
+        return found
+
+    async def list(self, **filters: Any) -> AsyncIterator[Session]:
+        """Yield all sessions, newest first.
+
+        ``filters`` are the params of ``tenets/session.list``: ``active``, ``namePrefix``,
+        ``order``, ``includeContextCount``, ``limit`` (per page).
+        """
+        cursor: str | None = None
+        while True:
+            page: SessionList = await self.session("list", {**filters, "cursor": cursor})
+            for session in page["sessions"]:
+                yield session
+            cursor = page["nextCursor"]
+            if cursor is None:
+                return
+
+    async def get_active(self) -> Session | None:
+        """Return the active session, or None."""
+        found: Session | None = await self.session("getActive")
+        return found
+
+    async def set_active(self, name: str, *, active: bool = True) -> Session:
+        """Activate a session, which deactivates every other, or deactivate it."""
+        session: Session = await self.session("setActive", {"name": name, "active": active})
+        return session
+
+    async def update_metadata(self, name: str, updates: dict[str, Any]) -> Session:
+        """Merge members into the top level of a session's metadata."""
+        session: Session = await self.session("updateMetadata", {"name": name, "updates": updates})
+        return session
+
+    async def add_context(self, session_name: str, kind: str, content: str) -> AddedContext:
+        """Append to a session, which is created where it is missing."""
+        params = {"sessionName": session_name, "kind": kind, "content": content}
+        added: AddedContext = await self.session("addContext", params)
+        return added
+
+    async def delete(self, name: str, *, purge_context: bool = True) -> bool:
+        """Delete a session; tell whether there was one."""
+        params = {"name": name, "purgeContext": purge_context}
+        return bool((await self.session("delete", params))["deleted"])
+
+    async def delete_all(self, *, purge_context: bool = True) -> int:
+        """Delete every session; return how many there were."""
+        return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
+
+    # -- the protocol --------------------------------------------------------------------------
+
+    async def session(self, verb: str, params: dict[str, Any] | None = None) -> Any:
+        """Send the request ``tenets/session.<verb>`` and return its result."""
+        return await self.request(f"tenets/session.{verb}", params)
+
+    async def request(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """Send any request and return its result."""
+        self._last_id += 1
+        message_id = self._last_id
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[message_id] = reply
+        try:
+            self._send({"id": message_id, "method": method, "params": params or {}})
+            assert self._process is not None
+            assert self._process.stdin is not None
+            await self._process.stdin.drain()
+            return await reply
+        finally:
+            self._pending.pop(message_id, None)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._process is None or self._receiving is None or self._receiving.done():
+            raise ConnectionError("the server is not running")
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async def _receive(self) -> None:
+        """Hand every message to whom it is for, until the server closes its output."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        output = self._process.stdout
+        try:
+            while True:
+                header = await output.readuntil(b"\r\n\r\n")
+                body = await output.readexactly(int(header.split(b":")[1]))
+                self._dispatch(json.loads(body))
+        except asyncio.IncompleteReadError:
+            pass  # the end
+        finally:
+            for reply in self._pending.values():
+                if not reply.done():
+                    reply.set_exception(ConnectionError("the server has ended"))
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if "method" in message:
+            self._on_notification(message["method"], message.get("params"))
+            return
+        reply = self._pending.get(message["id"])
+        if reply is None or reply.done():
+            return  # its caller does not wait any more
+        if "error" in message:
+            reply.set_exception(SessionError(message["error"]))
+        else:
+            reply.set_result(message["result"])
+
+    async def _end(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._receiving is not None:
+            await self._receiving

@@ -1,0 +1,116 @@
+"""The Python client in client_examples does what its users read there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.wire import DEADLINE
+from tenets_session_client import SessionClient, SessionError
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage.session_db import SessionDB
+
+EXAMPLE = Path(__file__).parents[2] / "client_examples" / "python" / "share_session.py"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
+    arguments = ["--database", str(database)] if named else []
+    shown = subprocess.run(
+        [sys.executable, str(EXAMPLE), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith("Two servers on ")
+    # What one does, the other sees.
+    assert lines[2] == lines[4]
+    assert "{'branch': 'tidy', 'reviewer': 'Ada'}" in lines[6]
+    assert lines[8] == lines[10]
+    assert "(sessionExists)" in lines[11]
+    assert lines[-1] == "  the same in both: yes"
+    assert list(tmp_path.glob("tenets-*")) == []
+    if named:
+        with SessionDB(TenetsConfig(database=database)) as db:
+            names = [record.name.split()[0] for record in db.list_sessions()]
+            assert names == ["hotfix", "refactor"]
+            active = db.get_active_session()
+            assert active is not None
+            assert active.name in lines[8]
+
+
+@pytest.mark.asyncio
+async def test_every_method(database: Path) -> None:
+    async with SessionClient(database=database) as sessions:
+        created = await sessions.create("a", {"a b": 1})
+        assert await sessions.get("a") == created
+        assert await sessions.get("b") is None
+        assert await sessions.get_active() is None
+        assert (await sessions.set_active("a"))["active"]
+        assert not (await sessions.set_active("a", active=False))["active"]
+        assert (await sessions.update_metadata("a", {"": None}))["metadata"][""] is None
+        assert (await sessions.add_context("new", "note", "ü"))["size"] == 2
+        names = [one["name"] async for one in sessions.list(limit=1, includeContextCount=True)]
+        assert names == ["new", "a"]
+        assert await sessions.delete("a")
+        assert not await sessions.delete("a")
+        assert await sessions.delete_all() == 1
+
+
+@pytest.mark.asyncio
+async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
+    async with SessionClient(database=database) as sessions:
+        names = [f"s{number // 2}" for number in range(40)]
+        outcomes = await asyncio.gather(*map(sessions.create, names), return_exceptions=True)
+        for number, outcome in enumerate(outcomes):
+            if number % 2:
+                assert isinstance(outcome, SessionError)
+                assert (outcome.code, outcome.kind) == (-32803, "sessionExists")
+                assert outcome.data["name"] == names[number]
+                assert not outcome.retryable
+            else:
+                assert isinstance(outcome, dict)
+                assert outcome["name"] == names[number]
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_dies_is_told(database: Path) -> None:
+    async with SessionClient(database=database) as sessions:
+        assert sessions._process is not None
+        os.kill(sessions._process.pid, signal.SIGSTOP)  # so that the request is not answered
+        waiting = asyncio.ensure_future(sessions.get_active())
+        await asyncio.sleep(0)
+        os.kill(sessions._process.pid, signal.SIGKILL)
+        with pytest.raises(ConnectionError, match="has ended"):
+            await asyncio.wait_for(waiting, DEADLINE)
+        with pytest.raises(ConnectionError, match="not running"):
+            await sessions.get_active()
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_is_no_server_is_told() -> None:
+    with pytest.raises(FileNotFoundError):
+        async with SessionClient(("no-such-command",)):
+            pass
+    with pytest.raises(ConnectionError):
+        async with SessionClient((sys.executable, "-c", "pass")):
+            pass
+
+
+@pytest.mark.asyncio
+async def test_what_the_server_tells_by_itself(database: Path) -> None:
+    told: list[tuple[str, object]] = []
+    notice = lambda method, params: told.append((method, params))  # noqa: E731
+    async with SessionClient(database=database, on_notification=notice) as sessions:
+        await sessions.request("workspace/executeCommand", {"command": "tenets.session.list"})
+    assert told == [("window/showMessage", {"type": 3, "message": "There are no sessions"})]
