@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import apsw
@@ -10,7 +11,8 @@ import pytest
 
 from support.host import Host
 from support.wire import DEADLINE, Wire, notification, request
-from tenets_session_server.rpc import protocol, transport
+from tenets_session_server.rpc import calls, envelope
+from tenets_session_server.rpc.transport import interface
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,7 +58,7 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: P
 async def test_a_client_with_too_much_unread_is_dropped(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "OVERFLOW_BYTES", 200_000)
+    monkeypatch.setattr(interface, "OVERFLOW_BYTES", 200_000)
     async with Host.opened(database) as host:
         lazy, other = await host.attach(), await host.attach()
         await other.call(CREATE, {"name": "large", "metadata": {"t": "x" * 150_000}})
@@ -113,10 +115,24 @@ async def test_a_write_that_waits_can_be_cancelled(database: Path) -> None:
         assert (await client.call(LIST))["result"]["sessions"] == []
 
 
+async def test_a_write_can_be_cancelled_before_its_wait_has_begun(database: Path) -> None:
+    """Both in one turn of the event loop: the task that would wait never takes its first step."""
+    async with Host.opened(database) as host:
+        client = await host.attach()
+        create = request(1, CREATE, {"name": "a"})
+        cancel = notification("$/cancelRequest", {"id": 1})
+        with locked(database):
+            for message in (create, cancel):
+                client.server.protocol.receive([envelope.read(json.dumps(message).encode())])
+            reply = await client.read()
+            assert (reply["id"], reply["error"]["code"]) == (1, -32800)
+        assert (await client.call(LIST, message_id=2))["result"]["sessions"] == []
+
+
 async def test_a_lock_that_is_not_released_is_told(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(calls, "BUSY_TIMEOUT", 0.1)
     async with Host.opened(database) as host:
         client = await host.attach()
         with locked(database):

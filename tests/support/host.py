@@ -29,9 +29,8 @@ class HostedClient:
         self._fds = [server_in, server_out]
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self.status = asyncio.ensure_future(
-            serve(create_server(host.session_db), server_in, server_out)
-        )
+        self.server = create_server(host.session_db)
+        self.status = asyncio.ensure_future(serve(self.server, server_in, server_out))
         self.status.add_done_callback(lambda _: self._close_server_side())
 
     async def send(self, *parts: object) -> None:

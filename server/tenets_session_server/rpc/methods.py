@@ -60,3 +60,6 @@ METHODS: Final = tuple(
         ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all),
     )
 )
+
+BY_NAME: Final = {method.name: method for method in METHODS}
+BY_COMMAND: Final = {method.command: method for method in METHODS}

@@ -1,0 +1,48 @@
+"""What a reader and a writer of bytes are to their users, and how much they take on."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+READ_SIZE: Final = 64 * 1024
+CONGESTED_BYTES: Final = 1024 * 1024
+"""With this much unsent, no more requests of the client are executed until it reads on."""
+OVERFLOW_BYTES: Final = 64 * 1024 * 1024
+"""With this much unsent, the client is given up."""
+
+
+class Reader(Protocol):
+    """Calls ``on_data`` with what arrives, and ``on_data(b"")`` once at the end."""
+
+    def pause(self) -> None:
+        """Stop calling until :meth:`resume`; the operating system holds the sender back."""
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+
+    def close(self) -> None:
+        """Stop for good. The descriptor stays open."""
+
+
+class Writer(Protocol):
+    """Sends what it is given, in order; never blocks the caller."""
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data``; :meth:`flush` sends it."""
+
+    def flush(self) -> None:
+        """Send what can be sent now, and the rest when the client reads."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken yet."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much is unsent that the client should be made to wait."""
+
+    def hung_up(self) -> bool:
+        """Tell whether the other end of the pipe is closed, without writing to it."""
+
+    def close(self) -> None:
+        """Stop for good, dropping what is unsent. The descriptor stays open."""

@@ -1,0 +1,149 @@
+"""Descriptors that the event loop can watch: pipes, sockets, terminals.
+
+asyncio's own pipe transports are not used: on one socket for both directions, as ``socat`` and
+inetd give it, the writing one takes incoming data for the peer's hanging up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+
+from tenets_session_server.rpc.transport import interface
+
+
+class PolledReader:
+    """Reads when the loop says that there is something."""
+
+    def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
+        self._fd, self._on_data = fd, on_data
+        self._loop = asyncio.get_running_loop()
+        self._closed = self._watching = False
+        self.resume()
+
+    def pause(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        if self._watching:
+            self._loop.remove_reader(self._fd)
+            self._watching = False
+
+    def resume(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        if not self._watching and not self._closed:
+            self._loop.add_reader(self._fd, self._readable)
+            self._watching = True
+
+    def close(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        self.pause()
+        self._closed = True
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, interface.READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # the terminal is gone, the connection reset: the end either way
+            data = b""
+        if not data:
+            self.close()
+        self._on_data(data)
+
+
+class PolledWriter:
+    """Writes at once what fits, and the rest when the loop says that there is room."""
+
+    def __init__(
+        self, fd: int, on_change: Callable[[], None], on_lost: Callable[[str], None]
+    ) -> None:
+        self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
+        self._loop = asyncio.get_running_loop()
+        self._pending: deque[memoryview] = deque()
+        self._unsent = 0
+        self._watching = self._closed = False
+        self._was_blocking = os.get_blocking(fd)
+        os.set_blocking(fd, False)
+
+    @property
+    def unsent(self) -> int:
+        """See :class:`~.interface.Writer`."""
+        return self._unsent
+
+    @property
+    def congested(self) -> bool:
+        """See :class:`~.interface.Writer`."""
+        return self._unsent > interface.CONGESTED_BYTES
+
+    def write(self, data: bytes) -> None:
+        """See :class:`~.interface.Writer`."""
+        if not self._closed:
+            self._pending.append(memoryview(data))
+            self._unsent += len(data)
+            if self._unsent > interface.OVERFLOW_BYTES:
+                self._lose(f"the client has left {self._unsent} bytes unread")
+
+    def flush(self) -> None:
+        """See :class:`~.interface.Writer`."""
+        if not self._watching:
+            self._send()
+
+    def hung_up(self) -> bool:
+        """See :class:`~.interface.Writer`."""
+        poll = select.poll()
+        poll.register(self._fd, 0)  # errors and hang-ups are reported without being asked for
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """See :class:`~.interface.Writer`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pending.clear()
+        self._unsent = 0
+        self._watch(wanted=False)
+        # The terminal or file behind it may be shared with programs that expect it to block.
+        with contextlib.suppress(OSError):
+            os.set_blocking(self._fd, self._was_blocking)
+
+    def _send(self) -> None:
+        before = self._unsent
+        try:
+            while self._pending:
+                data = self._next_chunk()
+                sent = os.write(self._fd, data)
+                self._unsent -= sent
+                if sent < len(data):
+                    self._pending.appendleft(data[sent:])
+        except (BlockingIOError, InterruptedError):
+            self._pending.appendleft(data)
+        except OSError as error:
+            self._lose(f"the client does not read any more ({error.strerror})")
+            return
+        self._watch(wanted=bool(self._pending))
+        if self._unsent < before:
+            self._on_change()
+
+    def _next_chunk(self) -> memoryview:
+        """Return what to write next: small messages joined, so that many cost one system call."""
+        first = self._pending.popleft()
+        if not self._pending or len(first) >= interface.READ_SIZE:
+            return first
+        joined = bytearray(first)
+        while self._pending and len(joined) + len(self._pending[0]) <= interface.READ_SIZE:
+            joined += self._pending.popleft()
+        return memoryview(joined)
+
+    def _watch(self, *, wanted: bool) -> None:
+        if wanted and not self._watching:
+            self._loop.add_writer(self._fd, self._send)
+        elif self._watching and not wanted:
+            self._loop.remove_writer(self._fd)
+        self._watching = wanted
+
+    def _lose(self, reason: str) -> None:
+        self.close()
+        self._on_lost(reason)

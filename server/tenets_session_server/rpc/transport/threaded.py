@@ -1,0 +1,123 @@
+"""Descriptors that no event loop can watch: regular files, and pipes on Windows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from tenets_session_server.rpc.transport import interface
+
+
+class ThreadedReader:
+    """Reads in a thread of its own, one chunk ahead."""
+
+    def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
+        self._fd, self._on_data = fd, on_data
+        self._loop = asyncio.get_running_loop()
+        self._may_read = threading.Event()
+        self._may_read.set()
+        self._closed = False
+        threading.Thread(target=self._run, name="stdin", daemon=True).start()
+
+    def pause(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        self._may_read.set()
+
+    def close(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        self._closed = True
+        self._may_read.set()
+
+    def _run(self) -> None:
+        data = b"..."
+        while data and not self._closed:
+            try:
+                data = os.read(self._fd, interface.READ_SIZE)
+            except OSError:
+                data = b""
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                self._loop.call_soon_threadsafe(self._deliver, data)
+            self._may_read.wait()
+
+    def _deliver(self, data: bytes) -> None:
+        if not self._closed:
+            self._on_data(data)
+
+
+class ThreadedWriter:
+    """Writes in a thread of its own."""
+
+    def __init__(
+        self, fd: int, on_change: Callable[[], None], on_lost: Callable[[str], None]
+    ) -> None:
+        self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._unsent = 0
+        self._closed = False
+        threading.Thread(target=self._run, name="stdout", daemon=True).start()
+
+    @property
+    def unsent(self) -> int:
+        """See :class:`~.interface.Writer`."""
+        return self._unsent
+
+    @property
+    def congested(self) -> bool:
+        """See :class:`~.interface.Writer`."""
+        return self._unsent > interface.CONGESTED_BYTES
+
+    def write(self, data: bytes) -> None:
+        """See :class:`~.interface.Writer`."""
+        if not self._closed:
+            self._unsent += len(data)
+            self._queue.put(data)
+            if self._unsent > interface.OVERFLOW_BYTES:
+                self._lose(f"the client has left {self._unsent} bytes unread")
+
+    def flush(self) -> None:
+        """See :class:`~.interface.Writer`; the thread is at it already."""
+
+    def hung_up(self) -> bool:
+        """See :class:`~.interface.Writer`; only writing tells, here."""
+        return self._closed
+
+    def close(self) -> None:
+        """See :class:`~.interface.Writer`."""
+        self._closed = True
+        self._unsent = 0
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            view = memoryview(data)
+            try:
+                while view:
+                    view = view[os.write(self._fd, view) :]
+            except OSError as error:
+                reason = f"the client does not read any more ({error.strerror})"
+                self._call(self._lose, reason)
+                return
+            self._call(self._sent, len(data))
+
+    def _call(self, function: Callable[..., None], argument: int | str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            self._loop.call_soon_threadsafe(function, argument)
+
+    def _sent(self, size: int) -> None:
+        if not self._closed:
+            self._unsent -= size
+            self._on_change()
+
+    def _lose(self, reason: str) -> None:
+        if not self._closed:
+            self.close()
+            self._on_lost(reason)
