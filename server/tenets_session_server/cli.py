@@ -55,9 +55,14 @@ def parser() -> argparse.ArgumentParser:
         help="full: what was acknowledged survives a power cut; normal: faster (default: full)",
     )
     options.add_argument(
-        "--log-level", choices=logs.LEVELS, default="warning", help="(default: warning)"
+        "--log-level",
+        choices=logs.LEVELS,
+        default="warning",
+        help="how much to log (default: warning)",
     )
-    options.add_argument("--log-file", type=Path, metavar="FILE", help="(default: stderr)")
+    options.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="where to log (default: stderr)"
+    )
     return options
 
 

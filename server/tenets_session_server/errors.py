@@ -27,15 +27,18 @@ class TenetsSessionError(Exception):
     """Base of every error this package raises on purpose.
 
     ``kind`` is the stable name that clients see in ``error.data.kind``; ``retryable`` tells
-    whether the same call may succeed later without anyone changing anything.
+    whether the same call may succeed later without anyone changing anything; ``members`` are the
+    attributes that clients are told as well.
     """
 
     kind: ClassVar[str]
     retryable: ClassVar[bool] = False
+    members: ClassVar[tuple[str, ...]] = ()
 
     def details(self) -> dict[str, str | int]:
         """Return the members that ``error.data`` has beside ``kind`` and ``retryable``."""
-        return {}
+        values = {member: getattr(self, member) for member in self.members}
+        return {member: value for member, value in values.items() if value is not None}
 
 
 class InvalidArgumentError(TenetsSessionError, ValueError):
@@ -50,45 +53,42 @@ class InvalidArgumentError(TenetsSessionError, ValueError):
 
 
 class SessionNotFoundError(TenetsSessionError, LookupError):
-    """There is no session of this name (``name`` is None where none was given)."""
+    """There is no session of this name; ``name`` is None where none was given."""
 
     kind = "sessionNotFound"
+    members = ("name",)
 
     def __init__(self, name: str | None, message: str | None = None) -> None:
         super().__init__(message or f"no session is named {name!r}")
         self.name = name
 
-    def details(self) -> dict[str, str | int]:
-        """Return ``{"name": ...}`` where a name was given."""
-        return {} if self.name is None else {"name": self.name}
-
 
 class SessionExistsError(TenetsSessionError, ValueError):
-    """The name is taken. The seed let ``sqlite3.IntegrityError`` through here."""
+    """The name is taken.
+
+    The seed let ``sqlite3.IntegrityError`` through here.
+    """
 
     kind = "sessionExists"
+    members = ("name",)
 
     def __init__(self, name: str) -> None:
         super().__init__(f"a session is already named {name!r}")
         self.name = name
 
-    def details(self) -> dict[str, str | int]:
-        """Return ``{"name": ...}``."""
-        return {"name": self.name}
-
 
 class LimitExceededError(TenetsSessionError, ValueError):
-    """``what`` is larger than ``limit`` (bytes, unless ``what`` says otherwise)."""
+    """Something is larger than ``limit``.
+
+    ``what`` names it; the limit is in bytes, unless ``what`` says otherwise.
+    """
 
     kind = "limitExceeded"
+    members = ("limit",)
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what} is larger than the limit of {limit}")
         self.limit = limit
-
-    def details(self) -> dict[str, str | int]:
-        """Return ``{"limit": ...}``."""
-        return {"limit": self.limit}
 
 
 class DatabaseError(TenetsSessionError):

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+from tenets_session_server import __version__
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc.connection import serve
@@ -29,6 +30,7 @@ def run(config: TenetsConfig) -> int:
     except OSError as error:
         logger.error("stdin and stdout have to be open: %s", error)  # noqa: TRY400 - no traceback
         return 1
+    logger.info("tenets-session-server %s, database %s", __version__, config.database_path)
     session_db = SessionDB(config, defer_open=True)
     try:
         session_db.db.open()

@@ -26,6 +26,7 @@ SHOWN: Final = 10
 
 
 def _create(ls: SessionServer) -> tuple[Session, str]:
+    """Creates a session named after the current time, and activates it."""
     # To the minute it is a name; a second session in the same minute needs the seconds too.
     now = datetime.now().astimezone()
     try:
@@ -36,6 +37,7 @@ def _create(ls: SessionServer) -> tuple[Session, str]:
 
 
 def _active(ls: SessionServer) -> tuple[Session | None, str]:
+    """Returns the active session, or null."""
     found = ls.sessions.get_active()
     if found is None:
         return None, "No session is active"
@@ -43,6 +45,7 @@ def _active(ls: SessionServer) -> tuple[Session | None, str]:
 
 
 def _list(ls: SessionServer) -> tuple[SessionList, str]:
+    """Returns the newest 100 sessions."""
     page = ls.sessions.page()
     result = SessionList.of(page)
     if not page.sessions:
@@ -53,6 +56,7 @@ def _list(ls: SessionServer) -> tuple[SessionList, str]:
 
 
 def _set_active(ls: SessionServer) -> tuple[Session, str]:
+    """Activates the session that was active most recently."""
     name = ls.sessions.most_recently_active()
     if name is None:
         raise SessionNotFoundError(None, "there is no other session to activate")
@@ -62,6 +66,7 @@ def _set_active(ls: SessionServer) -> tuple[Session, str]:
 
 def _needs(params: str) -> Picked:
     def refuse(_ls: SessionServer) -> tuple[Any, str]:
+        """Refuses with -32602."""
         raise RpcError(INVALID_PARAMS, f"arguments: expected one object such as {params}")
 
     return refuse

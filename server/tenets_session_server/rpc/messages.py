@@ -41,8 +41,13 @@ Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 100
 Cursor = Annotated[str, Meta(description="a nextCursor of an earlier page")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Prefix = Annotated[str, Meta(max_length=255, description="a string of at most 255 characters")]
-Arguments = Annotated[list[Raw], Meta(description="an array of at most one object")]
 Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "oldest"')]
+
+# Of results the descriptions say what a member means; nothing is checked by them.
+Id = Annotated[int, Meta(description="never given twice")]
+Timestamp = Annotated[str, Meta(description="RFC 3339 with offset, microseconds kept")]
+Size = Annotated[int, Meta(description="UTF-8 bytes of the content")]
+NextCursor = Annotated[str | None, Meta(description="fetches the next page; null at the end")]
 
 
 class Params(Struct, rename="camel", frozen=True):
@@ -114,14 +119,17 @@ class DeleteAllParams(Params, frozen=True):
 
 
 class Session(Struct, rename="camel", frozen=True):
-    """A session. ``createdAt`` is RFC 3339; ``metadata`` is exactly what was stored."""
+    """A named work session."""
 
-    id: int
-    name: str
-    created_at: str
-    active: bool
-    metadata: Raw
-    context_count: int | UnsetType = UNSET
+    id: Id
+    name: Annotated[str, Meta(description="what it is called by")]
+    created_at: Timestamp
+    active: Annotated[bool, Meta(description="true for at most one session")]
+    metadata: Annotated[Raw, Meta(description="exactly as it was stored")]
+    context_count: (
+        Annotated[int, Meta(description="how many entries it has; only where asked for")]
+        | UnsetType
+    ) = UNSET
 
     @classmethod
     def of(cls, stored: StoredSession) -> Session:
@@ -137,10 +145,13 @@ class Session(Struct, rename="camel", frozen=True):
 
 
 class SessionList(Struct, rename="camel", frozen=True):
-    """A page of sessions; ``nextCursor`` is null at the end."""
+    """A page of sessions."""
 
-    sessions: list[Session]
-    next_cursor: str | None
+    sessions: Annotated[
+        list[Session],
+        Meta(description="at most `limit`; fewer where their metadata is very large"),
+    ]
+    next_cursor: NextCursor
 
     @classmethod
     def of(cls, page: StoredPage) -> SessionList:
@@ -149,18 +160,15 @@ class SessionList(Struct, rename="camel", frozen=True):
 
 
 class AddedContext(Struct, rename="camel", frozen=True):
-    """A context entry that was appended, without its content.
+    """A context entry that was appended, without its content."""
 
-    ``size`` is in UTF-8 bytes; ``sessionCreated`` tells whether the session was missing.
-    """
-
-    id: int
-    session_id: int
-    session_name: str | None
-    kind: str
-    size: int
-    created_at: str
-    session_created: bool
+    id: Id
+    session_id: Annotated[int, Meta(description="the session's `id`")]
+    session_name: Annotated[str | None, Meta(description="null where the session is gone")]
+    kind: Annotated[str, Meta(description="what sort of content it is")]
+    size: Size
+    created_at: Timestamp
+    session_created: Annotated[bool, Meta(description="whether the session was missing before")]
 
     @classmethod
     def of(cls, stored: StoredContext, *, session_created: bool) -> AddedContext:
@@ -179,13 +187,13 @@ class AddedContext(Struct, rename="camel", frozen=True):
 class Deleted(Struct, frozen=True):
     """Whether there was something to delete."""
 
-    deleted: bool
+    deleted: Annotated[bool, Meta(description="whether there was such a session")]
 
 
 class DeletedCount(Struct, frozen=True):
     """How many sessions were deleted."""
 
-    deleted: int
+    deleted: Annotated[int, Meta(description="how many sessions there were")]
 
 
 class ExecuteCommandParams(Struct, frozen=True):
@@ -200,11 +208,11 @@ class ExecuteCommandParams(Struct, frozen=True):
 class Capability(Struct, rename="camel", frozen=True):
     """``capabilities.experimental.tenetsSession`` of the ``initialize`` result."""
 
-    protocol_version: int
-    methods: list[str]
-    revision: int
-    database: str
-    warnings: list[str]
+    protocol_version: Annotated[int, Meta(description="1; another number: another contract")]
+    methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
+    revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
+    database: Annotated[str, Meta(description="absolute path of the file")]
+    warnings: Annotated[list[str], Meta(description="sentences worth showing to the user")]
 
 
 class Reply(Struct, frozen=True):

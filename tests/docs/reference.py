@@ -1,0 +1,263 @@
+"""Makes the tables of PROTOCOL.md and README.md from the types and options they describe.
+
+    python tests/docs/reference.py --write
+
+A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``; without ``--write`` the ones
+that are out of date are named, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
+
+from tenets_session_server import cli, errors
+from tenets_session_server.rpc import envelope, framing, messages
+from tenets_session_server.rpc.commands import PICKED
+from tenets_session_server.rpc.methods import METHODS, Method
+from tenets_session_server.rpc.params import expectations
+from tenets_session_server.rpc.transport import interface
+from tenets_session_server.storage import metadata
+
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")
+_BLOCK: Final = re.compile(r"(<!-- table: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_NAMES: Final = {str: "string", int: "integer", bool: "boolean", Raw: "object", NoneType: "null"}
+
+
+def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
+
+
+def methods() -> str:
+    """Return one row for each method."""
+    return table(
+        ("method", "params", "result", ""),
+        (
+            (
+                f"[`{method.name}`](#tenetssession{method.verb.lower()})",
+                ", ".join(_param(field) for field in msgspec.structs.fields(method.params))
+                or "none",
+                type_name(method.result),
+                first_sentence(method.handler),
+            )
+            for method in METHODS
+        ),
+    )
+
+
+def params(verb: str) -> str:
+    """Return one row for each member of a method's params."""
+    method = next(method for method in METHODS if method.verb == verb)
+    expected = expectations(method.params)
+    return table(
+        ("param", "expected", "default"),
+        (
+            (f"`{field.encode_name}`", expected[field.encode_name], _default(field))
+            for field in params_of(method)
+        ),
+    )
+
+
+def members(name: str) -> str:
+    """Return one row for each member of a result type."""
+    struct = getattr(messages, name)
+    hints = get_type_hints(struct, include_extras=True)
+    meanings = expectations(struct)
+    return table(
+        ("member", "type", "meaning"),
+        (
+            (
+                f"`{field.encode_name}`",
+                type_name(hints[field.name]),
+                meanings[field.encode_name],
+            )
+            for field in msgspec.structs.fields(struct)
+        ),
+    )
+
+
+def kinds() -> str:
+    """Return one row for each kind of -32803."""
+    return table(
+        ("`kind`", "`retryable`", "beside them", "when"),
+        (
+            (
+                f"`{error.kind}`",
+                str(error.retryable).lower(),
+                ", ".join(f"`{member}`" for member in error.members),
+                first_sentence(error),
+            )
+            for error in _descendants(errors.TenetsSessionError)
+            if error not in {errors.InvalidArgumentError, errors.DatabaseError}
+        ),
+    )
+
+
+def commands() -> str:
+    """Return one row for each command, with what it does when it is picked from a list."""
+    return table(
+        ("command", "without an argument"),
+        ((f"`{method.command}`", first_sentence(PICKED[method.verb])) for method in METHODS),
+    )
+
+
+def limits() -> str:
+    """Return one row for each limit."""
+    mebibyte = 1024 * 1024
+    return table(
+        ("what", "limit", "beyond it"),
+        iter(
+            [
+                ("message", f"{framing.MAXIMUM_MESSAGE // mebibyte} MiB", "-32600"),
+                ("header", f"{framing.MAXIMUM_HEADER // 1024} KiB", "framing error"),
+                ("JSON nesting", f"{envelope.MAXIMUM_NESTING} levels", "-32600"),
+                (
+                    "a session's metadata",
+                    f"{metadata.MAXIMUM_BYTES // mebibyte} MiB of JSON",
+                    "`limitExceeded`",
+                ),
+                (
+                    "replies that are not read",
+                    f"{interface.OVERFLOW_BYTES // mebibyte} MiB",
+                    "the connection is dropped",
+                ),
+            ]
+        ),
+    )
+
+
+def options() -> str:
+    """Return one row for each option of the command."""
+    return table(
+        ("option", ""),
+        (
+            (f"`{', '.join(_with_value(action))}`", str(action.help))
+            for action in cli.parser()._actions
+        ),
+    )
+
+
+TABLES: Final[dict[str, Callable[..., str]]] = {
+    "methods": methods,
+    "params": params,
+    "type": members,
+    "kinds": kinds,
+    "commands": commands,
+    "limits": limits,
+    "options": options,
+}
+
+
+def renewed(text: str) -> str:
+    """Return a document with all of its tables made anew."""
+
+    def renew(block: re.Match[str]) -> str:
+        name, *arguments = block[2].split()
+        return f"{block[1]}{TABLES[name](*arguments)}{block[4]}"
+
+    return _BLOCK.sub(renew, text)
+
+
+def keys(text: str) -> list[str]:
+    """Return the keys of a document's tables."""
+    return [block[2] for block in _BLOCK.finditer(text)]
+
+
+def params_of(method: Method) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the params of a method."""
+    return msgspec.structs.fields(method.params)
+
+
+def struct_names(annotation: Any) -> list[str]:
+    """Return the names of the message types in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return [annotation.__name__]
+    return [name for one in get_args(annotation) for name in struct_names(one)]
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type in JSON's words."""
+    if annotation in _NAMES:
+        return _NAMES[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_name(arguments[0])
+    if origin in {Union, UnionType}:
+        return " or ".join(type_name(one) for one in arguments if one is not UnsetType)
+    if origin is list:
+        return f"array of {type_name(arguments[0])}"
+    if origin is Literal:
+        return " or ".join(f'"{one}"' for one in arguments)
+    assert issubclass(annotation, Struct), annotation
+    return f"`{annotation.__name__}`"
+
+
+def first_sentence(documented: object) -> str:
+    """Return the first line of a docstring, as Markdown."""
+    text = (inspect.getdoc(documented) or "").splitlines()[0]
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
+
+
+def _param(field: msgspec.structs.FieldInfo) -> str:
+    return f"`{field.encode_name}{'' if field.default is NODEFAULT else '?'}`"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is NODEFAULT:
+        return "required"
+    if isinstance(field.default, Raw):
+        return f"`{bytes(field.default).decode()}`"
+    if field.default is None or field.default is UNSET:
+        return ""
+    return f"`{msgspec.json.encode(field.default).decode()}`"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", r"\|")
+
+
+def _descendants(
+    error: type[errors.TenetsSessionError],
+) -> Iterator[type[errors.TenetsSessionError]]:
+    for child in error.__subclasses__():
+        yield child
+        yield from _descendants(child)
+
+
+def _with_value(action: argparse.Action) -> list[str]:
+    value = action.metavar or ("{" + ",".join(action.choices) + "}" if action.choices else "")
+    return [f"{option} {value}".strip() for option in action.option_strings]
+
+
+def main() -> int:
+    """Write or check the tables; return the exit status."""
+    parser = argparse.ArgumentParser(description="Renew the tables of the documentation.")
+    parser.add_argument("--write", action="store_true", help="instead of only naming stale files")
+    write = parser.parse_args().write
+    status = 0
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        if (fresh := renewed(text)) == text:
+            continue
+        if write:
+            document.write_text(fresh, encoding="utf-8")
+        else:
+            print(f"{document.relative_to(ROOT)} is out of date: run this with --write")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

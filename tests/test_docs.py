@@ -1,0 +1,190 @@
+"""What the documentation says is what the program does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs import reference
+from support.editor import Editor
+from support.wire import Wire
+from tenets_session_server import __version__, cli
+from tenets_session_server.rpc.methods import METHODS
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PROTOCOL = ROOT / "server" / "PROTOCOL.md"
+ARCHITECTURE = ROOT / "server" / "ARCHITECTURE.md"
+DOCUMENTS = [README, PROTOCOL, ARCHITECTURE, *sorted(ROOT.glob("client_examples/*/README.md"))]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
+
+
+@pytest.mark.parametrize("document", reference.DOCUMENTS, ids=lambda path: path.name)
+def test_the_tables_are_up_to_date(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert reference.renewed(text) == text, "run: python tests/docs/reference.py --write"
+
+
+def test_the_reference_has_every_table() -> None:
+    keys = reference.keys(PROTOCOL.read_text(encoding="utf-8"))
+    with_params = [f"params {method.verb}" for method in METHODS if reference.params_of(method)]
+    assert {key for key in keys if key.startswith("params ")} == set(with_params)
+    types = {name for method in METHODS for name in reference.struct_names(method.result)}
+    assert {f"type {name}" for name in types} <= set(keys)
+    assert {"methods", "kinds", "commands", "limits"} <= set(keys)
+
+
+@pytest.mark.asyncio
+async def test_the_exchanges_of_the_reference_are_those_of_the_server(
+    server_command: list[str],
+) -> None:
+    exchanges = list(messages(PROTOCOL.read_text(encoding="utf-8")))
+    asked = [message.get("method") for arrow, message in exchanges if arrow == "-->"]
+    assert {method.name for method in METHODS} <= set(asked), "a method without an exchange"
+    async with Wire.started(server_command) as wire:
+        for arrow, message in exchanges:
+            if arrow == "-->":
+                await wire.send(message)
+            else:
+                assert comparable(await wire.read()) == comparable(message)
+        assert await wire.rest() == b""
+        assert await wire.ended() == 0
+
+
+def messages(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield arrow and message of each exchange in a document."""
+    for block in re.findall(r"^```jsonrpc\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for part in re.split(r"^(?=-->|<--)", block, flags=re.MULTILINE)[1:]:
+            yield part[:3], json.loads(part[3:])
+
+
+def comparable(value: Any) -> Any:
+    """Return a message with what differs from run to run replaced: times, and where the file is."""
+    if isinstance(value, dict):
+        return {
+            key: "FILE" if key == "database" and Path(one).name == "tenets.db" else comparable(one)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [comparable(one) for one in value]
+    if isinstance(value, str) and (time := _TIME.fullmatch(value)):
+        return "TIME WITH MICROSECONDS" if time[1] else "TIME"
+    return value
+
+
+def test_times_of_another_precision_would_be_noticed() -> None:
+    assert comparable("2026-11-24T09:30:00+00:00") != comparable("2026-11-24T09:30:00.123456+00:00")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_paths_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    anchors = {anchor(line) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (document.parent / target).exists(), target
+    for path in re.findall(r"`((?:tests|server|client_examples)/[\w./-]+)", text):
+        assert (ROOT / path.rstrip("/")).exists(), path
+
+
+def anchor(heading: str) -> str:
+    """Return what a heading can be linked to by."""
+    return re.sub(r"[^\w -]", "", heading.replace("`", "")).strip().replace(" ", "-").lower()
+
+
+def test_the_code_map_has_every_module() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    package = ROOT / "server" / "tenets_session_server"
+    for path in sorted(package.rglob("*.py")):
+        if path.name == "__init__.py":
+            continue
+        within = path.relative_to(package).parts[1:-1]  # such as rpc/transport
+        known = f"`{path.name}`" in text or (within and f"`{within[0]}/`" in text)
+        assert known, f"{path.relative_to(package)} is not in the code map"
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert list(package.rglob(name)) or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_that_are_mentioned_exist(document: Path) -> None:
+    known = {
+        option
+        for action in cli.parser()._actions
+        for option in action.option_strings
+        if not isinstance(action, argparse._SubParsersAction)
+    }
+    text = document.read_text(encoding="utf-8")
+    for line in re.findall(r"tenets-session-server (--[^`\n]*)", text):
+        assert set(re.findall(r"--[a-z-]+", line)) <= known, line
+
+
+def command(name: str) -> str:
+    """Return a command of the README."""
+    text = README.read_text(encoding="utf-8")
+    found = re.search(rf"<!-- command: {name} -->\n```\n(.+)\n```", text)
+    assert found, name
+    return found[1]
+
+
+def test_the_main_command_runs_the_example_and_the_other_one_the_tests() -> None:
+    for name, end in (("main job", "client_examples/python/share_session.py"), ("tests", "pytest")):
+        first, second, third = command(name).split(" && ")
+        assert first == "python3 -m venv .venv"
+        assert second.startswith(".venv/bin/pip install")
+        assert third.startswith(".venv/bin/python ")
+        assert third.endswith(end)
+
+
+@pytest.mark.asyncio
+async def test_the_backup_of_the_readme_has_what_was_written(
+    server_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    async with Editor.opened(server_command) as editor:
+        await editor.add_note("fix login", "The token is refreshed twice.")
+        program, *arguments = command("backup").split(" ", 3)
+        assert program == ".venv/bin/python"
+        assert arguments[:2] == ["-m", "apsw"]
+        file, backup = arguments[2].split(" ", 1)
+        assert file == "~/.cache/tenets/tenets.db"
+        backing_up = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "apsw", str(database), backup.strip('"')), cwd=tmp_path
+        )
+        assert await backing_up.wait() == 0
+    copy = ["--database", str(tmp_path / "tenets-backup.db")]
+    async with Editor.opened([*server_command, *copy]) as editor:
+        page = await editor.session("list", includeContextCount=True)
+        (session,) = page["sessions"]
+        assert (session["name"], session["contextCount"]) == ("fix login", 1)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found
+    program = f"{found[1]}    print(sessions.get_active_session().name)\n"
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"HOME": str(tmp_path), "TENETS_CACHE_DIRECTORY": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == "fix login\n"
+    assert (tmp_path / "cache" / "tenets.db").exists()
+
+
+def test_the_changelog_knows_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(__version__)}\b", text, re.MULTILINE)
