@@ -7,6 +7,7 @@
     ├── SessionNotFoundError        no session of that name
     ├── SessionExistsError          the name is taken
     ├── LimitExceededError          larger than what is accepted
+    ├── RevisionExpiredError        changes that long ago are not kept
     └── DatabaseError               the file, the disk or another process is in the way
         ├── DatabaseBusyError       another process holds the write lock
         ├── DatabaseFullError       no space left
@@ -89,6 +90,20 @@ class LimitExceededError(TenetsSessionError, ValueError):
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what} is larger than the limit of {limit}")
         self.limit = limit
+
+
+class RevisionExpiredError(TenetsSessionError, LookupError):
+    """The changes after that revision are not all kept: fetch the sessions anew.
+
+    ``oldest`` is the oldest revision that is kept.
+    """
+
+    kind = "revisionExpired"
+    members = ("oldest",)
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"changes are kept from revision {oldest} on only")
+        self.oldest = oldest
 
 
 class DatabaseError(TenetsSessionError):

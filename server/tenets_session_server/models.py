@@ -60,6 +60,40 @@ class StoredContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One committed change, by whomever; ``context_id`` is None where it is not about context."""
+
+    revision: int
+    type: str
+    session_id: int
+    session_name: str
+    context_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Some changes in their order, the newest revision there is, and whether more follow."""
+
+    changes: list[Change]
+    revision: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was committed after some revision: all of one moment.
+
+    ``active`` is the active session at ``revision``. ``incomplete`` tells that changes are missing,
+    because they are not kept any more or the file is another one: then look at everything anew.
+    """
+
+    revision: int
+    changes: list[Change]
+    active: StoredSession | None
+    incomplete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
     """Some sessions, and the cursor that fetches the ones after them (None at the end)."""
 

@@ -87,4 +87,5 @@ PICKED: Final[dict[str, Picked]] = {
     "delete": _needs('{"name": "..."}'),
     # The method itself needs no params; but one wrong key in a picker must not cost everything.
     "deleteAll": _needs("{}, to delete every session"),
+    "changes": _needs('{"since": 0}'),
 }

@@ -63,6 +63,11 @@ def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted:
     return m.Deleted(ls.sessions.delete(params.name, purge_context=params.purge_context))
 
 
+def changes(ls: SessionServer, params: m.ChangesParams) -> m.ChangeList:
+    """Return what was committed after a revision; too long ago is `revisionExpired`."""
+    return m.ChangeList.of(ls.session_db.feed.since(params.since, params.limit))
+
+
 def delete_all(ls: SessionServer, params: m.DeleteAllParams) -> m.DeletedCount:
     """Delete every session, and all context unless told otherwise."""
     return m.DeletedCount(ls.sessions.delete_all(purge_context=params.purge_context))

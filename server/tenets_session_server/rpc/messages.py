@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from tenets_session_server.models import Change as StoredChange
+from tenets_session_server.models import ChangePage, News, StoredContext, StoredSession
 from tenets_session_server.models import SessionPage as StoredPage
-from tenets_session_server.models import StoredContext, StoredSession
 
 _PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f]+\Z"
 
@@ -45,6 +46,7 @@ Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "ol
 
 # Of results the descriptions say what a member means; nothing is checked by them.
 Id = Annotated[int, Meta(description="never given twice")]
+Revision = Annotated[int, Meta(description="its number; they are consecutive")]
 Timestamp = Annotated[str, Meta(description="RFC 3339 with offset, microseconds kept")]
 Size = Annotated[int, Meta(description="UTF-8 bytes of the content")]
 NextCursor = Annotated[str | None, Meta(description="fetches the next page; null at the end")]
@@ -116,6 +118,13 @@ class DeleteAllParams(Params, frozen=True):
     """Params of ``tenets/session.deleteAll``."""
 
     purge_context: Flag = True
+
+
+class ChangesParams(Params, frozen=True):
+    """Params of ``tenets/session.changes``."""
+
+    since: Annotated[int, Meta(ge=0, le=2**63 - 1, description="a revision, 0 or more")]
+    limit: Limit = 100
 
 
 class Session(Struct, rename="camel", frozen=True):
@@ -196,6 +205,78 @@ class DeletedCount(Struct, frozen=True):
     deleted: Annotated[int, Meta(description="how many sessions there were")]
 
 
+class Change(Struct, rename="camel", frozen=True):
+    """One committed change, by whomever."""
+
+    revision: Revision
+    type: Annotated[
+        Literal[
+            "created",
+            "updated",
+            "renamed",
+            "deleted",
+            "activated",
+            "deactivated",
+            "contextAdded",
+            "contextRemoved",
+        ],
+        Meta(description="what happened"),
+    ]
+    session_id: Annotated[int, Meta(description="`id` of the session it happened to")]
+    session_name: Annotated[str, Meta(description="its name right after the change")]
+    context_id: (
+        Annotated[int, Meta(description="`id` of the entry; only where it is about context")]
+        | UnsetType
+    ) = UNSET
+
+    @classmethod
+    def of(cls, stored: StoredChange) -> Change:
+        """Return the wire form of a stored change."""
+        return cls(
+            revision=stored.revision,
+            type=stored.type,  # type: ignore[arg-type] # only our triggers write it
+            session_id=stored.session_id,
+            session_name=stored.session_name,
+            context_id=UNSET if stored.context_id is None else stored.context_id,
+        )
+
+
+class DidChange(Struct, rename="camel", frozen=True, omit_defaults=True):
+    """Params of ``tenets/session.didChange``."""
+
+    revision: Annotated[int, Meta(description="the newest one; it only ever grows")]
+    changes: Annotated[list[Change], Meta(description="what was committed, in order")]
+    active: Annotated[Session | None, Meta(description="the active session at that revision")]
+    incomplete: Annotated[
+        bool, Meta(description="true where changes are missing: look at everything anew")
+    ] = False
+
+    @classmethod
+    def of(cls, news: News, told: int) -> DidChange:
+        """Return the wire form of some news, without the changes up to revision ``told``."""
+        return cls(
+            revision=news.revision,
+            changes=[Change.of(one) for one in news.changes if one.revision > told],
+            active=None if news.active is None else Session.of(news.active),
+            incomplete=news.incomplete,
+        )
+
+
+class ChangeList(Struct, rename="camel", frozen=True):
+    """Some of the changes that were committed."""
+
+    changes: Annotated[list[Change], Meta(description="in order, at most `limit`")]
+    revision: Annotated[int, Meta(description="number of the newest committed change")]
+    truncated: Annotated[
+        bool, Meta(description="whether more follow: ask again, since the last one's revision")
+    ]
+
+    @classmethod
+    def of(cls, page: ChangePage) -> ChangeList:
+        """Return the wire form of some stored changes."""
+        return cls([Change.of(one) for one in page.changes], page.revision, page.truncated)
+
+
 class ExecuteCommandParams(Struct, frozen=True):
     """Params of ``workspace/executeCommand`` (LSP 3.17); the argument is the params object."""
 
@@ -213,6 +294,14 @@ class Capability(Struct, rename="camel", frozen=True):
     revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
     database: Annotated[str, Meta(description="absolute path of the file")]
     warnings: Annotated[list[str], Meta(description="sentences worth showing to the user")]
+
+
+class Notification(Struct, frozen=True):
+    """A JSON-RPC notification to the client."""
+
+    method: str
+    params: Any
+    jsonrpc: str = "2.0"
 
 
 class Reply(Struct, frozen=True):

@@ -16,7 +16,7 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.envelope import MessageId
 from tenets_session_server.rpc.error_codes import ErrorObject
-from tenets_session_server.rpc.messages import ErrorReply, Reply
+from tenets_session_server.rpc.messages import ErrorReply, Notification, Reply
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.transport import Writer
@@ -67,10 +67,19 @@ class Outgoing:
         """Queue a notification or a request to the client, given as plain JSON values."""
         self._queue(self._encode(message))
 
+    def encoded(self, body: bytes) -> None:
+        """Queue a message that has been encoded already."""
+        self._queue(body)
+
     def _queue(self, body: bytes) -> None:
         if self.writer is not None:
             # One piece for both: a message is never split by another one.
             self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+def notification(method: str, params: Any) -> bytes:
+    """Return an encoded notification, for :meth:`Outgoing.encoded` of any number of clients."""
+    return msgspec.json.encode(Notification(method, params))
 
 
 def log_failure(what: str, error: BaseException) -> None:

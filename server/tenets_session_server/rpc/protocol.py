@@ -17,7 +17,7 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -83,6 +83,8 @@ class SessionProtocol(PyglsAdapter):
         self._inbox: deque[Message] = deque()
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = False
+        self.told = 0
+        self.wants_changes = True
         super().__init__(server, converter)
         self._calls = SessionCalls(server, self.fm.features)
 
@@ -128,10 +130,12 @@ class SessionProtocol(PyglsAdapter):
                 break
             self._execute(self._inbox.popleft())
         self.out.flush()
+        self._server.hub.catch_up(self)
         self.on_progress()
 
     def abandon(self) -> None:
         """Drop what waits and cancel what runs: the client is gone."""
+        self._server.hub.detach(self)
         self._inbox.clear()
         if self._running is not None:
             self._running[1].cancel()
@@ -216,13 +220,26 @@ class SessionProtocol(PyglsAdapter):
         return self.call_feature(name, params, message_id)
 
     def _wait(self, message: Request | Notification, outcome: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(outcome)
+        task = asyncio.ensure_future(self._answer(message, outcome))
         self._running = (message.id if isinstance(message, Request) else None, task)
         # A callback, as it is called even for a task that is cancelled before it has started.
-        task.add_done_callback(functools.partial(self._finish, message))
+        task.add_done_callback(functools.partial(self._finish, message, outcome))
 
-    def _finish(self, message: Request | Notification, task: asyncio.Future[Any]) -> None:
+    async def _answer(self, message: Request | Notification, outcome: Awaitable[Any]) -> None:
+        result = await outcome
+        if isinstance(message, Request):
+            # In one step with the commit: nobody is told of it before its author has the reply.
+            self.out.result(message.id, result)
+
+    def _finish(
+        self,
+        message: Request | Notification,
+        outcome: Awaitable[Any],
+        task: asyncio.Future[None],
+    ) -> None:
         self._running = None
+        if isinstance(outcome, Coroutine):
+            outcome.close()  # where it has never started
         request = message if isinstance(message, Request) else None
         if task.cancelled():
             if request is not None:
@@ -232,8 +249,6 @@ class SessionProtocol(PyglsAdapter):
                 self.out.failure(request.id, request.method, error)
             else:
                 log_failure(message.method, error)
-        elif request is not None:
-            self.out.result(request.id, task.result())
         self.run()
 
     # -- lifecycle ---------------------------------------------------------------------------
@@ -245,9 +260,10 @@ class SessionProtocol(PyglsAdapter):
         """Answer ``initialize``: pygls' capabilities, and ours under ``experimental``."""
         result = yield from super().lsp_initialize(params)
         database = self._server.session_db.db
+        self.wants_changes = (params.initialization_options or {}).get("notifications") is not False
         revision, problems = 0, []
         try:
-            revision = self._server.sessions.revision()
+            revision = self._server.hub.attach(self)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
             problems = [f"The database cannot be used now: {error}."]
         capability = Capability(
@@ -266,12 +282,30 @@ class SessionProtocol(PyglsAdapter):
     def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
         """Answer ``shutdown``; only ``exit`` is accepted afterwards."""
         yield from super().lsp_shutdown(*args)
+        self._server.hub.detach(self)
         self.state = State.SHUT_DOWN
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_args: Any) -> None:  # type: ignore[override]
         """End the connection; unlike pygls' this ends no process, which may serve others."""
+        self._server.hub.detach(self)
         self.state = State.EXITED
+
+    # -- what the hub tells ------------------------------------------------------------------
+
+    @property
+    def congested(self) -> bool:
+        """See :class:`~.hub.Client`."""
+        return self.out.congested
+
+    def tell(self, body: bytes) -> None:
+        """See :class:`~.hub.Client`."""
+        self.out.encoded(body)
+        self.out.flush()
+
+    def show(self, kind: types.MessageType, message: str) -> None:
+        """See :class:`~.hub.Client`."""
+        self._server.window_show_message(types.ShowMessageParams(kind, message))
 
 
 _CANCELLED: Final = ErrorObject(error_codes.REQUEST_CANCELLED, "cancelled by the client")

@@ -10,6 +10,7 @@ from lsprotocol import converters, types
 from pygls.lsp.server import LanguageServer
 
 from tenets_session_server import __version__
+from tenets_session_server.rpc.hub import Hub
 from tenets_session_server.rpc.methods import METHODS
 from tenets_session_server.rpc.protocol import SessionProtocol
 from tenets_session_server.storage.session_db import SessionDB
@@ -28,8 +29,9 @@ class SessionServer(LanguageServer):
 
     protocol: SessionProtocol
 
-    def __init__(self, session_db: SessionDB) -> None:
+    def __init__(self, session_db: SessionDB, hub: Hub) -> None:
         self.session_db = session_db
+        self.hub = hub
         self.sessions: SessionStore = session_db.sessions
         super().__init__(
             name=SERVER_NAME,
@@ -44,9 +46,12 @@ class SessionServer(LanguageServer):
         logger.error("%s: %s", getattr(source, "__name__", source), error)
 
 
-def create_server(session_db: SessionDB) -> SessionServer:
-    """Return a server for one client; connect it with :func:`.connection.serve`."""
-    server = SessionServer(session_db)
+def create_server(session_db: SessionDB, hub: Hub | None = None) -> SessionServer:
+    """Return a server for one client; connect it with :func:`.connection.serve`.
+
+    Clients of one ``SessionDB`` share one ``hub``, and are told of each other's changes through it.
+    """
+    server = SessionServer(session_db, hub or Hub(session_db))
     for method in METHODS:
         server.feature(method.name)(method.handler)
         server.command(method.command)(method.handler)

@@ -7,13 +7,17 @@ A :class:`Database` owns one apsw connection and every rule about using it:
 * every read is run to its end (a half-read cursor holds back the WAL's checkpoint for ever);
 * apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them;
 * a file that cannot be opened now is tried again at the next call, so that a server outlives a
-  disk that is not mounted yet.
+  disk that is not mounted yet;
+* a file that has been deleted, moved or replaced is let go of at once: nothing is written to what
+  nobody can find any more. It is opened again when it is back, and never made anew: whoever moved
+  it away may be about to put it back.
 
 Calls may come from several threads; they take turns.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +67,14 @@ def translate(error: apsw.Error) -> errors.DatabaseError | None:
     return None
 
 
+def has_moved(connection: apsw.Connection) -> bool:
+    """Tell whether the file is not at its path any more: deleted, moved or replaced. Costs 1 us."""
+    moved = ctypes.c_int(0)
+    # False where the platform cannot tell (Windows, where an open file cannot be moved).
+    known = connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
+    return known and bool(moved.value)
+
+
 def engine_warning(version: str) -> str | None:
     """Return a warning where SQLite ``version`` ("3.51.3") is one that may lose committed rows."""
     if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
@@ -77,12 +89,15 @@ def engine_warning(version: str) -> str | None:
 class Database:
     """One connection to the file that ``config`` names, opened at the first use.
 
-    ``warnings`` are sentences for the user about the file and the engine, complete once open.
+    ``warnings`` are sentences for the user about the file and the engine, complete once open;
+    ``opened`` counts how often the file has been opened, ``on_commit`` is called after each commit.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.path = config.database_path
         self.warnings: list[str] = []
+        self.opened = 0
+        self.on_commit: Callable[[], None] = lambda: None
         self._config = config
         self._connection: apsw.Connection | None = None
         self._lock = threading.RLock()
@@ -100,6 +115,8 @@ class Database:
                 raise errors.DatabaseUnavailableError("the database has been closed")
             self.warnings = []
             try:
+                if self.opened:
+                    placement.check_it_is_back(self.path)
                 created = placement.make_private(self.path)
                 if not created and self._config.database is None:
                     placement.tighten(self.path)
@@ -110,6 +127,7 @@ class Database:
             except BaseException:
                 self._disconnect()
                 raise
+            self.opened += 1
             for warning in self.warnings:
                 logger.warning("%s", warning)
 
@@ -161,16 +179,39 @@ class Database:
             except BaseException:
                 self._roll_back(connection)
                 raise
+            self._commit(connection)
+        self.on_commit()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Run the block's reads on one moment's state of the file. Raises as :meth:`run` does."""
+        with self._lock:
+            connection = self._opened()
+            if connection.in_transaction:
+                yield
+                return
+            self.run("BEGIN")
             try:
-                connection.execute("COMMIT")
-            except apsw.Error as error:
+                yield
+            finally:
                 self._roll_back(connection)
-                if isinstance(error, apsw.IOError):
-                    raise errors.OutcomeUnknownError(
-                        f"the commit failed half way; check whether the change is there ({error})"
-                    ) from error
-                with self._translated():
-                    raise
+
+    def check(self) -> None:
+        """Let go of a file that is not where it was, and try to open it again.
+
+        Raises a ``DatabaseError`` where there is none that can be used.
+        """
+        with self._lock:
+            self._opened()
+
+    def trim(self) -> bool:
+        """Move everything from the write-ahead log into the database, and empty the log.
+
+        Returns False where other connections are using it. Blocks for as long as the disk needs:
+        for times when nobody is waiting.
+        """
+        with self._lock, self._translated():
+            return not self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
 
     @property
     def last_id(self) -> int:
@@ -178,10 +219,40 @@ class Database:
         return self._opened().last_insert_rowid()
 
     def _opened(self) -> apsw.Connection:
+        if self._connection is not None and not self._connection.in_transaction:
+            self._let_go_if_moved(self._connection)
         if self._connection is None:
             self.open()
         assert self._connection is not None  # noqa: S101 - open() raises otherwise
         return self._connection
+
+    def _let_go_if_moved(self, connection: apsw.Connection) -> None:
+        if not has_moved(connection):
+            return
+        logger.warning("%s has been deleted, moved or replaced", self.path)
+        # What is committed belongs to the file that was moved; and a log that stays behind would be
+        # taken for that of whatever file comes next.
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except apsw.Error as error:
+            logger.warning("its write-ahead log could not be emptied: %s", error)
+        self._disconnect()
+
+    def _commit(self, connection: apsw.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._roll_back(connection)
+            if isinstance(error, apsw.IOError):
+                raise errors.OutcomeUnknownError(
+                    f"the commit failed half way; check whether the change is there ({error})"
+                ) from error
+            with self._translated():
+                raise
+        if has_moved(connection):
+            raise errors.OutcomeUnknownError(
+                "the file was moved or deleted while this was written: check whether it is there"
+            )
 
     @staticmethod
     @contextmanager

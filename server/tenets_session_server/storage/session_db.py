@@ -22,6 +22,7 @@ from tenets_session_server.errors import SessionNotFoundError
 from tenets_session_server.models import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.feed import Feed
 from tenets_session_server.storage.session_store import SessionStore
 
 __all__ = ["SessionDB", "SessionRecord"]
@@ -31,8 +32,8 @@ class SessionDB:
     """SQLite-backed sessions, with the seed's methods, signatures and return values.
 
     ``defer_open=True`` lets construction succeed where the database cannot be opened yet; every
-    call then tries again. ``sessions`` is the same data in the form the protocol uses, and ``db``
-    the connection. May be used from several threads.
+    call then tries again. ``sessions`` is the same data in the form the protocol uses, ``feed``
+    what was changed in it by whomever, ``db`` the connection. May be used from several threads.
 
     Raises a :class:`~tenets_session_server.errors.DatabaseError` where the file cannot be opened.
     """
@@ -42,6 +43,7 @@ class SessionDB:
         self.logger = logging.getLogger(__name__)
         self.db = Database(config)
         self.sessions = SessionStore(self.db)
+        self.feed = Feed(self.db, self.sessions)
         if not defer_open:
             self.db.open()
 

@@ -179,13 +179,6 @@ class SessionStore:
                 self.database.run("DELETE FROM session_context")
             return count
 
-    def revision(self) -> int:
-        """Return the number of the newest committed change, 0 where there was none yet."""
-        revision: int | None = self.database.run(
-            "SELECT max(revision) FROM session_server_changes"
-        )[0][0]
-        return revision or 0
-
     def _insert(self, name: str, text: bytes) -> StoredSession:
         now = timestamps.now()
         try:

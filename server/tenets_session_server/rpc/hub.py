@@ -1,0 +1,244 @@
+"""Tells all clients of a ``SessionDB`` what is committed, by whomever, and watches the file.
+
+Commits of this process are told at once, those of others when ``PRAGMA data_version`` has changed.
+That is looked at when the operating system tells that the files are written to, and from time to
+time. Everything that is committed by then goes into one ``tenets/session.didChange``, so that
+bursts are joined.
+
+A client that does not read is not sent more and more, but left behind; when it has read on,
+:meth:`Hub.catch_up` tells it everything since, in one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from lsprotocol.types import MessageType
+
+from tenets_session_server.errors import DatabaseBusyError, DatabaseError
+from tenets_session_server.models import News
+from tenets_session_server.rpc.messages import DidChange
+from tenets_session_server.rpc.outgoing import notification
+from tenets_session_server.storage.file_events import FileEvents
+from tenets_session_server.storage.session_db import SessionDB
+
+logger = logging.getLogger(__name__)
+
+DID_CHANGE: Final = "tenets/session.didChange"
+
+LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+"""Seconds between looks once the files are written to: the commit comes some time after that."""
+AFTER_OUR_OWN: Final = (0.016, 0.064)
+"""The same after a commit of ours."""
+SELDOM: Final = 0.25
+"""Seconds between looks while they are not."""
+OFTEN: Final = 0.03
+"""Seconds between looks where nothing tells whether they are."""
+REOPEN_INTERVAL: Final = 0.25
+"""Seconds between attempts to open a file that is not there."""
+TRIM_AFTER: Final = 1.0
+"""Seconds without a commit after which the write-ahead log is emptied."""
+
+
+class Client(Protocol):
+    """A client as the hub sees it. ``told`` is the revision it knows of, and the hub's to set."""
+
+    told: int
+    wants_changes: bool
+
+    @property
+    def congested(self) -> bool:
+        """Whether it has so much left to read that it should not be sent more."""
+
+    def tell(self, body: bytes) -> None:
+        """Send an encoded notification, after every reply that is due."""
+
+    def show(self, kind: MessageType, message: str) -> None:
+        """Show the user a message."""
+
+
+class Hub:
+    """One for each ``SessionDB``, used from one event loop; it works while it has clients."""
+
+    def __init__(self, session_db: SessionDB) -> None:
+        self._db = session_db.db
+        self._feed = session_db.feed
+        self._clients: set[Client] = set()
+        self._told = 0  # the revision up to which everybody has been told, but for who is behind
+        self._opened = 0  # which opening of the file that revision is of
+        self._available = True
+        self._retry_at = 0.0
+        self._trim_at: float | None = None
+        self._events: FileEvents | None = None
+        self._pauses = iter(LOOK_PAUSES)
+        self._timer: asyncio.TimerHandle | None = None
+        self._publishing: asyncio.Handle | None = None
+
+    def attach(self, client: Client) -> int:
+        """Tell this client of everything from now on; return the revision it starts from.
+
+        Raises the ``DatabaseError`` that fits where there is no database. The client is attached
+        all the same, and told when there is one.
+        """
+        if not self._clients:
+            self._start()
+        try:
+            self._publish()  # what is new is new to the others only
+            self._available = True
+        except DatabaseBusyError:
+            raise
+        except DatabaseError:
+            self._available = False
+            raise
+        finally:
+            client.told = self._told
+            self._clients.add(client)
+        return client.told
+
+    def detach(self, client: Client) -> None:
+        """Tell this client nothing any more."""
+        self._clients.discard(client)
+        if not self._clients:
+            self._stop()
+
+    def catch_up(self, client: Client) -> None:
+        """Tell a client that was left behind what it has missed, now that it reads on."""
+        if client.told < self._told and client in self._clients and not client.congested:
+            self._attempt(lambda: self._tell([client], client.told, self._feed.news(client.told)))
+
+    # -- when to look ------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._db.on_commit = self._committed
+        self._events = FileEvents(self._db.path)
+        self._listen()
+        self._look_later()
+
+    def _stop(self) -> None:
+        self._db.on_commit = lambda: None
+        if self._events is not None:
+            self._listen(wanted=False)
+            self._events.close()
+            self._events = None
+        for handle in (self._timer, self._publishing):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._publishing = None
+
+    def _committed(self) -> None:
+        # Not now: its author gets the reply first, and all commits of one turn are told as one.
+        if self._publishing is None:
+            self._publishing = asyncio.get_running_loop().call_soon(self._publish_commits)
+
+    def _publish_commits(self) -> None:
+        self._publishing = None
+        self._attempt(self._publish)
+        # Our own writing is no news. What somebody else has begun meanwhile is not lost by that.
+        if self._events is not None and self._events.drain():
+            self._pauses = iter(AFTER_OUR_OWN)
+            self._look_later()
+
+    def _listen(self, *, wanted: bool = True) -> None:
+        loop = asyncio.get_running_loop()
+        if self._events is None or self._events.fd is None:
+            return
+        if wanted:
+            loop.add_reader(self._events.fd, self._stirred)
+        else:
+            loop.remove_reader(self._events.fd)
+
+    def _stirred(self) -> None:
+        if self._events is None or not self._events.drain():
+            return
+        # What else happens until the next look is seen there: a burst must not cost a turn each.
+        self._listen(wanted=False)
+        self._pauses = iter(LOOK_PAUSES)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        watching = self._events is not None and self._events.watch()
+        pause = next(self._pauses, SELDOM if watching else OFTEN)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+
+    def _look(self) -> None:
+        if self._events is not None and self._events.drain():
+            self._pauses = iter(LOOK_PAUSES)
+        self._listen()
+        self._look_later()
+        now = time.monotonic()
+        if self._available or now >= self._retry_at:
+            self._retry_at = now + REOPEN_INTERVAL
+            self._attempt(self._publish_if_moved_on)
+        if self._trim_at is not None and now >= self._trim_at:
+            self._attempt(self._trim)
+
+    def _publish_if_moved_on(self) -> None:
+        if self._feed.moved_on() or self._db.opened != self._opened:
+            self._publish()
+
+    def _trim(self) -> None:
+        self._trim_at = time.monotonic() + TRIM_AFTER
+        if self._db.trim():
+            self._trim_at = None
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do it; tell the users once that the database is in the way, and once that it is not."""
+        try:
+            work()
+        except DatabaseBusyError as error:
+            logger.debug("looking again later: %s", error)
+        except DatabaseError as error:
+            if self._available:
+                self._available = False
+                logger.warning("the database cannot be used: %s", error)
+                self._show(MessageType.Error, f"Sessions are not available: {error}")
+        else:
+            if not self._available:
+                self._available = True
+                self._show(MessageType.Info, "Sessions are available again")
+
+    # -- what to tell ------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Tell everybody what is new."""
+        self._db.check()
+        if self._db.opened == self._opened:
+            self._tell(self._clients, self._told, self._feed.news(self._told))
+            return
+        news = self._feed.resume(self._told)
+        self._opened = self._db.opened
+        self._told = news.revision
+        self._tell(self._clients, 0, news)
+
+    def _tell(self, clients: set[Client] | list[Client], base: int, news: News | None) -> None:
+        """Tell clients that know ``base`` or more; the others are behind, and catch up later."""
+        if news is None:
+            return
+        self._told = max(self._told, news.revision)
+        self._trim_at = time.monotonic() + TRIM_AFTER
+        body = b""
+        for client in tuple(clients):
+            if client.congested or not base <= client.told < news.revision:
+                continue
+            told, client.told = client.told, news.revision  # telling may make it catch up at once
+            if not client.wants_changes:
+                continue
+            if told == base:
+                body = body or _encode(news, base)
+                client.tell(body)
+            else:
+                client.tell(_encode(news, told))
+
+    def _show(self, kind: MessageType, message: str) -> None:
+        for client in tuple(self._clients):
+            client.show(kind, message)
+
+
+def _encode(news: News, told: int) -> bytes:
+    return notification(DID_CHANGE, DidChange.of(news, told))

@@ -1,0 +1,73 @@
+"""Tells that somebody is writing to the database's files, without touching them: inotify(7).
+
+It says that something is going on, not that it is committed, nor always: there are file systems
+whose other users are not seen. It makes looking worth while, and saves looking all the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import Final
+
+_MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
+_IGNORED: Final = 0x8000
+_OVERFLOWED: Final = 0x4000
+_ONLY_FOLDERS: Final = 0x0100_0000
+_EVENT: Final = struct.Struct("iIII")  # struct inotify_event, followed by the name
+_READ_SIZE: Final = 64 * 1024
+
+
+class FileEvents:
+    """Events of one database; ``fd`` is readable when there are some, None where nothing tells."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd: int | None = None
+        self._folder = path.parent
+        # Not the shared memory, which is written for reading as well.
+        self._names = {os.fsencode(path.name), os.fsencode(f"{path.name}-wal")}
+        self._watching = False
+        if sys.platform == "linux":
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            found = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            self.fd = found if found >= 0 else None
+        self.watch()
+
+    def watch(self) -> bool:
+        """Watch the folder, if that is not being done; return whether it is.
+
+        To be called again after the folder has been gone.
+        """
+        if self.fd is not None and not self._watching:
+            mask = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _ONLY_FOLDERS
+            folder = os.fsencode(self._folder)
+            self._watching = self._libc.inotify_add_watch(self.fd, folder, mask) >= 0
+        return self._watching
+
+    def drain(self) -> bool:
+        """Take what has happened; return whether any of it was about the database."""
+        concerned = False
+        if self.fd is None:
+            return concerned
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.fd, _READ_SIZE):
+                position = 0
+                while position < len(data):
+                    _, mask, _, length = _EVENT.unpack_from(data, position)
+                    position += _EVENT.size + length
+                    name = data[position - length : position].rstrip(b"\0")
+                    if mask & _IGNORED:
+                        self._watching = False
+                    concerned |= name in self._names or bool(mask & (_IGNORED | _OVERFLOWED))
+        return concerned
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+            self._watching = False
