@@ -14,6 +14,7 @@ from pathlib import Path
 from support.wire import DEADLINE, INITIALIZE, Json, frame, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import serve
+from tenets_session_server.rpc.hub import Hub
 from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -29,7 +30,7 @@ class HostedClient:
         self._fds = [server_in, server_out]
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self.server = create_server(host.session_db)
+        self.server = create_server(host.session_db, host.hub)
         self.status = asyncio.ensure_future(serve(self.server, server_in, server_out))
         self.status.add_done_callback(lambda _: self._close_server_side())
 
@@ -58,6 +59,13 @@ class HostedClient:
         await self.send(INITIALIZE)
         assert "result" in await self.read()
 
+    async def rest(self) -> bytes:
+        """Return what is left to read; waits for the server to close its side."""
+        async with asyncio.timeout(DEADLINE):
+            while part := await self._read_some():
+                self._buffer += part
+        return self._buffer
+
     def close(self) -> None:
         """Leave without a word."""
         for fd in (self.writing, self.reading):
@@ -73,17 +81,20 @@ class HostedClient:
         assert callable(end)
         async with asyncio.timeout(DEADLINE):
             while (length := end(self._buffer)) <= 3:
-                readable = asyncio.Event()
-                self._loop.add_reader(self.reading, readable.set)
-                try:
-                    await readable.wait()
-                finally:
-                    self._loop.remove_reader(self.reading)
-                part = os.read(self.reading, 1024 * 1024)
+                part = await self._read_some()
                 assert part, "the server has closed the connection"
                 self._buffer += part
         found, self._buffer = self._buffer[:length], self._buffer[length:]
         return found
+
+    async def _read_some(self) -> bytes:
+        readable = asyncio.Event()
+        self._loop.add_reader(self.reading, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(self.reading)
+        return os.read(self.reading, 1024 * 1024)
 
     def _close_server_side(self) -> None:
         for fd in self._fds:
@@ -95,6 +106,7 @@ class Host:
 
     def __init__(self, database: Path) -> None:
         self.session_db = SessionDB(TenetsConfig(database=database, busy_timeout=0.0))
+        self.hub = Hub(self.session_db)
         self._clients: list[HostedClient] = []
 
     @classmethod
@@ -111,9 +123,14 @@ class Host:
                 await asyncio.gather(*[client.status for client in host._clients])
             host.session_db.close()
 
-    async def attach(self) -> HostedClient:
-        """Return a new client that has done its handshake."""
+    def connect(self) -> HostedClient:
+        """Return a new client, connected and no more."""
         client = HostedClient(self)
         self._clients.append(client)
+        return client
+
+    async def attach(self) -> HostedClient:
+        """Return a new client that has done its handshake, and is not told of changes."""
+        client = self.connect()
         await client.initialize()
         return client

@@ -62,5 +62,5 @@ def create_odd_server(session_db: SessionDB) -> SessionServer:
 
 if __name__ == "__main__":
     logs.configure("info", None)
-    standalone.create_server = create_odd_server  # type: ignore[attr-defined]
+    standalone.create_server = create_odd_server  # type: ignore[attr-defined,assignment]
     sys.exit(standalone.run(TenetsConfig(database=sys.argv[1], busy_timeout=0.0)))

@@ -32,9 +32,14 @@ def notification(method: str, params: object = ...) -> Json:
     return message if params is ... else {**message, "params": params}
 
 
-INITIALIZE: Final = request(
-    "initialize", "initialize", {"processId": None, "rootUri": None, "capabilities": {}}
-)
+# Without notifications, so that the next message is the reply; see test_live.py for the others.
+QUIET: Final[Json] = {
+    "processId": None,
+    "rootUri": None,
+    "capabilities": {},
+    "initializationOptions": {"notifications": False},
+}
+INITIALIZE: Final = request("initialize", "initialize", QUIET)
 
 
 class Wire:
@@ -100,8 +105,7 @@ class Wire:
 
     async def initialize(self, **params: object) -> Json:
         """Do LSP's handshake; return the capability under ``experimental``."""
-        given = {"processId": None, "rootUri": None, "capabilities": {}, **params}
-        result = await self.result("initialize", given)
+        result = await self.result("initialize", {**QUIET, **params})
         await self.send(notification("initialized", {}))
         capability = result["capabilities"]["experimental"]["tenetsSession"]
         assert isinstance(capability, dict)

@@ -24,6 +24,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.SessionNotFoundError: errors.SessionNotFoundError("x"),
     errors.SessionExistsError: errors.SessionExistsError("x"),
     errors.LimitExceededError: errors.LimitExceededError("metadata", 7),
+    errors.RevisionExpiredError: errors.RevisionExpiredError(7),
     errors.DatabaseError: errors.DatabaseError("m"),
     errors.DatabaseBusyError: errors.DatabaseBusyError("m"),
     errors.DatabaseFullError: errors.DatabaseFullError("m"),
@@ -34,6 +35,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
 }
 DATA: dict[str, dict[str, object]] = {
     "sessionNotFound": {"name": "x"},
+    "revisionExpired": {"oldest": 7},
     "sessionExists": {"name": "x"},
     "limitExceeded": {"limit": 7},
     "databaseBusy": {},

@@ -144,7 +144,7 @@ def test_the_feed_keeps_the_newest_10000(db: SessionDB, foreign: apsw.Connection
         "SELECT count(*), min(revision), max(revision) FROM session_server_changes"
     )
     assert (count, oldest, newest) == (10_000, 502, 10_501)
-    assert db.sessions.revision() == 10_501
+    assert db.feed.revision() == 10_501
 
 
 def test_last_insert_rowid_is_the_foreign_programs_own(

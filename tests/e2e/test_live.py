@@ -1,0 +1,225 @@
+"""Every client is told of every change once it is committed, whoever made it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from support.foreign import ForeignWriter
+from support.host import Host
+from support.live import DID_CHANGE, LiveClient
+from support.wire import DEADLINE, Json, Wire, notification, request
+from tenets_session_server.rpc.transport import interface
+
+pytestmark = pytest.mark.asyncio
+
+
+def told_of(message: Json) -> list[tuple[str, str]]:
+    return [(change["type"], change["sessionName"]) for change in message["changes"]]
+
+
+async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
+    database: Path,
+) -> None:
+    async with Host.opened(database) as host:
+        author = host.connect()
+        one, two = await LiveClient.attached(author), await LiveClient.attached(host.connect())
+        params = {"name": "a", "metadata": {"k": [1]}, "active": True}
+        await author.send(request(1, "tenets/session.create", params))
+        reply, notice = await author.read(), await author.read()
+        assert reply["id"] == 1
+        assert notice == {
+            "jsonrpc": "2.0",
+            "method": DID_CHANGE,
+            "params": {
+                "revision": 2,
+                "changes": [
+                    {"revision": 1, "type": "created", "sessionId": 1, "sessionName": "a"},
+                    {"revision": 2, "type": "activated", "sessionId": 1, "sessionName": "a"},
+                ],
+                "active": reply["result"],
+            },
+        }
+        assert await two.next() == notice["params"]
+        assert one.started == two.started == 0
+
+
+async def test_every_type_of_change_is_told(server_command: list[str], database: Path) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        await client.call("create", {"name": "a"})
+        await client.call("create", {"name": "b", "active": True})
+        await client.call("setActive", {"name": "a"})
+        await client.call("setActive", {"name": "a", "active": False})
+        await client.call("updateMetadata", {"name": "a", "updates": {"k": 1}})
+        added = await client.result("addContext", {"sessionName": "a", "kind": "k", "content": "c"})
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("UPDATE sessions SET name = 'c' WHERE name = 'b'")
+            foreign.connection.execute("DELETE FROM session_context")
+        await client.call("delete", {"name": "c"})
+        await client.until(11)
+        assert [(c["type"], c["sessionName"], c.get("contextId")) for c in client.changes] == [
+            ("created", "a", None),
+            ("created", "b", None),
+            ("activated", "b", None),
+            ("deactivated", "b", None),
+            ("activated", "a", None),
+            ("deactivated", "a", None),
+            ("updated", "a", None),
+            ("contextAdded", "a", added["id"]),
+            ("renamed", "c", None),
+            ("contextRemoved", "a", added["id"]),
+            ("deleted", "c", None),
+        ]
+
+
+async def test_another_servers_clients_are_told(server_command: list[str]) -> None:
+    async with (
+        LiveClient.started_on(server_command) as here,
+        LiveClient.started_on(server_command) as there,
+    ):
+        await here.call("create", {"name": "a", "active": True})
+        assert told_of(await there.next()) == [("created", "a"), ("activated", "a")]
+        assert there.active == "a"
+        await there.call("create", {"name": "b", "active": True})
+        await here.until(5)
+        assert here.active == "b"
+
+
+async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
+    server_command: list[str], database: Path
+) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        await client.call("create", {"name": "ours"})
+        await client.until(1)
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("BEGIN IMMEDIATE")
+            foreign.create("rolled back")
+            # Long enough for several looks at the file; each is told of by the log of none.
+            for _ in range(50):
+                assert (await client.result("list"))["sessions"][0]["name"] == "ours"
+            foreign.connection.execute("ROLLBACK")
+            foreign.create("theirs", {"active": True})
+            assert told_of(await client.next()) == [("created", "theirs"), ("activated", "theirs")]
+            assert client.active == "theirs"
+            foreign.connection.execute("BEGIN")
+            foreign.set_active("ours")
+            foreign.delete("theirs")
+            foreign.connection.execute("COMMIT")
+            message = await client.next()
+            assert told_of(message)[-1] == ("deleted", "theirs")
+            assert client.active == "ours"
+
+
+async def test_a_client_is_told_of_nothing_from_before_it_came(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        with ForeignWriter(database) as foreign:
+            for number in range(20):
+                foreign.create(f"s{number}")
+        async with LiveClient.started_on(server_command) as late:
+            assert late.started == 20
+            await wire.result("tenets/session.create", {"name": "new"})
+            assert told_of(await late.next()) == [("created", "new")]
+
+
+async def test_a_client_that_wants_no_notifications_gets_none(database: Path) -> None:
+    async with Host.opened(database) as host:
+        quiet, live = await host.attach(), await LiveClient.attached(host.connect())
+        await live.call("create", {"name": "a"})
+        await live.until(1)
+        # The next thing it reads is its reply.
+        assert (await quiet.call("tenets/session.get", {"name": "a"}))["result"]["name"] == "a"
+
+
+@pytest.mark.parametrize("value", [None, True])
+async def test_notifications_are_on_unless_turned_off(
+    server_command: list[str], value: bool | None
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize(initializationOptions={"notifications": value})
+        await wire.result("tenets/session.create", {"name": "a"})
+        assert (await wire.read())["method"] == DID_CHANGE
+
+
+async def test_bursts_are_joined(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire, LiveClient.started_on(server_command) as other:
+        await wire.initialize()
+        note = {"sessionName": "a", "kind": "k", "content": ""}
+        await wire.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
+        await other.until(501)  # the session, and its notes
+        assert len(other.told) < 250
+        assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]
+
+
+async def test_after_shutdown_nothing_is_told(database: Path) -> None:
+    async with Host.opened(database) as host:
+        leaving, live = host.connect(), await LiveClient.attached(host.connect())
+        await LiveClient.attached(leaving)
+        assert (await leaving.call("shutdown"))["result"] is None
+        await live.call("create", {"name": "a"})
+        await live.until(1)
+        await leaving.send(notification("exit"))
+        assert await asyncio.wait_for(leaving.status, DEADLINE) == 0
+        assert await leaving.rest() == b""
+
+
+async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: Path) -> None:
+    async with Host.opened(database) as host:
+        author, other = host.connect(), await LiveClient.attached(host.connect())
+        await LiveClient.attached(author)
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("BEGIN IMMEDIATE")
+            await author.send(request(1, "tenets/session.create", {"name": "a"}))
+            # The other client is served meanwhile, so the write is waiting by now.
+            assert (await other.result("list"))["sessions"] == []
+            foreign.connection.execute("ROLLBACK")
+        assert (await author.read())["id"] == 1
+        assert (await author.read())["method"] == DID_CHANGE
+        assert told_of(await other.next()) == [("created", "a")]
+
+
+async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    async with Host.opened(database) as host:
+        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
+        behind = await LiveClient.attached(sleeping)
+        long = "n" * 250
+        for number in range(500):
+            await live.call("create", {"name": f"{long}{number}", "active": True})
+        await live.until(1_499)
+        # The rest is told in one message; until then it is not waiting in memory.
+        unread = sleeping.server.protocol.out.writer
+        assert unread is not None
+        assert unread.unsent < 2 * interface.CONGESTED_BYTES
+        await behind.until(live.revision)
+        assert behind.changes == live.changes
+        assert len(behind.told) < len(live.told)
+        # And it goes on as before.
+        await live.call("create", {"name": "z"})
+        assert told_of(await behind.next()) == [("created", "z")]
+
+
+async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    async with Host.opened(database) as host:
+        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
+        behind = await LiveClient.attached(sleeping)
+        for number in range(500):
+            await live.call("create", {"name": f"{'n' * 250}{number}"})
+        await live.until(500)
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("DELETE FROM session_server_changes WHERE revision <= 499")
+        await behind.until(500)
+        assert behind.told[-1]["incomplete"] is True
+        assert [change["revision"] for change in behind.told[-1]["changes"]] == [500]
+        await live.call("create", {"name": "z", "active": True})
+        await behind.until(502)
+        assert behind.active == "z"

@@ -1,0 +1,186 @@
+"""The database file is deleted, moved or replaced under a running server."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from support.foreign import ForeignWriter
+from support.live import LiveClient, eventually, size
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
+from tenets_session_server.storage.session_db import SessionDB
+
+NOTE = {"sessionName": "a", "kind": "note", "content": "x"}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Where a file is moved to."""
+    return tmp_path / "elsewhere.db"
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_moved_away_and_back(
+    server_command: list[str], database: Path, elsewhere: Path
+) -> None:
+    async with (
+        LiveClient.started_on(server_command) as one,
+        LiveClient.started_on(server_command) as two,
+    ):
+        await one.result("create", {"name": "a", "active": True})
+        await two.until(2)
+        database.rename(elsewhere)
+        for client in (one, two):
+            shown = await client.until_shown("Sessions are not available")
+            assert shown["type"] == 1  # Error
+            assert str(database) in shown["message"]
+            for method, params in (("addContext", NOTE), ("getActive", {})):
+                error = (await client.call(method, params))["error"]
+                assert error["code"] == -32803
+                assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
+        assert not database.exists(), "a new one would be in the way of the old one"
+        elsewhere.rename(database)
+        for client in (one, two):
+            await client.until_shown("Sessions are available again")
+            assert (await client.result("getActive"))["name"] == "a"
+        await one.result("addContext", NOTE)
+        last = (await one.result("changes", {"since": one.revision}))["revision"]
+        for client in (one, two):
+            await client.until(last)
+            assert client.active == "a"
+            # Whoever keeps a copy of the sessions knows that it may be out of date.
+            assert any(message.get("incomplete") for message in client.told)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_replaced_by_an_older_one(
+    server_command: list[str], database: Path, elsewhere: Path
+) -> None:
+    async with (
+        LiveClient.started_on(server_command) as one,
+        LiveClient.started_on(server_command) as two,
+    ):
+        await one.result("create", {"name": "old", "active": True})
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+        await one.result("delete", {"name": "old"})
+        await one.result("create", {"name": "new", "active": True})
+        await two.until(5)
+        elsewhere.replace(database)
+        for client in (one, two):
+            # Revisions only grow, though the older file's are lower: LiveClient sees to that.
+            while not client.told[-1].get("incomplete"):
+                await client.next()
+            assert client.active == "old"
+            error = (await client.call("changes", {"since": 5}))["error"]
+            assert error["data"]["kind"] == "revisionExpired"
+            assert (await client.result("changes", {"since": client.revision}))["changes"] == []
+        await two.result("addContext", {**NOTE, "sessionName": "old"})
+        for client in (one, two):
+            await client.until(client.revision + 1)
+            assert client.changes[-1]["type"] == "contextAdded"
+    assert integrity(database) == "ok"
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
+    server_command: list[str], database: Path, elsewhere: Path
+) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        for number in range(200):
+            note = {**NOTE, "content": f"{number} " + "x" * 2_000}
+            await client.result("addContext", note)
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+        database.unlink()
+        await client.until_shown("Sessions are not available")
+        backup = elsewhere.read_bytes()
+        # As cp(1) does it, on a slow disk: for a while there is an empty file, then half of one.
+        with database.open("wb") as copy:
+            for start in range(0, len(backup), len(backup) // 3):
+                copy.write(backup[start : start + len(backup) // 3])
+                copy.flush()
+                error = (await client.call("addContext", NOTE))["error"]
+                assert error["data"]["kind"] == "databaseUnavailable"
+        await client.until_shown("Sessions are available again")
+        page = await client.result("list", {"includeContextCount": True})
+        assert [one["contextCount"] for one in page["sessions"]] == [200]
+        await client.result("addContext", NOTE)
+    assert integrity(database) == "ok"
+
+
+@pytest.mark.asyncio
+async def test_a_deleted_file_is_not_made_anew_but_by_a_new_server(
+    server_command: list[str], database: Path
+) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        await client.result("create", {"name": "a"})
+        shutil.rmtree(database.parent)
+        await client.until_shown("put it back, or start the server anew")
+        assert "error" in await client.call("create", {"name": "b"})
+        assert not database.parent.exists()
+    async with LiveClient.started_on(server_command) as client:
+        assert (await client.result("list"))["sessions"] == []
+
+
+@pytest.mark.asyncio
+async def test_a_server_without_a_database_tells_when_there_is_one(
+    server_command: list[str], database: Path, elsewhere: Path
+) -> None:
+    with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
+        sessions.create_session("a", {"active": True})
+    database.parent.mkdir()
+    database.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    async with LiveClient.started_on(server_command) as client:
+        assert "error" in await client.call("list")
+        database.unlink()
+        elsewhere.rename(database)
+        await client.until_shown("Sessions are available again")
+        await client.until(2)
+        assert client.active == "a"
+        assert (await client.result("getActive"))["name"] == "a"
+
+
+def test_a_file_that_is_moved_during_a_write_makes_its_outcome_unknown(
+    database: Path, elsewhere: Path
+) -> None:
+    with SessionDB(TenetsConfig(database=database)) as sessions:
+        sessions.create_session("a")
+        # It is raised at the end of the transaction.
+        with pytest.raises(OutcomeUnknownError), sessions.db.transaction():  # noqa: PT012
+            sessions.add_context("a", "note", "written to what nobody can find")
+            database.rename(elsewhere)
+        with pytest.raises(DatabaseUnavailableError):
+            sessions.list_sessions()
+
+
+@pytest.mark.asyncio
+async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
+    server_command: list[str], database: Path
+) -> None:
+    log = database.with_name("tenets.db-wal")
+    async with (
+        LiveClient.started_on(server_command) as one,
+        LiveClient.started_on(server_command) as two,
+    ):
+        for number in range(20):
+            await one.result("addContext", {**NOTE, "content": "x" * 10_000})
+            await two.result("create", {"name": f"s{number}"})
+        assert size(log) > 100_000
+        await eventually(lambda: size(log) == 0)
+        with ForeignWriter(database) as foreign:
+            foreign.create("theirs")
+            assert size(log) > 0
+            await eventually(lambda: size(log) == 0)
+
+
+def integrity(database: Path) -> str:
+    connection = apsw.Connection(str(database))
+    try:
+        return str(connection.execute("PRAGMA integrity_check").fetchall()[0][0])
+    finally:
+        connection.close()

@@ -1,0 +1,130 @@
+"""A minute of the public ``tenets`` package and two servers on one file. Needs PyPI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.foreign import ForeignWriter
+from support.live import LiveClient
+from support.wire import Json
+
+pytestmark = pytest.mark.stress
+
+SECONDS = 60
+SESSIONS = [f"session {number}" for number in range(8)]
+
+# What the command line's own set_active does, again and again.
+FOREIGN = """
+import json, random, sys, time
+from tenets.config import TenetsConfig
+from tenets.storage.session_db import SessionDB
+
+config = TenetsConfig()
+config.cache.directory = sys.argv[1]
+sessions, names = SessionDB(config), json.loads(sys.argv[3])
+until = time.time() + float(sys.argv[2])
+calls, errors = 0, []
+while time.time() < until:
+    try:
+        assert sessions.set_active(random.choice(names), True)
+        calls += 1
+    except Exception as error:
+        errors.append(repr(error))
+print(json.dumps({"calls": calls, "errors": errors}))
+"""
+
+# How many sessions are active, at as many moments as possible.
+MONITOR = """
+import collections, json, sys, time
+import apsw
+
+connection, until = apsw.Connection(sys.argv[1] + "/tenets.db"), time.time() + float(sys.argv[2])
+connection.set_busy_timeout(20_000)
+seen = collections.Counter()
+while time.time() < until:
+    rows = connection.execute("SELECT metadata FROM sessions").fetchall()
+    seen[sum(bool(json.loads(row[0] or "{}").get("active")) for row in rows)] += 1
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def tenets_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has the public package; what is used of it needs no other one."""
+    folder = tmp_path_factory.mktemp("tenets") / "venv"
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "tenets==0.13.3"]
+    subprocess.run([python, *install], check=True)
+    return python
+
+
+@pytest.mark.asyncio
+async def test_the_command_line_and_servers_never_leave_two_active(
+    server_command: list[str], database: Path, tenets_python: Path, tmp_path: Path
+) -> None:
+    async with (
+        LiveClient.started_on(server_command) as one,
+        LiveClient.started_on(server_command) as two,
+    ):
+        for name in SESSIONS:
+            await one.result("create", {"name": name})
+        arguments = [str(database.parent), str(SECONDS), json.dumps(SESSIONS)]
+        running = [
+            asyncio.ensure_future(output([python, "-c", script, *arguments], tmp_path))
+            for python, script in [*3 * [(tenets_python, FOREIGN)], (Path(sys.executable), MONITOR)]
+        ]
+        everybody = asyncio.gather(*running)
+        added = await asyncio.gather(*(work(client, everybody) for client in (one, two)))
+        *foreign, monitor = await everybody
+        with ForeignWriter(database) as after:
+            newest = after.revision()
+            active = [
+                name
+                for name, metadata in after.rows("SELECT name, metadata FROM sessions")
+                if json.loads(metadata).get("active")
+            ]
+            ((kept,),) = after.rows("SELECT count(*) FROM session_context")
+        for client in (one, two):
+            await client.until(newest)
+            assert [client.active] == active
+        print(f"foreign: {foreign}, active at a moment: {monitor}, notes: {sum(added)}")
+        assert [process["errors"] for process in foreign] == [[], [], []]
+        assert all(process["calls"] for process in foreign)
+        assert set(monitor) <= {"0", "1"}
+        assert sum(monitor.values()) > 1_000
+        assert sum(added) == kept > 0
+
+
+async def work(client: LiveClient, everybody: asyncio.Future[Any]) -> int:
+    """Switch sessions and note things until the others are done; return the number of notes."""
+    added = 0
+    while not everybody.done():
+        name = random.choice(SESSIONS)
+        assert (await client.result("setActive", {"name": name}))["active"] is True
+        note = {"sessionName": name, "kind": "note", "content": "x" * 100}
+        await client.result("addContext", note)
+        added += 1
+    return added
+
+
+async def output(command: Sequence[str | Path], home: Path) -> Json:
+    """Return what a program prints, as JSON."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), env={"HOME": str(home)}, stdout=asyncio.subprocess.PIPE
+    )
+    shown, _ = await process.communicate()
+    assert process.returncode == 0
+    found = json.loads(shown.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,69 @@
+"""Another program on the same database file: plain SQL, as the ``tenets`` command line has it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+
+class ForeignWriter:
+    """A connection of its own, with the statements of the seed's ``SessionDB`` (tenets 0.13.3)."""
+
+    def __init__(self, database: Path) -> None:
+        self.connection = apsw.Connection(str(database))
+        self.connection.set_busy_timeout(20_000)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def create(self, name: str, metadata: dict[str, Any] | None = None) -> None:
+        """As ``create_session``."""
+        self.connection.execute(
+            "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
+            (name, datetime.now(UTC).isoformat(), json.dumps(metadata or {})),
+        )
+
+    def set_active(self, name: str, active: bool = True) -> None:
+        """As ``set_active``: first this session, then the others, each in a commit of its own."""
+        self._update(name, {"active": active})
+        if active:
+            for (other,) in self.rows("SELECT name FROM sessions"):
+                if other != name:
+                    self._update(other, {"active": False})
+
+    def add_context(self, name: str, content: str) -> None:
+        """As ``add_context`` to a session that exists."""
+        self.connection.execute(
+            "INSERT INTO session_context (session_id, kind, content, created_at)"
+            " SELECT id, 'note', ?, ? FROM sessions WHERE name = ?",
+            (content, datetime.now(UTC).isoformat(), name),
+        )
+
+    def delete(self, name: str) -> None:
+        """As ``delete_session``: first the context, then the session, in one commit."""
+        with self.connection:
+            of_session = "SELECT id FROM sessions WHERE name = ?"
+            self.connection.execute(
+                f"DELETE FROM session_context WHERE session_id = ({of_session})", (name,)
+            )
+            self.connection.execute("DELETE FROM sessions WHERE name = ?", (name,))
+
+    def revision(self) -> int:
+        """Return the newest revision in the file."""
+        return int(self.rows("SELECT max(revision) FROM session_server_changes")[0][0] or 0)
+
+    def rows(self, sql: str, *bindings: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return self.connection.execute(sql, bindings).fetchall()
+
+    def _update(self, name: str, updates: dict[str, Any]) -> None:
+        ((stored,),) = self.rows("SELECT metadata FROM sessions WHERE name = ?", name)
+        merged = json.dumps({**json.loads(stored or "{}"), **updates})
+        self.connection.execute("UPDATE sessions SET metadata = ? WHERE name = ?", (merged, name))
