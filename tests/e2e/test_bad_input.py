@@ -7,13 +7,11 @@ input that leaves the stream in step, the same connection has to go on as if not
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import pytest
-import pytest_asyncio
 
+from support.in_step import assert_in_step, assert_nothing_leaks
 from support.wire import INITIALIZE, Json, Wire, frame, notification, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,20 +181,6 @@ MESSAGES = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wire]:
-    """One server that has to survive everything that is thrown at it, one test after the other."""
-    database = tmp_path_factory.mktemp("shared") / "tenets.db"
-    command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    async with Wire.started(command) as wire:
-        await wire.initialize()
-        yield wire
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
-        assert "Traceback" not in await wire.log()
-
-
 @pytest.mark.parametrize("bad", MESSAGES, ids=lambda bad: bad.name)
 async def test_a_bad_message_gets_one_clear_reply(shared: Wire, bad: Bad) -> None:
     await shared.send(frame(bad.body))
@@ -237,68 +221,6 @@ async def test_what_expects_no_reply_gets_none(shared: Wire, message: object) ->
     await assert_in_step(shared)
 
 
-HEADERS = [
-    "content-length: {}\r\n\r\n",
-    "CONTENT-LENGTH: {}\r\n\r\n",
-    "Content-Length:{}\r\n\r\n",
-    "Content-Length: \t {} \r\n\r\n",
-    "Content-Length: {}\n\n",
-    "Content-Length: {}\r\n\n",
-    "Content-Type: application/vscode-jsonrpc; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
-    "Content-Length: {}\r\nContent-Type: application/vscode-jsonrpc; charset=utf8\r\n\r\n",
-    "Content-Length: {}\r\nX-Unknown: yes\r\n\r\n",
-    "Content-Length: 0{}\r\nContent-Length: {}\r\n\r\n",
-    "X-Padding: " + "x" * 8000 + "\r\nContent-Length: {}\r\n\r\n",
-]
-
-
-@pytest.mark.parametrize("header", HEADERS)
-async def test_headers_that_are_understood(shared: Wire, header: str) -> None:
-    body = json.dumps(request(5, GET_ACTIVE)).encode()
-    data = header.replace("{}", str(len(body))).encode() + body
-    for byte in data[:60]:  # in the smallest pieces a pipe can deliver
-        await shared.send(bytes([byte]))
-    await shared.send(data[60:])
-    assert await shared.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
-    await assert_in_step(shared)
-
-
-async def test_another_charset_is_refused_and_skipped(shared: Wire) -> None:
-    header = "Content-Length: {}\r\nContent-Type: text/json; charset=latin1\r\n\r\n"
-    await shared.send(frame(request(5, GET_ACTIVE), header=header))
-    reply = await shared.read()
-    assert (reply["id"], reply["error"]["code"]) == (5, INVALID_REQUEST)
-    assert "UTF-8" in reply["error"]["message"]
-    await assert_in_step(shared)
-
-
-@pytest.mark.parametrize("id_first", [True, False])
-async def test_a_message_over_16_mib_is_refused_and_skipped(
-    server_command: list[str], id_first: bool
-) -> None:
-    params = {"sessionName": "s", "kind": "k", "content": "x" * (16 * 1024 * 1024)}
-    message = request("big", "tenets/session.addContext", params)
-    if not id_first:
-        message["id"] = message.pop("id")
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        reply = await wire.read()
-        assert (reply["id"], reply["error"]["code"]) == ("big", INVALID_REQUEST)
-        assert "16777216" in reply["error"]["message"]
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
-
-
-async def test_a_message_of_16_mib_is_executed(server_command: list[str]) -> None:
-    params = {"sessionName": "s", "kind": "k", "content": ""}
-    message = request("big", "tenets/session.addContext", params)
-    params["content"] = "x" * (16 * 1024 * 1024 - len(json.dumps(message)))
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        assert (await wire.read())["result"]["size"] == len(params["content"])
-
-
 async def test_64_levels_are_executed(server_command: list[str]) -> None:
     async with Wire.started(server_command) as wire:
         await wire.initialize()
@@ -307,77 +229,6 @@ async def test_64_levels_are_executed(server_command: list[str]) -> None:
         await wire.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
         assert (await wire.read())["result"]["metadata"]["s"].startswith("[{[{")
         await assert_in_step(wire, sessions=1)
-
-
-DESYNCHRONISED = [
-    ("no length", b"Content-Type: text/json\r\n\r\n{}"),
-    ("length that is no number", b"Content-Length: many\r\n\r\n{}"),
-    ("empty length", b"Content-Length:\r\n\r\n{}"),
-    ("negative length", b"Content-Length: -2\r\n\r\n{}"),
-    ("fraction", b"Content-Length: 2.0\r\n\r\n{}"),
-    ("hexadecimal", b"Content-Length: 0x2\r\n\r\n{}"),
-    ("two lengths", b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
-    ("length beyond reason", b"Content-Length: 99999999999999999999\r\n\r\n{}"),
-    ("JSON without a header", b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'),
-    ("JSON lines", b'{"jsonrpc":"2.0","id":1,"method":"initialize"}\n'),
-    ("not even text", b"\x00\x01\x02\x03"),
-    ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-    ("endless header", b"Content-Length: 2\r\nX: " + b"x" * 9000),
-    ("endless header lines", b"X: x\r\n" * 2000),
-]
-
-
-@pytest.mark.parametrize(
-    "garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED]
-)
-async def test_a_stream_out_of_step_ends_the_connection(
-    server_command: list[str], garbage: bytes
-) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        # What came before it is executed and answered; what comes after it is not looked at.
-        await wire.send(
-            request(5, CREATE, {"name": "before"}), garbage, request(6, CREATE, {"name": "after"})
-        )
-        assert (await wire.read())["result"]["name"] == "before"
-        reply = await wire.read()
-        assert (reply["id"], reply["error"]["code"]) == (None, PARSE_ERROR)
-        assert_nothing_leaks(reply)
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        log = await wire.log()
-        assert "cannot be understood any more" in log
-        assert "Traceback" not in log
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["before"]
-
-
-TRUNCATED = [
-    # Its first 60 bytes are a message of their own; the rest never comes.
-    b"Content-Length: 500\r\n\r\n" + json.dumps(request(6, CREATE, {"name": "cut"})).encode(),
-    frame(request(6, CREATE, {"name": "cut"}))[:-1],
-    b"Content-Length: 20",
-    b"Content-Length: 20\r\n",
-    b"Content-Length: 99999999\r\n\r\n" + json.dumps(request(6, CREATE, {"name": "cut"})).encode(),
-]
-
-
-@pytest.mark.parametrize("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
-async def test_a_truncated_message_is_never_executed(
-    server_command: list[str], part: bytes
-) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(request(5, CREATE, {"name": "whole"}), part)
-        wire.end_input()
-        assert (await wire.read())["result"]["name"] == "whole"
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        assert "was not executed" in await wire.log()
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["whole"]
 
 
 async def test_every_message_of_the_table_at_once(server_command: list[str]) -> None:
@@ -415,16 +266,3 @@ async def test_unknown_params_are_ignored_and_null_is_the_default(
         assert len((await wire.result(LIST, nothing))["sessions"]) == 1
         assert len((await wire.result(LIST, None))["sessions"]) == 1
         assert len((await wire.result(LIST))["sessions"]) == 1
-
-
-def assert_nothing_leaks(reply: dict[str, Any]) -> None:
-    """No traceback and no path of this machine reaches a client."""
-    text = json.dumps(reply)
-    assert "Traceback" not in text
-    assert ".py" not in text
-
-
-async def assert_in_step(wire: Wire, sessions: int = 0) -> None:
-    """The next request gets its own reply, and nothing else has happened."""
-    page = await wire.result(LIST)
-    assert len(page["sessions"]) == sessions

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedRWPair
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -25,6 +25,7 @@ import pytest
 
 EXAMPLE: Final = Path(__file__).parents[2] / "client_examples" / "neovim"
 DRIVER: Final = Path(__file__).with_name("nvim_driver.lua")
+Opener = Callable[..., "contextlib.AbstractContextManager[Neovim]"]
 DEADLINE: Final = 60.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 

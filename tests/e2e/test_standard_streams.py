@@ -1,0 +1,111 @@
+"""What stdin, stdout and stderr may be: files, sockets, closed, full, the same pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
+
+pytestmark = pytest.mark.asyncio
+
+LIST = "tenets/session.list"
+CREATE = "tenets/session.create"
+
+
+CONVERSATION = b"".join(
+    [
+        frame(INITIALIZE),
+        frame(request(1, CREATE, {"name": "from a file"})),
+        frame(request(2, "shutdown")),
+        frame(notification("exit")),
+    ]
+)
+
+
+async def test_regular_files_as_stdin_and_stdout(server_command: list[str], tmp_path: Path) -> None:
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    asked.write_bytes(CONVERSATION)
+    with asked.open("rb") as stdin, answered.open("wb") as stdout:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            server_command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"from a file" in answered.read_bytes()
+    assert answered.read_bytes().count(b"Content-Length: ") == 3
+
+
+async def test_dev_null_as_stdin(server_command: list[str]) -> None:
+    async with Wire.started(server_command, stdin=asyncio.subprocess.DEVNULL) as wire:
+        assert await wire.ended() == 1
+        assert await wire.rest() == b""
+
+
+async def test_one_socket_for_both_directions(server_command: list[str]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(DEADLINE)
+        async with Wire.started(
+            server_command, stdin=theirs.fileno(), stdout=theirs.fileno()
+        ) as wire:
+            theirs.close()
+            ours.sendall(CONVERSATION)
+            received = b""
+            while part := await asyncio.to_thread(ours.recv, 65536):
+                received += part
+            assert received.count(b"Content-Length: ") == 3
+            assert await wire.ended() == 0
+
+
+async def test_closed_stdio_is_told(server_command: list[str]) -> None:
+    closed = ["sh", "-c", '"$@" <&- >&-', "sh", *server_command]
+    async with Wire.started(closed) as wire:
+        assert await wire.ended() == 1
+        log = await wire.log()
+        assert "stdin and stdout have to be open" in log
+        assert "Traceback" not in log
+
+
+async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
+    async with Wire.started(closed) as wire:
+        await wire.initialize()
+        assert (await wire.call("nope"))["error"]["code"] == -32601
+        await wire.result("shutdown")
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 0
+
+
+async def test_stderr_on_the_same_full_pipe_does_no_harm(server_command: list[str]) -> None:
+    # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
+    joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
+    reading, writing = os.pipe()
+    try:
+        async with Wire.started(joined, stdout=writing) as wire:
+            os.close(writing)
+            await wire.send(INITIALIZE, *[frame(b"{") for _ in range(5000)])
+            wire.end_input()
+            assert await wire.ended() == 1
+    finally:
+        os.close(reading)
+
+
+async def test_json_is_sent_as_utf8_with_its_length_in_bytes(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.send(request(5, CREATE, {"name": "Grüße 🧵"}))
+        body = await wire.read_body()
+        assert "Grüße 🧵".encode() in body
+        assert json.loads(body)["result"]["name"] == "Grüße 🧵"

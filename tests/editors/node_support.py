@@ -1,0 +1,116 @@
+"""Running Node beside a copy of the example."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from support.wire import Json
+
+EXAMPLE: Final = Path(__file__).parents[2] / "client_examples" / "node"
+DEADLINE: Final = 120.0
+INSTALL_DEADLINE: Final = 600.0
+
+SERVER: Final = [sys.executable, "-m", "tenets_session_server"]
+
+# What every snippet starts with. The file is given by the test; a name that is not exported is
+# a name that the example's users cannot import either.
+PRELUDE: Final = """\
+import { TenetsSessionClient, TenetsSessionError } from "./tenets-session-client.mjs";
+const [database, command, ...args] = JSON.parse(process.argv[2]);
+const start = () => TenetsSessionClient.start({ command, args: [...args, "--database", database] });
+const failure = (promise) =>
+  promise.then(
+    (value) => ({ resolved: value ?? null }),
+    (error) => ({
+      known: error instanceof TenetsSessionError,
+      kind: error.kind,
+      retryable: error.retryable,
+      code: error.code ?? null,
+      data: error.data,
+      message: error.message,
+    }),
+  );
+const found = (value) => console.log(JSON.stringify(value));
+"""
+
+CAPABILITY: Final[Json] = {"protocolVersion": 1, "methods": [], "warnings": []}
+
+Snippet = Callable[..., Any]
+
+
+def program(name: str) -> str:
+    """Return where a program is; its absence is a failure, for then nothing has been tested."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.fail(
+            f"{name} is not installed, and these tests are about it: install Node 18 or newer with "
+            "npm (Debian and Ubuntu: apt-get install nodejs npm; or from nodejs.org)",
+            pytrace=False,
+        )
+    return path
+
+
+def finished(
+    command: list[str], folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and make sure that no process of its is left."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        try:
+            # The pipes end only when every process that has them has ended.
+            stdout, stderr = process.communicate(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            raise
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def stand_in(example: Path, *, capability: Json) -> Path:
+    """Return a server that announces ``capability``, and does on request what tests need."""
+    module = example / "stand-in-server.mjs"
+    module.write_text(
+        f"""
+import {{ spawn }} from "node:child_process";
+import {{ createMessageConnection, StreamMessageReader, StreamMessageWriter }}
+  from "vscode-jsonrpc/node";
+const connection = createMessageConnection(
+  new StreamMessageReader(process.stdin), new StreamMessageWriter(process.stdout));
+const experimental = {{ tenetsSession: {json.dumps(capability)} }};
+connection.onRequest("initialize", () => ({{ capabilities: {{ experimental }} }}));
+connection.onRequest("tenets/session.getActive", () => null);
+connection.onRequest("tenets/session.change", async (params) => {{
+  await connection.sendNotification("tenets/session.didChange", params);
+  return null;
+}});
+connection.onRequest("tenets/session.holdPipe", () => {{
+  const stdio = ["ignore", "inherit", "ignore"];
+  const idle = ["-e", "setInterval(() => {{}}, 1e6)"];
+  // Detached: it belongs to the snippet, which ends it, and not to the group that has to be empty.
+  return spawn(process.execPath, idle, {{ stdio, detached: true }}).pid;
+}});
+connection.onRequest("shutdown", () => null);
+connection.onNotification("exit", () => process.exit(0));
+connection.listen();
+""",
+        encoding="utf-8",
+    )
+    return module

@@ -1,0 +1,215 @@
+"""What a user of the Neovim example types, and what then is in the database.
+
+What Neovim is told over its socket is what a user types; what is then expected is what the user
+sees, and what another program finds in a real file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from editors.neovim_support import Neovim
+from editors.stored import active_name, context, names, stored
+
+pytestmark = pytest.mark.editors
+
+
+NONE_ACTIVE: Final = (
+    "tenets: nothing added: no session is active; :TenetsSession switch to one, or :TenetsAdd NAME"
+)
+
+
+def test_a_user_types_commands(nvim: Neovim, database: Path) -> None:
+    nvim.type(":TenetsSession create refactor the parser<CR>")
+    nvim.wait_until_told("tenets: created and activated refactor the parser")
+    assert active_name(database) == "refactor the parser"
+    nvim.type(':TenetsSession create bug 4711: a | "b"<CR>')
+    nvim.wait_until_told('tenets: created and activated bug 4711: a | "b"')
+    assert active_name(database) == 'bug 4711: a | "b"'
+    nvim.type(":TenetsSession sw<Tab> refactor the p<Tab><CR>")
+    nvim.wait_until_told("tenets: switched to refactor the parser")
+    assert active_name(database) == "refactor the parser"
+    nvim.type(":TenetsSession list<CR>")
+    nvim.wait_until_told('  bug 4711: a | "b"\n* refactor the parser')
+    nvim.type(":TenetsSession<CR>")
+    nvim.wait_until_told("tenets: the active session is refactor the parser")
+    nvim.type(":TenetsSession exit<CR>")
+    nvim.wait_until_told("tenets: left refactor the parser")
+    assert active_name(database) is None
+    nvim.type(":TenetsSession<CR>")
+    nvim.wait_until_told("tenets: no session is active")
+    nvim.type(":TenetsSession exit<CR>")
+    nvim.wait_until_told("tenets: no session is active")
+    assert names(database) == ['bug 4711: a | "b"', "refactor the parser"]
+
+
+def test_a_named_session_is_left(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsSession create one of them")
+    nvim.wait_until_told("tenets: created and activated one of them")
+    nvim.command("TenetsSession create another")
+    nvim.wait_until_told("tenets: created and activated another")
+    nvim.command("TenetsSession exit one of them")
+    nvim.wait_until_told("tenets: left one of them")
+    assert active_name(database) == "another"
+    nvim.command("TenetsSession exit   another  ")
+    nvim.wait_until_told("tenets: left another")
+    assert active_name(database) is None
+
+
+def test_commands_and_names_are_completed(nvim: Neovim, database: Path) -> None:
+    assert nvim.completions("TenetsSession ") == ["create", "exit", "list", "switch"]
+    assert nvim.completions("TenetsSession e") == ["exit"]
+    assert nvim.completions("TenetsSession nothing") == []
+    nvim.wait_for("#vim.fn.getcompletion('TenetsSession switch ', 'cmdline') == 0")
+    with stored(database) as db:
+        for name in ("plain", "two words", "two wishes and more"):
+            db.create_session(name)
+    nvim.command("TenetsSession list")
+    nvim.wait_until_told("  two wishes and more\n  two words\n  plain")
+    for command in ("TenetsSession switch", "TenetsSession exit", "TenetsAdd", "1,2TenetsAdd"):
+        assert nvim.completions(f"{command} ") == ["two wishes and more", "two words", "plain"]
+        assert nvim.completions(f"{command} p") == ["plain"]
+        # Neovim replaces the last word only.
+        assert nvim.completions(f"{command} two w") == ["wishes and more", "words"]
+        assert nvim.completions(f"{command} two wo") == ["words"]
+        assert nvim.completions(f"{command} two words ") == []
+    assert nvim.completions("TenetsSession create t") == []
+    assert nvim.completions("TenetsSession list t") == []
+
+
+def test_completion_knows_what_others_have_just_created(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsSession create mine")
+    nvim.wait_until_told("tenets: created and activated mine")
+    with stored(database) as db:
+        db.create_session("theirs")
+    # Each completion asks again, and waits for a moment only; so a slow answer is in the next.
+    nvim.wait_for("vim.fn.getcompletion('TenetsSession switch t', 'cmdline')[1] == 'theirs'")
+
+
+def test_all_pages_are_listed(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsSession list")
+    nvim.wait_until_told("tenets: there are no sessions")
+    with stored(database) as db, db.db.transaction():
+        for number in range(250):
+            db.create_session(f"s{number:04}")
+    nvim.command("TenetsSession list")
+    nvim.wait_until_told("\n".join(f"  s{number:04}" for number in reversed(range(250))))
+    assert nvim.completions("TenetsSession switch s000")[-1] == "s0000"
+
+
+def test_a_list_without_end_is_cut_short(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsSession list")
+    nvim.wait_until_told("tenets: there are no sessions")
+    with stored(database) as db, db.db.transaction():
+        for number in range(2001):
+            db.create_session(f"s{number:04}")
+    nvim.command("TenetsSession list")
+    listed = [f"  s{number:04}" for number in reversed(range(1, 2001))]
+    nvim.wait_until_told("\n".join([*listed, "  ... and older ones"]))
+
+
+def test_what_the_server_refuses_is_told(nvim: Neovim, database: Path) -> None:
+    nvim.lua("""
+        local notify = vim.notify
+        levels = {}
+        vim.notify = function(message, level)
+            table.insert(levels, level)
+            notify(message, level)
+        end
+    """)
+    nvim.command("TenetsSession switch nobody")
+    nvim.wait_until_told("tenets: no session is named 'nobody'")
+    nvim.command("TenetsSession exit nobody")
+    nvim.wait_until_told("tenets: no session is named 'nobody'")
+    assert nvim.lua("return levels[1] == vim.log.levels.ERROR and #levels == 2")
+    nvim.command("TenetsSession create taken")
+    nvim.wait_until_told("tenets: created and activated taken")
+    nvim.command("TenetsSession create taken")
+    nvim.wait_for("vim.fn.execute('messages'):find('taken', 1, true)")
+    assert nvim.lua("return levels[#levels] == vim.log.levels.ERROR")
+    nvim.command(f"TenetsSession create {'x' * 256}")
+    nvim.wait_for("vim.fn.execute('messages'):find('255', 1, true)")
+    assert names(database) == ["taken"]
+    assert active_name(database) == "taken"
+
+
+def test_mistakes_are_told(nvim: Neovim) -> None:
+    # Within one Lua chunk: a mistake is no exception there.
+    nvim.lua("""
+        vim.cmd("TenetsSession frobnicate")
+        vim.cmd("TenetsSession create")
+        vim.cmd("TenetsSession switch ")
+    """)
+    nvim.wait_until_told(
+        "tenets: no such subcommand: frobnicate; there are create, exit, list, switch\n"
+        "tenets: :TenetsSession create needs the name of a session\n"
+        "tenets: :TenetsSession switch needs the name of a session"
+    )
+
+
+def test_lines_are_added(nvim: Neovim, database: Path, project: Path) -> None:
+    source = project / "lua" / "foo.lua"
+    source.parent.mkdir()
+    source.write_text("one\n\ttwo\n\nGrüße 🧵\nfive\n", encoding="utf-8")
+    nvim.command("edit lua/foo.lua")
+    nvim.command("2,4TenetsAdd the new one")
+    nvim.wait_until_told("tenets: added lua/foo.lua:2-4 to the new session the new one")
+    nvim.command("TenetsSession create active")
+    nvim.wait_until_told("tenets: created and activated active")
+    nvim.command("5TenetsAdd")
+    nvim.wait_until_told("tenets: added lua/foo.lua:5-5 to active")
+    nvim.type("ggVj:TenetsAdd<CR>")
+    nvim.wait_until_told("tenets: added lua/foo.lua:1-2 to active")
+    nvim.type("ggvj:TenetsAdd the new one<CR>")
+    nvim.wait_until_told("tenets: added lua/foo.lua:1-2 to the new one")
+    nvim.command(f"cd {source.parent}")
+    nvim.command("%TenetsAdd")
+    nvim.wait_until_told("tenets: added foo.lua:1-5 to active")
+    assert context(database) == [
+        ("the new one", "code", "lua/foo.lua:2-4\n\ttwo\n\nGrüße 🧵"),
+        ("active", "code", "lua/foo.lua:5-5\nfive"),
+        ("active", "code", "lua/foo.lua:1-2\none\n\ttwo"),
+        ("the new one", "code", "lua/foo.lua:1-2\none\n\ttwo"),
+        ("active", "code", "foo.lua:1-5\none\n\ttwo\n\nGrüße 🧵\nfive"),
+    ]
+    assert active_name(database) == "active"
+
+
+def test_the_text_is_that_of_the_moment_of_the_command(nvim: Neovim, database: Path) -> None:
+    # The server is only being started; all of this waits for it.
+    nvim.lua("""
+        vim.fn.setline(1, {"nul \\n here", "before"})
+        vim.cmd("TenetsSession create s")
+        vim.cmd("1,2TenetsAdd")
+        vim.fn.setline(1, "after")
+        vim.cmd("new")
+    """)
+    nvim.wait_until_told("tenets: created and activated s\ntenets: added [No Name]:1-2 to s")
+    assert context(database) == [("s", "code", "[No Name]:1-2\nnul \x00 here\nbefore")]
+
+
+def test_the_session_is_the_one_that_is_active_now(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsSession create mine")
+    nvim.wait_until_told("tenets: created and activated mine")
+    with stored(database) as db:
+        db.create_session("theirs")
+        db.set_active("theirs", True)
+    nvim.command("TenetsAdd")
+    nvim.wait_until_told("tenets: added [No Name]:1-1 to theirs")
+    nvim.wait_until_status_is("tenets: theirs")
+
+
+def test_what_cannot_be_added_is_told(nvim: Neovim, database: Path) -> None:
+    nvim.command("TenetsAdd")
+    nvim.wait_until_told(NONE_ACTIVE)
+    nvim.lua("vim.fn.setline(1, 'not UTF-8: \\255')")
+    nvim.command("TenetsAdd s")
+    nvim.wait_until_told("tenets: addContext was not done: the text is not valid UTF-8")
+    nvim.lua("vim.fn.setline(1, ('x'):rep(16 * 1024 * 1024))")
+    nvim.command("TenetsAdd s")
+    nvim.wait_for("vim.fn.execute('messages'):find('tenets: .*16777216')")
+    assert nvim.lua("return vim.fn.execute('messages'):find('added')") is None
+    assert names(database) == []

@@ -1,0 +1,177 @@
+"""The Neovim example when something is missing, ends, hangs, or is quit too early."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from editors import neovim_support
+from editors.neovim_support import Neovim, Opener, ServerProgram, neovim_program
+from editors.stored import context, names
+
+pytestmark = pytest.mark.editors
+
+
+def test_a_killed_server_is_told_of_once_and_started_again(
+    nvim: Neovim, server: ServerProgram
+) -> None:
+    nvim.command("TenetsSession create s")
+    nvim.wait_until_told("tenets: created and activated s")
+    (first,) = server.pids()
+    os.kill(first, signal.SIGKILL)
+    message = "tenets: the server has ended (signal 9); the next command starts it again"
+    nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
+    assert nvim.lua("return require('tenets_session').statusline()") == ""
+    assert nvim.completions("TenetsSession switch ") == []  # it starts none
+    assert server.pids() == [first]
+    nvim.command("TenetsSession")
+    active = "tenets: the active session is s"
+    nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", active)
+    nvim.wait_until_status_is("tenets: s")
+    assert nvim.messages().count("tenets: ") == 2
+    assert len(server.pids()) == 2
+
+
+def test_what_is_lost_with_the_server_is_told(nvim: Neovim, server: ServerProgram) -> None:
+    nvim.command("TenetsSession create s")
+    nvim.wait_until_told("tenets: created and activated s")
+    (first,) = server.pids()
+    os.kill(first, signal.SIGSTOP)
+    nvim.command("TenetsAdd s")
+    os.kill(first, signal.SIGKILL)
+    nvim.wait_until_told(
+        "tenets: no answer, for the server has ended; addContext may or may not have been done"
+    )
+    nvim.command("TenetsSession list")
+    nvim.wait_until_told("* s")
+
+
+def test_a_missing_program_is_told(opened: Opener, project: Path) -> None:
+    how = (
+        "is not installed, or not on the PATH; tell where it is: "
+        'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
+    )
+    with opened(path="/nonexistent") as nvim:
+        nvim.lua("require('tenets_session').setup{}")
+        nvim.wait_until_told(f"tenets: tenets-session-server {how}")
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told(f"tenets: tenets-session-server {how}")
+        nvim.setup(cmd=[str(project / "missing")])
+        nvim.command("TenetsAdd s")
+        nvim.wait_until_told(f"tenets: {project}/missing {how}")
+        assert nvim.completions("TenetsSession switch ") == []
+
+
+def test_a_program_that_does_not_serve_is_told(opened: Opener, project: Path) -> None:
+    ends = project / "ends"
+    ends.write_text("#!/bin/sh\nexit 3\n")
+    cannot_run = project / "cannot-run"
+    cannot_run.write_text("#!/nonexistent/interpreter\n")
+    for path in (ends, cannot_run):
+        path.chmod(0o755)
+    with opened() as nvim:
+        nvim.setup(cmd=[str(ends)])
+        nvim.command("TenetsSession create s")
+        nvim.wait_for(
+            "vim.fn.execute('messages'):find(args[1], 1, true)",
+            "tenets: no answer, for the server has ended; create was not done",
+        )
+        assert "tenets: the server has ended (exit status 3)" in nvim.messages()
+        nvim.setup(cmd=[str(cannot_run), "--stdio"])
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told(f"tenets: could not start {cannot_run} --stdio")
+
+
+def test_the_example_in_the_message_works(opened: Opener, server: ServerProgram) -> None:
+    with opened(path="/usr/bin:/bin") as nvim:
+        nvim.setup(cmd=[str(server.path)])
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told("tenets: created and activated s")
+
+
+def test_a_database_that_cannot_be_used_is_told(
+    opened: Opener, server: ServerProgram, project: Path
+) -> None:
+    wrong = project / "not-a-database"
+    wrong.write_text("This is text, and rather more of it than a header. " * 100)
+    with opened() as nvim:
+        nvim.setup(cmd=[str(server.path), "--database", str(wrong)])
+        nvim.wait_for("vim.fn.execute('messages'):find('tenets: ', 1, true)")
+        nvim.command("messages clear")
+        nvim.command("TenetsSession create s")
+        nvim.wait_for("vim.fn.execute('messages'):find('tenets: ', 1, true)")
+        assert "created" not in nvim.messages()
+        nvim.wait_until_status_is("")
+
+
+def test_quitting_leaves_no_server(opened: Opener, server: ServerProgram) -> None:
+    with opened() as nvim:
+        nvim.lua("require('tenets_session').setup{}")
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told("tenets: created and activated s")
+    assert len(server.pids()) == 1
+    server.wait_until_all_ended()
+
+
+def test_quitting_while_the_server_starts_leaves_none(
+    opened: Opener, server: ServerProgram
+) -> None:
+    with opened() as nvim:
+        nvim.lua("require('tenets_session').setup{}")
+    server.wait_until_all_ended()
+
+
+def test_quitting_at_once_loses_nothing(
+    opened: Opener, server: ServerProgram, database: Path
+) -> None:
+    with opened() as nvim:
+        nvim.lua("""
+            require('tenets_session').setup{}
+            vim.cmd("TenetsSession create s")
+            vim.fn.setline(1, "the last words")
+            vim.cmd("TenetsAdd")
+        """)
+    server.wait_until_all_ended()
+    assert context(database) == [("s", "code", "[No Name]:1-1\nthe last words")]
+
+
+def test_a_frozen_server_freezes_nothing(
+    opened: Opener, server: ServerProgram, database: Path
+) -> None:
+    with opened() as nvim:
+        nvim.lua("require('tenets_session').setup{}")
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told("tenets: created and activated s")
+        (frozen,) = server.pids()
+        os.kill(frozen, signal.SIGSTOP)
+        # Nothing of this waits, so it takes no longer than a moment; completion takes 300 ms.
+        took = nvim.lua("""
+            local start = vim.fn.reltime()
+            vim.cmd("TenetsSession create lost")
+            vim.cmd("TenetsSession list")
+            vim.cmd("TenetsAdd")
+            assert(require("tenets_session").statusline() == "tenets: s")
+            assert(vim.fn.getcompletion("TenetsSession exit ", "cmdline")[1] == nil)
+            return vim.fn.reltimefloat(vim.fn.reltime(start))
+        """)
+        assert 0.2 < took < 4
+    # It has quit all the same, and told the server to end, which it does when it can.
+    os.kill(frozen, signal.SIGCONT)
+    server.wait_until_all_ended()
+    assert "s" in names(database)
+
+
+@pytest.mark.parametrize("which", ["on the PATH", "newest"])
+def test_a_missing_neovim_is_a_failure_that_says_what_to_do(
+    which: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(neovim_support.NEWEST_VARIABLE, raising=False)
+    with pytest.raises(pytest.fail.Exception, match="install"):
+        neovim_program(which)
+    monkeypatch.setenv(neovim_support.NEWEST_VARIABLE, str(tmp_path / "nvim"))
+    with pytest.raises(pytest.fail.Exception, match="install"):
+        neovim_program(which)
