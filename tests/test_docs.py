@@ -12,13 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from docs import reference
 from support.editor import Editor
 from support.wire import Wire
 from tenets_session_server import __version__, cli
+from tenets_session_server.rpc.hub import DID_CHANGE
+from tenets_session_server.rpc.messages import DidChange
 from tenets_session_server.rpc.methods import METHODS
+from tenets_session_server.rpc.outgoing import notification
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -80,6 +84,14 @@ def comparable(value: Any) -> Any:
     if isinstance(value, str) and (time := _TIME.fullmatch(value)):
         return "TIME WITH MICROSECONDS" if time[1] else "TIME"
     return value
+
+
+def test_the_notification_of_the_reference_is_one() -> None:
+    text = PROTOCOL.read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    shown = json.loads(example)
+    params = msgspec.json.decode(json.dumps(shown["params"]), type=DidChange)
+    assert json.loads(notification(DID_CHANGE, params)) == shown
 
 
 def test_times_of_another_precision_would_be_noticed() -> None:

@@ -80,6 +80,7 @@ import {
  * @property {number} revision
  * @property {Change[]} changes
  * @property {Session | null} active The active session once these changes were made.
+ * @property {boolean} [incomplete] True where changes are missing: fetch again what you keep.
  */
 
 /**
@@ -166,8 +167,7 @@ export class TenetsSessionClient {
   /**
    * The active session as the server last told it, null for none.
    *
-   * Kept up to date by the results of this client's own calls and by every `didChange`. A server
-   * that does not send these leaves out what others do: ask with {@link getActive}.
+   * Kept up to date by the results of this client's own calls and by every `didChange`.
    *
    * @type {Session | null}
    */

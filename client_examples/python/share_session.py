@@ -26,18 +26,20 @@ async def share(database: Path) -> None:
 
         task = f"refactor {datetime.now():%H:%M:%S}"  # noqa: DTZ005 - a name to read
         urgent = task.replace("refactor", "hotfix")
+        switched = listening(right, task)
         await left.create(task, {"branch": "tidy"}, active=True)
         show("left", f"creates and activates {task!r}", await left.get_active())
-        show("right", "looks", await right.get_active())
+        show("right", "is told at once, without asking", await switched)
 
         await right.add_context(task, "note", "the parser is the slow part")
         await right.update_metadata(task, {"reviewer": "Ada"})
         show("right", "adds a note and a reviewer", await right.get(task))
 
+        switched = listening(left, urgent)
         await right.create(urgent)
         await right.set_active(urgent)
         show("right", f"switches to {urgent!r}", await right.get_active())
-        show("left", "looks", await left.get_active())
+        show("left", "is told at once, without asking", await switched)
 
         try:
             await left.create(urgent)
@@ -49,6 +51,18 @@ async def share(database: Path) -> None:
             print(f"         {describe(session)}")
         seen = [[session async for session in client.list()] for client in (left, right)]
         print(f"  the same in both: {'yes' if seen[0] == seen[1] else 'NO'}")
+
+
+def listening(client: SessionClient, name: str) -> asyncio.Task[Session]:
+    """Wait, from now on, until a client is told that a session has become the active one."""
+
+    async def listen() -> Session:
+        async for told in client.changes():
+            if told["active"] and told["active"]["name"] == name:
+                return told["active"]
+        raise ConnectionError("the server has ended")
+
+    return asyncio.create_task(listen())
 
 
 def show(who: str, does: str, session: Session | None) -> None:

@@ -58,6 +58,28 @@ class AddedContext(TypedDict):
     sessionCreated: bool
 
 
+class Change(TypedDict):
+    """One committed change, by whomever; ``contextId`` is there where it is about context."""
+
+    revision: int
+    type: str
+    sessionId: int
+    sessionName: str
+    contextId: NotRequired[int]
+
+
+class DidChange(TypedDict):
+    """What has been committed, and the session that is active now.
+
+    Where ``incomplete`` is there and true, changes are missing: look at everything anew.
+    """
+
+    revision: int
+    changes: list[Change]
+    active: Session | None
+    incomplete: NotRequired[bool]
+
+
 class SessionError(Exception):
     """The server refused a request.
 
@@ -95,6 +117,7 @@ class SessionClient:
         self._process: asyncio.subprocess.Process | None = None
         self._receiving: asyncio.Task[None] | None = None
         self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._listeners: set[asyncio.Queue[DidChange | None]] = set()
         self._last_id = 0
 
     async def __aenter__(self) -> Self:
@@ -192,6 +215,18 @@ class SessionClient:
         """Delete every session; return how many there were."""
         return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
 
+    async def changes(self) -> AsyncIterator[DidChange]:
+        """Yield what anybody commits from now on, until the server ends."""
+        told: asyncio.Queue[DidChange | None] = asyncio.Queue()
+        self._listeners.add(told)
+        try:
+            while self._receiving is not None and not self._receiving.done():
+                if (change := await told.get()) is None:
+                    return
+                yield change
+        finally:
+            self._listeners.discard(told)
+
     # -- the protocol --------------------------------------------------------------------------
 
     async def session(self, verb: str, params: dict[str, Any] | None = None) -> Any:
@@ -233,12 +268,17 @@ class SessionClient:
         except asyncio.IncompleteReadError:
             pass  # the end
         finally:
+            for told in self._listeners:
+                told.put_nowait(None)
             for reply in self._pending.values():
                 if not reply.done():
                     reply.set_exception(ConnectionError("the server has ended"))
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if "method" in message:
+            if message["method"] == "tenets/session.didChange":
+                for told in self._listeners:
+                    told.put_nowait(message["params"])
             self._on_notification(message["method"], message.get("params"))
             return
         reply = self._pending.get(message["id"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.foreign import ForeignWriter
 from support.wire import DEADLINE
 from tenets_session_client import SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
@@ -47,6 +48,56 @@ def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
             active = db.get_active_session()
             assert active is not None
             assert active.name in lines[8]
+
+
+@pytest.mark.asyncio
+async def test_watching(database: Path) -> None:
+    with SessionDB(TenetsConfig(database=database)) as db:
+        db.create_session("fix login", {"active": True})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(EXAMPLE.with_name("watch.py")), "--database", str(database)),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+
+    async def line() -> str:
+        assert process.stdout is not None
+        return (await asyncio.wait_for(process.stdout.readline(), DEADLINE)).decode().rstrip()
+
+    assert await line() == f"watching {database}; the active session is fix login"
+    with ForeignWriter(database) as foreign:
+        foreign.add_context("fix login", "x")
+        assert await line() == "     3  contextAdded   fix login (entry 1)"
+        foreign.create("review", {"active": 1})
+        assert [await line() for _ in range(4)] == [
+            "     4  deactivated    fix login",
+            "     5  created        review",
+            "     6  activated      review",
+            "        the active session is review",
+        ]
+        foreign.delete("review")
+        assert await line() == "     7  deleted        review"
+        assert await line() == "        no session is active"
+    # Ctrl-C in a terminal goes to all of its processes.
+    os.killpg(process.pid, signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+    assert await line() == ""
+
+
+@pytest.mark.asyncio
+async def test_changes_end_with_the_server(database: Path) -> None:
+    async with SessionClient(database=database) as sessions:
+        told = sessions.changes()
+        first = asyncio.ensure_future(anext(told))
+        await sessions.create("a", active=True)
+        change = await asyncio.wait_for(first, DEADLINE)
+        assert [one["type"] for one in change["changes"]] == ["created", "activated"]
+        assert change["active"] == await sessions.get_active()
+        assert sessions._process is not None
+        os.kill(sessions._process.pid, signal.SIGKILL)
+        assert [one async for one in told] == []
+        assert [one async for one in sessions.changes()] == []
 
 
 @pytest.mark.asyncio

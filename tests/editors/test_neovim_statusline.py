@@ -13,6 +13,7 @@ import pytest
 from editors import neovim_support
 from editors.neovim_support import Neovim, Opener, ServerProgram
 from editors.stored import context, stored
+from support.foreign import ForeignWriter
 
 pytestmark = pytest.mark.editors
 
@@ -98,6 +99,25 @@ def test_two_neovims_share_sessions(opened: Opener, server: ServerProgram, datab
         assert len(server.pids()) == 2
     server.wait_until_all_ended()
     assert context(database) == [("from the other", "code", "[No Name]:1-1\n")]
+
+
+def test_the_status_line_follows_others_without_a_command(
+    opened: Opener, server: ServerProgram, database: Path
+) -> None:
+    with opened() as one, opened() as other:
+        for nvim in (one, other):
+            nvim.lua("require('tenets_session').setup{}")
+        one.command("TenetsSession create from one")
+        other.wait_until_status_is("tenets: from one")
+        with ForeignWriter(database) as command_line:
+            command_line.create("from a terminal")
+            command_line.set_active("from a terminal")
+            for nvim in (one, other):
+                nvim.wait_until_status_is("tenets: from a terminal")
+            command_line.delete("from a terminal")
+            for nvim in (one, other):
+                nvim.wait_until_status_is("")
+    server.wait_until_all_ended()
 
 
 def test_the_readmes_configuration_works(opened: Opener) -> None:

@@ -178,3 +178,30 @@ def test_a_change_is_told_after_active_is_up_to_date(
         "told": [[7, ["activated"], "theirs"], [8, [], None]],
         "code": 0,
     }
+
+
+def test_clients_are_told_what_others_commit(run: Snippet) -> None:
+    found = run("""
+        const [one, two] = [await start(), await start()];
+        const told = (client, name) =>
+          new Promise((resolve) => {
+            const listening = client.onDidChange((event) => {
+              if (event.active?.name === name) {
+                listening.dispose();
+                const types = event.changes.map((change) => change.type);
+                resolve({ types, kept: client.active.name });
+              }
+            });
+          });
+        const first = told(two, "a");
+        await one.create("a", { active: true });
+        const second = told(one, "b");
+        const here = await first;
+        await two.create("b", { active: true });
+        found([here, await second]);
+        await Promise.all([one.stop(), two.stop()]);
+    """)
+    assert found == [
+        {"types": ["created", "activated"], "kept": "a"},
+        {"types": ["deactivated", "created", "activated"], "kept": "b"},
+    ]

@@ -1,0 +1,90 @@
+"""``tenets/session.changes``: what a client has missed while it was away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.editor import Editor, JsonRpcException
+from support.foreign import ForeignWriter
+from support.live import LiveClient
+from support.wire import Json
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_what_was_told_can_be_asked_for(server_command: list[str], database: Path) -> None:
+    async with LiveClient.started_on(server_command) as live, Editor.opened(server_command) as away:
+        with ForeignWriter(database) as foreign:
+            for number in range(7):
+                await live.call("create", {"name": f"s{number}", "active": True})
+                foreign.add_context(f"s{number}", "x")
+                foreign.set_active("s0")
+        newest = (await away.session("changes", since=0))["revision"]
+        await live.until(newest)
+        found: list[Json] = []
+        while True:
+            page = await away.session(
+                "changes", since=found[-1]["revision"] if found else 0, limit=3
+            )
+            found += page["changes"]
+            assert page["revision"] == newest
+            assert page["truncated"] is (found[-1]["revision"] < newest)
+            if not page["truncated"]:
+                break
+            assert len(page["changes"]) == 3
+        assert found == live.changes
+        nothing = {"changes": [], "revision": newest, "truncated": False}
+        assert await away.session("changes", since=newest) == nothing
+
+
+async def test_what_is_not_kept_any_more_is_told(server_command: list[str], database: Path) -> None:
+    async with Editor.opened(server_command) as editor:
+        await editor.create("a")
+        with ForeignWriter(database) as foreign:
+            # In one transaction, as commits are what takes long.
+            foreign.connection.execute("BEGIN")
+            for number in range(10_100):
+                foreign.add_context("a", str(number))
+            foreign.connection.execute("COMMIT")
+        for since, works in (
+            (0, False),
+            (100, False),
+            (101, True),
+            (10_101, True),
+            (10_102, False),
+        ):
+            if works:
+                page = await editor.session("changes", since=since, limit=1)
+                assert page["revision"] == 10_101
+                assert [one["revision"] for one in page["changes"]] == [since + 1][: 10_101 - since]
+            else:
+                with pytest.raises(JsonRpcException) as caught:
+                    await editor.session("changes", since=since)
+                assert caught.value.code == -32803
+                data = {"kind": "revisionExpired", "retryable": False, "oldest": 102}
+                assert caught.value.data == data
+
+
+async def test_a_new_database_has_no_changes(server_command: list[str]) -> None:
+    async with Editor.opened(server_command) as editor:
+        page = {"changes": [], "revision": 0, "truncated": False}
+        assert await editor.session("changes", since=0) == page
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({}, "since is required: expected a revision, 0 or more"),
+        ({"since": -1}, "since: expected a revision, 0 or more"),
+        ({"since": "1"}, "since: expected a revision, 0 or more, got str"),
+        ({"since": 2**63}, "since: expected a revision, 0 or more"),
+        ({"since": 0, "limit": 0}, "limit: expected an integer from 1 to 1000"),
+    ],
+)
+async def test_wrong_params_are_told(server_command: list[str], params: Json, says: str) -> None:
+    async with Editor.opened(server_command) as editor:
+        with pytest.raises(JsonRpcException, match=says) as caught:
+            await editor.session("changes", **params)
+        assert caught.value.code == -32602
