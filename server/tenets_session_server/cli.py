@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"tenets-session-server: --log-file: {error}", file=sys.stderr)
         return USAGE_ERROR
-    if options.database is not None and options.database.is_dir():
+    if options.database is not None and os.path.isdir(options.database):  # noqa: PTH112 - no error
         message = f"--database: expected a file, {options.database} is a folder"
         print(f"tenets-session-server: {message}", file=sys.stderr)
         return USAGE_ERROR

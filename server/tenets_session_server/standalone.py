@@ -30,12 +30,12 @@ def run(config: TenetsConfig) -> int:
     except OSError as error:
         logger.error("stdin and stdout have to be open: %s", error)  # noqa: TRY400 - no traceback
         return 1
-    logger.info("tenets-session-server %s, database %s", __version__, config.database_path)
     session_db = SessionDB(config, defer_open=True)
+    logger.info("tenets-session-server %s, database %s", __version__, session_db.db.name)
     try:
         session_db.db.open()
     except DatabaseError as error:
-        logger.error("%s: %s", config.database_path, error)  # noqa: TRY400 - no traceback
+        logger.error("%s: %s", session_db.db.name, error)  # noqa: TRY400 - no traceback
     try:
         return asyncio.run(_serve(session_db, stdin, stdout))
     except Exception:

@@ -36,7 +36,7 @@ def other_tables(database: Path) -> str:
 
 def file_in_the_way(database: Path) -> str:
     database.parent.write_text("not a folder")
-    return "cannot create"
+    return "cannot be created: Not a directory"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,46 @@ async def test_a_file_that_may_not_be_written_is_read(
                 error = (await reader.call(method, params))["error"]
                 assert error["data"] == {"kind": "databaseReadOnly", "retryable": False}
             assert await reader.result("tenets/session.getActive") == active
+
+
+async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
+    database.parent.mkdir()
+    os.mkfifo(database)
+    async with Wire.started(server_command) as wire:
+        (warning,) = (await wire.initialize())["warnings"]
+        assert f"{database} is no regular file" in warning
+
+
+async def test_a_link_may_lead_to_a_file_that_is_still_to_be_made(
+    server_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    database.parent.mkdir()
+    database.symlink_to(tmp_path / "other disk" / "real.db")
+    async with Wire.started(server_command) as one, Wire.started(server_command) as two:
+        assert (await one.initialize())["warnings"] == []
+        await one.result(CREATE, {"name": "a"})
+        await two.initialize(initializationOptions={"notifications": True})
+        await one.result(CREATE, {"name": "b"})
+        assert (await two.read())["params"]["changes"][0]["sessionName"] == "b"
+    assert (tmp_path / "other disk" / "real.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("name", "works"), [("ü x.db", True), (b"\xff.db", False)])
+async def test_paths_beyond_ascii_in_any_locale(
+    server_command: list[str], tmp_path: Path, name: str | bytes, works: bool
+) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [*server_command, "--database", str(tmp_path / os.fsdecode(name))]
+    async with Wire.started(command, env={**os.environ, **ascii_only}) as wire:
+        capability = await wire.initialize()
+        if works:
+            assert capability["database"] == str(tmp_path / os.fsdecode(name))
+            assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+        else:
+            assert capability["database"] == f"{tmp_path}/\\xff.db"
+            error = (await wire.call(CREATE, {"name": "a"}))["error"]
+            assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
+            assert "\\xff.db is not UTF-8" in error["message"]
 
 
 async def test_a_new_folder_that_may_not_be_made_is_told(

@@ -270,7 +270,7 @@ class SessionProtocol(PyglsAdapter):
             protocol_version=PROTOCOL_VERSION,
             methods=list(BY_NAME),
             revision=revision,
-            database=str(database.path),
+            database=database.name,
             warnings=[*database.warnings, *problems],
         )
         result.capabilities.experimental = {"tenetsSession": msgspec.to_builtins(capability)}

@@ -89,12 +89,14 @@ def engine_warning(version: str) -> str | None:
 class Database:
     """One connection to the file that ``config`` names, opened at the first use.
 
-    ``warnings`` are sentences for the user about the file and the engine, complete once open;
-    ``opened`` counts how often the file has been opened, ``on_commit`` is called after each commit.
+    ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
+    the user about the file and the engine, complete once open. ``opened`` counts how often the file
+    has been opened, ``on_commit`` is called after each commit.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.path = config.database_path
+        self.name = placement.readable_name(self.path)
         self.warnings: list[str] = []
         self.opened = 0
         self.on_commit: Callable[[], None] = lambda: None
@@ -229,7 +231,7 @@ class Database:
     def _let_go_if_moved(self, connection: apsw.Connection) -> None:
         if not has_moved(connection):
             return
-        logger.warning("%s has been deleted, moved or replaced", self.path)
+        logger.warning("%s has been deleted, moved or replaced", self.name)
         # What is committed belongs to the file that was moved; and a log that stays behind would be
         # taken for that of whatever file comes next.
         try:
@@ -269,7 +271,7 @@ class Database:
 
     def _connect(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(str(self.path), flags=flags)
+        connection = apsw.Connection(placement.sqlite_name(self.path), flags=flags)
         self._set_busy_timeout(connection, max(self._config.busy_timeout, OPENING_TIMEOUT))
         return connection
 

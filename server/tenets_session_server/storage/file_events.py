@@ -27,6 +27,7 @@ class FileEvents:
 
     def __init__(self, path: Path) -> None:
         self.fd: int | None = None
+        path = Path(os.path.realpath(path))
         self._folder = path.parent
         # Not the shared memory, which is written for reading as well.
         self._names = {os.fsencode(path.name), os.fsencode(f"{path.name}-wal")}

@@ -26,28 +26,46 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 )
 
 
+def sqlite_name(path: Path) -> str:
+    """Return a path as SQLite wants it, in UTF-8, whatever the locale is.
+
+    Raises :class:`DatabaseUnavailableError` for one that cannot be written in UTF-8.
+    """
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _unavailable(path, "is not UTF-8, and SQLite opens no other paths") from None
+
+
+def readable_name(path: Path) -> str:
+    """Return a path as text that can be sent and logged; what is not UTF-8 becomes ``\\xNN``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def make_private(path: Path) -> bool:
     """Create the database's folder (0700) and file (0600) where they are missing.
 
     Returns whether the file was created. Folders and files that exist keep their permissions.
     Raises :class:`DatabaseUnavailableError` where that is impossible.
     """
+    path = Path(os.path.realpath(path))  # a link may lead to a file that is still to be made
     try:
         for folder in reversed((path.parent, *path.parent.parents)):
             if not folder.exists():
                 folder.mkdir(mode=0o700, exist_ok=True)
-        if path.is_dir():
-            raise DatabaseUnavailableError(f"{path} is a folder; expected a database file")
         if path.exists():
-            return False
+            if path.is_file():
+                return False
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise _unavailable(path, f"is {what}; expected a database file")
         # O_EXCL: a file that someone else has just created, and may have locked, is left alone.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.parent.is_dir():
-            raise DatabaseUnavailableError(f"{path.parent} is not a folder") from None
+            raise _unavailable(path.parent, "is not a folder") from None
         return False
     except OSError as error:
-        raise DatabaseUnavailableError(f"cannot create {path}: {error.strerror}") from error
+        raise _unavailable(path, f"cannot be created: {error.strerror}") from error
     return True
 
 
@@ -60,14 +78,12 @@ def check_it_is_back(path: Path) -> None:
     try:
         status = path.stat()
     except OSError:
-        raise DatabaseUnavailableError(
-            f"{path} has been deleted or moved: put it back, or start the server anew to begin"
-            " with an empty one"
-        ) from None
+        way_out = "put it back, or start the server anew to begin with an empty one"
+        raise _unavailable(path, f"has been deleted or moved: {way_out}") from None
     if not status.st_size:
-        raise DatabaseUnavailableError(f"{path} has been replaced by an empty file")
+        raise _unavailable(path, "has been replaced by an empty file")
     if 0 <= time.time() - status.st_mtime < SETTLED:
-        raise DatabaseUnavailableError(f"{path} has been replaced only just now")
+        raise _unavailable(path, "has been replaced only just now")
 
 
 def tighten(path: Path) -> None:
@@ -101,6 +117,10 @@ def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
         if resolved.is_relative_to(mount_point) and len(mount_point.parts) >= len(found.parts):
             found, file_system = mount_point, fields[fields.index("-") + 1]
     return file_system if file_system in NETWORK_FILE_SYSTEMS else None
+
+
+def _unavailable(path: Path, what: str) -> DatabaseUnavailableError:
+    return DatabaseUnavailableError(f"{readable_name(path)} {what}")
 
 
 def _unescape(text: str) -> str:
