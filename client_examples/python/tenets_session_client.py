@@ -123,7 +123,11 @@ class SessionClient:
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe
+            # In a session of its own Ctrl-C does not end it before we have said goodbye.
+            *self._command,
+            stdin=pipe,
+            stdout=pipe,
+            start_new_session=True,
         )
         self._receiving = asyncio.create_task(self._receive())
         try:

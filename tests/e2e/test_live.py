@@ -12,6 +12,7 @@ from support.host import Host
 from support.live import DID_CHANGE, LiveClient
 from support.wire import DEADLINE, Json, Wire, notification, request
 from tenets_session_server.rpc.transport import interface
+from tenets_session_server.storage import file_events
 
 pytestmark = pytest.mark.asyncio
 
@@ -110,6 +111,35 @@ async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
             message = await client.next()
             assert told_of(message)[-1] == ("deleted", "theirs")
             assert client.active == "ours"
+
+
+async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_same(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_events, "AVAILABLE", False)
+    async with Host.opened(database) as host:
+        client = await LiveClient.attached(host.connect())
+        with ForeignWriter(database) as foreign:
+            for name in ("a", "b"):
+                foreign.create(name)
+                assert told_of(await client.next()) == [("created", name)]
+        database.rename(database.with_name("elsewhere"))
+        await client.until_shown("Sessions are not available")
+        database.with_name("elsewhere").rename(database)
+        await client.until_shown("Sessions are available again")
+
+
+async def test_a_busy_folder_keeps_nobody_from_being_told(
+    server_command: list[str], database: Path
+) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        with ForeignWriter(database) as foreign, (database.parent / "log").open("w") as log:
+            for number in range(20):
+                for _ in range(50):
+                    log.write("x")
+                    log.flush()
+                foreign.create(f"s{number}")
+                assert told_of(await client.next()) == [("created", f"s{number}")]
 
 
 async def test_a_client_is_told_of_nothing_from_before_it_came(

@@ -48,6 +48,7 @@ class Wire:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self._next_id = 0
+        self.shown: list[Json] = []
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -90,10 +91,11 @@ class Wire:
             return await self.process.stdout.readexactly(int(length))
 
     async def call(self, method: str, params: object = ...) -> Json:
-        """Send a request and return its reply, which has to be the next message."""
+        """Send a request and return its reply: the next message, but for what the user is shown."""
         self._next_id += 1
         await self.send(request(self._next_id, method, params))
-        reply = await self.read()
+        while (reply := await self.read()).get("method") == "window/showMessage":
+            self.shown.append(reply["params"])
         assert reply["id"] == self._next_id
         return reply
 

@@ -34,6 +34,8 @@ LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 """Seconds between looks once the files are written to: the commit comes some time after that."""
 AFTER_OUR_OWN: Final = (0.016, 0.064)
 """The same after a commit of ours."""
+LISTEN_AGAIN: Final = 0.01
+"""Seconds for which nothing is listened to after something about other files was heard."""
 SELDOM: Final = 0.25
 """Seconds between looks while they are not."""
 OFTEN: Final = 0.03
@@ -75,6 +77,7 @@ class Hub:
         self._trim_at: float | None = None
         self._events: FileEvents | None = None
         self._pauses = iter(LOOK_PAUSES)
+        self._listening: asyncio.TimerHandle | None = None  # to, again
         self._timer: asyncio.TimerHandle | None = None
         self._publishing: asyncio.Handle | None = None
 
@@ -144,6 +147,9 @@ class Hub:
 
     def _listen(self, *, wanted: bool = True) -> None:
         loop = asyncio.get_running_loop()
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
         if self._events is None or self._events.fd is None:
             return
         if wanted:
@@ -152,12 +158,14 @@ class Hub:
             loop.remove_reader(self._events.fd)
 
     def _stirred(self) -> None:
-        if self._events is None or not self._events.drain():
-            return
-        # What else happens until the next look is seen there: a burst must not cost a turn each.
+        # Not again at once: a burst, or a folder busy with other files, must not cost a turn
+        # for each write.
         self._listen(wanted=False)
-        self._pauses = iter(LOOK_PAUSES)
-        self._look_later()
+        if self._events is not None and self._events.drain():
+            self._pauses = iter(LOOK_PAUSES)
+            self._look_later()
+        elif self._listening is None:
+            self._listening = asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._listen)
 
     def _look_later(self) -> None:
         watching = self._events is not None and self._events.watch()

@@ -36,7 +36,7 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 
 OPENING_TIMEOUT: Final = 1.0
-"""Seconds for which opening waits for a lock: several editors may start on a new file at once."""
+"""Seconds for which the first opening waits for a lock: several editors may start at once."""
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CACHE_KIBIBYTES: Final = 8 * 1024
 
@@ -103,7 +103,7 @@ class Database:
         self._config = config
         self._connection: apsw.Connection | None = None
         self._lock = threading.RLock()
-        self._closed = False
+        self._tried = self._closed = False
 
     def open(self) -> None:
         """Open, check and migrate the file; does nothing where that is done already.
@@ -272,7 +272,11 @@ class Database:
     def _connect(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(placement.sqlite_name(self.path), flags=flags)
-        self._set_busy_timeout(connection, max(self._config.busy_timeout, OPENING_TIMEOUT))
+        timeout = self._config.busy_timeout
+        if not self._tried:  # later there are clients who would be kept waiting
+            timeout = max(timeout, OPENING_TIMEOUT)
+        self._tried = True
+        self._set_busy_timeout(connection, timeout)
         return connection
 
     @staticmethod

@@ -14,10 +14,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
-_IGNORED: Final = 0x8000
-_OVERFLOWED: Final = 0x4000
-_ONLY_FOLDERS: Final = 0x0100_0000
+AVAILABLE: Final = sys.platform == "linux"
+
+# The bits of <sys/inotify.h>.
+_MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 1 << 1, 1 << 6, 1 << 7, 1 << 8, 1 << 9
+_IGNORED: Final = 1 << 15
+_OVERFLOWED: Final = 1 << 14
+_ONLY_FOLDERS: Final = 1 << 24
 _EVENT: Final = struct.Struct("iIII")  # struct inotify_event, followed by the name
 _READ_SIZE: Final = 64 * 1024
 
@@ -32,7 +35,7 @@ class FileEvents:
         # Not the shared memory, which is written for reading as well.
         self._names = {os.fsencode(path.name), os.fsencode(f"{path.name}-wal")}
         self._watching = False
-        if sys.platform == "linux":
+        if AVAILABLE:
             self._libc = ctypes.CDLL(None, use_errno=True)
             found = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
             self.fd = found if found >= 0 else None
