@@ -142,6 +142,14 @@ async def test_a_busy_folder_keeps_nobody_from_being_told(
                 assert told_of(await client.next()) == [("created", f"s{number}")]
 
 
+async def test_commits_of_other_threads_are_told(database: Path) -> None:
+    async with Host.opened(database) as host:
+        client = await LiveClient.attached(host.connect())
+        for name in ("a", "b"):
+            await asyncio.to_thread(host.session_db.create_session, name)
+            assert told_of(await client.next()) == [("created", name)]
+
+
 async def test_a_client_is_told_of_nothing_from_before_it_came(
     server_command: list[str], database: Path
 ) -> None:

@@ -9,9 +9,11 @@ import apsw
 import pytest
 
 from support.foreign import ForeignWriter
+from support.host import Host
 from support.live import LiveClient, eventually, size
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
+from tenets_session_server.rpc.transport import interface
 from tenets_session_server.storage.session_db import SessionDB
 
 NOTE = {"sessionName": "a", "kind": "note", "content": "x"}
@@ -84,6 +86,46 @@ async def test_a_file_that_is_replaced_by_an_older_one(
             await client.until(client.revision + 1)
             assert client.changes[-1]["type"] == "contextAdded"
     assert integrity(database) == "ok"
+
+
+@pytest.mark.asyncio
+async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything(
+    database: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    with SessionDB(TenetsConfig(database=elsewhere)) as other:
+        for number in range(2_000):
+            other.create_session(f"other {number}")
+    async with Host.opened(database) as host:
+        live = await LiveClient.attached(host.connect())
+        behind = await LiveClient.attached(host.connect())
+        for number in range(500):
+            await live.call("create", {"name": f"{'n' * 250}{number}"})
+        await live.until(500)
+        elsewhere.replace(database)
+        await live.until(2_000)
+        assert live.told[-1]["incomplete"] is True
+        await behind.until(2_000)
+        assert behind.told[-1]["incomplete"] is True
+        await live.call("create", {"name": "z", "active": True})
+        await behind.until(2_002)
+        assert behind.active == "z"
+
+
+@pytest.mark.asyncio
+async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
+    database: Path, elsewhere: Path
+) -> None:
+    async with Host.opened(database) as host:
+        first = await LiveClient.attached(host.connect())
+        await first.call("create", {"name": "a"})
+        database.rename(elsewhere)
+        await first.until_shown("Sessions are not available")
+        second = await LiveClient.attached(host.connect())
+        elsewhere.rename(database)
+        for client in (first, second):
+            await client.until_shown("Sessions are available again")
+            assert (await client.result("list"))["sessions"][0]["name"] == "a"
 
 
 @pytest.mark.asyncio

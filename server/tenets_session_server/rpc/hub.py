@@ -12,7 +12,9 @@ A client that does not read is not sent more and more, but left behind; when it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -46,6 +48,10 @@ TRIM_AFTER: Final = 1.0
 """Seconds without a commit after which the write-ahead log is emptied."""
 
 
+NOTHING: Final = -1
+"""What a client has been told that has to look at everything anew."""
+
+
 class Client(Protocol):
     """A client as the hub sees it. ``told`` is the revision it knows of, and the hub's to set."""
 
@@ -64,7 +70,13 @@ class Client(Protocol):
 
 
 class Hub:
-    """One for each ``SessionDB``, used from one event loop; it works while it has clients."""
+    """One for each ``SessionDB``, used from one event loop; it works while it has clients.
+
+    The ``SessionDB`` may be written to from other threads as well.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _thread: int
 
     def __init__(self, session_db: SessionDB) -> None:
         self._db = session_db.db
@@ -87,15 +99,14 @@ class Hub:
         Raises the ``DatabaseError`` that fits where there is no database. The client is attached
         all the same, and told when there is one.
         """
-        if not self._clients:
+        alone = not self._clients
+        if alone:
             self._start()
         try:
             self._publish()  # what is new is new to the others only
-            self._available = True
-        except DatabaseBusyError:
-            raise
-        except DatabaseError:
-            self._available = False
+        except DatabaseError as error:
+            if alone and not isinstance(error, DatabaseBusyError):
+                self._available = False  # its `initialize` tells; the others are told by `_look`
             raise
         finally:
             client.told = self._told
@@ -116,6 +127,8 @@ class Hub:
     # -- when to look ------------------------------------------------------------------------
 
     def _start(self) -> None:
+        self._available = True
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._db.on_commit = self._committed
         self._events = FileEvents(self._db.path)
         self._listen()
@@ -133,9 +146,12 @@ class Hub:
         self._timer = self._publishing = None
 
     def _committed(self) -> None:
-        # Not now: its author gets the reply first, and all commits of one turn are told as one.
-        if self._publishing is None:
-            self._publishing = asyncio.get_running_loop().call_soon(self._publish_commits)
+        if threading.get_ident() != self._thread:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._publish_commits)
+        elif self._publishing is None:
+            # Not now: its author gets the reply first, and all commits of a turn are told as one.
+            self._publishing = self._loop.call_soon(self._publish_commits)
 
     def _publish_commits(self) -> None:
         self._publishing = None
@@ -146,33 +162,35 @@ class Hub:
             self._look_later()
 
     def _listen(self, *, wanted: bool = True) -> None:
-        loop = asyncio.get_running_loop()
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
         if self._events is None or self._events.fd is None:
             return
         if wanted:
-            loop.add_reader(self._events.fd, self._stirred)
+            self._loop.add_reader(self._events.fd, self._stirred)
         else:
-            loop.remove_reader(self._events.fd)
+            self._loop.remove_reader(self._events.fd)
 
     def _stirred(self) -> None:
         # Not again at once: a burst, or a folder busy with other files, must not cost a turn
         # for each write.
         self._listen(wanted=False)
         if self._events is not None and self._events.drain():
-            self._pauses = iter(LOOK_PAUSES)
-            self._look_later()
+            self._look_soon()
         elif self._listening is None:
-            self._listening = asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._listen)
+            self._listening = self._loop.call_later(LISTEN_AGAIN, self._listen)
+
+    def _look_soon(self) -> None:
+        self._pauses = iter(LOOK_PAUSES)
+        self._look_later()
 
     def _look_later(self) -> None:
         watching = self._events is not None and self._events.watch()
         pause = next(self._pauses, SELDOM if watching else OFTEN)
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+        self._timer = self._loop.call_later(pause, self._look)
 
     def _look(self) -> None:
         if self._events is not None and self._events.drain():
@@ -223,6 +241,9 @@ class Hub:
         self._opened = self._db.opened
         self._told = news.revision
         self._tell(self._clients, 0, news)
+        for client in self._clients:
+            if client.told < news.revision:  # it is behind, and what it knows is of another file
+                client.told = NOTHING
 
     def _tell(self, clients: set[Client] | list[Client], base: int, news: News | None) -> None:
         """Tell clients that know ``base`` or more; the others are behind, and catch up later."""
