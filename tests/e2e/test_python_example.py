@@ -58,6 +58,8 @@ async def test_watching(database: Path) -> None:
         *(sys.executable, str(EXAMPLE.with_name("watch.py")), "--database", str(database)),
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
+        # A shell's background jobs, a whole test run for instance, ignore it and pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
 
@@ -65,24 +67,29 @@ async def test_watching(database: Path) -> None:
         assert process.stdout is not None
         return (await asyncio.wait_for(process.stdout.readline(), DEADLINE)).decode().rstrip()
 
-    assert await line() == f"watching {database}; the active session is fix login"
-    with ForeignWriter(database) as foreign:
-        foreign.add_context("fix login", "x")
-        assert await line() == "     3  contextAdded   fix login (entry 1)"
-        foreign.create("review", {"active": 1})
-        assert [await line() for _ in range(4)] == [
-            "     4  deactivated    fix login",
-            "     5  created        review",
-            "     6  activated      review",
-            "        the active session is review",
-        ]
-        foreign.delete("review")
-        assert await line() == "     7  deleted        review"
-        assert await line() == "        no session is active"
-    # Ctrl-C in a terminal goes to all of its processes.
-    os.killpg(process.pid, signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
-    assert await line() == ""
+    try:
+        assert await line() == f"watching {database}; the active session is fix login"
+        with ForeignWriter(database) as foreign:
+            foreign.add_context("fix login", "x")
+            assert await line() == "     3  contextAdded   fix login (entry 1)"
+            foreign.create("review", {"active": 1})
+            assert [await line() for _ in range(4)] == [
+                "     4  deactivated    fix login",
+                "     5  created        review",
+                "     6  activated      review",
+                "        the active session is review",
+            ]
+            foreign.delete("review")
+            assert await line() == "     7  deleted        review"
+            assert await line() == "        no session is active"
+        # Ctrl-C in a terminal goes to all of its processes.
+        os.killpg(process.pid, signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        assert await line() == ""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 @pytest.mark.asyncio
