@@ -21,8 +21,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, NotRequired, Self, TypedDict
 
-COMMAND: Final = (sys.executable, "-m", "tenets_session_server")
-"""How to start the server; an editor would use ``("tenets-session-server",)`` from its PATH."""
+COMMAND: Final = (sys.executable, "-P", "-m", "tenets_session_server")
+"""How to start the server; an editor would use ``("tenets-session-server",)`` from its PATH.
+
+``-P`` keeps Python from looking for modules in the working directory.
+"""
 
 STOP_TIMEOUT: Final = 5.0
 """Seconds a server gets to end in an orderly way."""
