@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# What fails in a helper is shown with its values, as in a test.
+pytest.register_assert_rewrite("support", "editors")
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
