@@ -85,6 +85,7 @@ class Hub:
         self._told = 0  # the revision up to which everybody has been told, but for who is behind
         self._opened = 0  # which opening of the file that revision is of
         self._available = True
+        self._due = False  # whether something may be new that has not been told
         self._retry_at = 0.0
         self._trim_at: float | None = None
         self._events: FileEvents | None = None
@@ -122,7 +123,12 @@ class Hub:
     def catch_up(self, client: Client) -> None:
         """Tell a client that was left behind what it has missed, now that it reads on."""
         if client.told < self._told and client in self._clients and not client.congested:
-            self._attempt(lambda: self._tell([client], client.told, self._feed.news(client.told)))
+            self._attempt(lambda: self._catch_up(client))
+
+    def _catch_up(self, client: Client) -> None:
+        self._publish()  # also where the file is another one by now
+        if client.told < self._told and not client.congested:
+            self._tell([client], client.told, self._feed.news(client.told))
 
     # -- when to look ------------------------------------------------------------------------
 
@@ -202,16 +208,20 @@ class Hub:
             self._retry_at = now + REOPEN_INTERVAL
             self._attempt(self._publish_if_moved_on)
         if self._trim_at is not None and now >= self._trim_at:
-            self._attempt(self._trim)
+            self._trim()
 
     def _publish_if_moved_on(self) -> None:
-        if self._feed.moved_on() or self._db.opened != self._opened:
+        if self._feed.moved_on() or self._due or self._db.opened != self._opened:
             self._publish()
 
     def _trim(self) -> None:
-        self._trim_at = time.monotonic() + TRIM_AFTER
-        if self._db.trim():
-            self._trim_at = None
+        """Empty the write-ahead log; where that is impossible, nobody is the worse for it."""
+        self._trim_at = None
+        try:
+            if not self._db.trim():
+                self._trim_at = time.monotonic() + TRIM_AFTER
+        except DatabaseError as error:
+            logger.info("the write-ahead log cannot be emptied: %s", error)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do it; tell the users once that the database is in the way, and once that it is not."""
@@ -232,25 +242,34 @@ class Hub:
     # -- what to tell ------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        """Tell everybody what is new."""
+        """Tell everybody what is new; until that has been done, it is due."""
+        self._due = True
         self._db.check()
-        if self._db.opened == self._opened:
-            self._tell(self._clients, self._told, self._feed.news(self._told))
-            return
-        news = self._feed.resume(self._told)
+        base = self._told
+        news = self._feed.news(base) if self._db.opened == self._opened else None
+        if self._db.opened != self._opened or (news and news.revision < base):
+            # Another file, or an older state of this one: SQLite's `.restore` writes it in place.
+            news = self._feed.resume(base)
+            base = 0
+        if self._db.opened != self._opened and self._events is not None:
+            self._events.renew()
         self._opened = self._db.opened
+        self._due = False
+        if news is None:
+            return
+        # Before anybody is told, as that may make others catch up.
         self._told = news.revision
-        self._tell(self._clients, 0, news)
-        for client in self._clients:
-            if client.told < news.revision:  # it is behind, and what it knows is of another file
-                client.told = NOTHING
+        self._trim_at = time.monotonic() + TRIM_AFTER
+        self._tell(self._clients, base, news)
+        if base == 0:
+            for client in self._clients:
+                if client.told < news.revision:  # what it knows is of another file
+                    client.told = NOTHING
 
     def _tell(self, clients: set[Client] | list[Client], base: int, news: News | None) -> None:
         """Tell clients that know ``base`` or more; the others are behind, and catch up later."""
         if news is None:
             return
-        self._told = max(self._told, news.revision)
-        self._trim_at = time.monotonic() + TRIM_AFTER
         body = b""
         for client in tuple(clients):
             if client.congested or not base <= client.told < news.revision:

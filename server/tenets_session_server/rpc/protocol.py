@@ -82,7 +82,7 @@ class SessionProtocol(PyglsAdapter):
         self.on_initialize: Callable[[types.InitializeParams], None] = lambda _: None
         self._inbox: deque[Message] = deque()
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
-        self._scheduled = False
+        self._scheduled = self._in_turn = False
         self.told = 0
         self.wants_changes = True
         super().__init__(server, converter)
@@ -118,20 +118,32 @@ class SessionProtocol(PyglsAdapter):
 
     def run(self) -> None:
         """Execute what waits, in order, until it is done or somebody else has to come first."""
-        if self._scheduled:
+        if self._scheduled or self._in_turn:
             return
-        until = time.monotonic() + SLICE
-        while self._inbox and self._running is None and self.state is not State.EXITED:
-            if self.out.congested:
-                break  # the connection calls again when the client has read on
-            if time.monotonic() > until:
-                self._scheduled = True
-                asyncio.get_running_loop().call_soon(self._run_again)
-                break
-            self._execute(self._inbox.popleft())
-        self.out.flush()
+        self._in_turn = True
+        try:
+            self._execute_waiting(until=time.monotonic() + SLICE)
+        finally:
+            self._in_turn = False
         self._server.hub.catch_up(self)
         self.on_progress()
+
+    def _execute_waiting(self, until: float) -> None:
+        while not self._scheduled:
+            while self._may_execute():
+                if time.monotonic() > until:
+                    self._scheduled = True
+                    asyncio.get_running_loop().call_soon(self._run_again)
+                    break
+                self._execute(self._inbox.popleft())
+            self.out.flush()
+            if not self._may_execute():  # it may again, where the client has read on
+                break
+
+    def _may_execute(self) -> bool:
+        waiting = self._inbox and self._running is None and self.state is not State.EXITED
+        # While it is congested the connection calls again when the client has read on.
+        return bool(waiting) and not self.out.congested
 
     def abandon(self) -> None:
         """Drop what waits and cancel what runs: the client is gone."""

@@ -17,7 +17,6 @@ Calls may come from several threads; they take turns.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ import apsw
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import migrations, placement
+from tenets_session_server.storage.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +67,6 @@ def translate(error: apsw.Error) -> errors.DatabaseError | None:
     return None
 
 
-def has_moved(connection: apsw.Connection) -> bool:
-    """Tell whether the file is not at its path any more: deleted, moved or replaced. Costs 1 us."""
-    moved = ctypes.c_int(0)
-    # False where the platform cannot tell (Windows, where an open file cannot be moved).
-    known = connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
-    return known and bool(moved.value)
-
-
 def engine_warning(version: str) -> str | None:
     """Return a warning where SQLite ``version`` ("3.51.3") is one that may lose committed rows."""
     if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
@@ -102,6 +94,7 @@ class Database:
         self.on_commit: Callable[[], None] = lambda: None
         self._config = config
         self._connection: apsw.Connection | None = None
+        self._whereabouts = Whereabouts(self.path)
         self._lock = threading.RLock()
         self._tried = self._closed = False
 
@@ -117,8 +110,7 @@ class Database:
                 raise errors.DatabaseUnavailableError("the database has been closed")
             self.warnings = []
             try:
-                if self.opened:
-                    placement.check_it_is_back(self.path)
+                self._whereabouts.check_it_is_back()
                 created = placement.make_private(self.path)
                 if not created and self._config.database is None:
                     placement.tighten(self.path)
@@ -222,23 +214,27 @@ class Database:
 
     def _opened(self) -> apsw.Connection:
         if self._connection is not None and not self._connection.in_transaction:
-            self._let_go_if_moved(self._connection)
+            self._let_go_if_lost(self._connection)
         if self._connection is None:
             self.open()
         assert self._connection is not None  # noqa: S101 - open() raises otherwise
         return self._connection
 
-    def _let_go_if_moved(self, connection: apsw.Connection) -> None:
-        if not has_moved(connection):
+    def _let_go_if_lost(self, connection: apsw.Connection) -> None:
+        loss = self._whereabouts.lost(connection)
+        if loss is None:
             return
-        logger.warning("%s has been deleted, moved or replaced", self.name)
-        # What is committed belongs to the file that was moved; and a log that stays behind would be
-        # taken for that of whatever file comes next.
-        try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except apsw.Error as error:
-            logger.warning("its write-ahead log could not be emptied: %s", error)
+        logger.warning("%s %s", self.name, loss)
+        # Else what is committed could be lost with the log, or be taken for the next file's.
+        if self._whereabouts.may_be_emptied():
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except apsw.Error as error:
+                logger.warning("its write-ahead log could not be emptied: %s", error)
+        # Otherwise closing does the same once more, and removes the log by its name.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._disconnect()
+        self._whereabouts.let_go()
 
     def _commit(self, connection: apsw.Connection) -> None:
         try:
@@ -251,9 +247,9 @@ class Database:
                 ) from error
             with self._translated():
                 raise
-        if has_moved(connection):
+        if loss := self._whereabouts.lost(connection):
             raise errors.OutcomeUnknownError(
-                "the file was moved or deleted while this was written: check whether it is there"
+                f"the database {loss} while this was written: check whether it is there"
             )
 
     @staticmethod
@@ -276,6 +272,9 @@ class Database:
         if not self._tried:  # later there are clients who would be kept waiting
             timeout = max(timeout, OPENING_TIMEOUT)
         self._tried = True
+        if not self._whereabouts.opened(connection):
+            connection.close(True)
+            raise errors.DatabaseUnavailableError(f"{self.name} was moved while it was opened")
         self._set_busy_timeout(connection, timeout)
         return connection
 

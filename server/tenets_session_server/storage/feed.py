@@ -7,9 +7,10 @@ told before it is committed, and nothing that is committed goes untold. The key 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
-from tenets_session_server.errors import RevisionExpiredError
+from tenets_session_server.errors import DatabaseReadOnlyError, RevisionExpiredError
 from tenets_session_server.models import Change, ChangePage, News
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_store import SessionStore
@@ -70,13 +71,14 @@ class Feed:
             return News(head, changes, self._sessions.get_active(), incomplete)
 
     def resume(self, revision: int) -> News:
-        """Return what to tell those who know ``revision`` of a file that has been opened anew.
+        """Return what to tell those who know ``revision`` of what may be another file by now.
 
-        It may be another file, so its changes do not tell what is different, and its revisions may
-        be lower. Then they are made to go on above ``revision``: what is told must only ever grow.
+        Its changes do not tell what is different, and its revisions may be lower. Then they are
+        made to go on above ``revision``: what is told must only ever grow. (In a file that may not
+        be written they stay lower, and what is committed there is told once it is above.)
         """
         if self.revision() <= revision != 0:
-            with self._database.transaction():
+            with contextlib.suppress(DatabaseReadOnlyError), self._database.transaction():
                 if self.revision() <= revision:
                     self._database.run("DELETE FROM session_server_changes")
                     self._database.run(

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
 from tenets_session_server.errors import DatabaseUnavailableError
-
-SETTLED: Final = 0.5
-"""Seconds without a write after which a file that was put back is taken for complete."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
@@ -67,23 +63,6 @@ def make_private(path: Path) -> bool:
     except OSError as error:
         raise _unavailable(path, f"cannot be created: {error.strerror}") from error
     return True
-
-
-def check_it_is_back(path: Path) -> None:
-    """Check that a file that was gone is there again, and that nobody is still writing it.
-
-    A backup that is just being copied to its place looks like a database, or like an empty one.
-    Raises :class:`DatabaseUnavailableError`.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        way_out = "put it back, or start the server anew to begin with an empty one"
-        raise _unavailable(path, f"has been deleted or moved: {way_out}") from None
-    if not status.st_size:
-        raise _unavailable(path, "has been replaced by an empty file")
-    if 0 <= time.time() - status.st_mtime < SETTLED:
-        raise _unavailable(path, "has been replaced only just now")
 
 
 def tighten(path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Whether an open database is still where its name leads, and when it may be opened again.
+
+A file that was deleted, moved or replaced lives on for who has it open, and takes writes that
+nobody will find; so does a write-ahead log. And a log that is left behind is taken for that of
+whatever file comes next. So each use asks here first, and whoever finds the file gone empties the
+log into it and lets go; nobody opens what is there now before all others have let go as well.
+
+Nothing here opens a file: closing it would drop SQLite's locks (see :mod:`.placement`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from tenets_session_server.errors import DatabaseUnavailableError
+from tenets_session_server.storage.placement import readable_name
+
+SETTLED: Final = 0.5
+"""Seconds after the loss, and without a write, after which what is there is taken for complete."""
+CONSTANT: Final = 2.0
+"""The same for a file that is written to, but does not change its size: it is being used."""
+
+Identity = tuple[int, int]
+
+
+class Whereabouts:
+    """Follows one database from opening to opening."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._real = path
+        self._file: Identity | None = None
+        self._log: Identity | None = None
+        self._lost_at: float | None = None
+        self._candidate: tuple[Identity, int, float] | None = None  # file, size, since when
+
+    def opened(self, connection: apsw.Connection) -> bool:
+        """Take note of what has just been opened; return False where it is gone already."""
+        self._real = Path(os.path.realpath(self._path))
+        self._file, self._log = identity(self._path), None
+        self._lost_at = self._candidate = None
+        return not has_moved(connection) and self._file is not None
+
+    def lost(self, connection: apsw.Connection) -> str | None:
+        """Return what has become of the open file, None where nothing has; costs 5 us."""
+        if has_moved(connection) or identity(self._path) != self._file:
+            return "has been deleted, moved or replaced"
+        log = identity(self._beside("-wal"))
+        if self._log is None:
+            self._log = log
+        elif log != self._log:
+            return "has lost its write-ahead log"
+        return None
+
+    def may_be_emptied(self) -> bool:
+        """Tell whether the log is still nobody's but that of the file that was lost.
+
+        Others may have opened what is there now, and then it is theirs.
+        """
+        same_file = identity(self._path) == self._file
+        return not in_use(self._beside("-shm") if same_file else self._path)
+
+    def let_go(self) -> None:
+        """Take note that the file has just been let go of."""
+        self._lost_at = time.monotonic()
+
+    def check_it_is_back(self) -> None:
+        """Check that what was lost is there again, that all have let go, and nobody is writing it.
+
+        A backup that is just being copied to its place looks like a database, or like an empty one.
+        Raises :class:`DatabaseUnavailableError`; does nothing where nothing was lost.
+        """
+        if self._lost_at is None:
+            return
+        try:
+            status = self._path.stat()
+        except OSError:
+            way_out = "put it back, or start the server anew to begin with an empty one"
+            raise self._unavailable(f"has been deleted or moved: {way_out}") from None
+        if not status.st_size:
+            raise self._unavailable("has been replaced by an empty file")
+        now = time.monotonic()
+        found = ((status.st_dev, status.st_ino), status.st_size)
+        if self._candidate is None or self._candidate[:2] != found:
+            self._candidate = (*found, now)
+        unwritten = not 0 <= time.time() - status.st_mtime < SETTLED
+        constant = now - self._candidate[2] >= CONSTANT
+        if now - self._lost_at < SETTLED or not (unwritten or constant):
+            raise self._unavailable("has been replaced only just now")
+
+    def _beside(self, ending: str) -> Path:
+        return self._real.with_name(self._real.name + ending)
+
+    def _unavailable(self, what: str) -> DatabaseUnavailableError:
+        return DatabaseUnavailableError(f"{readable_name(self._path)} {what}")
+
+
+def has_moved(connection: apsw.Connection) -> bool:
+    """Tell whether the file is not at its path any more, as SQLite sees it; costs 1 us."""
+    moved = ctypes.c_int(0)
+    # False where the platform cannot tell (Windows, where an open file cannot be moved).
+    known = connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
+    return known and bool(moved.value)
+
+
+def identity(path: Path) -> Identity | None:
+    """Return what a path leads to, None for nothing."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - on the path of every request
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def in_use(path: Path) -> bool:
+    """Tell whether anybody has SQLite's locks on a file (proc_locks(5)); False where unknown."""
+    found = identity(path)
+    if found is None:
+        return False
+    wanted = f"{os.major(found[0]):02x}:{os.minor(found[0]):02x}:{found[1]}"
+    try:
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return any(wanted in line.split() for line in locks.splitlines())
