@@ -33,6 +33,11 @@ mistake in the options.
 """
 
 
+def _path(text: str) -> Path:
+    # Editors start us without a shell, which would expand it. An unknown user's stays as it is.
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the definition of the command line."""
     options = argparse.ArgumentParser(
@@ -48,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="serve stdin and stdout (the default, and the only way)",
     )
-    options.add_argument("--database", type=Path, metavar="FILE", help="the database to use")
+    options.add_argument("--database", type=_path, metavar="FILE", help="the database to use")
     options.add_argument(
         "--synchronous",
         choices=("full", "normal"),
@@ -62,13 +67,31 @@ def parser() -> argparse.ArgumentParser:
         help="how much to log (default: warning)",
     )
     options.add_argument(
-        "--log-file", type=Path, metavar="FILE", help="where to log (default: stderr)"
+        "--log-file", type=_path, metavar="FILE", help="where to log (default: stderr)"
     )
     return options
 
 
+def occupy_standard_streams() -> list[str]:
+    """Open the null device for each standard stream that is closed; return the names of those.
+
+    Else the next file that is opened, a log for instance, would take its place. To be called before
+    anything is opened.
+    """
+    closed = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            closed.append(name)
+    return closed
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    parent = os.getppid()  # now: it may end while we are still starting
+    closed = occupy_standard_streams()
     options = parser().parse_args(arguments)
     try:
         logs.configure(options.log_level, options.log_file)
@@ -83,9 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "waiting for an editor's messages on stdin; --help tells more, Ctrl-D ends it"
         print(f"tenets-session-server {__version__}: {hint}", file=sys.stderr)
     # A busy database is waited for by the protocol, which lets other requests pass meanwhile.
-    config = TenetsConfig(
-        database=options.database, synchronous=options.synchronous, busy_timeout=0.0
-    )
+    try:
+        config = TenetsConfig(
+            database=options.database, synchronous=options.synchronous, busy_timeout=0.0
+        )
+        _ = config.database_path
+    except (RuntimeError, OSError) as error:  # no home directory, no working directory
+        hint = "name the file with --database, by its full path"
+        print(f"tenets-session-server: where is the database? {error}; {hint}", file=sys.stderr)
+        return USAGE_ERROR
     from tenets_session_server import standalone  # noqa: PLC0415
 
-    return standalone.run(config)
+    return standalone.run(config, closed=closed, parent=parent)

@@ -6,6 +6,7 @@ database where there is one (so that both share it), the user's cache directory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ def default_cache_directory(environment: Mapping[str, str] | None = None) -> Pat
     if named:
         return Path(named).expanduser().absolute()
     command_line = Path.home() / ".tenets" / "cache"
-    if (command_line / DATABASE_FILE_NAME).exists():
-        return command_line
+    with contextlib.suppress(PermissionError):  # somebody else's home: sudo can keep $HOME
+        if (command_line / DATABASE_FILE_NAME).exists():
+            return command_line
     # Imported here: the two answers above are the common ones and need no third-party module.
     from platformdirs import user_cache_path  # noqa: PLC0415
 
@@ -59,7 +61,8 @@ class TenetsConfig:
     busy_timeout: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.cache.directory is None:
+        # Not where a file is named: there may be no home directory to find.
+        if self.cache.directory is None and self.database is None:
             self.cache.directory = default_cache_directory()
 
     @property

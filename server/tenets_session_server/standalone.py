@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Collection
 
 from tenets_session_server import __version__
 from tenets_session_server.config import TenetsConfig
@@ -19,17 +20,19 @@ from tenets_session_server.storage.session_db import SessionDB
 logger = logging.getLogger(__name__)
 
 
-def run(config: TenetsConfig) -> int:
+def run(config: TenetsConfig, *, closed: Collection[str] = (), parent: int | None = None) -> int:
     """Serve one client on stdin and stdout; return the exit status.
+
+    ``closed`` names standard streams that were closed at the start, ``parent`` is the id that the
+    parent process had then.
 
     A database that cannot be opened is no reason not to start: the client learns of it from
     ``initialize``'s warnings and from the error of each request, and it may be there later.
     """
-    try:
-        stdin, stdout = claim_stdio()
-    except OSError as error:
-        logger.error("stdin and stdout have to be open: %s", error)  # noqa: TRY400 - no traceback
+    if {"stdin", "stdout"} & set(closed):
+        logger.error("stdin and stdout have to be open; closed: %s", ", ".join(closed))
         return 1
+    stdin, stdout = claim_stdio()
     session_db = SessionDB(config, defer_open=True)
     logger.info("tenets-session-server %s, database %s", __version__, session_db.db.name)
     try:
@@ -37,7 +40,7 @@ def run(config: TenetsConfig) -> int:
     except DatabaseError as error:
         logger.error("%s: %s", session_db.db.name, error)  # noqa: TRY400 - no traceback
     try:
-        return asyncio.run(_serve(session_db, stdin, stdout))
+        return asyncio.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
     except Exception:
         logger.exception("the server has failed")
         return 1
@@ -49,7 +52,7 @@ def claim_stdio() -> tuple[int, int]:
     """Take stdin and stdout for the protocol; return their new descriptors.
 
     Afterwards ``print()``, C libraries and child processes write to stderr and read nothing, so
-    that stdout carries protocol only. Raises OSError where either is closed.
+    that stdout carries protocol only.
     """
     stdin, stdout = os.dup(0), os.dup(1)
     if sys.platform == "win32":
@@ -59,18 +62,13 @@ def claim_stdio() -> tuple[int, int]:
             msvcrt.setmode(descriptor, os.O_BINARY)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # an editor may have closed stderr
-        os.dup2(nothing, 1)
+    os.dup2(2, 1)
     os.close(nothing)
     return stdin, stdout
 
 
-async def _serve(session_db: SessionDB, stdin: int, stdout: int) -> int:
-    serving = asyncio.ensure_future(
-        serve(create_server(session_db), stdin, stdout, watch_parent=True)
-    )
+async def _serve(session_db: SessionDB, stdin: int, stdout: int, parent: int) -> int:
+    serving = asyncio.ensure_future(serve(create_server(session_db), stdin, stdout, parent=parent))
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         with contextlib.suppress(NotImplementedError, AttributeError):  # Windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def main() -> int:
         server.feature("echo")(echo)
 
         async def run() -> int:
-            return await serve(server, stdin, stdout, watch_parent=True)
+            return await serve(server, stdin, stdout, parent=os.getppid())
 
         return asyncio.run(run())
 

@@ -133,3 +133,18 @@ def test_an_id_amid_the_params_is_not_taken_for_the_requests() -> None:
     assert envelope.read(Rejected("too large", head, b'xxx"}}')) == Invalid(
         None, -32600, "too large"
     )
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b'"'])
+def test_measuring_the_depth_takes_no_longer_than_reading(end: bytes) -> None:
+    """With a pattern that goes back, this would take years."""
+    body = b"[" * 66 + b'"' + b'\\"' * 4_000_000 + end
+    read = envelope.read(body)
+    assert isinstance(read, Invalid)
+
+
+@given(JSON)
+def test_strings_do_not_count_as_depth(value: Any) -> None:
+    brackets = "[{" * 100
+    text = dump([{"id": 1, "x": value, brackets: brackets + '\\"' + brackets}])
+    assert not envelope.is_too_deep(text)

@@ -55,6 +55,8 @@ class SessionCalls:
             message = f"command: expected one of {known}, got {given.command}"
             raise RpcError(INVALID_PARAMS, message)
         arguments = given.arguments or []
+        if arguments == [Raw(b"null")]:
+            arguments = []  # [undefined] in JavaScript: somebody has nothing to say
         if len(arguments) > 1:
             message = f"arguments: expected at most one object, got {len(arguments)}"
             raise RpcError(INVALID_PARAMS, message)

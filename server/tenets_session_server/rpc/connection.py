@@ -24,19 +24,18 @@ logger = logging.getLogger(__name__)
 
 GRACE: Final = 1.5
 """Seconds to finish requests that arrived whole, and to send replies, once the end is known."""
-BACKLOG: Final = 1000
-"""With this many messages waiting, no more are read until some have been executed."""
 
 
 async def serve(
-    server: SessionServer, stdin: int, stdout: int, *, watch_parent: bool = False
+    server: SessionServer, stdin: int, stdout: int, *, parent: int | None = None
 ) -> int:
     """Serve one client on two file descriptors; return the exit status LSP prescribes.
 
-    0 after ``shutdown``, else 1. ``watch_parent`` ends the connection when this process' parent
-    does. The descriptors are not closed. Never raises for what a client does.
+    0 after ``shutdown``, else 1. With ``parent``, the id that this process' parent had when it was
+    started, the connection ends when the parent does. The descriptors are not closed. Never raises
+    for what a client does.
     """
-    connection = Connection(server, stdin, stdout, watch_parent=watch_parent)
+    connection = Connection(server, stdin, stdout, parent=parent)
     try:
         return await connection.finished
     finally:
@@ -47,7 +46,7 @@ class Connection:
     """The state of one client's connection; ``finished`` resolves to its exit status."""
 
     def __init__(
-        self, server: SessionServer, stdin: int, stdout: int, *, watch_parent: bool
+        self, server: SessionServer, stdin: int, stdout: int, *, parent: int | None
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[int] = self._loop.create_future()
@@ -60,8 +59,8 @@ class Connection:
         self._protocol.set_writer(self._writer)
         self._protocol.on_progress = self._progress
         self._protocol.on_initialize = self._initialized
-        self._liveness = Liveness(self._gone, self._writer.hung_up, parent=watch_parent)
         self._reader = transport.open_reader(stdin, self._arrived)
+        self._liveness = Liveness(self._gone, self._hung_up, parent=parent)
 
     def close(self) -> None:
         """Let go of everything; what is unsent is dropped."""
@@ -85,7 +84,9 @@ class Connection:
             frames = self._frames.feed(data)
         except FramingError as error:
             reason, frames = error.args
-            logger.error("the input cannot be understood any more: %s", reason)  # noqa: TRY400
+            # Not the bytes that the client is told of: they may be somebody's text.
+            said = reason.partition(", found")[0].partition(", got")[0]
+            logger.error("the input cannot be understood any more: %s", said)  # noqa: TRY400
             self._failed = True
             self._end("a framing error")
             final = Invalid(None, error_codes.PARSE_ERROR, f"framing: {reason}")
@@ -100,7 +101,7 @@ class Connection:
         if self._protocol.state is State.EXITED:
             self._end("exit")
         if self._ending is None:
-            if self._protocol.backlog > BACKLOG or self._writer.congested:
+            if self._protocol.overloaded or self._writer.congested:
                 self._reader.pause()
             else:
                 self._reader.resume()
@@ -126,15 +127,26 @@ class Connection:
         self._deadline = self._loop.call_later(GRACE, self._finish)
         self._loop.call_soon(self._progress)
 
+    def _hung_up(self) -> str | None:
+        if self._writer.hung_up():
+            return "stdout has been closed"
+        return "the input has ended" if self._reader.hung_up() else None
+
     def _gone(self, reason: str) -> None:
         logger.info("the client is gone: %s", reason)
+        # What it sent before is still executed, though nobody may read the replies.
+        self._reader.drain()
         self._end(reason)
 
-    def _lost(self, reason: str) -> None:
-        logger.warning("the connection is dropped: %s", reason)
+    def _lost(self, reason: str, *, dropped: bool) -> None:
+        logger.warning("the connection is %s: %s", "dropped" if dropped else "lost", reason)
         self._failed = True
-        self._protocol.abandon()
-        self._finish()
+        if dropped:
+            self._protocol.abandon()
+            self._finish()
+        else:
+            self._loop.call_soon(self._gone, reason)  # not amid the turn that is writing
+            self._loop.call_soon(self._progress)
 
     def _finish(self) -> None:
         if not self.finished.done():

@@ -80,7 +80,9 @@ _ID_AT_START: Final = re.compile(
     rb'\s*\{\s*(?:"(?!id")[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*,\s*)*" + _ID + rb"[,}]"
 )
 _ID_AT_END: Final = re.compile(_ID + rb'(?:,\s*"[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*)*\}\s*\Z")
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive: no position is tried twice, and none is remembered, however the text goes on. A string
+# without an end goes to the end of the text.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -153,7 +155,7 @@ def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
         # Given bytes, json would also guess UTF-16 and accept a byte order mark.
         value = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return Invalid(None, PARSE_ERROR, f"expected JSON: {error}")
+        return Invalid(find_id(frame, frame), PARSE_ERROR, f"expected JSON: {error}")
     if isinstance(value, list):
         message = "expected one message: the Language Server Protocol has no batches"
         return Invalid(None, INVALID_REQUEST, message)

@@ -135,13 +135,13 @@ class Hub:
     def _start(self) -> None:
         self._available = True
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._db.on_commit = self._committed
+        self._db.on_commit.add(self._committed)
         self._events = FileEvents(self._db.path)
         self._listen()
         self._look_later()
 
     def _stop(self) -> None:
-        self._db.on_commit = lambda: None
+        self._db.on_commit.discard(self._committed)
         if self._events is not None:
             self._listen(wanted=False)
             self._events.close()

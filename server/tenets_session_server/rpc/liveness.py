@@ -25,12 +25,12 @@ class Liveness:
     def __init__(
         self,
         on_gone: Callable[[str], None],
-        hung_up: Callable[[], bool],
+        hung_up: Callable[[], str | None],
         *,
-        parent: bool,
+        parent: int | None,
     ) -> None:
         self._on_gone, self._hung_up = on_gone, hung_up
-        self._parent = os.getppid() if parent and sys.platform != "win32" else None
+        self._parent = parent if sys.platform != "win32" else None
         self._client: int | None = None
         self._pidfd: int | None = None
         self._loop = asyncio.get_running_loop()
@@ -45,6 +45,7 @@ class Liveness:
         if self._timer is None or process_id <= 0 or not _is_alive(process_id):
             return
         self._client = process_id
+        self._watch_no_process()
         if sys.platform == "linux":
             # Exact and immediate: a number can be given to another process, and a process that
             # nobody has waited for still counts as alive for kill(2).
@@ -57,6 +58,9 @@ class Liveness:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._watch_no_process()
+
+    def _watch_no_process(self) -> None:
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
@@ -68,8 +72,8 @@ class Liveness:
             self._gone(f"the parent process {self._parent} has ended")
         elif self._client is not None and not _is_alive(self._client):
             self._gone(f"process {self._client} has ended")
-        elif self._hung_up():
-            self._gone("stdout has been closed")
+        elif (closed := self._hung_up()) is not None:
+            self._gone(closed)
 
     def _gone(self, reason: str) -> None:
         if self._timer is not None:

@@ -60,7 +60,7 @@ class Outgoing:
         if told is None:
             told = _bug(method, error)
         elif isinstance(error, DatabaseError):
-            logger.warning("%s failed: %s", method, error)
+            logger.warning("%s failed: %s", method, error)  # of the file, not of what was sent
         self.error(message_id, told)
 
     def message(self, message: Any) -> None:
@@ -84,10 +84,13 @@ def notification(method: str, params: Any) -> bytes:
 
 def log_failure(what: str, error: BaseException) -> None:
     """Log that a notification's execution raised ``error``: there is nobody else to tell."""
-    if error_codes.from_exception(error) is None:
+    told = error_codes.from_exception(error)
+    if told is None:
         _bug(what, error)
+    elif isinstance(error, DatabaseError):
+        logger.warning("the notification %s failed: %s", what, error)
     else:
-        logger.warning("%s failed: %s", what, error)
+        logger.warning("the notification %s failed with %d", what, told.code)
 
 
 def _bug(what: str, error: BaseException) -> ErrorObject:

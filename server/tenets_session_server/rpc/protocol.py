@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROTOCOL_VERSION: Final = 1
+BACKLOG: Final = 1000
+BACKLOG_BYTES: Final = 32 * 1024 * 1024
+"""With this much waiting, no more is read until some of it has been executed."""
 SLICE: Final = 0.005
 """Seconds for which one client's waiting requests are executed before others get their turn."""
 
@@ -81,6 +84,7 @@ class SessionProtocol(PyglsAdapter):
         self.on_progress: Callable[[], None] = lambda: None
         self.on_initialize: Callable[[types.InitializeParams], None] = lambda _: None
         self._inbox: deque[Message] = deque()
+        self._inbox_size = 0  # bytes of params
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = self._in_turn = False
         self.told = 0
@@ -91,9 +95,9 @@ class SessionProtocol(PyglsAdapter):
     # -- in ----------------------------------------------------------------------------------
 
     @property
-    def backlog(self) -> int:
-        """How many messages have arrived and wait to be executed."""
-        return len(self._inbox)
+    def overloaded(self) -> bool:
+        """Whether so much waits to be executed that no more should be read."""
+        return len(self._inbox) > BACKLOG or self._inbox_size > BACKLOG_BYTES
 
     @property
     def idle(self) -> bool:
@@ -114,6 +118,7 @@ class SessionProtocol(PyglsAdapter):
                 self._cancel(message)
             else:
                 self._inbox.append(message)
+                self._inbox_size += _size(message)
         self.run()
 
     def run(self) -> None:
@@ -135,7 +140,9 @@ class SessionProtocol(PyglsAdapter):
                     self._scheduled = True
                     asyncio.get_running_loop().call_soon(self._run_again)
                     break
-                self._execute(self._inbox.popleft())
+                message = self._inbox.popleft()
+                self._inbox_size -= _size(message)
+                self._execute(message)
             self.out.flush()
             if not self._may_execute():  # it may again, where the client has read on
                 break
@@ -149,6 +156,7 @@ class SessionProtocol(PyglsAdapter):
         """Drop what waits and cancel what runs: the client is gone."""
         self._server.hub.detach(self)
         self._inbox.clear()
+        self._inbox_size = 0
         if self._running is not None:
             self._running[1].cancel()
 
@@ -158,16 +166,17 @@ class SessionProtocol(PyglsAdapter):
 
     def _cancel(self, message: Notification) -> None:
         try:
-            message_id = msgspec.json.decode(message.params, type=dict[str, Any]).get("id")
+            message_id = _decode_cancel_params(message.params).id
         except msgspec.MsgspecError:
             logger.warning("ignored a $/cancelRequest without an id")
             return
-        if self._running is not None and self._running[0] == message_id:
+        if self._running is not None and self._running[0] == message_id is not None:
             self._running[1].cancel()
             return
         for waiting in self._inbox:
             if isinstance(waiting, Request) and waiting.id == message_id:
                 self._inbox.remove(waiting)
+                self._inbox_size -= _size(waiting)
                 self.out.error(waiting.id, _CANCELLED)
                 return
 
@@ -179,7 +188,7 @@ class SessionProtocol(PyglsAdapter):
         elif isinstance(message, Notification):
             self._execute_notification(message)
         elif isinstance(message, Invalid):
-            logger.warning("refused a message: %s", message.message)
+            logger.warning("refused a message with %d", message.code)
             self.out.error(message.id, ErrorObject(message.code, message.message))
 
     def _execute_request(self, request: Request) -> None:
@@ -198,8 +207,8 @@ class SessionProtocol(PyglsAdapter):
     def _execute_notification(self, notification: Notification) -> None:
         method = notification.method
         logger.debug("notification: %s", method)
-        if method != types.EXIT and self.state is not State.RUNNING:
-            logger.warning("ignored %s: the client is not initialized", method)
+        if method == types.INITIALIZE or (method != types.EXIT and self.state is not State.RUNNING):
+            logger.warning("ignored the notification %s at this point", method)
             return
         try:
             outcome = self._call(method, notification.params, None)
@@ -320,4 +329,13 @@ class SessionProtocol(PyglsAdapter):
         self._server.window_show_message(types.ShowMessageParams(kind, message))
 
 
+class _CancelParams(msgspec.Struct):
+    id: MessageId
+
+
+def _size(message: Message) -> int:
+    return len(message.params) if isinstance(message, Request | Notification) else 0
+
+
+_decode_cancel_params: Final = msgspec.json.Decoder(_CancelParams, strict=True).decode
 _CANCELLED: Final = ErrorObject(error_codes.REQUEST_CANCELLED, "cancelled by the client")

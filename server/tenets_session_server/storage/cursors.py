@@ -56,6 +56,7 @@ def load(cursor: str) -> Position:
                 key = bytes.fromhex(wire.key)
             case "integer":
                 key = int(wire.key)
+                key.to_bytes(8, signed=True)  # OverflowError for what SQLite cannot hold
             case "real":
                 key = float.fromhex(wire.key)
     except (ValueError, OverflowError, msgspec.MsgspecError):

@@ -18,6 +18,7 @@ Calls may come from several threads; they take turns.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,8 +60,16 @@ _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], .
 )
 
 
+_OTHER_TABLES: Final = re.compile(
+    r"no such (table|column)|has no column|views may not be indexed|cannot modify .* view"
+)
+
+
 def translate(error: apsw.Error) -> errors.DatabaseError | None:
     """Return our error for one of apsw's, or None where it can only be a bug."""
+    if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
+        # Our statements fit the tables that opening made or checked: somebody has changed them.
+        return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
     for theirs, ours, message in _ERRORS:
         if isinstance(error, theirs):
             return ours(f"{message} ({error})")
@@ -83,7 +92,7 @@ class Database:
 
     ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
     the user about the file and the engine, complete once open. ``opened`` counts how often the file
-    has been opened, ``on_commit`` is called after each commit.
+    has been opened, those in ``on_commit`` are called after each commit.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -91,12 +100,12 @@ class Database:
         self.name = placement.readable_name(self.path)
         self.warnings: list[str] = []
         self.opened = 0
-        self.on_commit: Callable[[], None] = lambda: None
+        self.on_commit: set[Callable[[], None]] = set()
         self._config = config
         self._connection: apsw.Connection | None = None
         self._whereabouts = Whereabouts(self.path)
         self._lock = threading.RLock()
-        self._tried = self._closed = False
+        self._tried = self._closed = self._doubtful = False
 
     def open(self) -> None:
         """Open, check and migrate the file; does nothing where that is done already.
@@ -174,7 +183,8 @@ class Database:
                 self._roll_back(connection)
                 raise
             self._commit(connection)
-        self.on_commit()
+        for tell in tuple(self.on_commit):
+            tell()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -214,7 +224,11 @@ class Database:
 
     def _opened(self) -> apsw.Connection:
         if self._connection is not None and not self._connection.in_transaction:
-            self._let_go_if_lost(self._connection)
+            if self._doubtful:  # opening puts right what can be: an older file was restored, say
+                self._doubtful = False
+                self._disconnect()
+            else:
+                self._let_go_if_lost(self._connection)
         if self._connection is None:
             self.open()
         assert self._connection is not None  # noqa: S101 - open() raises otherwise
@@ -252,9 +266,8 @@ class Database:
                 f"the database {loss} while this was written: check whether it is there"
             )
 
-    @staticmethod
     @contextmanager
-    def _translated() -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except apsw.ConstraintError:
@@ -263,6 +276,7 @@ class Database:
             ours = translate(error)
             if ours is None:
                 raise
+            self._doubtful = isinstance(ours, errors.DatabaseCorruptError)
             raise ours from error
 
     def _connect(self) -> apsw.Connection:

@@ -130,8 +130,18 @@ def _active_and_changes(database: Database) -> None:
     normalise_active(database)
 
 
+def _replaced_rows(database: Database) -> None:
+    for statement in schema.REPLACED_TABLE:
+        database.run(statement)
+    for name, statement in schema.TRIGGERS.items():
+        database.run(f"DROP TRIGGER IF EXISTS {name}")
+        database.run(statement)
+    normalise_active(database)
+
+
 MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
     ("seed_tables", _seed_tables),
     ("indexes", _indexes),
     ("active_and_changes", _active_and_changes),
+    ("replaced_rows", _replaced_rows),
 )

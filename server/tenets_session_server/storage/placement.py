@@ -1,11 +1,12 @@
 """The database file as a file: created private, and on a disk that SQLite can trust.
 
-Nothing here opens the file: closing any other descriptor of it in this process would drop SQLite's
-POSIX locks, and with them commits that were acknowledged (sqlite.org/howtocorrupt.html, 2.2).
+Nothing here opens a file that exists: closing any other descriptor of it in this process would drop
+SQLite's POSIX locks, and with them acknowledged commits (sqlite.org/howtocorrupt.html, 2.2).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -69,9 +70,10 @@ def tighten(path: Path) -> None:
     """Take group's and others' permissions from a file of ours; SQLite's side files follow it."""
     if os.name != "posix":
         return
-    status = path.stat()
-    if status.st_uid == os.getuid() and status.st_mode & 0o077:
-        path.chmod(status.st_mode & 0o700)
+    with contextlib.suppress(OSError):  # a read-only disk; opening it tells what is wrong, if so
+        status = path.stat()
+        if status.st_uid == os.getuid() and status.st_mode & 0o077:
+            path.chmod(status.st_mode & 0o700)
 
 
 def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:

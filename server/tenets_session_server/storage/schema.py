@@ -73,11 +73,16 @@ def is_active(metadata: str) -> str:
     """Return SQL for ``bool(metadata.get("active"))`` as Python, and so the seed, evaluates it.
 
     ``metadata`` is an SQL expression. The result is 1 or 0, never NULL, and never an error.
+
+    Python writes and reads NaN and infinities, which SQLite takes for broken JSON. Of such text
+    the words count, as Python writes them; how old the writer's SQLite is does not matter.
     """
     value = f"json_extract({metadata}, '$.active')"
     return f"""CASE
         WHEN typeof({metadata}) <> 'text' THEN 0
-        WHEN NOT json_valid({metadata}) THEN 0
+        WHEN NOT json_valid({metadata}) THEN
+            {metadata} LIKE '{{%}}' AND ({metadata} LIKE '%NaN%' OR {metadata} LIKE '%Infinity%')
+            AND instr({metadata}, '"active": true') > 0
         WHEN json_type({metadata}) <> 'object' THEN 0
         ELSE CASE json_type({metadata}, '$.active')
             WHEN 'true' THEN 1
@@ -95,8 +100,9 @@ NOW_SECONDS: Final = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
 """UTC to the second, in the seed's form."""
 
 DEACTIVATED: Final = (
-    f"json_set(metadata, '$.active', json('false'),"
+    "CASE WHEN json_valid(metadata) THEN json_set(metadata, '$.active', json('false'),"
     f" '$.updated_at', {NOW_SECONDS}, '$.ended_at', {NOW_SECONDS})"
+    """ ELSE replace(metadata, '"active": true', '"active": false') END"""
 )
 """What a session's metadata becomes when another one takes over, as in the seed's set_active."""
 
@@ -125,8 +131,31 @@ def _make_room(event: str) -> str:
     END"""
 
 
+REPLACED_TABLE: Final = (
+    """CREATE TABLE session_server_replaced (
+        session_id INTEGER PRIMARY KEY,
+        name TEXT
+    )""",
+)
+"""Rows that an INSERT OR REPLACE is about to remove: SQLite fires no trigger for their deletion."""
+
+# An INSERT that ignores or updates the row instead leaves it here until the next one.
+_NOTE_REPLACED = """BEFORE INSERT ON sessions
+    BEGIN
+        DELETE FROM session_server_replaced;
+        INSERT INTO session_server_replaced (session_id, name)
+            SELECT id, name FROM sessions WHERE name = NEW.name OR id = NEW.id;
+    END"""
+# The row may be there again under its id, but it is another one.
+_TELL_REPLACED = """UPDATE session_server_active SET session_id = NULL
+            WHERE session_id IN (SELECT session_id FROM session_server_replaced);
+        INSERT INTO session_server_changes (type, session_id, session_name)
+            SELECT 'deleted', session_id, name FROM session_server_replaced ORDER BY session_id;
+        DELETE FROM session_server_replaced;"""
+
 _OLD = is_active("OLD.metadata")
 _NEW = is_active("NEW.metadata")
+_MORE_THAN_A_NAME = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.metadata)"
 _FLIPPED = f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"
 
 TRIGGERS: Final = {
@@ -134,8 +163,10 @@ TRIGGERS: Final = {
     for name, body in {
         "session_server_make_room_insert": _make_room("INSERT"),
         "session_server_make_room_update": _make_room("UPDATE OF metadata"),
+        "session_server_note_replaced": _NOTE_REPLACED,
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
+        {_TELL_REPLACED}
         UPDATE session_server_active SET session_id = NEW.id WHERE {_NEW};
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
@@ -147,7 +178,7 @@ TRIGGERS: Final = {
             WHERE {_NEW} OR session_id = OLD.id;
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
         {_change(_FLIPPED, "NEW", f"{_OLD} <> {_NEW}")}
-        {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND OLD.name IS NEW.name")}
+        {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND {_MORE_THAN_A_NAME}")}
         {_PRUNE}
     END""",
         "session_server_session_deleted": f"""AFTER DELETE ON sessions
@@ -158,6 +189,11 @@ TRIGGERS: Final = {
     END""",
         "session_server_context_inserted": f"""AFTER INSERT ON session_context
     BEGIN
+        {_context_change("contextAdded", "NEW")}
+    END""",
+        "session_server_context_updated": f"""AFTER UPDATE ON session_context
+    BEGIN
+        {_context_change("contextRemoved", "OLD")}
         {_context_change("contextAdded", "NEW")}
     END""",
         # Nothing is told of context that goes with its session: `deleted` says it all. That is why

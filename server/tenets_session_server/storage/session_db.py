@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from tenets_session_server.config import TenetsConfig
-from tenets_session_server.errors import SessionNotFoundError
+from tenets_session_server.config import CacheConfig, TenetsConfig
+from tenets_session_server.errors import InvalidArgumentError, SessionNotFoundError
 from tenets_session_server.models import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.database import Database
@@ -39,6 +39,9 @@ class SessionDB:
     """
 
     def __init__(self, config: TenetsConfig, *, defer_open: bool = False) -> None:
+        # The seed's own, or any with a ``cache.directory``, is as good as ours.
+        if not isinstance(config, TenetsConfig):
+            config = TenetsConfig(cache=CacheConfig(directory=config.cache.directory))
         self.config = config
         self.logger = logging.getLogger(__name__)
         self.db = Database(config)
@@ -68,6 +71,7 @@ class SessionDB:
         Raises :class:`~tenets_session_server.errors.SessionExistsError` for a taken name and
         :class:`~tenets_session_server.errors.InvalidArgumentError` where metadata is not JSON.
         """
+        _check_text("name", name)
         return self.sessions.create(name, metadata_text.encode(metadata)).to_record()
 
     def get_session(self, name: str) -> SessionRecord | None:
@@ -79,12 +83,13 @@ class SessionDB:
         """Return all sessions, newest first; seed: ``list_sessions``."""
         records: list[SessionRecord] = []
         cursor: str | None = None
-        while True:
-            page = self.sessions.page(limit=1000, cursor=cursor)
-            records += [session.to_record() for session in page.sessions]
-            cursor = page.next_cursor
-            if cursor is None:
-                return records
+        with self.db.snapshot():
+            while True:
+                page = self.sessions.page(limit=1000, cursor=cursor)
+                records += [session.to_record() for session in page.sessions]
+                cursor = page.next_cursor
+                if cursor is None:
+                    return records
 
     def get_active_session(self) -> SessionRecord | None:
         """Return the active session, or None; seed: ``get_active_session``.
@@ -97,6 +102,12 @@ class SessionDB:
 
     def add_context(self, session_name: str, kind: str, content: str) -> None:
         """Append an entry, creating the session where it is missing; seed: ``add_context``."""
+        for member, value in (
+            ("session_name", session_name),
+            ("kind", kind),
+            ("content", content),
+        ):
+            _check_text(member, value)
         self.sessions.add_context(session_name, kind, content)
 
     def delete_session(self, name: str, purge_context: bool = True) -> bool:
@@ -135,3 +146,13 @@ class SessionDB:
         except SessionNotFoundError:
             return False
         return True
+
+
+def _check_text(member: str, value: object) -> None:
+    """Raise where SQLite would store something else than was given, or nothing."""
+    try:
+        if isinstance(value, str) and value.encode("utf-8") is not None:
+            return
+    except UnicodeEncodeError:
+        pass
+    raise InvalidArgumentError(member, "a string without unpaired surrogates")

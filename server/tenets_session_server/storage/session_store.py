@@ -144,6 +144,7 @@ class SessionStore:
 
         Returns the entry and whether the session was created.
         """
+        size = len(content) if content.isascii() else len(content.encode("utf-8"))
         with self.database.transaction():
             rows = self.database.run("SELECT id FROM sessions WHERE name = ?", (session_name,))
             created = not rows
@@ -155,7 +156,6 @@ class SessionStore:
                 (session_id, kind, content, now),
             )
             entry_id = self.database.last_id
-        size = len(content) if content.isascii() else len(content.encode("utf-8"))
         return StoredContext(entry_id, session_id, session_name, kind, size, now), created
 
     def delete(self, name: str, *, purge_context: bool = True) -> bool:

@@ -14,7 +14,7 @@ import stat
 import sys
 from collections.abc import Callable
 
-from tenets_session_server.rpc.transport.interface import Reader, Writer
+from tenets_session_server.rpc.transport.interface import OnLost, Reader, Writer
 from tenets_session_server.rpc.transport.polled import PolledReader, PolledWriter
 from tenets_session_server.rpc.transport.threaded import ThreadedReader, ThreadedWriter
 
@@ -29,11 +29,11 @@ def open_reader(fd: int, on_data: Callable[[bytes], None]) -> Reader:
     return ThreadedReader(fd, on_data)
 
 
-def open_writer(fd: int, on_change: Callable[[], None], on_lost: Callable[[str], None]) -> Writer:
+def open_writer(fd: int, on_change: Callable[[], None], on_lost: OnLost) -> Writer:
     """Start writing ``fd`` on the running loop.
 
-    ``on_change`` is called when unsent bytes have become fewer, ``on_lost`` once, with the reason,
-    when nothing more can be sent.
+    ``on_change`` is called when unsent bytes have become fewer by themselves, ``on_lost`` once,
+    with the reason, when nothing more can be sent.
     """
     writer = PolledWriter if _pollable(fd) else ThreadedWriter
     return writer(fd, on_change, on_lost)

@@ -10,6 +10,9 @@ CONGESTED_BYTES: Final = 1024 * 1024
 OVERFLOW_BYTES: Final = 64 * 1024 * 1024
 """With this much unsent, the client is given up."""
 
+DRAINED_BYTES: Final = 16 * 1024 * 1024
+"""How much is still read of what a client had sent before it was gone."""
+
 
 class Reader(Protocol):
     """Calls ``on_data`` with what arrives, and ``on_data(b"")`` once at the end."""
@@ -20,8 +23,21 @@ class Reader(Protocol):
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
 
+    def drain(self) -> None:
+        """Call with what has arrived already, though paused, and stop for good."""
+
+    def hung_up(self) -> bool:
+        """Tell whether the other end is closed and nobody would notice, because of the pause."""
+
     def close(self) -> None:
         """Stop for good. The descriptor stays open."""
+
+
+class OnLost(Protocol):
+    """Called once, when nothing more can be sent."""
+
+    def __call__(self, reason: str, *, dropped: bool) -> None:
+        """Take note of the reason; ``dropped`` tells that the client has not read for too long."""
 
 
 class Writer(Protocol):

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
+from tenets_session_server.rpc.transport.interface import OnLost
 
 
 class PolledReader:
@@ -37,6 +38,20 @@ class PolledReader:
             self._loop.add_reader(self._fd, self._readable)
             self._watching = True
 
+    def drain(self) -> None:
+        """See :class:`~.interface.Reader`."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        left = interface.DRAINED_BYTES
+        while not self._closed and left > 0 and poll.poll(0):
+            left -= interface.READ_SIZE
+            self._readable()
+        self.close()
+
+    def hung_up(self) -> bool:
+        """See :class:`~.interface.Reader`."""
+        return not (self._watching or self._closed) and _hung_up(self._fd)
+
     def close(self) -> None:
         """See :class:`~.interface.Reader`."""
         self.pause()
@@ -57,9 +72,7 @@ class PolledReader:
 class PolledWriter:
     """Writes at once what fits, and the rest when the loop says that there is room."""
 
-    def __init__(
-        self, fd: int, on_change: Callable[[], None], on_lost: Callable[[str], None]
-    ) -> None:
+    def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._pending: deque[memoryview] = deque()
@@ -83,19 +96,18 @@ class PolledWriter:
         if not self._closed:
             self._pending.append(memoryview(data))
             self._unsent += len(data)
-            if self._unsent > interface.OVERFLOW_BYTES:
-                self._lose(f"the client has left {self._unsent} bytes unread")
+            # One large message is no reason; the client may be about to read it.
+            if self._unsent > interface.OVERFLOW_BYTES and len(self._pending) > 1:
+                self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
 
     def flush(self) -> None:
         """See :class:`~.interface.Writer`."""
         if not self._watching:
-            self._send()
+            self._send(by_loop=False)
 
     def hung_up(self) -> bool:
         """See :class:`~.interface.Writer`."""
-        poll = select.poll()
-        poll.register(self._fd, 0)  # errors and hang-ups are reported without being asked for
-        return bool(poll.poll(0))
+        return _hung_up(self._fd)
 
     def close(self) -> None:
         """See :class:`~.interface.Writer`."""
@@ -109,7 +121,8 @@ class PolledWriter:
         with contextlib.suppress(OSError):
             os.set_blocking(self._fd, self._was_blocking)
 
-    def _send(self) -> None:
+    def _send(self, *, by_loop: bool = True) -> None:
+        # Only the loop tells of a change: whoever flushes sees it, and may be what it would call.
         before = self._unsent
         try:
             while self._pending:
@@ -124,7 +137,7 @@ class PolledWriter:
             self._lose(f"the client does not read any more ({error.strerror})")
             return
         self._watch(wanted=bool(self._pending))
-        if self._unsent < before:
+        if self._unsent < before and by_loop:
             self._on_change()
 
     def _next_chunk(self) -> memoryview:
@@ -144,6 +157,12 @@ class PolledWriter:
             self._loop.remove_writer(self._fd)
         self._watching = wanted
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, dropped: bool = False) -> None:
         self.close()
-        self._on_lost(reason)
+        self._on_lost(reason, dropped=dropped)
+
+
+def _hung_up(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, 0)  # errors and hang-ups are reported without being asked for
+    return bool(poll.poll(0))

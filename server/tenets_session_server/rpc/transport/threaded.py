@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
+from tenets_session_server.rpc.transport.interface import OnLost
 
 
 class ThreadedReader:
-    """Reads in a thread of its own, one chunk ahead."""
+    """Reads in a thread of its own, until it is paused."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
         self._fd, self._on_data = fd, on_data
@@ -30,6 +31,14 @@ class ThreadedReader:
     def resume(self) -> None:
         """See :class:`~.interface.Reader`."""
         self._may_read.set()
+
+    def drain(self) -> None:
+        """See :class:`~.interface.Reader`; what the thread has read is on its way already."""
+        self.close()
+
+    def hung_up(self) -> bool:
+        """See :class:`~.interface.Reader`; only reading tells, here."""
+        return False
 
     def close(self) -> None:
         """See :class:`~.interface.Reader`."""
@@ -55,9 +64,7 @@ class ThreadedReader:
 class ThreadedWriter:
     """Writes in a thread of its own."""
 
-    def __init__(
-        self, fd: int, on_change: Callable[[], None], on_lost: Callable[[str], None]
-    ) -> None:
+    def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -81,7 +88,7 @@ class ThreadedWriter:
             self._unsent += len(data)
             self._queue.put(data)
             if self._unsent > interface.OVERFLOW_BYTES:
-                self._lose(f"the client has left {self._unsent} bytes unread")
+                self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
 
     def flush(self) -> None:
         """See :class:`~.interface.Writer`; the thread is at it already."""
@@ -117,7 +124,7 @@ class ThreadedWriter:
             self._unsent -= size
             self._on_change()
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, dropped: bool = False) -> None:
         if not self._closed:
             self.close()
-            self._on_lost(reason)
+            self._on_lost(reason, dropped=dropped)
