@@ -54,7 +54,10 @@ class InvalidArgumentError(TenetsSessionError, ValueError):
 
 
 class SessionNotFoundError(TenetsSessionError, LookupError):
-    """There is no session of this name; ``name`` is None where none was given."""
+    """There is no session of this name.
+
+    ``name`` is None where none was given.
+    """
 
     kind = "sessionNotFound"
     members = ("name",)

@@ -210,6 +210,7 @@ NO_REPLY = [
     ("cancel of nothing", notification("$/cancelRequest", {"id": 77})),
     ("cancel without id", notification("$/cancelRequest")),
     ("cancel of an odd id", notification("$/cancelRequest", {"id": [{}]})),
+    ("initialize as a notification", notification("initialize", {"capabilities": {}})),
     ("initialized twice", notification("initialized", {})),
     ("blank lines between messages", b"\r\n\r\n\n"),
 ]  # fmt: skip

@@ -131,6 +131,13 @@ async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
 ) -> None:
     async with Wire.started(server_command) as wire:
         await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "a"})
+        # JavaScript's [undefined] is [null]: nobody has said that everything is to go.
+        params: Json = {"command": "tenets.session.deleteAll", "arguments": [None]}
+        error = (await wire.call("workspace/executeCommand", params))["error"]
+        assert (error["code"], len((await wire.result("tenets/session.list"))["sessions"])) == (
+            *(-32602, 1),
+        )
         command = "tenets.session.getActive"
         params = {"command": command, "arguments": [None]}
         assert await wire.result("workspace/executeCommand", params) is None

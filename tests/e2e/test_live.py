@@ -11,6 +11,14 @@ from support.foreign import ForeignWriter
 from support.host import Host
 from support.live import DID_CHANGE, LiveClient
 from support.wire import DEADLINE, Json, Wire, notification, request
+from tenets_session_server.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseReadOnlyError,
+    DatabaseUnavailableError,
+)
+from tenets_session_server.models import News
+from tenets_session_server.rpc import hub
 from tenets_session_server.rpc.transport import interface
 from tenets_session_server.storage import file_events
 
@@ -140,6 +148,66 @@ async def test_a_busy_folder_keeps_nobody_from_being_told(
                     log.flush()
                 foreign.create(f"s{number}")
                 assert told_of(await client.next()) == [("created", f"s{number}")]
+
+
+async def test_nobody_misses_what_another_one_catches_up_with(database: Path) -> None:
+    async with Host.opened(database) as host:
+        one, two = host.connect(), await LiveClient.attached(host.connect())
+        await LiveClient.attached(one)
+        await two.call("create", {"name": "a"})
+        await two.until(1)
+        with ForeignWriter(database) as foreign:
+            foreign.create("b")
+            # As if it had just read on, before anybody has looked at the file.
+            one.server.protocol.told = 0
+            one.server.protocol.run()
+            await two.until(2)
+            foreign.create("c")
+            await two.until(3)
+        assert [change["sessionName"] for change in two.changes] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("error", [DatabaseBusyError("once"), DatabaseUnavailableError("once")])
+async def test_what_could_not_be_read_is_told_later(
+    database: Path, monkeypatch: pytest.MonkeyPatch, error: DatabaseError
+) -> None:
+    async with Host.opened(database) as host:
+        client = await LiveClient.attached(host.connect())
+        news, failures = host.session_db.feed.news, [error, error]
+
+        def failing(revision: int) -> News | None:
+            if failures:
+                raise failures.pop()
+            return news(revision)
+
+        monkeypatch.setattr(host.session_db.feed, "news", failing)
+        await client.call("create", {"name": "a"})
+        await client.until(1)
+        failures.append(error)
+        with ForeignWriter(database) as foreign:
+            foreign.create("b")
+        await client.until(2)
+        assert failures == []
+
+
+async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+
+    def failing() -> bool:
+        tried.set()
+        raise DatabaseReadOnlyError("the database may not be written")
+
+    async with Host.opened(database) as host:
+        monkeypatch.setattr(hub, "TRIM_AFTER", 0.0)
+        monkeypatch.setattr(host.session_db.db, "trim", failing)
+        client = await LiveClient.attached(host.connect())
+        await client.call("create", {"name": "a"})
+        await asyncio.wait_for(tried.wait(), DEADLINE)
+        await client.call("create", {"name": "b"})
+        await client.until(2)
+        assert client.shown == []
 
 
 async def test_commits_of_other_threads_are_told(database: Path) -> None:

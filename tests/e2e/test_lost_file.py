@@ -14,6 +14,7 @@ from support.live import LiveClient, eventually, size
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
 from tenets_session_server.rpc.transport import interface
+from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 
 NOTE = {"sessionName": "a", "kind": "note", "content": "x"}
@@ -185,6 +186,77 @@ async def test_a_server_without_a_database_tells_when_there_is_one(
         await client.until(2)
         assert client.active == "a"
         assert (await client.result("getActive"))["name"] == "a"
+
+
+@pytest.mark.asyncio
+async def test_a_link_that_leads_somewhere_else(
+    server_command: list[str], database: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    database.parent.mkdir()
+    database.symlink_to(elsewhere)
+    with SessionDB(TenetsConfig(database=tmp_path / "other.db")) as other:
+        other.create_session("of the other", {"active": True})
+    async with LiveClient.started_on(server_command) as client:
+        await client.result("create", {"name": "a"})
+        database.unlink()
+        database.symlink_to(tmp_path / "other.db")
+        assert "error" in await client.call("addContext", NOTE)
+        await client.until_shown("Sessions are available again")
+        assert (await client.result("getActive"))["name"] == "of the other"
+        assert client.active == "of the other"
+
+
+@pytest.mark.asyncio
+async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
+    server_command: list[str], database: Path
+) -> None:
+    async with LiveClient.started_on(server_command) as client:
+        await client.result("addContext", NOTE)
+        for ending in ("-wal", "-shm"):
+            database.with_name(f"tenets.db{ending}").unlink()
+        assert "error" in await client.call("addContext", NOTE), "it would be lost"
+        await client.until_shown("Sessions are available again")
+        async with LiveClient.started_on(server_command) as other:
+            await other.result("addContext", NOTE)
+            await client.result("addContext", NOTE)
+    with SessionDB(TenetsConfig(database=database)) as after:
+        assert after.sessions.page(include_context_count=True).sessions[0].context_count == 3
+    assert integrity(database) == "ok"
+
+
+@pytest.mark.parametrize("with_our_tables", [True, False])
+@pytest.mark.asyncio
+async def test_an_older_state_that_is_restored_in_place(
+    server_command: list[str], database: Path, elsewhere: Path, with_our_tables: bool
+) -> None:
+    older = apsw.Connection(str(elsewhere))
+    if with_our_tables:
+        with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
+            sessions.create_session("old", {"active": True})
+    else:
+        for statement in schema.SEED_TABLES:
+            older.execute(statement)
+        older.execute(
+            "INSERT INTO sessions (name, created_at, metadata)"
+            " VALUES ('old', '2026-01-01T00:00:00+00:00', '{\"active\": true}')"
+        )
+    async with LiveClient.started_on(server_command) as client:
+        for number in range(20):
+            await client.call("create", {"name": f"s{number}"})
+        await client.until(20)
+        file = apsw.Connection(str(database))
+        with file.backup("main", older, "main") as backup:
+            backup.step()
+        file.close()
+        while not client.told[-1].get("incomplete"):
+            await client.next()
+        assert client.active == "old"
+        await client.result("create", {"name": "new"})
+        await client.until(client.revision + 1)
+        assert client.changes[-1]["sessionName"] == "new"
+        names = [one["name"] for one in (await client.result("list"))["sessions"]]
+        assert names == ["new", "old"]
+    older.close()
 
 
 def test_a_file_that_is_moved_during_a_write_makes_its_outcome_unknown(

@@ -78,6 +78,21 @@ async def test_closed_stdio_is_told(server_command: list[str]) -> None:
         assert "Traceback" not in log
 
 
+async def test_no_log_takes_the_place_of_a_closed_stream(
+    server_command: list[str], tmp_path: Path
+) -> None:
+    for redirection, name in ((">&-", "stdout"), ("<&-", "stdin")):
+        log = tmp_path / f"{name}.log"
+        script = f'exec "$@" --log-file {log} {redirection}'
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", script, "sh", *server_command), stdin=asyncio.subprocess.PIPE
+        )
+        await asyncio.wait_for(process.communicate(CONVERSATION), DEADLINE)
+        assert process.returncode == 1
+        (line,) = log.read_text().splitlines()
+        assert line.endswith(f"stdin and stdout have to be open; closed: {name}")
+
+
 async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
     closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
     async with Wire.started(closed) as wire:

@@ -83,6 +83,22 @@ def test_a_folder_that_is_gone_is_watched_again_once_it_is_back(tmp_path: Path) 
     assert not events.drain()
 
 
+def test_a_folder_that_is_renamed_is_no_longer_watched(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    events = FileEvents(folder / "tenets.db")
+    assert events.watch()
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    assert heard(events)
+    assert events.watch()
+    (tmp_path / "away" / "tenets.db").touch()
+    assert not events.drain()
+    (folder / "tenets.db").touch()
+    assert heard(events)
+    events.close()
+
+
 def test_the_target_of_a_link_is_watched(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "tenets.db").symlink_to(tmp_path / "there" / "real.db")

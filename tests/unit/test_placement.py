@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -53,6 +54,34 @@ def test_a_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TENETS_CACHE_DIRECTORY", "here")
     assert TenetsConfig().database_path == tmp_path / "here" / "tenets.db"
     assert TenetsConfig(database="x.db").database_path == tmp_path / "x.db"
+
+
+def test_a_named_file_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.delenv("TENETS_CACHE_DIRECTORY", raising=False)
+    config = TenetsConfig(database=tmp_path / "x.db")
+    assert config.database_path == tmp_path / "x.db"
+    with pytest.raises(RuntimeError):
+        TenetsConfig()
+
+
+def test_permissions_that_cannot_be_changed_are_left(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / ".tenets" / "cache"
+    folder.mkdir(parents=True)
+    SessionDB(TenetsConfig(database=folder / "tenets.db")).close()
+    (folder / "tenets.db").chmod(0o644)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with SessionDB(TenetsConfig()) as sessions:
+        assert sessions.list_sessions() == []
 
 
 def test_looking_creates_nothing(home: Path) -> None:

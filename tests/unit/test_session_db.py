@@ -6,6 +6,7 @@ import inspect
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -212,6 +213,26 @@ def test_odd_python_metadata_is_stored_as_json_does(db: SessionDB) -> None:
         "tuple": [1, 2],
         "big": 2**100,
     }
+
+
+def test_any_config_that_names_a_folder_will_do(tmp_path: Path) -> None:
+    theirs: Any = SimpleNamespace(cache=SimpleNamespace(directory=tmp_path / "theirs"))
+    with SessionDB(theirs) as sessions:
+        sessions.create_session("a")
+    assert (tmp_path / "theirs" / "tenets.db").exists()
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"bytes", "half \ud83e"])
+def test_what_is_no_text_is_refused_and_nothing_is_written(db: SessionDB, odd: Any) -> None:
+    for call in (
+        lambda: db.create_session(odd),
+        lambda: db.add_context(odd, "kind", "content"),
+        lambda: db.add_context("a", odd, "content"),
+        lambda: db.add_context("a", "kind", odd),
+    ):
+        with pytest.raises(InvalidArgumentError, match="a string"):
+            call()
+    assert db.list_sessions() == []
 
 
 def test_threads_can_share_it(db: SessionDB) -> None:

@@ -2,7 +2,8 @@
 
 JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches).
 The envelope is decoded once, by msgspec; ``params`` stay bytes until the method's own type decodes
-them. Whatever is wrong, a request whose id can be read is answered under that id.
+them. What is JSON but no good is answered under its id where that can be read, and so is what is
+too large, too deep or not UTF-8; what is no JSON has no id (JSON-RPC 2.0, section 5).
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
         # Given bytes, json would also guess UTF-16 and accept a byte order mark.
         value = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return Invalid(find_id(frame, frame), PARSE_ERROR, f"expected JSON: {error}")
+        return Invalid(None, PARSE_ERROR, f"expected JSON: {error}")
     if isinstance(value, list):
         message = "expected one message: the Language Server Protocol has no batches"
         return Invalid(None, INVALID_REQUEST, message)

@@ -207,6 +207,8 @@ class Hub:
         if self._available or now >= self._retry_at:
             self._retry_at = now + REOPEN_INTERVAL
             self._attempt(self._publish_if_moved_on)
+            for client in tuple(self._clients):  # whose catching up has failed
+                self.catch_up(client)
         if self._trim_at is not None and now >= self._trim_at:
             self._trim()
 
