@@ -56,8 +56,10 @@ async def share(database: Path) -> None:
 def listening(client: SessionClient, name: str) -> asyncio.Task[Session]:
     """Wait, from now on, until a client is told that a session has become the active one."""
 
+    changes = client.changes()
+
     async def listen() -> Session:
-        async for told in client.changes():
+        async for told in changes:
             if told["active"] and told["active"]["name"] == name:
                 return told["active"]
         raise ConnectionError("the server has ended")

@@ -222,10 +222,13 @@ class SessionClient:
         """Delete every session; return how many there were."""
         return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
 
-    async def changes(self) -> AsyncIterator[DidChange]:
-        """Yield what anybody commits from now on, until the server ends."""
+    def changes(self) -> AsyncIterator[DidChange]:
+        """Return what anybody commits from now on, as it comes, until the server ends."""
         told: asyncio.Queue[DidChange | None] = asyncio.Queue()
-        self._listeners.add(told)
+        self._listeners.add(told)  # now, not when somebody begins to listen
+        return self._listen(told)
+
+    async def _listen(self, told: asyncio.Queue[DidChange | None]) -> AsyncIterator[DidChange]:
         try:
             while self._receiving is not None and not self._receiving.done():
                 if (change := await told.get()) is None:
@@ -286,7 +289,11 @@ class SessionClient:
             if message["method"] == "tenets/session.didChange":
                 for told in self._listeners:
                     told.put_nowait(message["params"])
-            self._on_notification(message["method"], message.get("params"))
+            try:
+                self._on_notification(message["method"], message.get("params"))
+            except Exception as error:  # noqa: BLE001 - the caller's; replies have to go on
+                problem = {"message": "on_notification has failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(problem)
             return
         reply = self._pending.get(message["id"])
         if reply is None or reply.done():

@@ -22,10 +22,11 @@ async def watch(database: Path | None) -> int:
     async with SessionClient(database=database) as sessions:
         for warning in sessions.capability["warnings"]:
             say(f"warning: {warning}")
+        changes = sessions.changes()
         active = await sessions.get_active()
         shown = active["name"] if active else None
         say(f"watching {sessions.capability['database']}; {active_line(shown)}")
-        async for told in sessions.changes():
+        async for told in changes:
             for change in told["changes"]:
                 say(f"{change['revision']:>6}  {describe(change)}")
             if told.get("incomplete"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,23 @@ async def test_a_command_that_is_no_server_is_told() -> None:
     with pytest.raises(ConnectionError):
         async with SessionClient((sys.executable, "-c", "pass")):
             pass
+
+
+@pytest.mark.asyncio
+async def test_a_mistake_of_the_listener_stops_nothing(database: Path) -> None:
+    problems: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, problem: problems.append(problem))
+
+    def mistaken(_method: str, _params: object) -> None:
+        raise RuntimeError("a mistake of the user")
+
+    async with SessionClient(database=database, on_notification=mistaken) as sessions:
+        changes = sessions.changes()
+        await sessions.create("a")
+        assert (await anext(changes))["changes"][0]["sessionName"] == "a"
+        assert await sessions.get_active() is None
+    assert [str(problem["exception"]) for problem in problems] == ["a mistake of the user"]
 
 
 @pytest.mark.asyncio
