@@ -96,6 +96,18 @@ async def test_what_needs_a_name_or_destroys_does_not_guess(
         assert await editor.names() == ["kept"]
 
 
+async def test_the_one_before_is_activated_however_quick_it_was(
+    server_command: list[str],
+) -> None:
+    async with Editor.opened(server_command) as editor:
+        for name in ("a", "b", "c"):
+            await editor.create(name)
+        for name in ("c", "a", "b"):
+            await editor.activate(name)
+        assert (await picked(editor, "setActive"))[1] == "Activated session a"
+        assert (await picked(editor, "setActive"))[1] == "Activated session b"
+
+
 async def test_activating_another_needs_another(server_command: list[str]) -> None:
     async with Editor.opened(server_command) as editor:
         await editor.create("only", active=True)

@@ -34,6 +34,10 @@ _BY_NAME: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.name = ?"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.id = ?"
 _ACTIVE: Final = f"""SELECT {_COLUMNS} FROM session_server_active AS a
     JOIN sessions AS s ON s.id = a.session_id"""
+_LAST_DEACTIVATED: Final = """SELECT CAST(s.name AS BLOB)
+    FROM session_server_changes AS c CROSS JOIN sessions AS s ON s.id = c.session_id
+    WHERE c.type = 'deactivated' AND s.id IS NOT (SELECT session_id FROM session_server_active)
+    ORDER BY c.revision DESC LIMIT 1"""
 _MOST_RECENTLY_ACTIVE: Final = """SELECT CAST(name AS BLOB) FROM (
         SELECT name, id, CASE WHEN json_valid(metadata) THEN
             max(coalesce(json_extract(metadata, '$.resumed_at'), ''),
@@ -116,10 +120,11 @@ class SessionStore:
     def most_recently_active(self) -> str | None:
         """Return the name of the inactive session that was active last, or None.
 
-        That is the one with the newest ``resumed_at`` or ``ended_at`` in its metadata, among those
-        that have been active.
+        That is the one that was deactivated last; where that is too long ago for the feed, the one
+        with the newest ``resumed_at`` or ``ended_at`` in its metadata.
         """
-        rows = self.database.run(_MOST_RECENTLY_ACTIVE)
+        # The feed is exact, but forgets; the metadata is to the second.
+        rows = self.database.run(_LAST_DEACTIVATED) or self.database.run(_MOST_RECENTLY_ACTIVE)
         return rows[0][0].decode("utf-8", "replace") if rows else None
 
     def set_active(self, name: str, active: bool = True) -> StoredSession:
