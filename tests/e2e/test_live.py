@@ -11,15 +11,6 @@ from support.foreign import ForeignWriter
 from support.host import Host
 from support.live import DID_CHANGE, LiveClient
 from support.wire import DEADLINE, Json, Wire, notification, request
-from tenets_session_server.errors import (
-    DatabaseBusyError,
-    DatabaseError,
-    DatabaseReadOnlyError,
-    DatabaseUnavailableError,
-)
-from tenets_session_server.models import News
-from tenets_session_server.rpc import hub
-from tenets_session_server.rpc.transport import interface
 from tenets_session_server.storage import file_events
 
 pytestmark = pytest.mark.asyncio
@@ -150,66 +141,6 @@ async def test_a_busy_folder_keeps_nobody_from_being_told(
                 assert told_of(await client.next()) == [("created", f"s{number}")]
 
 
-async def test_nobody_misses_what_another_one_catches_up_with(database: Path) -> None:
-    async with Host.opened(database) as host:
-        one, two = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(one)
-        await two.call("create", {"name": "a"})
-        await two.until(1)
-        with ForeignWriter(database) as foreign:
-            foreign.create("b")
-            # As if it had just read on, before anybody has looked at the file.
-            one.server.protocol.told = 0
-            one.server.protocol.run()
-            await two.until(2)
-            foreign.create("c")
-            await two.until(3)
-        assert [change["sessionName"] for change in two.changes] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize("error", [DatabaseBusyError("once"), DatabaseUnavailableError("once")])
-async def test_what_could_not_be_read_is_told_later(
-    database: Path, monkeypatch: pytest.MonkeyPatch, error: DatabaseError
-) -> None:
-    async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
-        news, failures = host.session_db.feed.news, [error, error]
-
-        def failing(revision: int) -> News | None:
-            if failures:
-                raise failures.pop()
-            return news(revision)
-
-        monkeypatch.setattr(host.session_db.feed, "news", failing)
-        await client.call("create", {"name": "a"})
-        await client.until(1)
-        failures.append(error)
-        with ForeignWriter(database) as foreign:
-            foreign.create("b")
-        await client.until(2)
-        assert failures == []
-
-
-async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = asyncio.Event()
-
-    def failing() -> bool:
-        tried.set()
-        raise DatabaseReadOnlyError("the database may not be written")
-
-    async with Host.opened(database) as host:
-        monkeypatch.setattr(hub, "TRIM_AFTER", 0.0)
-        monkeypatch.setattr(host.session_db.db, "trim", failing)
-        client = await LiveClient.attached(host.connect())
-        await client.call("create", {"name": "a"})
-        await asyncio.wait_for(tried.wait(), DEADLINE)
-        await client.call("create", {"name": "b"})
-        await client.until(2)
-        assert client.shown == []
-
-
 async def test_commits_of_other_threads_are_told(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await LiveClient.attached(host.connect())
@@ -286,46 +217,3 @@ async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: 
         assert (await author.read())["id"] == 1
         assert (await author.read())["method"] == DID_CHANGE
         assert told_of(await other.next()) == [("created", "a")]
-
-
-async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
-    async with Host.opened(database) as host:
-        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(sleeping)
-        long = "n" * 250
-        for number in range(500):
-            await live.call("create", {"name": f"{long}{number}", "active": True})
-        await live.until(1_499)
-        # The rest is told in one message; until then it is not waiting in memory.
-        unread = sleeping.server.protocol.out.writer
-        assert unread is not None
-        assert unread.unsent < 2 * interface.CONGESTED_BYTES
-        await behind.until(live.revision)
-        assert behind.changes == live.changes
-        assert len(behind.told) < len(live.told)
-        # And it goes on as before.
-        await live.call("create", {"name": "z"})
-        assert told_of(await behind.next()) == [("created", "z")]
-
-
-async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
-    async with Host.opened(database) as host:
-        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(sleeping)
-        for number in range(500):
-            await live.call("create", {"name": f"{'n' * 250}{number}"})
-        await live.until(500)
-        with ForeignWriter(database) as foreign:
-            foreign.connection.execute("DELETE FROM session_server_changes WHERE revision <= 499")
-        await behind.until(500)
-        assert behind.told[-1]["incomplete"] is True
-        assert [change["revision"] for change in behind.told[-1]["changes"]] == [500]
-        await live.call("create", {"name": "z", "active": True})
-        await behind.until(502)
-        assert behind.active == "z"

@@ -10,7 +10,7 @@ import pytest
 from tenets_session_server import errors
 from tenets_session_server.errors import TenetsSessionError
 from tenets_session_server.rpc import error_codes
-from tenets_session_server.storage import database
+from tenets_session_server.storage import sqlite_errors
 
 
 def error_for(code: int) -> apsw.Error:
@@ -96,11 +96,11 @@ def test_a_bug_is_not_told(error: Exception) -> None:
     ],
 )
 def test_sqlites_errors_have_a_kind(code: int, kind: str) -> None:
-    ours = database.translate(error_for(code))
+    ours = sqlite_errors.translate(error_for(code))
     assert ours is not None
     assert ours.kind == kind
 
 
 @pytest.mark.parametrize("code", [apsw.SQLITE_ERROR, apsw.SQLITE_MISUSE, apsw.SQLITE_RANGE])
 def test_sqlites_other_errors_are_bugs(code: int) -> None:
-    assert database.translate(error_for(code)) is None
+    assert sqlite_errors.translate(error_for(code)) is None

@@ -76,61 +76,6 @@ def test_replacing_the_active_row(db: SessionDB, foreign: apsw.Connection) -> No
     assert active_names(db) == ["a"]
 
 
-def test_a_replaced_row_is_told_as_deleted(db: SessionDB, foreign: apsw.Connection) -> None:
-    db.create_session("a", {"active": True})
-    db.create_session("b")
-    before = len(changes(db))
-    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, "{}"))
-    assert changes(db)[before:] == [("deleted", "a"), ("created", "a")]
-    foreign.execute(
-        "REPLACE INTO sessions (id, name, created_at, metadata) VALUES (2, 'a', ?, '{}')", (NOW,)
-    )
-    told = changes(db)[before + 2 :]
-    assert sorted(told[:-1]) == [("deleted", "a"), ("deleted", "b")]
-    assert told[-1] == ("created", "a")
-    assert db.get_active_session() is None
-
-
-def test_an_insert_that_gives_way_tells_of_no_deletion(
-    db: SessionDB, foreign: apsw.Connection
-) -> None:
-    db.create_session("a", {"active": True})
-    before = len(changes(db))
-    foreign.execute("INSERT OR IGNORE" + INSERT[6:], ("a", NOW, "{}"))
-    with pytest.raises(apsw.ConstraintError):
-        foreign.execute(INSERT, ("a", NOW, "{}"))
-    assert changes(db)[before:] == []
-    foreign.execute(
-        INSERT + ' ON CONFLICT (name) DO UPDATE SET metadata = \'{"active": true, "k": 1}\'',
-        ("a", NOW, "{}"),
-    )
-    foreign.execute(INSERT, ("b", NOW, "{}"))
-    assert changes(db)[before:] == [("updated", "a"), ("created", "b")]
-    assert active_names(db) == ["a"]
-
-
-def test_a_new_name_and_new_metadata_at_once_are_both_told(
-    db: SessionDB, foreign: apsw.Connection
-) -> None:
-    db.create_session("a")
-    foreign.execute("UPDATE sessions SET name = 'b', metadata = '{\"k\": 1}'")
-    assert changes(db) == [("created", "a"), ("renamed", "b"), ("updated", "b")]
-
-
-def test_context_that_is_moved_or_rewritten_is_told(
-    db: SessionDB, foreign: apsw.Connection
-) -> None:
-    db.add_context("a", "note", "x")
-    db.create_session("b")
-    before = len(changes(db))
-    foreign.execute("UPDATE session_context SET session_id = 2")
-    foreign.execute("UPDATE session_context SET content = 'y'")
-    assert changes(db)[before:] == [
-        *(("contextRemoved", "a"), ("contextAdded", "b")),
-        *(("contextRemoved", "b"), ("contextAdded", "b")),
-    ]
-
-
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_only_python_knows_hide_no_active_session(
     db: SessionDB, foreign: apsw.Connection, number: str
@@ -161,16 +106,6 @@ def test_renaming_the_active_row(db: SessionDB, foreign: apsw.Connection) -> Non
     assert changes(db)[-1] == ("renamed", "b")
 
 
-def test_a_foreign_rollback_leaves_no_trace(db: SessionDB, foreign: apsw.Connection) -> None:
-    db.create_session("a", {"active": True})
-    before = changes(db)
-    foreign.execute("BEGIN")
-    foreign.execute(INSERT, ("b", NOW, '{"active": true}'))
-    foreign.execute("ROLLBACK")
-    assert active_names(db) == ["a"]
-    assert changes(db) == before
-
-
 MALFORMED: list[Any] = [
     *(None, "", "{", "null", "[]", "[1]", '"active"', "1", "true", "{'active': true}"),
     *('{"active": true', '{"active": true}}', '{"active": NaN}', '["active", true]'),
@@ -191,31 +126,6 @@ def test_no_metadata_makes_a_foreign_statement_fail(
     foreign.execute("UPDATE sessions SET metadata = ? WHERE name = 'bad'", (metadata,))
     foreign.execute("DELETE FROM sessions WHERE name = 'bad'")
     assert len(active_names(db)) <= 1
-
-
-def test_context_is_in_the_feed_too(db: SessionDB, foreign: apsw.Connection) -> None:
-    session = db.create_session("a")
-    add = "INSERT INTO session_context (session_id, kind, content, created_at) VALUES (?, ?, ?, ?)"
-    foreign.execute(add, (session.id, "note", "x", NOW))
-    foreign.execute(add, (session.id + 1, "note", "orphan", NOW))
-    foreign.execute("DELETE FROM session_context")
-    assert changes(db)[1:] == [("contextAdded", "a"), ("contextRemoved", "a")]
-
-
-def test_the_feed_keeps_the_newest_10000(db: SessionDB, foreign: apsw.Connection) -> None:
-    db.create_session("a")
-    with foreign:
-        foreign.execute(
-            "INSERT INTO session_context (session_id, kind, content, created_at)"
-            " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10500)"
-            " SELECT 1, 'note', 'x', ? FROM n",
-            (NOW,),
-        )
-    ((count, oldest, newest),) = db.db.run(
-        "SELECT count(*), min(revision), max(revision) FROM session_server_changes"
-    )
-    assert (count, oldest, newest) == (10_000, 502, 10_501)
-    assert db.feed.revision() == 10_501
 
 
 def test_last_insert_rowid_is_the_foreign_programs_own(

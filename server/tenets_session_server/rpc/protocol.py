@@ -16,7 +16,6 @@ import enum
 import functools
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +36,7 @@ from tenets_session_server.rpc.envelope import (
     Response,
 )
 from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
+from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.messages import Capability
 from tenets_session_server.rpc.methods import BY_NAME
 from tenets_session_server.rpc.outgoing import log_failure
@@ -52,9 +52,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROTOCOL_VERSION: Final = 1
-BACKLOG: Final = 1000
-BACKLOG_BYTES: Final = 32 * 1024 * 1024
-"""With this much waiting, no more is read until some of it has been executed."""
 SLICE: Final = 0.005
 """Seconds for which one client's waiting requests are executed before others get their turn."""
 
@@ -83,8 +80,7 @@ class SessionProtocol(PyglsAdapter):
         self.state = State.UNINITIALIZED
         self.on_progress: Callable[[], None] = lambda: None
         self.on_initialize: Callable[[types.InitializeParams], None] = lambda _: None
-        self._inbox: deque[Message] = deque()
-        self._inbox_size = 0  # bytes of params
+        self._inbox = Inbox()
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = self._in_turn = False
         self.told = 0
@@ -97,7 +93,7 @@ class SessionProtocol(PyglsAdapter):
     @property
     def overloaded(self) -> bool:
         """Whether so much waits to be executed that no more should be read."""
-        return len(self._inbox) > BACKLOG or self._inbox_size > BACKLOG_BYTES
+        return self._inbox.overloaded
 
     @property
     def idle(self) -> bool:
@@ -117,8 +113,7 @@ class SessionProtocol(PyglsAdapter):
             elif isinstance(message, Notification) and message.method == types.CANCEL_REQUEST:
                 self._cancel(message)
             else:
-                self._inbox.append(message)
-                self._inbox_size += _size(message)
+                self._inbox.put(message)
         self.run()
 
     def run(self) -> None:
@@ -140,9 +135,7 @@ class SessionProtocol(PyglsAdapter):
                     self._scheduled = True
                     asyncio.get_running_loop().call_soon(self._run_again)
                     break
-                message = self._inbox.popleft()
-                self._inbox_size -= _size(message)
-                self._execute(message)
+                self._execute(self._inbox.take())
             self.out.flush()
             if not self._may_execute():  # it may again, where the client has read on
                 break
@@ -156,7 +149,6 @@ class SessionProtocol(PyglsAdapter):
         """Drop what waits and cancel what runs: the client is gone."""
         self._server.hub.detach(self)
         self._inbox.clear()
-        self._inbox_size = 0
         if self._running is not None:
             self._running[1].cancel()
 
@@ -173,12 +165,8 @@ class SessionProtocol(PyglsAdapter):
         if self._running is not None and self._running[0] == message_id is not None:
             self._running[1].cancel()
             return
-        for waiting in self._inbox:
-            if isinstance(waiting, Request) and waiting.id == message_id:
-                self._inbox.remove(waiting)
-                self._inbox_size -= _size(waiting)
-                self.out.error(waiting.id, _CANCELLED)
-                return
+        if self._inbox.withdraw(message_id):
+            self.out.error(message_id, _CANCELLED)
 
     # -- execution ---------------------------------------------------------------------------
 
@@ -331,10 +319,6 @@ class SessionProtocol(PyglsAdapter):
 
 class _CancelParams(msgspec.Struct):
     id: MessageId
-
-
-def _size(message: Message) -> int:
-    return len(message.params) if isinstance(message, Request | Notification) else 0
 
 
 _decode_cancel_params: Final = msgspec.json.Decoder(_CancelParams, strict=True).decode

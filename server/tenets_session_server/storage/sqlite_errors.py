@@ -1,0 +1,41 @@
+"""apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import apsw
+
+from tenets_session_server import errors
+
+_ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], ...]] = (
+    (apsw.BusyError, errors.DatabaseBusyError, "another process is writing to the database"),
+    (apsw.LockedError, errors.DatabaseBusyError, "another process is writing to the database"),
+    (apsw.ProtocolError, errors.DatabaseBusyError, "the database's locks are contended"),
+    (apsw.FullError, errors.DatabaseFullError, "no space is left for the database"),
+    (apsw.ReadOnlyError, errors.DatabaseReadOnlyError, "the database may not be written"),
+    (apsw.PermissionsError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
+    (apsw.AuthError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
+    (apsw.CorruptError, errors.DatabaseCorruptError, "the database file is damaged"),
+    (apsw.NotADBError, errors.DatabaseCorruptError, "the file is not a SQLite database"),
+    (apsw.CantOpenError, errors.DatabaseUnavailableError, "the database cannot be opened"),
+    (apsw.IOError, errors.DatabaseUnavailableError, "reading or writing the database failed"),
+    (apsw.SchemaChangeError, errors.DatabaseUnavailableError, "another program changes the tables"),
+)
+
+
+_OTHER_TABLES: Final = re.compile(
+    r"no such (table|column)|has no column|views may not be indexed|cannot modify .* view"
+)
+
+
+def translate(error: apsw.Error) -> errors.DatabaseError | None:
+    """Return our error for one of apsw's, or None where it can only be a bug."""
+    if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
+        # Our statements fit the tables that opening made or checked: somebody has changed them.
+        return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
+    for theirs, ours, message in _ERRORS:
+        if isinstance(error, theirs):
+            return ours(f"{message} ({error})")
+    return None

@@ -1,0 +1,111 @@
+"""The feed has what any program commits, and nothing else."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+
+from tenets_session_server.storage.session_db import SessionDB
+
+INSERT = "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)"
+NOW = "2026-01-01T00:00:00+00:00"
+
+
+def changes(db: SessionDB) -> list[tuple[str, str]]:
+    """Return the change feed as (type, session name)."""
+    rows = db.db.run("SELECT type, session_name FROM session_server_changes ORDER BY revision")
+    return [(row[0], row[1]) for row in rows]
+
+
+def active_names(db: SessionDB) -> list[str]:
+    return [record.name for record in db.list_sessions() if record.metadata.get("active")]
+
+
+def test_a_replaced_row_is_told_as_deleted(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    db.create_session("b")
+    before = len(changes(db))
+    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, "{}"))
+    assert changes(db)[before:] == [("deleted", "a"), ("created", "a")]
+    foreign.execute(
+        "REPLACE INTO sessions (id, name, created_at, metadata) VALUES (2, 'a', ?, '{}')", (NOW,)
+    )
+    told = changes(db)[before + 2 :]
+    assert sorted(told[:-1]) == [("deleted", "a"), ("deleted", "b")]
+    assert told[-1] == ("created", "a")
+    assert db.get_active_session() is None
+
+
+def test_an_insert_that_gives_way_tells_of_no_deletion(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    db.create_session("a", {"active": True})
+    before = len(changes(db))
+    foreign.execute("INSERT OR IGNORE" + INSERT[6:], ("a", NOW, "{}"))
+    with pytest.raises(apsw.ConstraintError):
+        foreign.execute(INSERT, ("a", NOW, "{}"))
+    assert changes(db)[before:] == []
+    foreign.execute(
+        INSERT + ' ON CONFLICT (name) DO UPDATE SET metadata = \'{"active": true, "k": 1}\'',
+        ("a", NOW, "{}"),
+    )
+    foreign.execute(INSERT, ("b", NOW, "{}"))
+    assert changes(db)[before:] == [("updated", "a"), ("created", "b")]
+    assert active_names(db) == ["a"]
+
+
+def test_a_new_name_and_new_metadata_at_once_are_both_told(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    db.create_session("a")
+    foreign.execute("UPDATE sessions SET name = 'b', metadata = '{\"k\": 1}'")
+    assert changes(db) == [("created", "a"), ("renamed", "b"), ("updated", "b")]
+
+
+def test_context_that_is_moved_or_rewritten_is_told(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    db.add_context("a", "note", "x")
+    db.create_session("b")
+    before = len(changes(db))
+    foreign.execute("UPDATE session_context SET session_id = 2")
+    foreign.execute("UPDATE session_context SET content = 'y'")
+    assert changes(db)[before:] == [
+        *(("contextRemoved", "a"), ("contextAdded", "b")),
+        *(("contextRemoved", "b"), ("contextAdded", "b")),
+    ]
+
+
+def test_a_foreign_rollback_leaves_no_trace(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a", {"active": True})
+    before = changes(db)
+    foreign.execute("BEGIN")
+    foreign.execute(INSERT, ("b", NOW, '{"active": true}'))
+    foreign.execute("ROLLBACK")
+    assert active_names(db) == ["a"]
+    assert changes(db) == before
+
+
+def test_context_is_in_the_feed_too(db: SessionDB, foreign: apsw.Connection) -> None:
+    session = db.create_session("a")
+    add = "INSERT INTO session_context (session_id, kind, content, created_at) VALUES (?, ?, ?, ?)"
+    foreign.execute(add, (session.id, "note", "x", NOW))
+    foreign.execute(add, (session.id + 1, "note", "orphan", NOW))
+    foreign.execute("DELETE FROM session_context")
+    assert changes(db)[1:] == [("contextAdded", "a"), ("contextRemoved", "a")]
+
+
+def test_the_feed_keeps_the_newest_10000(db: SessionDB, foreign: apsw.Connection) -> None:
+    db.create_session("a")
+    with foreign:
+        foreign.execute(
+            "INSERT INTO session_context (session_id, kind, content, created_at)"
+            " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10500)"
+            " SELECT 1, 'note', 'x', ? FROM n",
+            (NOW,),
+        )
+    ((count, oldest, newest),) = db.db.run(
+        "SELECT count(*), min(revision), max(revision) FROM session_server_changes"
+    )
+    assert (count, oldest, newest) == (10_000, 502, 10_501)
+    assert db.feed.revision() == 10_501
