@@ -65,7 +65,9 @@ class Wire:
             if process.stdin is not None:
                 process.stdin.close()
             await process.wait()
-            await asyncio.sleep(0)  # lets the transport see the pipe closed
+            # Somebody else may hold the other ends of its pipes, and then they do not end with it.
+            process._transport.close()  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
 
     async def send(self, *parts: object) -> None:
         """Write bytes as they are, and anything else framed."""
