@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 
+LOOK_INTERVAL: Final = 0.005
+"""Seconds for which reads believe that the file is where it was; writes look each time."""
 OPENING_TIMEOUT: Final = 1.0
 """Seconds for which the first opening waits for a lock: several editors may start at once."""
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
@@ -75,6 +78,7 @@ class Database:
         self._whereabouts = Whereabouts(self.path)
         self._lock = threading.RLock()
         self._tried = self._closed = self._doubtful = False
+        self._looked_at = 0.0
 
     def open(self) -> None:
         """Open, check and migrate the file; does nothing where that is done already.
@@ -141,7 +145,7 @@ class Database:
         commit itself meets an I/O error.
         """
         with self._lock:
-            connection = self._opened()
+            connection = self._opened(certain=True)
             if connection.in_transaction:
                 yield
                 return
@@ -175,7 +179,7 @@ class Database:
         Raises a ``DatabaseError`` where there is none that can be used.
         """
         with self._lock:
-            self._opened()
+            self._opened(certain=True)
 
     def trim(self) -> bool:
         """Move everything from the write-ahead log into the database, and empty the log.
@@ -191,8 +195,15 @@ class Database:
         """The id of the row this connection inserted last (triggers do not count)."""
         return self._opened().last_insert_rowid()
 
-    def _opened(self) -> apsw.Connection:
-        if self._connection is not None and not self._connection.in_transaction:
+    def _opened(self, *, certain: bool = False) -> apsw.Connection:
+        """Return the connection to a file that is still there, opening it if need be.
+
+        For reads that was looked at lately; ``certain`` looks now.
+        """
+        now = time.monotonic()
+        due = certain or now - self._looked_at > LOOK_INTERVAL
+        if due and self._connection is not None and not self._connection.in_transaction:
+            self._looked_at = now
             if self._doubtful:  # opening puts right what can be: an older file was restored, say
                 self._doubtful = False
                 self._disconnect()
@@ -231,6 +242,7 @@ class Database:
             with self._translated():
                 raise
         if loss := self._whereabouts.lost(connection):
+            self._looked_at = 0.0
             raise errors.OutcomeUnknownError(
                 f"the database {loss} while this was written: check whether it is there"
             )
@@ -245,7 +257,8 @@ class Database:
             ours = translate(error)
             if ours is None:
                 raise
-            self._doubtful = isinstance(ours, errors.DatabaseCorruptError)
+            if isinstance(ours, errors.DatabaseCorruptError):
+                self._doubtful, self._looked_at = True, 0.0
             raise ours from error
 
     def _connect(self) -> apsw.Connection:

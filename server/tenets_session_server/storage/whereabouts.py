@@ -34,7 +34,8 @@ class Whereabouts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._real = path
+        self._text = os.fspath(path)  # takes half as long to look at
+        self._log_path = self._memory_path = ""
         self._file: Identity | None = None
         self._log: Identity | None = None
         self._lost_at: float | None = None
@@ -42,16 +43,17 @@ class Whereabouts:
 
     def opened(self, connection: apsw.Connection) -> bool:
         """Take note of what has just been opened; return False where it is gone already."""
-        self._real = Path(os.path.realpath(self._path))
+        real = os.path.realpath(self._path)
+        self._log_path, self._memory_path = f"{real}-wal", f"{real}-shm"
         self._file, self._log = identity(self._path), None
         self._lost_at = self._candidate = None
         return not has_moved(connection) and self._file is not None
 
     def lost(self, connection: apsw.Connection) -> str | None:
         """Return what has become of the open file, None where nothing has; costs 5 us."""
-        if has_moved(connection) or identity(self._path) != self._file:
+        if has_moved(connection) or identity(self._text) != self._file:
             return "has been deleted, moved or replaced"
-        log = identity(self._beside("-wal"))
+        log = identity(self._log_path)
         if self._log is None:
             self._log = log
         elif log != self._log:
@@ -64,7 +66,7 @@ class Whereabouts:
         Others may have opened what is there now, and then it is theirs.
         """
         same_file = identity(self._path) == self._file
-        return not in_use(self._beside("-shm") if same_file else self._path)
+        return not in_use(self._memory_path if same_file else self._path)
 
     def let_go(self) -> None:
         """Take note that the file has just been let go of."""
@@ -94,9 +96,6 @@ class Whereabouts:
         if now - self._lost_at < SETTLED or not (unwritten or constant):
             raise self._unavailable("has been replaced only just now")
 
-    def _beside(self, ending: str) -> Path:
-        return self._real.with_name(self._real.name + ending)
-
     def _unavailable(self, what: str) -> DatabaseUnavailableError:
         return DatabaseUnavailableError(f"{readable_name(self._path)} {what}")
 
@@ -109,7 +108,7 @@ def has_moved(connection: apsw.Connection) -> bool:
     return known and bool(moved.value)
 
 
-def identity(path: Path) -> Identity | None:
+def identity(path: Path | str) -> Identity | None:
     """Return what a path leads to, None for nothing."""
     try:
         status = os.stat(path)  # noqa: PTH116 - on the path of every request
@@ -118,7 +117,7 @@ def identity(path: Path) -> Identity | None:
     return status.st_dev, status.st_ino
 
 
-def in_use(path: Path) -> bool:
+def in_use(path: Path | str) -> bool:
     """Tell whether anybody has SQLite's locks on a file (proc_locks(5)); False where unknown."""
     found = identity(path)
     if found is None:
