@@ -9,6 +9,11 @@ from typing import Any, Self
 
 import apsw
 
+from tenets_session_server.storage.session_db import SessionDB
+
+INSERT = "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)"
+NOW = "2026-01-01T00:00:00+00:00"
+
 
 class ForeignWriter:
     """A connection of its own, with the statements of the seed's ``SessionDB`` (tenets 0.13.3)."""
@@ -67,3 +72,13 @@ class ForeignWriter:
         ((stored,),) = self.rows("SELECT metadata FROM sessions WHERE name = ?", name)
         merged = json.dumps({**json.loads(stored or "{}"), **updates})
         self.connection.execute("UPDATE sessions SET metadata = ? WHERE name = ?", (merged, name))
+
+
+def changes(db: SessionDB) -> list[tuple[str, str]]:
+    """Return the change feed as (type, session name)."""
+    rows = db.db.run("SELECT type, session_name FROM session_server_changes ORDER BY revision")
+    return [(row[0], row[1]) for row in rows]
+
+
+def active_names(db: SessionDB) -> list[str]:
+    return [record.name for record in db.list_sessions() if record.metadata.get("active")]

@@ -13,20 +13,8 @@ from typing import Any
 import apsw
 import pytest
 
+from support.foreign import INSERT, NOW, active_names, changes
 from tenets_session_server.storage.session_db import SessionDB
-
-INSERT = "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)"
-NOW = "2026-01-01T00:00:00+00:00"
-
-
-def changes(db: SessionDB) -> list[tuple[str, str]]:
-    """Return the change feed as (type, session name)."""
-    rows = db.db.run("SELECT type, session_name FROM session_server_changes ORDER BY revision")
-    return [(row[0], row[1]) for row in rows]
-
-
-def active_names(db: SessionDB) -> list[str]:
-    return [record.name for record in db.list_sessions() if record.metadata.get("active")]
 
 
 def test_a_foreign_insert_takes_over(db: SessionDB, foreign: apsw.Connection) -> None:

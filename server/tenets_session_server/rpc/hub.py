@@ -247,23 +247,21 @@ class Hub:
         """Tell everybody what is new; until that has been done, it is due."""
         self._due = True
         self._db.check()
-        base = self._told
-        news = self._feed.news(base) if self._db.opened == self._opened else None
-        if self._db.opened != self._opened or (news and news.revision < base):
+        anew = self._db.opened != self._opened
+        news = None if anew else self._feed.news(self._told)
+        if anew or (news and news.revision < self._told):
             # Another file, or an older state of this one: SQLite's `.restore` writes it in place.
-            news = self._feed.resume(base)
-            base = 0
-        if self._db.opened != self._opened and self._events is not None:
-            self._events.renew()
-        self._opened = self._db.opened
-        self._due = False
+            anew, news = True, self._feed.resume(self._told)
+            if self._events is not None:
+                self._events.renew()
+        base, self._opened, self._due = 0 if anew else self._told, self._db.opened, False
         if news is None:
             return
         # Before anybody is told, as that may make others catch up.
         self._told = news.revision
         self._trim_at = time.monotonic() + TRIM_AFTER
         self._tell(self._clients, base, news)
-        if base == 0:
+        if anew:
             for client in self._clients:
                 if client.told < news.revision:  # what it knows is of another file
                     client.told = NOTHING

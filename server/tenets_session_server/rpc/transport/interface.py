@@ -62,3 +62,27 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Stop for good, dropping what is unsent. The descriptor stays open."""
+
+
+class Unsent:
+    """Counts for a :class:`Writer` the bytes that the client has not taken yet."""
+
+    _unsent = 0
+
+    @property
+    def unsent(self) -> int:
+        """See :class:`Writer`."""
+        return self._unsent
+
+    @property
+    def congested(self) -> bool:
+        """See :class:`Writer`."""
+        return self._unsent > CONGESTED_BYTES
+
+    def _overflows_with(self, data: bytes) -> bool:
+        """Count a message; tell whether the client has to be given up.
+
+        One large message alone is no reason: the client may be about to read it.
+        """
+        self._unsent += len(data)
+        return self._unsent > OVERFLOW_BYTES and self._unsent > len(data)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
-from tenets_session_server.rpc.transport.interface import OnLost
+from tenets_session_server.rpc.transport.interface import OnLost, Unsent
 
 
 class PolledReader:
@@ -69,35 +69,22 @@ class PolledReader:
         self._on_data(data)
 
 
-class PolledWriter:
+class PolledWriter(Unsent):
     """Writes at once what fits, and the rest when the loop says that there is room."""
 
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._pending: deque[memoryview] = deque()
-        self._unsent = 0
         self._watching = self._closed = False
         self._was_blocking = os.get_blocking(fd)
         os.set_blocking(fd, False)
-
-    @property
-    def unsent(self) -> int:
-        """See :class:`~.interface.Writer`."""
-        return self._unsent
-
-    @property
-    def congested(self) -> bool:
-        """See :class:`~.interface.Writer`."""
-        return self._unsent > interface.CONGESTED_BYTES
 
     def write(self, data: bytes) -> None:
         """See :class:`~.interface.Writer`."""
         if not self._closed:
             self._pending.append(memoryview(data))
-            self._unsent += len(data)
-            # One large message is no reason; the client may be about to read it.
-            if self._unsent > interface.OVERFLOW_BYTES and len(self._pending) > 1:
+            if self._overflows_with(data):
                 self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
 
     def flush(self) -> None:

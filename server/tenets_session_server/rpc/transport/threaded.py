@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
-from tenets_session_server.rpc.transport.interface import OnLost
+from tenets_session_server.rpc.transport.interface import OnLost, Unsent
 
 
 class ThreadedReader:
@@ -61,33 +61,21 @@ class ThreadedReader:
             self._on_data(data)
 
 
-class ThreadedWriter:
+class ThreadedWriter(Unsent):
     """Writes in a thread of its own."""
 
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._unsent = 0
         self._closed = False
         threading.Thread(target=self._run, name="stdout", daemon=True).start()
-
-    @property
-    def unsent(self) -> int:
-        """See :class:`~.interface.Writer`."""
-        return self._unsent
-
-    @property
-    def congested(self) -> bool:
-        """See :class:`~.interface.Writer`."""
-        return self._unsent > interface.CONGESTED_BYTES
 
     def write(self, data: bytes) -> None:
         """See :class:`~.interface.Writer`."""
         if not self._closed:
-            self._unsent += len(data)
             self._queue.put(data)
-            if self._unsent > interface.OVERFLOW_BYTES:
+            if self._overflows_with(data):
                 self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
 
     def flush(self) -> None:
