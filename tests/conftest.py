@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 # What fails in a helper is shown with its values, as in a test.
 pytest.register_assert_rewrite("support", "editors")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_shared_processes() -> Iterator[None]:
+    """Have shared processes apart from the user's own, and none of them left in the end."""
+    from support import shared
+
+    place = tempfile.mkdtemp(prefix="tenets-")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", place)
+        patch.setenv("XDG_STATE_HOME", os.path.join(place, "state"))
+        yield
+        shared.stop_all()
+    shutil.rmtree(place)
 
 
 @pytest.fixture
@@ -18,6 +36,9 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server_command(database: Path) -> list[str]:
+def server_command(database: Path) -> Iterator[list[str]]:
     """The installed server as an editor would start it, on :func:`database`."""
-    return [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    from support import shared
+
+    yield [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    shared.stop(database)

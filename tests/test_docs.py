@@ -18,7 +18,7 @@ import pytest
 from docs import reference
 from support.editor import Editor
 from support.wire import Wire
-from tenets_session_server import __version__, cli
+from tenets_session_server import __version__, options
 from tenets_session_server.rpc.hub import DID_CHANGE
 from tenets_session_server.rpc.messages import DidChange
 from tenets_session_server.rpc.methods import METHODS
@@ -133,7 +133,7 @@ def test_the_code_map_has_every_module() -> None:
 def test_options_that_are_mentioned_exist(document: Path) -> None:
     known = {
         option
-        for action in cli.parser()._actions
+        for action in options.parser()._actions
         for option in action.option_strings
         if not isinstance(action, argparse._SubParsersAction)
     }

@@ -1,75 +1,60 @@
-"""The command: options, logging, and the process around one connection on stdin and stdout.
+"""The command: what was asked for, mistakes of whoever asked, and which part of us is to do it.
 
-Heavy modules are imported only once it is clear that something is to be served, so that
-``--version`` and mistakes answer at once.
+An editor is served by the process that all share (:mod:`.daemon.shim`), or, where that is not
+wanted or not possible, by this one (:mod:`.standalone`). Until that is known nothing is imported
+that takes time: the usual start is over when Python's own is.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
 
-from tenets_session_server import __version__, logs
-from tenets_session_server.config import TenetsConfig
+from tenets_session_server import __version__, locations
+from tenets_session_server import options as command_line
 
-logger = logging.getLogger(__name__)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from tenets_session_server.options import Options
 
 USAGE_ERROR: Final = 2
 
-_DESCRIPTION: Final = """\
-Serves tenets/session.* to an editor: the Language Server Protocol's framing and lifecycle on
-stdin and stdout, JSON-RPC 2.0. Editors start it; see README.md for how to set one up.
-"""
-_EPILOG: Final = """\
-Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db where that is set, else
-~/.tenets/cache/tenets.db where that exists, else tenets.db in the user's cache directory.
-Exit status: 0 after shutdown and exit, 1 when the connection ends in any other way, 2 for a
-mistake in the options.
-"""
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parent = os.getppid()  # now: it may end while we are still starting
+    closed = occupy_standard_streams()
+    options = command_line.read(arguments)
+    try:
+        database = locate(options)
+        if options.command is not None:
+            from tenets_session_server.daemon import admin
+
+            return admin.run(options.command, database, as_json=options.json)
+        log = open_log(options)
+    except Mistake as mistake:
+        print(f"tenets-session-server: {mistake}", file=sys.stderr)
+        return USAGE_ERROR
+    problem = None
+    if may_be_shared(options, closed):
+        from tenets_session_server.daemon import shim
+
+        try:
+            return shim.attach(options, database, log=log, parent=parent)
+        except shim.NotAttachedError as error:
+            problem = str(error)
+        except KeyboardInterrupt:
+            return 1
+    from tenets_session_server import standalone
+
+    return standalone.run(options, database, log=log, closed=closed, parent=parent, problem=problem)
 
 
-def _path(text: str) -> Path:
-    # Editors start us without a shell, which would expand it. An unknown user's stays as it is.
-    return Path(os.path.expanduser(text))  # noqa: PTH111
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the definition of the command line."""
-    options = argparse.ArgumentParser(
-        prog="tenets-session-server",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    options.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options.add_argument(
-        "--stdio",
-        action="store_true",
-        help="serve stdin and stdout (the default, and the only way)",
-    )
-    options.add_argument("--database", type=_path, metavar="FILE", help="the database to use")
-    options.add_argument(
-        "--synchronous",
-        choices=("full", "normal"),
-        default="full",
-        help="full: what was acknowledged survives a power cut; normal: faster (default: full)",
-    )
-    options.add_argument(
-        "--log-level",
-        choices=logs.LEVELS,
-        default="warning",
-        help="how much to log (default: warning)",
-    )
-    options.add_argument(
-        "--log-file", type=_path, metavar="FILE", help="where to log (default: stderr)"
-    )
-    return options
+class Mistake(Exception):  # noqa: N818 - of the person who starts us
+    """The command line, or the environment, cannot be right; says what was expected."""
 
 
 def occupy_standard_streams() -> list[str]:
@@ -88,33 +73,35 @@ def occupy_standard_streams() -> list[str]:
     return closed
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
-    parent = os.getppid()  # now: it may end while we are still starting
-    closed = occupy_standard_streams()
-    options = parser().parse_args(arguments)
+def locate(options: Options) -> str:
+    """Return the absolute path of the database; raises :class:`Mistake`."""
+    if options.database is not None and os.path.isdir(options.database):
+        raise Mistake(f"--database: expected a file, {options.database} is a folder")
     try:
-        logs.configure(options.log_level, options.log_file)
-    except OSError as error:
-        print(f"tenets-session-server: --log-file: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    if options.database is not None and os.path.isdir(options.database):  # noqa: PTH112 - no error
-        message = f"--database: expected a file, {options.database} is a folder"
-        print(f"tenets-session-server: {message}", file=sys.stderr)
-        return USAGE_ERROR
-    if sys.stdin is not None and sys.stdin.isatty():
-        hint = "waiting for an editor's messages on stdin; --help tells more, Ctrl-D ends it"
-        print(f"tenets-session-server {__version__}: {hint}", file=sys.stderr)
-    # A busy database is waited for by the protocol, which lets other requests pass meanwhile.
-    try:
-        config = TenetsConfig(
-            database=options.database, synchronous=options.synchronous, busy_timeout=0.0
-        )
-        _ = config.database_path
+        if options.database is not None:
+            return locations.absolute(options.database)
+        return os.path.join(locations.default_cache_directory(), locations.DATABASE_FILE_NAME)
     except (RuntimeError, OSError) as error:  # no home directory, no working directory
         hint = "name the file with --database, by its full path"
-        print(f"tenets-session-server: where is the database? {error}; {hint}", file=sys.stderr)
-        return USAGE_ERROR
-    from tenets_session_server import standalone  # noqa: PLC0415
+        raise Mistake(f"where is the database? {error}; {hint}") from error
 
-    return standalone.run(config, closed=closed, parent=parent)
+
+def open_log(options: Options) -> int | None:
+    """Return a descriptor of ``--log-file``, None without one; raises :class:`Mistake`."""
+    if options.log_file is None:
+        return None
+    try:
+        return os.open(options.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise Mistake(f"--log-file: {error}") from error
+
+
+def may_be_shared(options: Options, closed: Sequence[str]) -> bool:
+    """Tell whether the shared process can serve us; says in a terminal what we wait for there."""
+    in_terminal = os.isatty(0)
+    if in_terminal:
+        hint = "waiting for an editor's messages on stdin; --help tells more, Ctrl-D ends it"
+        print(f"tenets-session-server {__version__}: {hint}", file=sys.stderr)
+    if options.standalone or in_terminal or {"stdin", "stdout"} & set(closed):
+        return False
+    return os.name == "posix"

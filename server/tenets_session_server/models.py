@@ -94,6 +94,17 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """How much there is: of one moment, but for the sizes of the files, in bytes."""
+
+    sessions: int
+    context_entries: int
+    revision: int
+    database_bytes: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
     """Some sessions, and the cursor that fetches the ones after them (None at the end)."""
 

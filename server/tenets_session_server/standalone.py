@@ -9,36 +9,47 @@ import os
 import signal
 import sys
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from tenets_session_server import __version__
-from tenets_session_server.config import TenetsConfig
-from tenets_session_server.errors import DatabaseError
+from tenets_session_server import logs
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 
+if TYPE_CHECKING:
+    from tenets_session_server.options import Options
+
 logger = logging.getLogger(__name__)
 
 
-def run(config: TenetsConfig, *, closed: Collection[str] = (), parent: int | None = None) -> int:
+def run(
+    options: Options,
+    database: str,
+    *,
+    log: int | None = None,
+    closed: Collection[str] = (),
+    parent: int | None = None,
+    problem: str | None = None,
+) -> int:
     """Serve one client on stdin and stdout; return the exit status.
 
-    ``closed`` names standard streams that were closed at the start, ``parent`` is the id that the
-    parent process had then.
+    ``log`` is the descriptor of a log file, ``closed`` names standard streams that were closed at
+    the start, ``parent`` is the id that the parent process had then, and ``problem`` why we are not
+    served by the shared process.
 
     A database that cannot be opened is no reason not to start: the client learns of it from
     ``initialize``'s warnings and from the error of each request, and it may be there later.
     """
+    logs.configure(options.log_level, log)
     if {"stdin", "stdout"} & set(closed):
         logger.error("stdin and stdout have to be open; closed: %s", ", ".join(closed))
         return 1
     stdin, stdout = claim_stdio()
-    session_db = SessionDB(config, defer_open=True)
-    logger.info("tenets-session-server %s, database %s", __version__, session_db.db.name)
-    try:
-        session_db.db.open()
-    except DatabaseError as error:
-        logger.error("%s: %s", session_db.db.name, error)  # noqa: TRY400 - no traceback
+    if problem is not None:
+        logger.warning("served by a process of its own: %s", problem)
+    session_db = SessionDB.for_server(
+        database, options.synchronous, named=options.database is not None
+    )
     try:
         return asyncio.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
     except Exception:

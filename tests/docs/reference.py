@@ -20,7 +20,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
-from tenets_session_server import cli, errors
+from tenets_session_server import errors
+from tenets_session_server import options as command_line
 from tenets_session_server.rpc import envelope, framing, messages
 from tenets_session_server.rpc.commands import PICKED
 from tenets_session_server.rpc.methods import METHODS, Method
@@ -144,7 +145,7 @@ def options() -> str:
         ("option", ""),
         (
             (f"`{', '.join(_with_value(action))}`", str(action.help))
-            for action in cli.parser()._actions
+            for action in command_line.parser()._actions
         ),
     )
 

@@ -1,25 +1,40 @@
-"""A server that several tests share."""
+"""The command in both modes, and a server that several tests share."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from support import shared as shared_processes
 from support.wire import Wire, notification
 
+MODES = {"shared": [], "standalone": ["--standalone"]}
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wire]:
+
+@pytest.fixture(params=MODES)
+def server_command(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]]:
+    """The installed server as an editor would start it, in both modes."""
+    command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    yield [*command, *MODES[request.param]]
+    shared_processes.stop(database)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
+async def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Wire]:
     """One server that has to survive everything that is thrown at it, one test after the other."""
     database = tmp_path_factory.mktemp("shared") / "tenets.db"
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    async with Wire.started(command) as wire:
+    async with Wire.started([*command, *MODES[request.param]]) as wire:
         await wire.initialize()
         yield wire
         await wire.result("shutdown")
         await wire.send(notification("exit"))
         assert await wire.ended() == 0
         assert "Traceback" not in await wire.log()
+    shared_processes.stop(database)

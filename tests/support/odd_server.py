@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenets_session_server import logs, standalone
-from tenets_session_server.config import TenetsConfig
+from tenets_session_server import standalone
+from tenets_session_server.options import Options
 from tenets_session_server.rpc import server as rpc_server
 from tenets_session_server.rpc.server import SessionServer
 from tenets_session_server.storage.session_db import SessionDB
@@ -61,6 +61,7 @@ def create_odd_server(session_db: SessionDB) -> SessionServer:
 
 
 if __name__ == "__main__":
-    logs.configure("info", None)
+    options = Options()
+    options.log_level, options.database = "info", sys.argv[1]
     standalone.create_server = create_odd_server  # type: ignore[attr-defined,assignment]
-    sys.exit(standalone.run(TenetsConfig(database=sys.argv[1], busy_timeout=0.0)))
+    sys.exit(standalone.run(options, sys.argv[1]))

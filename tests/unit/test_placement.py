@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tenets_session_server.config import TenetsConfig, default_cache_directory
+from tenets_session_server import locations
+from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError
+from tenets_session_server.locations import default_cache_directory
 from tenets_session_server.storage.database import SAFE_SQLITE, engine_warning
 from tenets_session_server.storage.placement import network_file_system
 from tenets_session_server.storage.session_db import SessionDB
@@ -33,12 +35,11 @@ def mode(path: Path) -> int:
 
 
 def test_the_order_of_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_cache_directory().name == "tenets"
-    assert home in default_cache_directory().parents
-    assert not default_cache_directory().exists()
+    assert default_cache_directory() == str(home / ".cache" / "tenets")
+    assert not (home / ".cache").exists()
     # The folder alone is not enough: it is the command line's database that is shared.
     (home / ".tenets" / "cache").mkdir(parents=True)
-    assert default_cache_directory() != home / ".tenets" / "cache"
+    assert default_cache_directory() == str(home / ".cache" / "tenets")
     (home / ".tenets" / "cache" / "tenets.db").touch()
     assert TenetsConfig().database_path == home / ".tenets" / "cache" / "tenets.db"
     monkeypatch.setenv("TENETS_CACHE_DIRECTORY", "~/elsewhere")
@@ -57,10 +58,10 @@ def test_a_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_named_file_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def nobody() -> Path:
+    def nobody() -> str:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(locations, "home", nobody)
     monkeypatch.delenv("TENETS_CACHE_DIRECTORY", raising=False)
     config = TenetsConfig(database=tmp_path / "x.db")
     assert config.database_path == tmp_path / "x.db"

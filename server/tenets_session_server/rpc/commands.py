@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.models import StoredSession
+from tenets_session_server.rpc import handlers
 from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
-from tenets_session_server.rpc.messages import Session, SessionList
+from tenets_session_server.rpc.messages import NoParams, Session, SessionList, Stats
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.server import SessionServer
@@ -76,6 +77,16 @@ def _label(session: StoredSession) -> str:
     return f"{session.name} (active)" if session.active else session.name
 
 
+def _stats(ls: SessionServer) -> tuple[Stats, str]:
+    """Returns how much there is, and who has it open."""
+    found = handlers.stats(ls, NoParams())
+    names = ", ".join(client.name or "an unnamed editor" for client in found.clients)
+    return found, (
+        f"Sessions: {found.sessions}, context entries: {found.context_entries}, "
+        f"editors here: {names}, database: {found.database}"
+    )
+
+
 PICKED: Final[dict[str, Picked]] = {
     "create": _create,
     "get": _active,
@@ -87,5 +98,6 @@ PICKED: Final[dict[str, Picked]] = {
     "delete": _needs('{"name": "..."}'),
     # The method itself needs no params; but one wrong key in a picker must not cost everything.
     "deleteAll": _needs("{}, to delete every session"),
+    "stats": _stats,
     "changes": _needs('{"since": 0}'),
 }

@@ -43,10 +43,20 @@ async def serve(
 
 
 class Connection:
-    """The state of one client's connection; ``finished`` resolves to its exit status."""
+    """The state of one client's connection; ``finished`` resolves to its exit status.
+
+    ``parent`` as for :func:`serve`; with ``watch_client`` it also ends with the process that the
+    client says it is.
+    """
 
     def __init__(
-        self, server: SessionServer, stdin: int, stdout: int, *, parent: int | None
+        self,
+        server: SessionServer,
+        stdin: int,
+        stdout: int,
+        *,
+        parent: int | None = None,
+        watch_client: bool = True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[int] = self._loop.create_future()
@@ -60,7 +70,8 @@ class Connection:
         self._protocol.on_progress = self._progress
         self._protocol.on_initialize = self._initialized
         self._reader = transport.open_reader(stdin, self._arrived)
-        self._liveness = Liveness(self._gone, self._hung_up, parent=parent)
+        self._watch_client = watch_client
+        self._liveness = Liveness(self.leave, self._hung_up, parent=parent)
 
     def close(self) -> None:
         """Let go of everything; what is unsent is dropped."""
@@ -71,6 +82,15 @@ class Connection:
         self._reader.close()
         self._liveness.close()
         self._writer.close()
+
+    def leave(self, reason: str) -> None:
+        """End the connection: the client is gone, or has to go.
+
+        What it sent before is still executed, though nobody may read the replies.
+        """
+        logger.info("the client leaves: %s", reason)
+        self._reader.drain()
+        self._end(reason)
 
     def _arrived(self, data: bytes) -> None:
         if not data:
@@ -114,7 +134,7 @@ class Connection:
         self._protocol.run()
 
     def _initialized(self, params: types.InitializeParams) -> None:
-        if params.process_id is not None:
+        if params.process_id is not None and self._watch_client:
             self._liveness.watch_client(params.process_id)
 
     def _end(self, reason: str) -> None:
@@ -132,12 +152,6 @@ class Connection:
             return "stdout has been closed"
         return "the input has ended" if self._reader.hung_up() else None
 
-    def _gone(self, reason: str) -> None:
-        logger.info("the client is gone: %s", reason)
-        # What it sent before is still executed, though nobody may read the replies.
-        self._reader.drain()
-        self._end(reason)
-
     def _lost(self, reason: str, *, dropped: bool) -> None:
         logger.warning("the connection is %s: %s", "dropped" if dropped else "lost", reason)
         self._failed = True
@@ -145,7 +159,7 @@ class Connection:
             self._protocol.abandon()
             self._finish()
         else:
-            self._loop.call_soon(self._gone, reason)  # not amid the turn that is writing
+            self._loop.call_soon(self.leave, reason)  # not amid the turn that is writing
             self._loop.call_soon(self._progress)
 
     def _finish(self) -> None:

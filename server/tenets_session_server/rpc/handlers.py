@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from tenets_session_server import __version__
 from tenets_session_server.rpc import messages as m
 
 if TYPE_CHECKING:
@@ -66,6 +68,24 @@ def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted:
 def changes(ls: SessionServer, params: m.ChangesParams) -> m.ChangeList:
     """Return what was committed after a revision; too long ago is `revisionExpired`."""
     return m.ChangeList.of(ls.session_db.feed.since(params.since, params.limit))
+
+
+def stats(ls: SessionServer, _params: m.NoParams) -> m.Stats:
+    """Return how much there is, and who has it open."""
+    totals = ls.sessions.totals()
+    database = ls.session_db.db
+    return m.Stats(
+        sessions=totals.sessions,
+        context_entries=totals.context_entries,
+        revision=totals.revision,
+        database=database.name,
+        database_bytes=totals.database_bytes,
+        log_bytes=totals.log_bytes,
+        engine=database.engine,
+        version=__version__,
+        pid=os.getpid(),
+        clients=ls.hub.describe_clients(ls.protocol),
+    )
 
 
 def delete_all(ls: SessionServer, params: m.DeleteAllParams) -> m.DeletedCount:

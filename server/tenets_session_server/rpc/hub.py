@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ from lsprotocol.types import MessageType
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.models import News
-from tenets_session_server.rpc.messages import DidChange
+from tenets_session_server.rpc.messages import AttachedClient, DidChange
 from tenets_session_server.rpc.outgoing import notification
 from tenets_session_server.storage.file_events import FileEvents
 from tenets_session_server.storage.session_db import SessionDB
@@ -62,6 +63,9 @@ class Client(Protocol):
     def congested(self) -> bool:
         """Whether it has so much left to read that it should not be sent more."""
 
+    def describe(self, *, you: bool = False) -> AttachedClient:
+        """Return who it is; with ``you``, that it is the one that has asked."""
+
     def tell(self, body: bytes) -> None:
         """Send an encoded notification, after every reply that is due."""
 
@@ -93,6 +97,8 @@ class Hub:
         self._listening: asyncio.TimerHandle | None = None  # to, again
         self._timer: asyncio.TimerHandle | None = None
         self._publishing: asyncio.Handle | None = None
+        # What is logged here concerns everybody, not the client that happens to have caused it.
+        self._context = contextvars.Context()
 
     def attach(self, client: Client) -> int:
         """Tell this client of everything from now on; return the revision it starts from.
@@ -102,7 +108,7 @@ class Hub:
         """
         alone = not self._clients
         if alone:
-            self._start()
+            self._context.run(self._start)
         try:
             self._publish()  # what is new is new to the others only
         except DatabaseError as error:
@@ -119,6 +125,11 @@ class Hub:
         self._clients.discard(client)
         if not self._clients:
             self._stop()
+
+    def describe_clients(self, asked_by: Client) -> list[AttachedClient]:
+        """Return who is attached, whoever came first first."""
+        described = [client.describe(you=client is asked_by) for client in self._clients]
+        return sorted(described, key=lambda client: client.connected_at)
 
     def catch_up(self, client: Client) -> None:
         """Tell a client that was left behind what it has missed, now that it reads on."""
@@ -154,10 +165,10 @@ class Hub:
     def _committed(self) -> None:
         if threading.get_ident() != self._thread:
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._publish_commits)
+                self._loop.call_soon_threadsafe(self._publish_commits, context=self._context)
         elif self._publishing is None:
             # Not now: its author gets the reply first, and all commits of a turn are told as one.
-            self._publishing = self._loop.call_soon(self._publish_commits)
+            self._publishing = self._loop.call_soon(self._publish_commits, context=self._context)
 
     def _publish_commits(self) -> None:
         self._publishing = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, to_builtins
 
 from tenets_session_server.models import Change as StoredChange
 from tenets_session_server.models import ChangePage, News, StoredContext, StoredSession
@@ -239,6 +239,39 @@ class Change(Struct, rename="camel", frozen=True):
             session_name=stored.session_name,
             context_id=UNSET if stored.context_id is None else stored.context_id,
         )
+
+
+class AttachedClient(Struct, rename="camel", frozen=True):
+    """An editor that is being served."""
+
+    name: Annotated[str | None, Meta(description="`clientInfo.name`, null where it told none")]
+    version: Annotated[str | None, Meta(description="`clientInfo.version`, or null")]
+    process_id: Annotated[int | None, Meta(description="its `processId`, or null")]
+    pid: Annotated[int, Meta(description="of the `tenets-session-server` that it has started")]
+    connected_at: Annotated[str, Meta(description="since when, RFC 3339")]
+    you: Annotated[bool, Meta(description="true for the one that has asked")] = False
+
+    def plain(self) -> dict[str, Any]:
+        """Return the same as plain values, by the names on the wire."""
+        return to_builtins(self)  # type: ignore[no-any-return]
+
+
+class Stats(Struct, rename="camel", frozen=True):
+    """How much there is, who has it open, and what serves it."""
+
+    sessions: Annotated[int, Meta(description="how many sessions there are")]
+    context_entries: Annotated[int, Meta(description="how many context entries, of all sessions")]
+    revision: Annotated[int, Meta(description="number of the newest committed change")]
+    database: Annotated[str, Meta(description="absolute path of the file")]
+    database_bytes: Annotated[int, Meta(description="size of the file")]
+    log_bytes: Annotated[int, Meta(description="size of its write-ahead log")]
+    engine: Annotated[str, Meta(description='what reads and writes it, as "SQLite 3.51.3"')]
+    version: Annotated[str, Meta(description="of the server")]
+    pid: Annotated[int, Meta(description="of the process that answers")]
+    clients: Annotated[
+        list[AttachedClient],
+        Meta(description="the editors that this process serves, in the order they came"),
+    ]
 
 
 class DidChange(Struct, rename="camel", frozen=True, omit_defaults=True):

@@ -58,6 +58,7 @@ METHODS: Final = tuple(
         ("addContext", m.AddContextParams, m.AddedContext, handlers.add_context),
         ("delete", m.DeleteParams, m.Deleted, handlers.delete),
         ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all),
+        ("stats", m.NoParams, m.Stats, handlers.stats),
         ("changes", m.ChangesParams, m.ChangeList, handlers.changes),
     )
 )

@@ -37,7 +37,7 @@ from tenets_session_server.rpc.envelope import (
 )
 from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
 from tenets_session_server.rpc.inbox import Inbox
-from tenets_session_server.rpc.messages import Capability
+from tenets_session_server.rpc.messages import AttachedClient, Capability
 from tenets_session_server.rpc.methods import BY_NAME
 from tenets_session_server.rpc.outgoing import log_failure
 from tenets_session_server.rpc.pygls_adapter import PyglsAdapter
@@ -83,6 +83,7 @@ class SessionProtocol(PyglsAdapter):
         self._inbox = Inbox()
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = self._in_turn = False
+        self.initialized_with: types.InitializeParams | None = None
         self.told = 0
         self.wants_changes = True
         super().__init__(server, converter)
@@ -283,7 +284,7 @@ class SessionProtocol(PyglsAdapter):
             warnings=[*database.warnings, *problems],
         )
         result.capabilities.experimental = {"tenetsSession": msgspec.to_builtins(capability)}
-        self.state = State.RUNNING
+        self.state, self.initialized_with = State.RUNNING, params
         self.on_initialize(params)
         return result
 
@@ -306,6 +307,19 @@ class SessionProtocol(PyglsAdapter):
     def congested(self) -> bool:
         """See :class:`~.hub.Client`."""
         return self.out.congested
+
+    def describe(self, *, you: bool = False) -> AttachedClient:
+        """See :class:`~.hub.Client`."""
+        given = self.initialized_with
+        info = None if given is None else given.client_info
+        return AttachedClient(
+            name=None if info is None else info.name,
+            version=None if info is None else info.version,
+            process_id=None if given is None else given.process_id,
+            pid=self._server.command_pid,
+            connected_at=self._server.connected_at.isoformat(),
+            you=you,
+        )
 
     def tell(self, body: bytes) -> None:
         """See :class:`~.hub.Client`."""

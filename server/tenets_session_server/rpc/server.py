@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,8 @@ class SessionServer(LanguageServer):
 
     protocol: SessionProtocol
 
-    def __init__(self, session_db: SessionDB, hub: Hub) -> None:
+    def __init__(self, session_db: SessionDB, hub: Hub, command_pid: int) -> None:
+        self.command_pid, self.connected_at = command_pid, datetime.now(UTC)
         self.session_db = session_db
         self.hub = hub
         self.sessions: SessionStore = session_db.sessions
@@ -46,12 +49,17 @@ class SessionServer(LanguageServer):
         logger.error("%s: %s", getattr(source, "__name__", source), error)
 
 
-def create_server(session_db: SessionDB, hub: Hub | None = None) -> SessionServer:
+def create_server(
+    session_db: SessionDB, hub: Hub | None = None, *, command_pid: int | None = None
+) -> SessionServer:
     """Return a server for one client; connect it with :func:`.connection.serve`.
 
     Clients of one ``SessionDB`` share one ``hub``, and are told of each other's changes through it.
+    ``command_pid`` is that of the command that the client has started, by default our own.
     """
-    server = SessionServer(session_db, hub or Hub(session_db))
+    server = SessionServer(
+        session_db, hub or Hub(session_db), os.getpid() if command_pid is None else command_pid
+    )
     for method in METHODS:
         server.feature(method.name)(method.handler)
         server.command(method.command)(method.handler)

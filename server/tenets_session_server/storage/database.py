@@ -17,11 +17,14 @@ Calls may come from several threads; they take turns.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
@@ -190,6 +193,35 @@ class Database:
         with self._lock, self._translated():
             return not self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
 
+    def be_durable(self) -> None:
+        """From now on let no commit return before it is on the disk, as ``synchronous="full"``."""
+        with self._lock:
+            if self._config.synchronous != "full":
+                self._config = dataclasses.replace(self._config, synchronous="full")
+                if self._connection is not None:
+                    self._set_synchronous(self._connection)
+
+    def start_anew(self, *, alone: bool) -> None:
+        """Forget that the file was lost, as far as a new process would not know of it.
+
+        Such a process makes a file that is missing. With ``alone``, as nobody is using this
+        ``Database`` any more, it also takes what it finds there at once.
+        """
+        with self._lock:
+            if self._connection is not None:
+                self._let_go_if_lost(self._connection)
+            if self._connection is None:
+                self._whereabouts.forget_loss(only_if_missing=not alone)
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the engine."""
+        return f"SQLite {apsw.sqlite_lib_version()}"
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the sizes of the file and its write-ahead log in bytes, 0 for what is missing."""
+        return placement.size(self.path), placement.size(Path(f"{os.path.realpath(self.path)}-wal"))
+
     @property
     def last_id(self) -> int:
         """The id of the row this connection inserted last (triggers do not count)."""
@@ -278,6 +310,9 @@ class Database:
     def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
         connection.set_busy_timeout(round(seconds * 1000))
 
+    def _set_synchronous(self, connection: apsw.Connection) -> None:
+        connection.execute(f"PRAGMA synchronous = {self._config.synchronous.upper()}")
+
     def _prepare(self, connection: apsw.Connection) -> list[str]:
         warnings = [engine_warning(apsw.sqlite_lib_version())]
         if file_system := placement.network_file_system(self.path):
@@ -290,7 +325,7 @@ class Database:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
-        connection.execute(f"PRAGMA synchronous = {self._config.synchronous.upper()}")
+        self._set_synchronous(connection)
         migrations.check_tables(self)
         if connection.readonly("main"):
             missing = migrations.missing_parts(self)

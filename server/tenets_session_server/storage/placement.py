@@ -76,6 +76,14 @@ def tighten(path: Path) -> None:
             path.chmod(status.st_mode & 0o700)
 
 
+def size(path: Path) -> int:
+    """Return the size of a file in bytes, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
     """Return the type of the network file system that ``path`` is on, or None.
 

@@ -13,12 +13,18 @@ What is different from the seed (tenets 0.13.3), all of it on purpose:
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from tenets_session_server.config import CacheConfig, TenetsConfig
-from tenets_session_server.errors import InvalidArgumentError, SessionNotFoundError
+from tenets_session_server import __version__
+from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
+from tenets_session_server.errors import (
+    DatabaseError,
+    InvalidArgumentError,
+    SessionNotFoundError,
+)
 from tenets_session_server.models import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.database import Database
@@ -49,6 +55,25 @@ class SessionDB:
         self.feed = Feed(self.db, self.sessions)
         if not defer_open:
             self.db.open()
+
+    @classmethod
+    def for_server(cls, path: str, synchronous: Synchronous, *, named: bool) -> Self:
+        """Return the database that a server serves, opened if that is possible now.
+
+        A database that cannot be opened is no reason not to start: clients learn of it from
+        ``initialize``'s warnings and from the error of each request, and it may be there later.
+        ``named`` tells whether the user has named the file; its permissions are then theirs.
+        """
+        directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
+        # A busy one is waited for by the protocol, which lets other requests pass meanwhile.
+        config = TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0)
+        self = cls(config, defer_open=True)
+        self.logger.info("tenets-session-server %s, database %s", __version__, self.db.name)
+        try:
+            self.db.open()
+        except DatabaseError as error:
+            self.logger.error("%s: %s", self.db.name, error)  # noqa: TRY400 - no traceback
+        return self
 
     def __enter__(self) -> Self:
         return self

@@ -72,6 +72,11 @@ class Whereabouts:
         """Take note that the file has just been let go of."""
         self._lost_at = time.monotonic()
 
+    def forget_loss(self, *, only_if_missing: bool) -> None:
+        """Forget that something was lost, if wanted only where nothing has come to its place."""
+        if not only_if_missing or identity(self._path) is None:
+            self._lost_at = self._candidate = None
+
     def check_it_is_back(self) -> None:
         """Check that what was lost is there again, that all have let go, and nobody is writing it.
 

@@ -17,7 +17,8 @@ class ThreadedReader:
     """Reads in a thread of its own, until it is paused."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
-        self._fd, self._on_data = fd, on_data
+        # Our own: the thread may still use it when the caller has closed its own.
+        self._fd, self._on_data = os.dup(fd), on_data
         self._loop = asyncio.get_running_loop()
         self._may_read = threading.Event()
         self._may_read.set()
@@ -55,6 +56,7 @@ class ThreadedReader:
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
                 self._loop.call_soon_threadsafe(self._deliver, data)
             self._may_read.wait()
+        os.close(self._fd)
 
     def _deliver(self, data: bytes) -> None:
         if not self._closed:
@@ -65,7 +67,7 @@ class ThreadedWriter(Unsent):
     """Writes in a thread of its own."""
 
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
-        self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
+        self._fd, self._on_change, self._on_lost = os.dup(fd), on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._closed = False
@@ -92,16 +94,16 @@ class ThreadedWriter(Unsent):
         self._queue.put(None)
 
     def _run(self) -> None:
-        while (data := self._queue.get()) is not None:
-            view = memoryview(data)
-            try:
+        try:
+            while (data := self._queue.get()) is not None:
+                view = memoryview(data)
                 while view:
                     view = view[os.write(self._fd, view) :]
-            except OSError as error:
-                reason = f"the client does not read any more ({error.strerror})"
-                self._call(self._lose, reason)
-                return
-            self._call(self._sent, len(data))
+                self._call(self._sent, len(data))
+        except OSError as error:
+            self._call(self._lose, f"the client does not read any more ({error.strerror})")
+        finally:
+            os.close(self._fd)
 
     def _call(self, function: Callable[..., None], argument: int | str) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now

@@ -1,0 +1,112 @@
+"""``tenets-session-server status`` and ``stop``: what serves a database, and an end to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from datetime import datetime
+from typing import Any, Final
+
+from tenets_session_server.daemon import address, control
+from tenets_session_server.daemon.address import Address, UnsafeError
+from tenets_session_server.daemon.control import ControlError
+from tenets_session_server.daemon.shim import receive
+
+PATIENCE: Final = 5.0
+"""Seconds within which a process has to answer."""
+
+
+def run(command: str, database: str, *, as_json: bool) -> int:
+    """Do it and print the result; return the exit status."""
+    where = Address(database)
+    try:
+        os.close(address.enter_folder())
+        found = _sockets(where)
+        if command == "stop":
+            return _stop(found, database)
+        return _status(found, where, as_json=as_json)
+    except (UnsafeError, ControlError, OSError) as error:
+        print(f"tenets-session-server: {error}", file=sys.stderr)
+        return 1
+
+
+def _sockets(where: Address) -> list[str]:
+    """Return the sockets of this database, our own installation's first."""
+    names = [
+        name
+        for name in os.listdir(".")
+        if name.startswith(where.database_key) and name.endswith(".sock")
+    ]
+    return sorted(names, key=lambda name: (name != where.socket_name, name))
+
+
+def _ask(name: str, question: str) -> dict[str, str] | None:
+    """Return the answer, {} where the stream ends without one, None where nobody listens."""
+    if not address.check_socket(name):
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(PATIENCE)
+        try:
+            connection.connect(name)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        control.check_peer(connection)
+        try:
+            connection.sendall(control.pack(question))
+            return receive(connection)
+        except ConnectionError:
+            return {}
+        except TimeoutError:
+            raise ControlError("the shared process does not answer") from None
+
+
+def _status(names: list[str], where: Address, *, as_json: bool) -> int:
+    answers = [answer for name in names if (answer := _ask(name, "status"))]
+    reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
+    if as_json:
+        # Other versions', or other installations', are there for a while after an upgrade.
+        first = {"running": True, **reports[0]} if reports else {"running": False}
+        shown = {"database": where.database, **first, "others": reports[1:]}
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
+    elif reports:
+        print("\n\n".join(map(_readable, reports)))
+    else:
+        print(f"no shared process has {where.database} open")
+    return 0 if reports else 1
+
+
+def _stop(names: list[str], database: str) -> int:
+    # The connection ends with the process, and not before.
+    stopped = sum(_ask(name, "stop") is not None for name in names)
+    print(f"stopped {stopped or 'nothing: no shared process'} for {database}")
+    return 0
+
+
+def _readable(report: dict[str, Any]) -> str:
+    clients = report["clients"]
+    version, process, uptime = report["version"], report["pid"], _duration(report["uptime"])
+    lines = [
+        f"tenets-session-server {version}, process {process}, for {uptime}",
+        f"database  {report['database']} (revision {report['revision']})",
+        f"log       {report['log']}",
+        f"clients   {len(clients) or 'none'}",
+        *(f"  {_client(client)}" for client in clients),
+    ]
+    # Names come from editors, and a terminal obeys control characters.
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+
+
+def _client(client: dict[str, Any]) -> str:
+    name = " ".join(filter(None, (client["name"] or "unnamed", client["version"])))
+    editor = "" if client["processId"] is None else f" of {client['processId']}"
+    since = datetime.fromisoformat(client["connectedAt"]).astimezone()
+    return f"{name}, process {client['pid']}{editor}, since {since:%Y-%m-%d %H:%M:%S}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if hours < 2 else f"{hours:.0f} h"

@@ -1,0 +1,105 @@
+"""One client of the shared process: what its command has agreed with us, and its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from tenets_session_server import logs
+from tenets_session_server.daemon import control
+from tenets_session_server.daemon.channel import Channel
+from tenets_session_server.rpc.connection import Connection
+from tenets_session_server.rpc.server import SessionServer, create_server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenets_session_server.rpc.hub import Hub
+    from tenets_session_server.storage.session_db import SessionDB
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTORS: Final = 3
+"""stdin, stdout, and where to log."""
+LOOK_INTERVAL: Final = 1.0
+"""Seconds between looks whether a path with links still leads where it did."""
+
+
+class Attachment:
+    """A client, from its command's offer to the exit status that it is sent.
+
+    ``offer`` is the ``attach`` message, ``server`` what it is served by.
+    """
+
+    def __init__(
+        self, offer: Mapping[str, str], channel: Channel, session_db: SessionDB, hub: Hub
+    ) -> None:
+        self._offer, self._channel = offer, channel
+        self._connection: Connection | None = None
+        self._dismissed: str | None = None
+        self.server: SessionServer = create_server(
+            session_db, hub, command_pid=control.number(offer, "pid")
+        )
+        self.idle_timeout = float(offer["idle_timeout"])
+
+    async def serve(self) -> None:
+        """Take the client's streams, serve it to its end, and send the exit status."""
+        await self._channel.send("ready")
+        message, streams = await self._channel.receive_descriptors(DESCRIPTORS)
+        stdin, stdout, log = streams
+        handler = logs.add_client(str(logs.CLIENT.get()), self._offer["log_level"], log)
+        try:
+            if message["kind"] != "serve":
+                raise control.ControlError(f"expected serve, got {message['kind']}")
+            await self._channel.send("serving")
+            status = await self._serve_streams(stdin, stdout)
+            if not handler.idle:
+                await asyncio.to_thread(handler.finish)
+        finally:
+            logs.remove(handler)
+            for descriptor in (stdin, stdout):
+                os.close(descriptor)
+        reason = {} if self._dismissed is None else {"reason": self._dismissed}
+        with contextlib.suppress(OSError):  # the command has ended before
+            await self._channel.send("exit", status=status, **reason)
+
+    def describe(self) -> dict[str, Any]:
+        """Return who it is, as plain values."""
+        return self.server.protocol.describe().plain()
+
+    def dismiss(self, reason: str) -> None:
+        """End the connection when what has arrived is done; its command prints the reason."""
+        if self._dismissed is None:
+            self._dismissed = reason
+            if self._connection is not None:
+                self._connection.leave(reason)
+
+    async def _serve_streams(self, stdin: int, stdout: int) -> int:
+        # Where numbers of processes mean something else to the client, it is in a container.
+        same_numbers = control.number(self._offer, "pid") == self._channel.process_id
+        connection = Connection(self.server, stdin, stdout, watch_client=same_numbers)
+        self._connection = connection
+        if self._dismissed is not None:
+            connection.leave(self._dismissed)
+        looking = asyncio.ensure_future(self._look_where_the_path_leads())
+        try:
+            with self._channel.watched(lambda: connection.leave("its command has ended")):
+                status = await connection.finished
+        finally:
+            looking.cancel()
+            connection.close()
+        return 1 if self._dismissed is not None else status
+
+    async def _look_where_the_path_leads(self) -> None:
+        """End the connection when the client's path, links resolved, becomes another one."""
+        path = self._offer["path"]
+        folder = os.path.dirname(path)  # noqa: PTH120
+        before = await asyncio.to_thread(os.path.realpath, folder)
+        while before != folder:
+            await asyncio.sleep(LOOK_INTERVAL)
+            if await asyncio.to_thread(os.path.realpath, folder) != before:
+                self.dismiss(f"{path} leads to another file now; start it anew")
+                return

@@ -1,0 +1,201 @@
+"""Takes in the clients of the shared process, tells about them, and decides when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tenets_session_server import __version__, logs
+from tenets_session_server.daemon.address import Address
+from tenets_session_server.daemon.attachment import Attachment
+from tenets_session_server.daemon.channel import Channel
+from tenets_session_server.daemon.control import ControlError
+from tenets_session_server.daemon.launch import Lock
+from tenets_session_server.errors import DatabaseError
+from tenets_session_server.rpc.hub import Hub
+from tenets_session_server.storage.session_db import SessionDB
+
+logger = logging.getLogger(__name__)
+
+FIRST_TIMEOUT: Final = 60.0
+"""Seconds within which a first client has to come."""
+RETRY: Final = 0.2
+"""Seconds until connections are taken again when there was no descriptor left for one."""
+
+
+class Listener:
+    """The process' socket, and everybody who has come through it."""
+
+    def __init__(
+        self,
+        session_db: SessionDB,
+        where: Address,
+        listener: socket.socket,
+        folder: int,
+        log: Path | None,
+    ) -> None:
+        self.session_db, self.where = session_db, where
+        self.hub = Hub(session_db)
+        self._listener, self._folder, self._log = listener, folder, log
+        self._bound = os.stat(where.socket_name, dir_fd=folder).st_ino
+        self._started = time.monotonic()
+        self._clients: dict[int, Attachment] = {}
+        self._numbers = 0
+        self._conversations: set[asyncio.Task[None]] = set()
+        self._idle: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        self._stopped_by: str | None = None
+
+    async def run(self) -> None:
+        """Serve until nobody has been here for a while, or somebody stops it."""
+        self._listener.setblocking(False)
+        self._wait_for_clients(FIRST_TIMEOUT)
+        accepting = asyncio.ensure_future(self._accept())
+        await self._over.wait()
+        accepting.cancel()
+        self._listener.close()
+        logger.info("ending: %s", self._stopped_by or "nobody is left")
+        for client in tuple(self._clients.values()):
+            client.dismiss("the shared process has been stopped; start it anew")
+        if self._conversations:
+            await asyncio.wait(self._conversations)
+
+    def stop(self, reason: str) -> None:
+        """End now: who is here gets the replies that are due; who comes later, another process."""
+        if self._over.is_set():
+            return
+        self._stopped_by = reason
+        self._remove_socket()
+        self._over.set()
+
+    # -- coming and going --------------------------------------------------------------------
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:  # most likely no descriptors are left
+                logger.error("a connection could not be taken: %s", error)  # noqa: TRY400
+                await asyncio.sleep(RETRY)
+                continue
+            conversation = asyncio.ensure_future(self._converse(connection))
+            self._conversations.add(conversation)
+            conversation.add_done_callback(self._conversations.discard)
+
+    async def _converse(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                channel = Channel(connection)
+                wanted = await channel.receive()
+                if wanted["kind"] == "attach":
+                    await self._attach(wanted, channel)
+                elif wanted["kind"] == "status":
+                    await channel.send("report", json=json.dumps(self._report()))
+                elif wanted["kind"] == "stop":
+                    # Kept open: its end tells that the process has ended.
+                    os.dup(connection.fileno())
+                    self.stop("somebody has asked for that")
+                else:
+                    await channel.send("refuse", reason=f"{wanted['kind']} is unknown here")
+            except (ControlError, OSError) as error:  # timeouts included
+                logger.info("a connection was ended: %s", error or type(error).__name__)
+
+    async def _attach(self, offer: Mapping[str, str], channel: Channel) -> None:
+        reason = self._reason_to_refuse(offer)
+        if reason is not None:
+            await channel.send("refuse", reason=reason)
+            return
+        self._numbers += 1
+        number = self._numbers
+        logs.CLIENT.set(f"client {number}")
+        self._prepare_database(offer)
+        client = Attachment(offer, channel, self.session_db, self.hub)
+        self._clients[number] = client
+        self._do_not_wait()
+        logger.info("attached, by process %s", offer["pid"])
+        try:
+            await client.serve()
+        finally:
+            del self._clients[number]
+            logger.info("detached")
+            if not self._clients:
+                self._wait_for_clients(client.idle_timeout)
+
+    def _reason_to_refuse(self, offer: Mapping[str, str]) -> str | None:
+        if self._over.is_set():
+            return "the shared process is ending"
+        if offer["database"] != self.where.database:
+            return f"the shared process serves {self.where.database}"
+        if offer["installation"] != self.where.installation:
+            return "the shared process is another version's or another interpreter's"
+        here, there = self.where.folder_identity(), offer["folder"]
+        if here and there and here != there:
+            return f"{self.where.folder} is another folder for the shared process"
+        return None
+
+    def _prepare_database(self, offer: Mapping[str, str]) -> None:
+        """Do for a new client what a process of its own would do at its start."""
+        database = self.session_db.db
+        if offer["synchronous"] == "full":
+            database.be_durable()
+        database.start_anew(alone=not self._clients)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def _do_not_wait(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _wait_for_clients(self, seconds: float) -> None:
+        self._do_not_wait()
+        self._idle = asyncio.get_running_loop().call_later(seconds, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        # Under the lock: whoever finds no socket starts another process at once.
+        lock = Lock(self.where.lock_name, self._folder)
+        try:
+            if not lock.take():
+                self._wait_for_clients(RETRY)
+                return
+            self._remove_socket()
+            self._listener.close()
+        finally:
+            lock.close()
+        self._over.set()
+
+    def _remove_socket(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(self.where.socket_name, dir_fd=self._folder, follow_symlinks=False)
+            if found.st_ino == self._bound:  # else it is another process' by now
+                os.unlink(self.where.socket_name, dir_fd=self._folder)
+
+    # -- telling -----------------------------------------------------------------------------
+
+    def _report(self) -> dict[str, Any]:
+        """Return what ``status --json`` prints."""
+        database = self.session_db.db
+        try:
+            revision: int | None = self.session_db.feed.revision()
+        except DatabaseError:
+            revision = None
+        return {
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self._started, 3),
+            "version": __version__,
+            "python": sys.executable,
+            "database": database.name,
+            "revision": revision,
+            "log": None if self._log is None else str(self._log),
+            "clients": [client.describe() for client in self._clients.values()],
+        }
