@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -23,7 +22,7 @@ def _own_shared_processes() -> Iterator[None]:
     place = tempfile.mkdtemp(prefix="tenets-")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", place)
-        patch.setenv("XDG_STATE_HOME", os.path.join(place, "state"))
+        patch.setenv("XDG_STATE_HOME", f"{place}/state")
         yield
         shared.stop_all()
     shutil.rmtree(place)

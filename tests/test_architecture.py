@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(tenets_session_server.__file__).parent
 NAME = PACKAGE.name
 # From top to bottom: a module may import its own layer and the ones after it.
-LAYERS = ["__main__", "cli", "standalone", "rpc", "storage", "models", "config", "errors"]
+LAYERS = [
+    *("__main__", "cli", "daemon", "standalone", "options", "rpc", "storage", "models"),
+    *("config", "locations", "errors"),
+]
 # Whoever likes may import these, and they import nothing of the package but its version.
 ANYWHERE = {"", "logs"}
 # Third-party packages, and the only layers that may know them.
@@ -28,7 +31,7 @@ OWNERS = {
     "lsprotocol": {"rpc"},
     "cattrs": {"rpc"},
     "msgspec": {"rpc", "storage"},
-    "platformdirs": {"config"},
+    "platformdirs": {"locations", "daemon"},
 }
 
 

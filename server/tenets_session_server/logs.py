@@ -37,14 +37,50 @@ CLIENT: Final[ContextVar[str | None]] = ContextVar("client", default=None)
 _package: Final = logging.getLogger("tenets_session_server")
 
 
+class Stream:
+    """Lines to a stream, which may be closed in the end."""
+
+    def __init__(self, stream: TextIO, *, owned: bool) -> None:
+        self._stream, self._owned = stream, owned
+
+    def write(self, line: str) -> None:
+        """Write a line; raises OSError, or ValueError for a closed stream."""
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the stream, if it is ours."""
+        if self._owned:
+            self._stream.close()
+
+
+class RotatingFile:
+    """Lines to a file, of which a new one is begun when it has grown large."""
+
+    def __init__(self, file: Path) -> None:
+        self._handler = logging.handlers.RotatingFileHandler(
+            file, maxBytes=KEPT_BYTES, backupCount=2, encoding="utf-8", errors="replace"
+        )
+
+    def write(self, line: str) -> None:
+        """Write a line, if that is possible."""
+        self._handler.emit(logging.makeLogRecord({"msg": line}))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()
+
+
 class BackgroundHandler(logging.Handler):
-    """Gives lines to another handler, in a thread of its own, as fast as they are taken.
+    """Writes lines in a thread of its own, as fast as they are taken.
 
     ``client`` is who it is for: what concerns only others is left out. Without one everything is
     written, and whom it concerns.
     """
 
-    def __init__(self, target: logging.Handler, level: str, *, client: str | None = None) -> None:
+    def __init__(
+        self, target: Stream | RotatingFile, level: str, *, client: str | None = None
+    ) -> None:
         super().__init__(level.upper())
         self._target, self._client = target, client
         formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
@@ -107,10 +143,8 @@ class BackgroundHandler(logging.Handler):
                     break
                 line = self._lines.popleft()
                 self._writing = True
-            # As a record, for handlers that look at the size first; what cannot be written now
-            # (closed, full) could be told nobody.
-            with contextlib.suppress(OSError, ValueError):
-                self._target.handle(logging.makeLogRecord({"msg": line}))
+            with contextlib.suppress(OSError, ValueError):  # closed, full: nobody could be told
+                self._target.write(line)
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
@@ -121,18 +155,12 @@ class BackgroundHandler(logging.Handler):
 def configure(level: str, descriptor: int | None) -> None:
     """Send our log and other libraries' warnings to a descriptor, by default stderr."""
     stream = sys.stderr if descriptor is None else _opened(descriptor)
-    _replace_all(BackgroundHandler(logging.StreamHandler(stream), level))
+    _replace_all(BackgroundHandler(Stream(stream, owned=False), level))
 
 
 def configure_file(level: str, file: Path) -> None:
-    """Send the same to a file, of which a new one is begun when it has grown large.
-
-    Raises OSError where it cannot be written.
-    """
-    target = logging.handlers.RotatingFileHandler(
-        file, maxBytes=KEPT_BYTES, backupCount=2, encoding="utf-8", errors="replace"
-    )
-    _replace_all(BackgroundHandler(target, level))
+    """Send the same to a :class:`RotatingFile`; raises OSError where it cannot be written."""
+    _replace_all(BackgroundHandler(RotatingFile(file), level))
 
 
 def add_client(client: str, level: str, descriptor: int) -> BackgroundHandler:
@@ -140,8 +168,7 @@ def add_client(client: str, level: str, descriptor: int) -> BackgroundHandler:
 
     The descriptor belongs to the handler from now on.
     """
-    target = _OwnStreamHandler(_opened(descriptor))
-    handler = BackgroundHandler(target, level, client=client)
+    handler = BackgroundHandler(Stream(_opened(descriptor), owned=True), level, client=client)
     logging.getLogger().addHandler(handler)
     _listen_to_the_most_curious()
     return handler
@@ -152,12 +179,6 @@ def remove(handler: BackgroundHandler) -> None:
     logging.getLogger().removeHandler(handler)
     handler.close()
     _listen_to_the_most_curious()
-
-
-class _OwnStreamHandler(logging.StreamHandler[TextIO]):
-    def close(self) -> None:
-        super().close()
-        self.stream.close()
 
 
 def _opened(descriptor: int) -> TextIO:

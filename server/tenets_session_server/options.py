@@ -149,7 +149,12 @@ def read_plainly(arguments: Sequence[str]) -> Options | None:
 
 def _read_with_argparse(arguments: Sequence[str]) -> Options:
     known = parser()
-    options = known.parse_args(arguments, Options())
+    options, rest = known.parse_known_args(arguments, Options())
+    if options.command is not None and options.command not in COMMANDS:
+        rest.append(options.command)
+    if rest:
+        said = " ".join(argument for argument in arguments if argument in rest)
+        known.error(f"unrecognized arguments: {said}")
     if options.json and options.command != "status":
         known.error("--json goes with status")
     return options
@@ -170,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "command",
         nargs="?",
-        choices=COMMANDS,
+        metavar="status | stop",
         help="tell about the shared process of this database, or end it",
     )
     known.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

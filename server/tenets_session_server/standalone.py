@@ -36,9 +36,6 @@ def run(
     ``log`` is the descriptor of a log file, ``closed`` names standard streams that were closed at
     the start, ``parent`` is the id that the parent process had then, and ``problem`` why we are not
     served by the shared process.
-
-    A database that cannot be opened is no reason not to start: the client learns of it from
-    ``initialize``'s warnings and from the error of each request, and it may be there later.
     """
     logs.configure(options.log_level, log)
     if {"stdin", "stdout"} & set(closed):
@@ -50,6 +47,7 @@ def run(
     session_db = SessionDB.for_server(
         database, options.synchronous, named=options.database is not None
     )
+    session_db.introduce()
     try:
         return asyncio.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
     except Exception:

@@ -21,6 +21,7 @@ CALLS: list[tuple[str, Json]] = [
     ("addContext", {"sessionName": "a", "kind": "note", "content": "x"}),
     ("updateMetadata", {"name": "b", "updates": {"": None}}),
     ("list", {"limit": 1, "includeContextCount": True}),
+    ("stats", {}),
     ("changes", {"since": 1, "limit": 2}),
     ("delete", {"name": "a"}),
     ("deleteAll", {"purgeContext": False}),

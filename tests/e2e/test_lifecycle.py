@@ -28,7 +28,7 @@ async def test_initialize_tells_what_there_is(server_command: list[str], databas
         capability = capabilities["experimental"]["tenetsSession"]
         verbs = [
             *("create", "get", "list", "getActive", "setActive", "updateMetadata", "addContext"),
-            *("delete", "deleteAll", "changes"),
+            *("delete", "deleteAll", "stats", "changes"),
         ]
         assert capability == {
             "protocolVersion": 1,

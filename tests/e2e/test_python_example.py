@@ -14,7 +14,7 @@ import pytest
 
 from support.foreign import ForeignWriter
 from support.wire import DEADLINE
-from tenets_session_client import SessionClient, SessionError
+from tenets_session_client import COMMAND, SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -144,7 +144,7 @@ async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_server_that_dies_is_told(database: Path) -> None:
-    async with SessionClient(database=database) as sessions:
+    async with SessionClient((*COMMAND, "--standalone"), database=database) as sessions:
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGSTOP)  # so that the request is not answered
         waiting = asyncio.ensure_future(sessions.get_active())

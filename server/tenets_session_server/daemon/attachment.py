@@ -15,7 +15,7 @@ from tenets_session_server.rpc.connection import Connection
 from tenets_session_server.rpc.server import SessionServer, create_server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tenets_session_server.rpc.hub import Hub
     from tenets_session_server.storage.session_db import SessionDB
@@ -43,10 +43,14 @@ class Attachment:
         self.server: SessionServer = create_server(
             session_db, hub, command_pid=control.number(offer, "pid")
         )
+        self.durable = offer["synchronous"] == "full"
         self.idle_timeout = float(offer["idle_timeout"])
 
-    async def serve(self) -> None:
-        """Take the client's streams, serve it to its end, and send the exit status."""
+    async def serve(self, prepare: Callable[[], None]) -> None:
+        """Take the client's streams, serve it to its end, and send the exit status.
+
+        ``prepare`` is called when the client can be logged and before it is heard.
+        """
         await self._channel.send("ready")
         message, streams = await self._channel.receive_descriptors(DESCRIPTORS)
         stdin, stdout, log = streams
@@ -54,6 +58,7 @@ class Attachment:
         try:
             if message["kind"] != "serve":
                 raise control.ControlError(f"expected serve, got {message['kind']}")
+            prepare()
             await self._channel.send("serving")
             status = await self._serve_streams(stdin, stdout)
             if not handler.idle:

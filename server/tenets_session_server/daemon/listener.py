@@ -44,7 +44,7 @@ class Listener:
         log: Path | None,
     ) -> None:
         self.session_db, self.where = session_db, where
-        self.hub = Hub(session_db)
+        self._hub = Hub(session_db)
         self._listener, self._folder, self._log = listener, folder, log
         self._bound = os.stat(where.socket_name, dir_fd=folder).st_ino
         self._started = time.monotonic()
@@ -118,13 +118,16 @@ class Listener:
         self._numbers += 1
         number = self._numbers
         logs.CLIENT.set(f"client {number}")
-        self._prepare_database(offer)
-        client = Attachment(offer, channel, self.session_db, self.hub)
+        if not self._clients:
+            # Whoever left last may have had the file replaced, or another program changed.
+            self.session_db.db.start_anew()
+            self._hub = Hub(self.session_db)
+        client = Attachment(offer, channel, self.session_db, self._hub)
         self._clients[number] = client
         self._do_not_wait()
         logger.info("attached, by process %s", offer["pid"])
         try:
-            await client.serve()
+            await client.serve(lambda: self._prepare_database(client))
         finally:
             del self._clients[number]
             logger.info("detached")
@@ -143,12 +146,11 @@ class Listener:
             return f"{self.where.folder} is another folder for the shared process"
         return None
 
-    def _prepare_database(self, offer: Mapping[str, str]) -> None:
+    def _prepare_database(self, client: Attachment) -> None:
         """Do for a new client what a process of its own would do at its start."""
-        database = self.session_db.db
-        if offer["synchronous"] == "full":
-            database.be_durable()
-        database.start_anew(alone=not self._clients)
+        if client.durable:
+            self.session_db.db.be_durable()
+        self.session_db.introduce()
 
     # -- the end -----------------------------------------------------------------------------
 

@@ -201,17 +201,29 @@ class Database:
                 if self._connection is not None:
                     self._set_synchronous(self._connection)
 
-    def start_anew(self, *, alone: bool) -> None:
-        """Forget that the file was lost, as far as a new process would not know of it.
+    def start_anew(self) -> None:
+        """Close the file and forget all about it, as if this were a new process."""
+        with self._lock:
+            if self._connection is not None:
+                self._let_go_if_lost(self._connection)
+            self._disconnect()
+            self._whereabouts.forget_loss()
+            self._tried = self._doubtful = False
 
-        Such a process makes a file that is missing. With ``alone``, as nobody is using this
-        ``Database`` any more, it also takes what it finds there at once.
+    def look_anew(self) -> None:
+        """Do for somebody new what a new process would, while others go on using the file.
+
+        Such a process makes a file that is missing, and puts triggers back. Raises a
+        ``DatabaseError`` where that is impossible.
         """
         with self._lock:
             if self._connection is not None:
                 self._let_go_if_lost(self._connection)
-            if self._connection is None:
-                self._whereabouts.forget_loss(only_if_missing=not alone)
+            if self._connection is not None:
+                if not self._connection.readonly("main"):
+                    self.warnings += migrations.migrate(self)
+            elif self._whereabouts.is_missing():
+                self._whereabouts.forget_loss()
 
     @property
     def engine(self) -> str:

@@ -58,22 +58,31 @@ class SessionDB:
 
     @classmethod
     def for_server(cls, path: str, synchronous: Synchronous, *, named: bool) -> Self:
-        """Return the database that a server serves, opened if that is possible now.
+        """Return the database that a server serves, not opened yet (see :meth:`introduce`).
 
-        A database that cannot be opened is no reason not to start: clients learn of it from
-        ``initialize``'s warnings and from the error of each request, and it may be there later.
         ``named`` tells whether the user has named the file; its permissions are then theirs.
         """
         directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
         # A busy one is waited for by the protocol, which lets other requests pass meanwhile.
         config = TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0)
-        self = cls(config, defer_open=True)
+        return cls(config, defer_open=True)
+
+    def introduce(self) -> None:
+        """Open the database for a new client, if that is possible now, and log how it stands.
+
+        One that cannot be opened is no reason to turn the client away: it learns of that from
+        ``initialize``'s warnings and from the error of each request, and it may be there later.
+        """
         self.logger.info("tenets-session-server %s, database %s", __version__, self.db.name)
+        before = self.db.opened
         try:
+            self.db.look_anew()
             self.db.open()
         except DatabaseError as error:
             self.logger.error("%s: %s", self.db.name, error)  # noqa: TRY400 - no traceback
-        return self
+        if self.db.opened == before:  # else they were logged just now
+            for warning in self.db.warnings:
+                self.logger.warning("%s", warning)
 
     def __enter__(self) -> Self:
         return self

@@ -72,10 +72,13 @@ class Whereabouts:
         """Take note that the file has just been let go of."""
         self._lost_at = time.monotonic()
 
-    def forget_loss(self, *, only_if_missing: bool) -> None:
-        """Forget that something was lost, if wanted only where nothing has come to its place."""
-        if not only_if_missing or identity(self._path) is None:
-            self._lost_at = self._candidate = None
+    def forget_loss(self) -> None:
+        """Forget that something was lost: what is there may be opened, or made, at once."""
+        self._lost_at = self._candidate = None
+
+    def is_missing(self) -> bool:
+        """Tell whether nothing is at the path."""
+        return identity(self._path) is None
 
     def check_it_is_back(self) -> None:
         """Check that what was lost is there again, that all have let go, and nobody is writing it.
