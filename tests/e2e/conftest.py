@@ -23,6 +23,13 @@ def server_command(request: pytest.FixtureRequest, database: Path) -> Iterator[l
     shared_processes.stop(database)
 
 
+@pytest.fixture
+def shared_command(database: Path) -> Iterator[list[str]]:
+    """The same in shared mode only."""
+    yield [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    shared_processes.stop(database)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
 async def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

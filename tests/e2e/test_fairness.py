@@ -10,9 +10,13 @@ import apsw
 import pytest
 
 from support.host import Host
+from support.live import eventually
 from support.wire import DEADLINE, Wire, notification, request
+from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls, envelope
 from tenets_session_server.rpc.transport import interface
+from tenets_session_server.storage import session_store
+from tenets_session_server.storage.session_db import SessionDB
 
 pytestmark = pytest.mark.asyncio
 
@@ -187,3 +191,62 @@ def readable(fd: int) -> bool:
     import select
 
     return bool(select.select([fd], [], [], 0)[0])
+
+
+async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 10)
+    async with Host.opened(database) as host:
+        busy, other = await host.attach(), await host.attach()
+        with host.session_db.db.transaction():
+            for number in range(3000):
+                host.session_db.add_context("large", "note", f"{number}")
+            host.session_db.add_context("small", "note", "kept")
+        await busy.send(request("busy", "tenets/session.delete", {"name": "large"}))
+        deleting = asyncio.ensure_future(busy.read())
+        served = 0
+        while not deleting.done():
+            listed = (await other.call(LIST, {"includeContextCount": True}))["result"]["sessions"]
+            # It takes effect at once, for everybody.
+            assert [(one["name"], one["contextCount"]) for one in listed] in (
+                [("small", 1), ("large", 3000)],
+                [("small", 1)],
+            )
+            served += 1
+        assert (await deleting)["result"] == {"deleted": True}
+        assert served > 20
+        assert host.session_db.sessions.totals().context_entries == 1
+
+
+async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 10)
+    with SessionDB(TenetsConfig(database=database)) as crashed:
+        with crashed.db.transaction():
+            for number in range(35):
+                crashed.add_context("large", "note", f"{number}")
+        crashed.sessions.delete("large")  # and no more: as when the process dies amid it
+        assert crashed.sessions.totals().context_entries == 25
+    async with Host.opened(database) as host:
+        await host.attach()
+        await eventually(lambda: host.session_db.sessions.totals().context_entries == 0)
+
+
+async def test_a_cancelled_deletion_has_happened_all_the_same(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 1)
+    async with Host.opened(database) as host:
+        busy = await host.attach()
+        with host.session_db.db.transaction():
+            for number in range(3000):
+                host.session_db.add_context("large", "note", f"{number}")
+        await busy.send(request("busy", "tenets/session.deleteAll"))
+        await eventually(lambda: not host.session_db.sessions.page().sessions)
+        await busy.send(notification("$/cancelRequest", {"id": "busy"}))
+        assert (await busy.read())["result"] == {"deleted": 1}
+        assert host.session_db.sessions.totals().context_entries > 0
+        monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 3000)
+        await eventually(lambda: host.session_db.sessions.totals().context_entries == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -9,11 +10,9 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from support.wire import DEADLINE
+from support.wire import DEADLINE, Wire, notification
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import FOLDER, Address
-
-__all__ = ["folder", "report", "stop", "stop_all"]
 
 
 def folder() -> Path:
@@ -43,17 +42,54 @@ def report(database: Path) -> dict[str, Any]:
     return found
 
 
-def stop(database: Path) -> None:
-    """End the processes of a database, whoever started them."""
-    _stop(f"{Address(str(database)).database_key}*.sock")
+async def server_of(wire: Wire) -> int:
+    """Return the process that serves a client."""
+    pid: int = (await wire.result("tenets/session.stats"))["pid"]
+    return pid
+
+
+async def leave(wire: Wire) -> int:
+    """Shut down and exit, as the protocol has it; return the exit status."""
+    await wire.result("shutdown")
+    await wire.send(notification("exit"))
+    return await wire.ended()
+
+
+async def ended(process_id: int) -> None:
+    """Wait for the end of a process that is not our child."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(process_id)
+        try:
+            over = asyncio.Event()
+            asyncio.get_running_loop().add_reader(descriptor, over.set)
+            await asyncio.wait_for(over.wait(), DEADLINE)
+        finally:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+
+
+def is_running(process_id: int) -> bool:
+    """Tell whether there is such a process."""
+    return Path(f"/proc/{process_id}").exists()
+
+
+def stop(database: Path, place: Path | None = None) -> None:
+    """End the processes of a database, whoever started them, with their sockets in ``place``."""
+    _stop(place or folder(), f"{Address(str(database)).database_key}*.sock")
 
 
 def stop_all() -> None:
     """End every process that is left."""
-    _stop("*.sock")
+    _stop(folder(), "*.sock")
 
 
-def _stop(pattern: str) -> None:
-    for path in folder().glob(pattern):
-        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):  # has ended already
-            ask(path, "stop")
+def _stop(place: Path, pattern: str) -> None:
+    before = Path.cwd()
+    for path in place.glob(pattern) if place.is_dir() else ():
+        # Relative, as the whole path may be longer than the name of a socket.
+        os.chdir(place)
+        try:
+            with contextlib.suppress(FileNotFoundError, ConnectionError):  # has ended already
+                ask(Path(path.name), "stop")
+        finally:
+            os.chdir(before)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from tenets_session_server import __version__
 from tenets_session_server.rpc import messages as m
+from tenets_session_server.rpc.slices import after_slices
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.server import SessionServer
@@ -60,9 +62,10 @@ def add_context(ls: SessionServer, params: m.AddContextParams) -> m.AddedContext
     return m.AddedContext.of(stored, session_created=created)
 
 
-def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted:
+def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted | Awaitable[m.Deleted]:
     """Delete a session, and its context unless told otherwise."""
-    return m.Deleted(ls.sessions.delete(params.name, purge_context=params.purge_context))
+    deleted = ls.sessions.delete(params.name, purge_context=params.purge_context)
+    return after_slices(m.Deleted(deleted), ls.sessions.purge_some)
 
 
 def changes(ls: SessionServer, params: m.ChangesParams) -> m.ChangeList:
@@ -88,6 +91,9 @@ def stats(ls: SessionServer, _params: m.NoParams) -> m.Stats:
     )
 
 
-def delete_all(ls: SessionServer, params: m.DeleteAllParams) -> m.DeletedCount:
+def delete_all(
+    ls: SessionServer, params: m.DeleteAllParams
+) -> m.DeletedCount | Awaitable[m.DeletedCount]:
     """Delete every session, and all context unless told otherwise."""
-    return m.DeletedCount(ls.sessions.delete_all(purge_context=params.purge_context))
+    count = ls.sessions.delete_all(purge_context=params.purge_context)
+    return after_slices(m.DeletedCount(count), ls.sessions.purge_some)

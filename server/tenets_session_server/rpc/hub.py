@@ -84,7 +84,7 @@ class Hub:
 
     def __init__(self, session_db: SessionDB) -> None:
         self._db = session_db.db
-        self._feed = session_db.feed
+        self._feed, self._sessions = session_db.feed, session_db.sessions
         self._clients: set[Client] = set()
         self._told = 0  # the revision up to which everybody has been told, but for who is behind
         self._opened = 0  # which opening of the file that revision is of
@@ -145,6 +145,7 @@ class Hub:
 
     def _start(self) -> None:
         self._available = True
+        self._trim_at = time.monotonic() + TRIM_AFTER  # others may have left something to do
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._db.on_commit.add(self._committed)
         self._events = FileEvents(self._db.path)
@@ -228,10 +229,12 @@ class Hub:
             self._publish()
 
     def _trim(self) -> None:
-        """Empty the write-ahead log; where that is impossible, nobody is the worse for it."""
+        """Tidy up; where that is impossible, nobody is the worse for it."""
         self._trim_at = None
         try:
-            if not self._db.trim():
+            if self._sessions.purge_some():  # what somebody has begun, and could not finish
+                self._trim_at = 0.0
+            elif not self._db.trim():
                 self._trim_at = time.monotonic() + TRIM_AFTER
         except DatabaseError as error:
             logger.info("the write-ahead log cannot be emptied: %s", error)

@@ -22,7 +22,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +49,7 @@ CACHE_KIBIBYTES: Final = 8 * 1024
 
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
+Bindings = Sequence[Value] | Mapping[str, Value]
 
 
 def engine_warning(version: str) -> str | None:
@@ -116,7 +117,7 @@ class Database:
             self._closed = True
             self._disconnect()
 
-    def run(self, sql: str, bindings: Sequence[Value] = ()) -> list[Row]:
+    def run(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Execute one statement and return all of its rows.
 
         Outside of :meth:`transaction` it must not write. Raises a ``DatabaseError``, and
@@ -125,7 +126,7 @@ class Database:
         with self._lock, self._translated():
             return self._opened().execute(sql, bindings).fetchall()
 
-    def read(self, sql: str, bindings: Sequence[Value], take: Callable[[Row], bool]) -> None:
+    def read(self, sql: str, bindings: Bindings, take: Callable[[Row], bool]) -> None:
         """Give ``take`` the rows of a query, one by one, until it returns False.
 
         For results that may be large. Raises as :meth:`run` does.

@@ -139,9 +139,15 @@ def _replaced_rows(database: Database) -> None:
     normalise_active(database)
 
 
+def _purges(database: Database) -> None:
+    for statement in schema.PURGES_TABLE:
+        database.run(statement)
+
+
 MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
     ("seed_tables", _seed_tables),
     ("indexes", _indexes),
     ("active_and_changes", _active_and_changes),
     ("replaced_rows", _replaced_rows),
+    ("purges", _purges),
 )

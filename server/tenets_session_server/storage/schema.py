@@ -139,6 +139,17 @@ REPLACED_TABLE: Final = (
 )
 """Rows that an INSERT OR REPLACE is about to remove: SQLite fires no trigger for their deletion."""
 
+PURGES_TABLE: Final = (
+    """CREATE TABLE session_server_purges (
+        id INTEGER PRIMARY KEY,
+        session_id INTEGER,
+        last_entry INTEGER NOT NULL
+    )""",
+)
+"""Context that is still to be removed: a deleted session's, or (NULL) everybody's, up to an entry.
+
+So deleting much takes effect at once, is done in pieces, and is finished after a crash."""
+
 # An INSERT that ignores or updates the row instead leaves it here until the next one.
 _NOTE_REPLACED = """BEFORE INSERT ON sessions
     BEGIN

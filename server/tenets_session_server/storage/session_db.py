@@ -149,14 +149,22 @@ class SessionDB:
 
         Returns whether there was such a session.
         """
-        return self.sessions.delete(name, purge_context=purge_context)
+        deleted = self.sessions.delete(name, purge_context=purge_context)
+        self._purge_the_rest()
+        return deleted
 
     def delete_all_sessions(self, purge_context: bool = True) -> int:
         """Delete all sessions and, by default, all context; seed: ``delete_all_sessions``.
 
         Returns the number of sessions deleted.
         """
-        return self.sessions.delete_all(purge_context=purge_context)
+        count = self.sessions.delete_all(purge_context=purge_context)
+        self._purge_the_rest()
+        return count
+
+    def _purge_the_rest(self) -> None:
+        while self.sessions.purge_some():
+            pass
 
     def update_session_metadata(self, name: str, updates: Mapping[str, Any]) -> bool:
         """Merge ``updates`` into the top level of the metadata; seed: ``update_session_metadata``.

@@ -22,6 +22,9 @@ Order = Literal["newest", "oldest"]
 PAGE_BYTES: Final = 8 * 1024 * 1024
 """A page ends early once its metadata reaches this size, whatever its limit."""
 
+PURGED_AT_ONCE: Final = 2000
+"""How many entries of a deleted session are removed in one transaction, which takes 5 ms."""
+
 # Text that another program wrote may not be UTF-8, and reading it as text would fail the whole
 # query. So text is read as bytes; `created_at` can also be a number (see timestamps.readable).
 _COLUMNS: Final = """
@@ -33,6 +36,8 @@ _COUNT: Final = "(SELECT count(*) FROM session_context AS c WHERE c.session_id =
 _TOTALS: Final = """SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM session_context),
     coalesce((SELECT max(revision) FROM session_server_changes),
         (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'), 0)"""
+
+_ANY_PURGE: Final = "SELECT id, session_id, last_entry FROM session_server_purges"
 
 _BY_NAME: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.name = ?"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.id = ?"
@@ -174,7 +179,10 @@ class SessionStore:
         return StoredContext(entry_id, session_id, session_name, kind, size, now), created
 
     def delete(self, name: str, *, purge_context: bool = True) -> bool:
-        """Delete a session, and its context unless told otherwise; return whether there was one."""
+        """Delete a session, and its context unless told otherwise; return whether there was one.
+
+        Of much context a part is left for :meth:`purge_some`.
+        """
         with self.database.transaction():
             rows = self.database.run("SELECT id FROM sessions WHERE name = ?", (name,))
             if not rows:
@@ -182,17 +190,52 @@ class SessionStore:
             # The session first: see the context_deleted trigger in the schema.
             self.database.run("DELETE FROM sessions WHERE id = ?", rows[0])
             if purge_context:
-                self.database.run("DELETE FROM session_context WHERE session_id = ?", rows[0])
+                self._purge(rows[0][0])
             return True
 
     def delete_all(self, *, purge_context: bool = True) -> int:
-        """Delete all sessions, and all context unless told otherwise; return how many sessions."""
+        """Delete all sessions, and all context unless told otherwise; return how many sessions.
+
+        Of much context a part is left for :meth:`purge_some`.
+        """
         with self.database.transaction():
             count: int = self.database.run("SELECT count(*) FROM sessions")[0][0]
             self.database.run("DELETE FROM sessions")
             if purge_context:
-                self.database.run("DELETE FROM session_context")
+                self._purge(None)
             return count
+
+    def purge_some(self) -> bool:
+        """Remove some of the context of deleted sessions that is left; tell whether there is more.
+
+        Done by whoever has time, one short transaction each.
+        """
+        if not self.database.run(_ANY_PURGE):
+            return False
+        with self.database.transaction():
+            return self._purge_some()
+
+    def _purge(self, session_id: int | None) -> None:
+        self.database.run(
+            "INSERT INTO session_server_purges (session_id, last_entry)"
+            " SELECT ?, coalesce(max(id), 0) FROM session_context",
+            (session_id,),
+        )
+        self._purge_some()
+
+    def _purge_some(self) -> bool:
+        due = self.database.run(f"{_ANY_PURGE} ORDER BY id")
+        if due:
+            purge, session_id, last_entry = due[0]
+            of_it = "TRUE" if session_id is None else "session_id = :session"
+            self.database.run(
+                "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
+                f" WHERE {of_it} AND id <= :last LIMIT :most)",
+                {"session": session_id, "last": last_entry, "most": PURGED_AT_ONCE},
+            )
+            if self.database.run("SELECT changes()")[0][0] < PURGED_AT_ONCE:
+                self.database.run("DELETE FROM session_server_purges WHERE id = ?", (purge,))
+        return bool(self.database.run(_ANY_PURGE))
 
     def _insert(self, name: str, text: bytes) -> StoredSession:
         now = timestamps.now()

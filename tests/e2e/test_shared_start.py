@@ -1,0 +1,185 @@
+"""The shared process: started once, found by everybody, and apart from whoever started it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import shared
+from support.wire import Wire
+
+pytestmark = pytest.mark.asyncio
+
+COMMAND = [sys.executable, "-m", "tenets_session_server"]
+STATS = "tenets/session.stats"
+CREATE = "tenets/session.create"
+
+TOO_HEAVY = {
+    *("pygls", "lsprotocol", "asyncio", "msgspec", "apsw", "platformdirs"),
+    *("argparse", "json", "logging", "pathlib", "typing", "dataclasses", "subprocess"),
+}
+
+
+async def test_fifty_first_starts_at_once_make_one_process(shared_command: list[str]) -> None:
+    async def start(number: int) -> tuple[int, int, str]:
+        async with Wire.started(shared_command) as wire:
+            await wire.initialize()
+            await wire.result(CREATE, {"name": f"s{number}"})
+            served_by = await shared.server_of(wire)
+            started.add(number)
+            if len(started) == 50:
+                all_started.set()
+            await asyncio.wait_for(all_started.wait(), 60)
+            return served_by, await shared.leave(wire), await wire.log()
+
+    started: set[int] = set()
+    all_started = asyncio.Event()
+    found = await asyncio.gather(*map(start, range(50)))
+    assert {status for _, status, _ in found} == {0}
+    assert {log for _, _, log in found} == {""}
+    assert len({served_by for served_by, _, _ in found}) == 1
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["starting", "attaching"])
+async def test_the_command_imports_next_to_nothing(
+    shared_command: list[str], tmp_path: Path, first: bool
+) -> None:
+    shown = tmp_path / "modules"
+    program = (
+        "import sys\n"
+        "from tenets_session_server.cli import main\n"
+        "status = main(sys.argv[2:])\n"
+        "open(sys.argv[1], 'w').write(' '.join(sys.modules))\n"
+        "sys.exit(status)"
+    )
+    async with Wire.started(shared_command) as other:
+        if not first:
+            await other.initialize()
+        command = [sys.executable, "-c", program, str(shown), *shared_command[3:]]
+        async with Wire.started(command) as wire:
+            await wire.initialize()
+            assert await shared.server_of(wire) != wire.process.pid
+            assert await shared.leave(wire) == 0
+    modules = {name.partition(".")[0] for name in shown.read_text().split()}
+    assert "tenets_session_server.daemon.shim" in shown.read_text().split()
+    # Whatever the interpreter imports by itself, in an editable installation for instance.
+    bare = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "import sys; print(*sys.modules)"), stdout=asyncio.subprocess.PIPE
+    )
+    unavoidable = {
+        name.partition(".")[0] for name in (await bare.communicate())[0].decode().split()
+    }
+    assert modules & (TOO_HEAVY - unavoidable) == set()
+
+
+async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    async with Wire.started(shared_command, pass_fds=[writing], cwd=tmp_path) as wire:
+        os.close(writing)
+        await wire.initialize()
+        pid = await shared.server_of(wire)
+        assert os.getsid(pid) not in {os.getsid(0), os.getsid(wire.process.pid)}
+        assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+        assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
+        assert await shared.leave(wire) == 0
+    # Nobody has it open any more; the process is still there.
+    assert await asyncio.to_thread(os.read, reading, 1) == b""
+    os.close(reading)
+    assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
+
+
+async def test_it_is_the_same_by_every_path_and_another_for_another_file(
+    shared_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(database.parent)
+    relative = [*COMMAND, "--database", "../cache/./tenets.db"]
+    other = [*COMMAND, "--database", str(tmp_path / "other.db")]
+    async with (
+        Wire.started(shared_command) as one,
+        Wire.started([*COMMAND, "--database", str(link / "tenets.db")]) as two,
+    ):
+        await one.initialize()
+        assert (await two.initialize())["database"] == str(database)
+        async with Wire.started(relative, cwd=database.parent) as three:
+            await three.initialize()
+            assert (
+                await shared.server_of(one)
+                == await shared.server_of(two)
+                == await shared.server_of(three)
+            )
+        async with Wire.started(other) as four:
+            await four.initialize()
+            assert await shared.server_of(four) != await shared.server_of(one)
+    shared.stop(tmp_path / "other.db")
+
+
+async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
+    shared_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(database.parent)
+    linked = [*COMMAND, "--database", str(link / "tenets.db")]
+    async with Wire.started(shared_command) as one, Wire.started(linked) as two:
+        await one.initialize()
+        await two.initialize()
+        link.unlink()
+        (tmp_path / "elsewhere").mkdir()
+        link.symlink_to(tmp_path / "elsewhere")
+        assert await two.ended() == 1
+        assert "leads to another file now" in await two.log()
+        await one.result(CREATE, {"name": "a"})
+        async with Wire.started(linked) as three:
+            assert (await three.initialize())["database"] == str(tmp_path / "elsewhere/tenets.db")
+    shared.stop(tmp_path / "elsewhere" / "tenets.db")
+
+
+async def test_another_interpreter_has_a_process_of_its_own(
+    shared_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    interpreter = tmp_path / "python"
+    interpreter.symlink_to(Path(sys.executable).resolve())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    other = [str(interpreter), *shared_command[1:]]
+    async with Wire.started(shared_command) as one, Wire.started(other, env=environment) as two:
+        await one.initialize()
+        await two.initialize()
+        assert await shared.server_of(one) != await shared.server_of(two)
+        status = await asyncio.create_subprocess_exec(
+            *(*COMMAND, "status", "--json", "--database", str(database)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        report = json.loads((await status.communicate())[0])
+        assert report["pid"] == await shared.server_of(one)
+        assert [other["pid"] for other in report["others"]] == [await shared.server_of(two)]
+
+
+async def test_who_is_attached_is_told(shared_command: list[str]) -> None:
+    async with Wire.started(shared_command) as one, Wire.started(shared_command) as two:
+        await one.initialize(
+            clientInfo={"name": "Neovim", "version": "0.11"}, processId=os.getpid()
+        )
+        await two.initialize()
+        stats = await two.result(STATS)
+        assert [
+            (client["name"], client["version"], client["processId"], client["pid"], client["you"])
+            for client in stats["clients"]
+        ] == [
+            ("Neovim", "0.11", os.getpid(), one.process.pid, False),
+            (None, None, None, two.process.pid, True),
+        ]
+        assert stats["pid"] not in {one.process.pid, two.process.pid}
+        await one.result(CREATE, {"name": "a"})
+        await one.result(
+            "tenets/session.addContext", {"sessionName": "a", "kind": "n", "content": ""}
+        )
+        stats = await two.result(STATS)
+        assert (stats["sessions"], stats["contextEntries"], stats["revision"]) == (1, 1, 2)
+        assert await shared.leave(one) == 0
+        assert [client["you"] for client in (await two.result(STATS))["clients"]] == [True]
