@@ -96,7 +96,8 @@ def _command(column: str, folder: Path) -> list[str]:
         case "pipe":
             return [shutil.which("cat") or "cat"]
         case "ours":
-            return [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+            command = [sys.executable, "-m", "tenets_session_server", "--standalone"]
+            return [*command, "--database", str(database)]
         case _:
             return _script(f"{column}_server.py", database)
 

@@ -39,7 +39,8 @@ class Watcher:
     """A server process, and its output as it comes."""
 
     def __init__(self, database: Path, log: IO[bytes]) -> None:
-        command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+        command = [sys.executable, "-m", "tenets_session_server", "--standalone"]
+        command += ["--database", str(database)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
         )

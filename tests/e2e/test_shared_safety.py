@@ -326,7 +326,8 @@ async def test_a_process_that_is_not_what_it_should_be_is_done_without(
                     play(connection)
 
     monkeypatch.chdir(sockets)
-    with bind(Address(str(database)).socket_name) as listener:
+    bound = bind(Address(str(database)).socket_name).detach()
+    with socket.socket(fileno=bound) as listener:
         answering = asyncio.ensure_future(asyncio.to_thread(answer_all))
         await is_served_alone(shared_command, why)
         listener.shutdown(socket.SHUT_RDWR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -161,10 +162,11 @@ async def test_another_interpreter_has_a_process_of_its_own(
 
 
 async def test_who_is_attached_is_told(shared_command: list[str]) -> None:
-    async with Wire.started(shared_command) as one, Wire.started(shared_command) as two:
+    async with Wire.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         await one.initialize(
             clientInfo={"name": "Neovim", "version": "0.11"}, processId=os.getpid()
         )
+        two = await later.enter_async_context(Wire.started(shared_command))
         await two.initialize()
         stats = await two.result(STATS)
         assert [

@@ -29,7 +29,9 @@ def ask(path: Path, question: str) -> dict[str, str] | None:
         with contextlib.suppress(ConnectionError), connection.makefile("rb") as stream:
             prefix = stream.read(control.PREFIX_SIZE)
             if prefix:
-                return control.unpack(stream.read(control.length(prefix)))
+                answer = control.unpack(stream.read(control.length(prefix)))
+                stream.read()
+                return answer
     return None
 
 

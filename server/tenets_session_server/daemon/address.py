@@ -10,14 +10,13 @@ has to fit into 108 bytes (unix(7)), and these do.
 from __future__ import annotations
 
 import binascii
-import contextlib
 import os
-import socket
 import stat
 import sys
 
 import tenets_session_server
 from tenets_session_server import locations
+from tenets_session_server.daemon.lean import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,8 +146,10 @@ def _enter(folder: str, *, make_parents: bool) -> int:
     found = os.stat(parent)
     if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         raise UnsafeError(f"{parent} is not this user's alone to write to")
-    with contextlib.suppress(FileExistsError):
+    try:
         os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:

@@ -25,7 +25,7 @@ def run(command: str, database: str, *, as_json: bool) -> int:
         os.close(address.enter_folder())
         found = _sockets(where)
         if command == "stop":
-            return _stop(found, database)
+            return _stop(found, where.database)
         return _status(found, where, as_json=as_json)
     except (UnsafeError, ControlError, OSError) as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
@@ -43,7 +43,10 @@ def _sockets(where: Address) -> list[str]:
 
 
 def _ask(name: str, question: str) -> dict[str, str] | None:
-    """Return the answer, {} where the stream ends without one, None where nobody listens."""
+    """Return the answer to ``status`` or ``stop``, None where nobody listens or is there to answer.
+
+    After ``stop`` the connection ends with the process, which is waited for.
+    """
     if not address.check_socket(name):
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -55,11 +58,14 @@ def _ask(name: str, question: str) -> dict[str, str] | None:
         control.check_peer(connection)
         try:
             connection.sendall(control.pack(question))
-            return receive(connection)
+            answer = receive(connection)
+            while question == "stop" and connection.recv(1):
+                pass
         except ConnectionError:
-            return {}
+            return None
         except TimeoutError:
             raise ControlError("the shared process does not answer") from None
+        return answer
 
 
 def _status(names: list[str], where: Address, *, as_json: bool) -> int:
@@ -78,9 +84,11 @@ def _status(names: list[str], where: Address, *, as_json: bool) -> int:
 
 
 def _stop(names: list[str], database: str) -> int:
-    # The connection ends with the process, and not before.
-    stopped = sum(_ask(name, "stop") is not None for name in names)
-    print(f"stopped {stopped or 'nothing: no shared process'} for {database}")
+    stopped = [answer["pid"] for name in names if (answer := _ask(name, "stop"))]
+    for process_id in stopped:
+        print(f"stopped process {process_id}")
+    if not stopped:
+        print(f"stopped nothing: no shared process has {database} open")
     return 0
 
 

@@ -102,7 +102,7 @@ class Attachment:
         """End the connection when the client's path, links resolved, becomes another one."""
         path = self._offer["path"]
         folder = os.path.dirname(path)  # noqa: PTH120
-        before = await asyncio.to_thread(os.path.realpath, folder)
+        before = os.path.dirname(self._offer["database"])  # noqa: PTH120
         while before != folder:
             await asyncio.sleep(LOOK_INTERVAL)
             if await asyncio.to_thread(os.path.realpath, folder) != before:

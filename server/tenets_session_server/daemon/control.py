@@ -10,7 +10,7 @@ NUL, which neither paths nor anything else here contains. ``kind`` says what it 
 ``refuse`` the process will not, and has not touched anything; ``reason``
 ``exit``   the connection is over; ``status``, and perhaps a ``reason`` to print
 ``status`` somebody wants to know; the answer is a ``report`` with ``json``
-``stop``   somebody wants it to end; the answer is the end of the stream
+``stop``   somebody wants it to end; it is ``stopping``, ``pid``, and the stream ends when it does
 ========== ======================================================================================
 
 Before a descriptor is handed over either side may still give up, so an editor's input is never read
@@ -20,8 +20,9 @@ by two.
 from __future__ import annotations
 
 import os
-import socket
 import sys
+
+from tenets_session_server.daemon.lean import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ way, and not hanging.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import socket
 import sys
 
 from tenets_session_server.daemon import address
+from tenets_session_server.daemon.lean import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,8 +95,10 @@ def start_if_missing(where: Address, options: Options, folder: int, patience: fl
         if found is not None:  # started before we had the lock
             found.close()
             return True
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(where.socket_name)
+        except FileNotFoundError:
+            pass
         listener = address.bind(where.socket_name)
         try:
             _start(where, options, (listener.fileno(), lock.fd, folder))
@@ -124,8 +125,10 @@ def _start(where: Address, options: Options, descriptors: tuple[int, int, int]) 
     ]
     child = os.fork()
     if child:
-        with contextlib.suppress(ChildProcessError):  # where an editor has us ignore our children
+        try:
             os.waitpid(child, 0)
+        except ChildProcessError:  # an editor has us ignore our children
+            pass
         return
     try:
         os.setsid()

@@ -102,8 +102,8 @@ class Listener:
                 elif wanted["kind"] == "status":
                     await channel.send("report", json=json.dumps(self._report()))
                 elif wanted["kind"] == "stop":
-                    # Kept open: its end tells that the process has ended.
-                    os.dup(connection.fileno())
+                    await channel.send("stopping", pid=os.getpid())
+                    os.dup(connection.fileno())  # kept open: its end tells of ours
                     self.stop("somebody has asked for that")
                 else:
                     await channel.send("refuse", reason=f"{wanted['kind']} is unknown here")

@@ -7,22 +7,20 @@ possible: it is there as soon as Python is, and takes the memory of an empty one
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
-import socket
 import sys
 import time
 
 from tenets_session_server.daemon import control, launch
 from tenets_session_server.daemon.address import Address, UnsafeError, enter_folder
 from tenets_session_server.daemon.control import ControlError
+from tenets_session_server.daemon.lean import send_descriptors, signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Final, Self
+    from typing import Final
 
     from tenets_session_server.options import Options
 
@@ -58,10 +56,13 @@ def attach(options: Options, database: str, *, log: int | None, parent: int) -> 
         finally:
             os.close(folder)
             os.chdir("/")  # no folder of an editor's is kept busy by us
-        with connection, _Watch(connection, parent) as watch:
+        watch = _Watch(connection, parent)
+        try:
             _hand_over(watch, (0, 1, 2 if log is None else log))
             _forget_streams(log)
             return _exit_status(watch)
+        finally:
+            watch.close()
     except EditorEndedError:
         return 1
     except (UnsafeError, ControlError, OSError) as error:
@@ -128,7 +129,7 @@ def _hand_over(watch: _Watch, streams: tuple[int, int, int]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     watch.connection.settimeout(None)
-    socket.send_fds(watch.connection, [control.pack("serve")], list(streams))
+    send_descriptors(watch.connection, control.pack("serve"), streams)
     _expect("serving", watch.next())
 
 
@@ -149,8 +150,10 @@ def _exit_status(watch: _Watch) -> int:
     except (OSError, ControlError) as error:
         reason, status = f"{error}; start it anew", 1
     if reason is not None:
-        with contextlib.suppress(OSError):
+        try:
             os.write(2, f"tenets-session-server: {reason}\n".encode())
+        except OSError:  # nobody is there to read it
+            pass
     return status
 
 
@@ -171,14 +174,15 @@ class _Watch:
         self._poll.register(connection, select.POLLIN)
         self._pidfd: int | None = None
         if sys.platform == "linux":
-            with contextlib.suppress(OSError):
+            try:
                 self._pidfd = os.pidfd_open(parent)
                 self._poll.register(self._pidfd, select.POLLIN)
+            except OSError:  # an older kernel, or a parent outside of our container
+                pass
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the connection as well."""
+        self.connection.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
 

@@ -1,0 +1,161 @@
+"""``tenets-session-server status`` and ``stop``, and the shared process' logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import tenets_session_server
+from support import shared
+from support.wire import DEADLINE, Wire
+from tenets_session_server.daemon.address import Address
+
+pytestmark = pytest.mark.asyncio
+
+CREATE = "tenets/session.create"
+
+
+async def run(*arguments: str) -> tuple[int, str, str]:
+    """Run the command; return its exit status and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tenets_session_server", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_status_tells_who_is_there(shared_command: list[str], database: Path) -> None:
+    place = ["--database", str(database)]
+    status, out, err = await run("status", *place)
+    assert (status, err) == (1, "")
+    assert out == f"no shared process has {database} open\n"
+    status, out, _ = await run(*place, "--json", "status")
+    assert (status, json.loads(out)) == (
+        1,
+        {"database": str(database), "running": False, "others": []},
+    )
+    async with Wire.started(shared_command) as one, contextlib.AsyncExitStack() as later:
+        info = {"name": "Odd\x1b[31m \u202e editor", "version": "7"}
+        await one.initialize(clientInfo=info, processId=os.getpid())
+        await one.result(CREATE, {"name": "a", "active": True})
+        two = await later.enter_async_context(Wire.started(shared_command))
+        await two.initialize()
+        pid = await shared.server_of(one)
+        status, out, err = await run("status", "--json", *place)
+        assert (status, err) == (0, "")
+        report = json.loads(out)
+        clients = report.pop("clients")
+        assert [(c["name"], c["version"], c["processId"], c["pid"]) for c in clients] == [
+            (info["name"], "7", os.getpid(), one.process.pid),
+            (None, None, None, two.process.pid),
+        ]
+        assert 0 < report.pop("uptime") < 600
+        log = Path(report.pop("log"))
+        assert report == {
+            "running": True,
+            "database": str(database),
+            "pid": pid,
+            "version": tenets_session_server.__version__,
+            "python": sys.executable,
+            "revision": 2,
+            "others": [],
+        }
+        status, out, err = await run("status", *place)
+        assert (status, err) == (0, "")
+        first, second, *_, last = out.splitlines()
+        assert f"process {pid}, for " in first
+        assert second == f"database  {database} (revision 2)"
+        assert f"process {two.process.pid}" in last
+        # Names come from editors: none of them talks to the terminal.
+        assert f"  Odd?[31m ? editor 7, process {one.process.pid} of {os.getpid()}, since 2" in out
+        assert out.replace("\n", "").isprintable()
+    assert "attached, by process" in log.read_text()
+
+
+async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
+    place = ["--database", str(database)]
+    status, out, err = await run("stop", *place)
+    assert (status, err) == (0, "")
+    assert out == f"stopped nothing: no shared process has {database} open\n"
+    async with Wire.started(shared_command) as wire:
+        await wire.initialize()
+        pid = await shared.server_of(wire)
+        status, out, err = await run("stop", *place)
+        assert (status, out, err) == (0, f"stopped process {pid}\n", "")
+        await shared.ended(pid)
+        assert await wire.ended() == 1
+    status, out, _ = await run("status", *place)
+    assert (status, out) == (1, f"no shared process has {database} open\n")
+
+
+async def test_a_client_logs_what_concerns_it(
+    shared_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "two.log"
+    log.write_text("before\n")
+    curious = ["--log-level", "debug"]
+    async with (
+        Wire.started(shared_command) as quiet,
+        Wire.started([*shared_command, *curious]) as one,
+        Wire.started([*shared_command, *curious, "--log-file", str(log)]) as two,
+    ):
+        for wire in (quiet, one, two):
+            await wire.initialize()
+        await one.result(CREATE, {"name": "by one"})
+        await two.call("tenets/session.get", {"name": "by two"})
+        database.unlink()
+        # Everybody is told of that by the log as well.
+        for wire in (quiet, one, two):
+            assert "error" in await wire.call(CREATE, {"name": "lost"})
+            while not wire.shown:
+                message = await wire.read()
+                assert message["method"] == "window/showMessage"
+                wire.shown.append(message["params"])
+        for wire in (quiet, one, two):
+            await shared.leave(wire)
+        logs = [await quiet.log(), await one.log(), log.read_text()]
+        assert await two.log() == ""
+    assert logs[2].startswith("before\n")
+    assert "DEBUG" not in logs[0]
+    created = re.compile(r"Z DEBUG \[\d+\] \S+: request 2: tenets/session.create")
+    assert created.search(logs[1])
+    assert not created.search(logs[2])
+    assert "request 2: tenets/session.get" in logs[2]
+    assert "request 2: tenets/session.get" not in logs[1]
+    for text in logs:
+        assert text.count("Sessions are not available") == 0  # that is for the user
+        assert text.count("the database cannot be used") == 1
+        assert "(client" not in text
+    # The process' own log has what concerns anybody, and whom.
+    (own,) = (Path(os.environ["XDG_STATE_HOME"]) / "tenets-session-server" / "log").glob(
+        f"{Address(str(database)).name}.log"
+    )
+    assert re.search(
+        r"WARNING .*: tenets/session.create failed: .* \(client \d\)\n", own.read_text()
+    )
+
+
+async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -> None:
+    reading, writing = os.pipe()
+    command = [*shared_command, "--log-level", "debug"]
+    async with Wire.started(command, stderr=writing) as noisy, Wire.started(command) as other:
+        os.close(writing)
+        await noisy.initialize()
+        await other.initialize()
+        for number in range(2000):  # more than a pipe takes, logged
+            await noisy.result(CREATE, {"name": f"s{number}"})
+        await other.result(CREATE, {"name": "other"})
+        assert await shared.leave(noisy) == 0
+        await other.result(CREATE, {"name": "another"})
+    os.close(reading)

@@ -1,0 +1,134 @@
+"""Processes that are killed at any moment: nothing acknowledged is lost, nobody is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from support import shared
+from support.live import eventually
+from support.wire import DEADLINE, INITIALIZE, Wire, request
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage.session_db import SessionDB
+
+pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
+
+KILLS: Final = 100
+EDITORS: Final = 4
+ADD: Final = "tenets/session.addContext"
+
+# An editor with somebody beside it who holds the same pipes, as an editor's helpers do: so the
+# pipes tell nobody of its end. It prints the process of the command that it has started.
+EDITOR: Final = textwrap.dedent("""
+    import subprocess, sys
+    command = subprocess.Popen(sys.argv[1:])
+    print(command.pid, file=sys.stderr, flush=True)
+    command.wait()
+""")
+
+
+class Editor:
+    """Writes notes, one after the other, starting the server anew whenever it is gone."""
+
+    def __init__(self, command: list[str], name: str) -> None:
+        self._command, self._name = command, name
+        self.acknowledged: list[str] = []
+        self.editor = self.shim = self.daemon = 0
+        self.commands: set[int] = set()
+        self.daemons: set[int] = set()
+        self.alone: list[str] = []
+        self._count = 0
+        self.over = False
+
+    async def work(self) -> None:
+        while not self.over:
+            # Whatever part of it has been killed, the next one is another one.
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await self._write_notes()
+
+    async def _write_notes(self) -> None:
+        async with Wire.started([sys.executable, "-c", EDITOR, *self._command]) as wire:
+            assert wire.process.stderr is not None
+            line = await asyncio.wait_for(wire.process.stderr.readline(), DEADLINE)
+            if not line:
+                return  # killed before it could say so
+            self.editor, self.shim = wire.process.pid, int(line)
+            self.commands.add(self.shim)
+            await wire.send(INITIALIZE)
+            await wire.read()
+            self.daemon = await shared.server_of(wire)
+            self.daemons.add(self.daemon)
+            while not self.over:
+                self._count += 1
+                note = f"{self._name} {self._count}"
+                params = {"sessionName": "notes", "kind": "note", "content": note}
+                await wire.send(request(self._count, ADD, params))
+                reply = await wire.read()
+                assert reply["id"] == self._count, reply
+                assert "result" in reply, reply
+                self.acknowledged.append(note)
+
+
+@contextlib.asynccontextmanager
+async def at_work(editors: list[Editor]) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(editor.work()) for editor in editors]
+    try:
+        yield
+    finally:
+        for editor in editors:
+            editor.over = True
+        await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
+
+
+async def test_a_hundred_kills(server_command: list[str], database: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    command = [*server_command, "--idle-timeout", "0.5"]
+    editors = [Editor(command, f"editor {number}") for number in range(EDITORS)]
+    kills = dict.fromkeys(("editor", "shim", "daemon"), 0)
+    async with at_work(editors):
+        while sum(kills.values()) < KILLS:
+            # At any moment of anything: of starting, attaching, writing, being killed.
+            await asyncio.sleep(dice.uniform(0, 0.15))
+            part = dice.choice([*kills])
+            victim = getattr(dice.choice(editors), part)
+            if victim and shared.is_running(victim):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+                    kills[part] += 1
+    print(kills, {editor._name: len(editor.acknowledged) for editor in editors})
+    assert min(kills.values()) > 10
+    # Nobody is left: no command, and no shared process either, as all clients are gone.
+    for editor in editors:
+        for process_id in editor.commands | editor.daemons:
+            await shared.ended(process_id)
+    await eventually(lambda: not list(shared.folder().glob("*.sock")) or stale())
+
+    acknowledged = [note for editor in editors for note in editor.acknowledged]
+    assert len(acknowledged) > KILLS
+    with SessionDB(TenetsConfig(database=database)) as sessions:
+        stored = sessions.db.run("SELECT content FROM session_context")
+        assert sessions.db.run("PRAGMA integrity_check") == [("ok",)]
+    kept = [content for (content,) in stored]
+    assert len(kept) == len(set(kept)), "a note is there twice"
+    assert set(acknowledged) <= set(kept)
+
+
+def stale() -> bool:
+    """Tell whether nobody listens on what is left."""
+    for path in shared.folder().glob("*.sock"):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            shared.ask(path, "status")
+            return False
+    return True

@@ -1,0 +1,38 @@
+"""The command line: what is read at once is what argparse would have read."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tenets_session_server import options
+from tenets_session_server.options import OPTIONS, Options
+
+WORDS = st.sampled_from(
+    [
+        *(option.flag for option in OPTIONS),
+        *(f"{option.flag}=" for option in OPTIONS),
+        *("full", "normal", "off", "debug", "loud", "0", "1.5", "-1", "nan", "1e3", "1e9", "x.db"),
+        *("--database=x.db", "--log-level=info", "--synchronous=off", "--idle-timeout=5"),
+        *("", "-", "--", "-h", "--version", "--data", "~/x.db", "a=b", "--database=a=b"),
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=5))
+@example(["--database", "x.db", "--stdio"])
+@example(["--database=a=b", "--log-level", "debug", "--log-level=info"])
+@example(["--idle-timeout", "2", "--standalone", "--synchronous", "normal", "--log-file", "x"])
+def test_what_is_read_at_once_is_what_argparse_reads(arguments: list[str]) -> None:
+    plain = options.read_plainly(arguments)
+    if plain is not None:
+        assert vars(plain) == {
+            name: value
+            for name, value in vars(options.parser().parse_args(arguments, Options())).items()
+            if value != getattr(Options, name) or name in vars(plain)
+        }
+
+
+def test_the_usual_lines_are_read_at_once() -> None:
+    for line in ("", "--stdio", "--database x.db", "--database=x.db --log-file y", "--standalone"):
+        assert options.read_plainly(line.split()) is not None
