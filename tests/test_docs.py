@@ -30,6 +30,7 @@ PROTOCOL = ROOT / "server" / "PROTOCOL.md"
 ARCHITECTURE = ROOT / "server" / "ARCHITECTURE.md"
 DOCUMENTS = [README, PROTOCOL, ARCHITECTURE, *sorted(ROOT.glob("client_examples/*/README.md"))]
 
+_OF_THE_MACHINE = {"database", "databaseBytes", "logBytes", "engine", "pid"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
 
 
@@ -73,11 +74,15 @@ def messages(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def comparable(value: Any) -> Any:
-    """Return a message with what differs from run to run replaced: times, and where the file is."""
+    """Return a message with what differs from run to run replaced.
+
+    That is times, where the file is, and what the tables of the document say is of the machine.
+    """
     if isinstance(value, dict):
         return {
-            key: "FILE" if key == "database" and Path(one).name == "tenets.db" else comparable(one)
+            key: type(one).__name__ if key in _OF_THE_MACHINE else comparable(one)
             for key, one in value.items()
+            if key != "database" or Path(one).name == "tenets.db"
         }
     if isinstance(value, list):
         return [comparable(one) for one in value]

@@ -62,7 +62,8 @@ class Listener:
         accepting = asyncio.ensure_future(self._accept())
         await self._over.wait()
         accepting.cancel()
-        self._listener.close()
+        await asyncio.wait({accepting})
+        self._listener.close()  # whoever has connected and was not heard looks for another process
         logger.info("ending: %s", self._stopped_by or "nobody is left")
         for client in tuple(self._clients.values()):
             client.dismiss("the shared process has been stopped; start it anew")
@@ -109,8 +110,12 @@ class Listener:
                     await channel.send("refuse", reason=f"{wanted['kind']} is unknown here")
             except (ControlError, OSError) as error:  # timeouts included
                 logger.info("a connection was ended: %s", error or type(error).__name__)
+            except Exception:  # of one is no trouble of the others
+                logger.exception("a connection has failed")
 
     async def _attach(self, offer: Mapping[str, str], channel: Channel) -> None:
+        if self._over.is_set():
+            return  # unanswered, it looks for another process
         reason = self._reason_to_refuse(offer)
         if reason is not None:
             await channel.send("refuse", reason=reason)
@@ -135,8 +140,6 @@ class Listener:
                 self._wait_for_clients(client.idle_timeout)
 
     def _reason_to_refuse(self, offer: Mapping[str, str]) -> str | None:
-        if self._over.is_set():
-            return "the shared process is ending"
         if offer["database"] != self.where.database:
             return f"the shared process serves {self.where.database}"
         if offer["installation"] != self.where.installation:
@@ -164,14 +167,13 @@ class Listener:
         self._idle = asyncio.get_running_loop().call_later(seconds, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        # Under the lock: whoever finds no socket starts another process at once.
         lock = Lock(self.where.lock_name, self._folder)
         try:
-            if not lock.take():
+            # Under the lock: nobody may be starting a process in our place, or come just now.
+            if self._conversations or not lock.take():
                 self._wait_for_clients(RETRY)
                 return
             self._remove_socket()
-            self._listener.close()
         finally:
             lock.close()
         self._over.set()

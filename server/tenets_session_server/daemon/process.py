@@ -58,8 +58,8 @@ def _open_log(where: Address, level: str) -> Path | None:
     """Log to a file of our own; return it, None where there can be none."""
     # At least who comes and goes: at night somebody will want to know.
     level = level if level == "debug" else "info"
-    file = user_log_path(FOLDER, appauthor=False) / f"{where.name}.log"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # no home directory
+        file = user_log_path(FOLDER, appauthor=False) / f"{where.name}.log"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         logs.configure_file(level, file)
         return file
