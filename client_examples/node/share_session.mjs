@@ -1,5 +1,5 @@
 /**
- * Two windows share their work sessions: each has a server process of its own, on one database.
+ * Two windows share their work sessions: each starts the server's command, on one database.
  *
  * Run it with `npm start`; README.md tells of the options.
  */

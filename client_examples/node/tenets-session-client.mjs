@@ -1,5 +1,5 @@
 /**
- * A client of `tenets-session-server`: one server process, its sessions as promises and events.
+ * A client of `tenets-session-server`: one connection, its sessions as promises and events.
  *
  * It needs nothing but Node and `vscode-jsonrpc`. Its events have the shape of VS Code's (call with
  * a listener, dispose what comes back), so that code written against it moves into an extension.
@@ -151,7 +151,7 @@ export class TenetsSessionError extends Error {
   }
 }
 
-/** One server process and the connection to it. Made by {@link TenetsSessionClient.start}. */
+/** One `tenets-session-server` and the connection to it. Made by {@link TenetsSessionClient.start}. */
 export class TenetsSessionClient {
   /** @type {import("node:child_process").ChildProcess} */
   #child;

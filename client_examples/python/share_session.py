@@ -2,8 +2,9 @@
 
     python client_examples/python/share_session.py [--database FILE]
 
-Each client starts a ``tenets-session-server`` of its own, as two editor windows do. Without
-``--database`` the database is a ``tenets.db`` in a temporary folder, gone afterwards.
+Each client starts ``tenets-session-server``, as two editor windows do, and one process serves
+both. Without ``--database`` the database is a ``tenets.db`` in a temporary folder, gone afterwards,
+and so is that process.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from tenets_session_client import Session, SessionClient, SessionError
+from tenets_session_client import COMMAND, Session, SessionClient, SessionError
 
 
-async def share(database: Path) -> None:
-    """Let two clients work on the sessions of one database."""
-    async with SessionClient(database=database) as left, SessionClient(database=database) as right:
-        print(f"Two servers on {left.capability['database']}")
+async def share(database: Path, *options: str) -> None:
+    """Let two clients work on the sessions of one database; ``options`` are for the server."""
+    command = (*COMMAND, *options)
+    async with (
+        SessionClient(command, database=database) as left,
+        SessionClient(command, database=database) as right,
+    ):
+        print(f"Two clients on {left.capability['database']}")
         for warning in {*left.capability["warnings"], *right.capability["warnings"]}:
             print(f"  warning: {warning}")
 
@@ -95,7 +100,7 @@ def main() -> None:
         asyncio.run(share(database))
         return
     with tempfile.TemporaryDirectory(prefix="tenets-") as folder:
-        asyncio.run(share(Path(folder) / "tenets.db"))
+        asyncio.run(share(Path(folder) / "tenets.db", "--idle-timeout", "0"))
 
 
 if __name__ == "__main__":

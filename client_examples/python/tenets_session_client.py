@@ -6,7 +6,7 @@ It is meant to be copied into a plugin or script and changed there::
         await sessions.create("bug 4711", active=True)
         await sessions.add_context("bug 4711", "note", "reproduced on main")
 
-A client starts its own server process and talks to it over stdin and stdout: Language Server
+A client starts ``tenets-session-server`` and talks to it over stdin and stdout: Language Server
 Protocol framing, JSON-RPC 2.0. All servers of a user share one database.
 """
 
@@ -100,7 +100,7 @@ class SessionError(Exception):
 
 
 class SessionClient:
-    """One connection to one server process; an asynchronous context manager.
+    """One connection to a server that it starts; an asynchronous context manager.
 
     ``database`` names another file than the user's own. ``on_notification`` is called with the
     method and params of what the server tells by itself. Requests raise :class:`SessionError`, and

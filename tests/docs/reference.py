@@ -144,7 +144,7 @@ def options() -> str:
     return table(
         ("option", ""),
         (
-            (f"`{', '.join(_with_value(action))}`", str(action.help))
+            (f"`{', '.join(_with_value(action)) or action.metavar}`", str(action.help))
             for action in command_line.parser()._actions
         ),
     )

@@ -34,7 +34,7 @@ def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
     )
     assert (shown.returncode, shown.stderr) == (0, "")
     lines = shown.stdout.splitlines()
-    assert lines[0].startswith("Two servers on ")
+    assert lines[0].startswith("Two clients on ")
     # What one does, the other sees.
     assert lines[2] == lines[4]
     assert "{'branch': 'tidy', 'reviewer': 'Ada'}" in lines[6]

@@ -26,7 +26,8 @@ SERVER: Final = [sys.executable, "-m", "tenets_session_server"]
 PRELUDE: Final = """\
 import { TenetsSessionClient, TenetsSessionError } from "./tenets-session-client.mjs";
 const [database, command, ...args] = JSON.parse(process.argv[2]);
-const start = () => TenetsSessionClient.start({ command, args: [...args, "--database", database] });
+const start = (...options) => TenetsSessionClient.start(
+  { command, args: [...args, "--database", database, ...options] });
 const failure = (promise) =>
   promise.then(
     (value) => ({ resolved: value ?? null }),

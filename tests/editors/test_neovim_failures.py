@@ -11,6 +11,7 @@ import pytest
 from editors import neovim_support
 from editors.neovim_support import Neovim, Opener, ServerProgram, neovim_program
 from editors.stored import context, names
+from support import shared
 
 pytestmark = pytest.mark.editors
 
@@ -35,18 +36,36 @@ def test_a_killed_server_is_told_of_once_and_started_again(
     assert len(server.pids()) == 2
 
 
-def test_what_is_lost_with_the_server_is_told(nvim: Neovim, server: ServerProgram) -> None:
+def test_a_killed_shared_process_is_told_and_another_one_is_started(
+    nvim: Neovim, database: Path
+) -> None:
     nvim.command("TenetsSession create s")
     nvim.wait_until_told("tenets: created and activated s")
-    (first,) = server.pids()
-    os.kill(first, signal.SIGSTOP)
-    nvim.command("TenetsAdd s")
+    first = shared.report(database)["pid"]
     os.kill(first, signal.SIGKILL)
-    nvim.wait_until_told(
-        "tenets: no answer, for the server has ended; addContext may or may not have been done"
-    )
-    nvim.command("TenetsSession list")
-    nvim.wait_until_told("* s")
+    message = "tenets: the server has ended (exit status 1); the next command starts it again"
+    nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
+    nvim.command("TenetsSession create another")
+    created = "tenets: created and activated another"
+    nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", created)
+    assert shared.report(database)["pid"] != first
+
+
+def test_what_is_lost_with_the_server_is_told(opened: Opener, server: ServerProgram) -> None:
+    with opened() as nvim:
+        nvim.setup(cmd=[str(server.path), "--standalone"])  # so that it is what we stop
+        nvim.command("TenetsSession create s")
+        nvim.wait_until_told("tenets: created and activated s")
+        (first,) = server.pids()
+        os.kill(first, signal.SIGSTOP)
+        nvim.command("TenetsAdd s")
+        os.kill(first, signal.SIGKILL)
+        nvim.wait_until_told(
+            "tenets: no answer, for the server has ended; addContext may or may not have been done"
+        )
+        nvim.command("TenetsSession list")
+        nvim.wait_until_told("* s")
+    server.wait_until_all_ended()
 
 
 def test_a_missing_program_is_told(opened: Opener, project: Path) -> None:
@@ -142,7 +161,7 @@ def test_a_frozen_server_freezes_nothing(
     opened: Opener, server: ServerProgram, database: Path
 ) -> None:
     with opened() as nvim:
-        nvim.lua("require('tenets_session').setup{}")
+        nvim.setup(cmd=[str(server.path), "--standalone"])
         nvim.command("TenetsSession create s")
         nvim.wait_until_told("tenets: created and activated s")
         (frozen,) = server.pids()

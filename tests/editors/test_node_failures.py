@@ -35,7 +35,7 @@ def failed_start(run: Snippet, *server: str, options: str = "{}") -> str:
 
 def test_a_killed_server_leaves_nobody_waiting(run: Snippet) -> None:
     found = run("""
-        const client = await start();
+        const client = await start("--standalone");
         const exits = [];
         client.onExit((status) => exits.push(status));
         client.onExit(() => { throw new Error("a bad listener harms no other"); });
