@@ -75,11 +75,14 @@ def occupy_standard_streams() -> list[str]:
 
 def locate(options: Options) -> str:
     """Return the absolute path of the database; raises :class:`Mistake`."""
-    if options.database is not None and os.path.isdir(options.database):
-        raise Mistake(f"--database: expected a file, {options.database} is a folder")
     try:
         if options.database is not None:
-            return locations.absolute(options.database)
+            named = locations.absolute(options.database)
+            if os.path.isdir(named):
+                raise Mistake(
+                    f"--database: expected a file, {options.database or named} is a folder"
+                )
+            return named
         return os.path.join(locations.default_cache_directory(), locations.DATABASE_FILE_NAME)
     except (RuntimeError, OSError) as error:  # no home directory, no working directory
         hint = "name the file with --database, by its full path"

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TextIO
@@ -33,6 +34,17 @@ KEPT_BYTES: Final = 1024 * 1024
 
 CLIENT: Final[ContextVar[str | None]] = ContextVar("client", default=None)
 """Whom what is executed now is done for."""
+
+
+@contextlib.contextmanager
+def concerning(client: str | None) -> Iterator[None]:
+    """Have what is logged in the block, and what is begun there, concern a client."""
+    token = CLIENT.set(client)
+    try:
+        yield
+    finally:
+        CLIENT.reset(token)
+
 
 _package: Final = logging.getLogger("tenets_session_server")
 
@@ -98,6 +110,8 @@ class BackgroundHandler(logging.Handler):
         if self._client is not None and concerns not in {None, self._client}:
             return
         line = self.format(record)
+        if not record.exc_info:
+            line = line.replace("\n", "\\n")  # a client may have chosen a word or two of it
         if self._client is None and concerns is not None:
             line += f" ({concerns})"
         with self._changed:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tenets_session_server.config import Synchronous
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LONGEST: Final = 1_000_000
+"""Seconds that may be given, more than eleven days."""
 COMMANDS: Final = ("status", "stop")
 
 _DESCRIPTION: Final = """\
@@ -56,11 +58,12 @@ def _path(text: str) -> str:
     return os.path.expanduser(text)
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= 1_000_000:
-        raise ValueError
-    return seconds
+def seconds(text: str) -> float:
+    """Return a duration that may be given; raises ValueError."""
+    number = float(text)
+    if not 0 <= number <= LONGEST:
+        raise ValueError(f"expected 0 to {LONGEST} seconds")
+    return number
 
 
 class Option:
@@ -92,7 +95,7 @@ OPTIONS: Final = (
         "--idle-timeout",
         "how long the shared process stays when this was the last editor (default: 60)",
         "SECONDS",
-        read=_seconds,
+        read=seconds,
     ),
     Option(
         "--synchronous",

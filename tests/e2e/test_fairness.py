@@ -216,7 +216,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
             served += 1
         assert (await deleting)["result"] == {"deleted": True}
         assert served > 20
-        assert host.session_db.sessions.totals().context_entries == 1
+        assert host.session_db.totals().context_entries == 1
 
 
 async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
@@ -228,10 +228,10 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
             for number in range(35):
                 crashed.add_context("large", "note", f"{number}")
         crashed.sessions.delete("large")  # and no more: as when the process dies amid it
-        assert crashed.sessions.totals().context_entries == 25
+        assert crashed.totals().context_entries == 25
     async with Host.opened(database) as host:
         await host.attach()
-        await eventually(lambda: host.session_db.sessions.totals().context_entries == 0)
+        await eventually(lambda: host.session_db.totals().context_entries == 0)
 
 
 async def test_a_cancelled_deletion_has_happened_all_the_same(
@@ -247,6 +247,6 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         await eventually(lambda: not host.session_db.sessions.page().sessions)
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
         assert (await busy.read())["result"] == {"deleted": 1}
-        assert host.session_db.sessions.totals().context_entries > 0
+        assert host.session_db.totals().context_entries > 0
         monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 3000)
-        await eventually(lambda: host.session_db.sessions.totals().context_entries == 0)
+        await eventually(lambda: host.session_db.totals().context_entries == 0)

@@ -136,13 +136,13 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ([], "params: expected an object"),
-        ({"processId": "1"}, "processId: expected an integer or null"),
-        ({"processId": True}, "processId: expected an integer or null"),
+        ([], "params: expected an object, got array"),
+        ({"processId": "1"}, "processId: expected an integer or null, got str"),
+        ({"processId": True}, "processId: expected an integer or null, got bool"),
         ({"initializationOptions": []}, "initializationOptions: expected an object"),
         (
             {"initializationOptions": {"notifications": "no"}},
-            "initializationOptions.notifications: expected true or false",
+            "initializationOptions.notifications: expected true or false, got str",
         ),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from support.foreign import ForeignWriter
 from support.host import Host
 from support.live import LiveClient, eventually, size
+from support.wire import DEADLINE
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
 from tenets_session_server.rpc.transport import interface
@@ -294,6 +295,7 @@ async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
 
 def integrity(database: Path) -> str:
     connection = apsw.Connection(str(database))
+    connection.set_busy_timeout(round(DEADLINE * 1000))  # the last server may be closing it
     try:
         return str(connection.execute("PRAGMA integrity_check").fetchall()[0][0])
     finally:

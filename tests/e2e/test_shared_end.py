@@ -22,7 +22,9 @@ ADD = "tenets/session.addContext"
 LIST = "tenets/session.list"
 
 
-async def test_without_clients_it_ends_in_a_while(shared_command: list[str]) -> None:
+async def test_without_clients_it_ends_in_a_while(
+    shared_command: list[str], database: Path
+) -> None:
     async with Wire.started([*shared_command, "--idle-timeout", "0.2"]) as wire:
         await wire.initialize()
         first = await shared.server_of(wire)
@@ -34,7 +36,7 @@ async def test_without_clients_it_ends_in_a_while(shared_command: list[str]) -> 
         assert shared.is_running(first)
         await shared.leave(wire)
         await shared.ended(first)
-    assert list(shared.folder().glob("*.sock")) == []
+    assert not shared.socket_of(database).exists()
     async with Wire.started(shared_command) as wire:
         await wire.initialize()
         assert await shared.server_of(wire) != first
@@ -53,7 +55,9 @@ async def test_starts_while_it_is_ending_are_all_served(shared_command: list[str
     await asyncio.gather(*[come_and_go(8) for _ in range(3)])
 
 
-async def test_a_killed_process_is_told_within_a_second(shared_command: list[str]) -> None:
+async def test_a_killed_process_is_told_within_a_second(
+    shared_command: list[str], database: Path
+) -> None:
     async with (
         Wire.started(shared_command) as one,
         Wire.started(shared_command) as two,
@@ -69,7 +73,7 @@ async def test_a_killed_process_is_told_within_a_second(shared_command: list[str
             (line,) = (await wire.log()).splitlines()
             assert line == ("tenets-session-server: the shared process has ended; start it anew")
     # Its socket is still there, and nobody listens.
-    assert len(list(shared.folder().glob("*.sock"))) == 1
+    assert shared.socket_of(database).is_socket()
     async with Wire.started(shared_command) as wire:
         await wire.initialize()
         assert await shared.server_of(wire) not in {killed, wire.process.pid}

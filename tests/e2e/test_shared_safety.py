@@ -242,6 +242,7 @@ async def test_a_process_that_does_not_answer_is_done_without(
 ) -> None:
     with stopped_in_the_end(sockets, database):
         hanging = await is_shared(shared_command)
+        shared.report(database, sockets)  # it has closed the database by now, and has no lock
         os.kill(hanging, signal.SIGSTOP)
         try:
             await is_served_alone(shared_command, "does not answer")

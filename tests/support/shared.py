@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import select
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,22 @@ from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import FOLDER, Address
 
 
+def socket_of(database: Path) -> Path:
+    """Return where the socket of a database's process is, if there is one."""
+    return folder() / Address(str(database)).socket_name
+
+
 def folder() -> Path:
     """Return the folder of the sockets, as the environment of tests has it."""
     return Path(os.environ["XDG_RUNTIME_DIR"]) / FOLDER
 
 
-def ask(path: Path, question: str) -> dict[str, str] | None:
+def ask(path: Path, question: str, database: str) -> dict[str, str] | None:
     """Return the answer of a process, None where the connection ends without one."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(DEADLINE)
         connection.connect(str(path))
-        connection.sendall(control.pack(question))
+        connection.sendall(control.pack(question, database=database))
         with contextlib.suppress(ConnectionError), connection.makefile("rb") as stream:
             prefix = stream.read(control.PREFIX_SIZE)
             if prefix:
@@ -35,9 +43,11 @@ def ask(path: Path, question: str) -> dict[str, str] | None:
     return None
 
 
-def report(database: Path) -> dict[str, Any]:
-    """Return what ``status`` tells of the process of a database."""
-    answer = ask(folder() / Address(str(database)).socket_name, "status")
+def report(database: Path, place: Path | None = None) -> dict[str, Any]:
+    """Return what ``status`` tells of the process of a database, with its socket in ``place``."""
+    where = Address(str(database))
+    with working_in(place or folder()):
+        answer = ask(Path(where.socket_name), "status", where.database)
     assert answer is not None
     found = json.loads(answer["json"])
     assert isinstance(found, dict)
@@ -77,21 +87,35 @@ def is_running(process_id: int) -> bool:
 
 def stop(database: Path, place: Path | None = None) -> None:
     """End the processes of a database, whoever started them, with their sockets in ``place``."""
-    _stop(place or folder(), f"{Address(str(database)).database_key}*.sock")
+    where = Address(str(database))
+    place = place or folder()
+    for path in place.glob(f"{where.database_key}*.sock") if place.is_dir() else ():
+        # Where it has ended already there is nothing to do.
+        with working_in(place), contextlib.suppress(FileNotFoundError, ConnectionError):
+            ask(Path(path.name), "stop", where.database)
+
+
+@contextlib.contextmanager
+def working_in(place: Path) -> Iterator[None]:
+    """Have a working folder: the whole path may be longer than the name of a socket."""
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def stop_all() -> None:
     """End every process that is left."""
-    _stop(folder(), "*.sock")
-
-
-def _stop(place: Path, pattern: str) -> None:
-    before = Path.cwd()
-    for path in place.glob(pattern) if place.is_dir() else ():
-        # Relative, as the whole path may be longer than the name of a socket.
-        os.chdir(place)
-        try:
-            with contextlib.suppress(FileNotFoundError, ConnectionError):  # has ended already
-                ask(Path(path.name), "stop")
-        finally:
-            os.chdir(before)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            started_by_tests = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
+            if (
+                b"tenets_session_server.daemon" in (process / "cmdline").read_bytes()
+                and started_by_tests in (process / "environ").read_bytes()
+            ):
+                descriptor = os.pidfd_open(int(process.name))
+                os.kill(int(process.name), signal.SIGTERM)
+                select.select([descriptor], [], [], DEADLINE)
+                os.close(descriptor)

@@ -47,7 +47,8 @@ class Address:
         self.installation = " ".join(
             (
                 tenets_session_server.__version__,
-                sys.executable,
+                os.uname().nodename,  # a home may be that of several machines
+                os.path.realpath(sys.executable),  # it may have several names
                 sys.prefix,
                 hex(sys.hexversion),
                 os.path.dirname(tenets_session_server.__file__),
@@ -78,6 +79,15 @@ class Address:
         except OSError:
             return ""
         return f"{found.st_dev}:{found.st_ino}"
+
+    def access(self) -> str:
+        """Return what this process may do with the file, "" where there is none yet.
+
+        Processes of one user may differ in that: a sandbox, dropped capabilities.
+        """
+        if not os.path.exists(self.database):
+            return ""
+        return f"{os.access(self.database, os.R_OK)} {os.access(self.database, os.W_OK)}"
 
 
 def enter_folder() -> int:

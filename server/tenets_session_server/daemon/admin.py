@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -20,12 +21,15 @@ PATIENCE: Final = 5.0
 
 def run(command: str, database: str, *, as_json: bool) -> int:
     """Do it and print the result; return the exit status."""
-    where = Address(database)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know the characters of a path
+            stream.reconfigure(errors="backslashreplace")
     try:
+        where = Address(database)
         os.close(address.enter_folder())
         found = _sockets(where)
         if command == "stop":
-            return _stop(found, where.database)
+            return _stop(found, where)
         return _status(found, where, as_json=as_json)
     except (UnsafeError, ControlError, OSError) as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
@@ -42,8 +46,22 @@ def _sockets(where: Address) -> list[str]:
     return sorted(names, key=lambda name: (name != where.socket_name, name))
 
 
-def _ask(name: str, question: str) -> dict[str, str] | None:
-    """Return the answer to ``status`` or ``stop``, None where nobody listens or is there to answer.
+def _ask_all(names: list[str], where: Address, question: str) -> list[dict[str, str]]:
+    """Return the answers; whoever does not give any is complained of."""
+    answers = []
+    for name in names:
+        try:
+            answer = _ask(name, control.pack(question, database=where.database))
+        except (UnsafeError, ControlError, OSError) as error:
+            print(f"tenets-session-server: {name}: {error}", file=sys.stderr)
+        else:
+            if answer is not None and answer["kind"] != "refuse":  # of the same name by chance
+                answers.append(answer)
+    return answers
+
+
+def _ask(name: str, question: bytes) -> dict[str, str] | None:
+    """Return the answer, None where nobody listens or is there to answer.
 
     After ``stop`` the connection ends with the process, which is waited for.
     """
@@ -57,9 +75,9 @@ def _ask(name: str, question: str) -> dict[str, str] | None:
             return None
         control.check_peer(connection)
         try:
-            connection.sendall(control.pack(question))
+            connection.sendall(question)
             answer = receive(connection)
-            while question == "stop" and connection.recv(1):
+            while answer["kind"] == "stopping" and connection.recv(1):
                 pass
         except ConnectionError:
             return None
@@ -69,7 +87,7 @@ def _ask(name: str, question: str) -> dict[str, str] | None:
 
 
 def _status(names: list[str], where: Address, *, as_json: bool) -> int:
-    answers = [answer for name in names if (answer := _ask(name, "status"))]
+    answers = _ask_all(names, where, "status")
     reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
     if as_json:
         # Other versions', or other installations', are there for a while after an upgrade.
@@ -83,12 +101,12 @@ def _status(names: list[str], where: Address, *, as_json: bool) -> int:
     return 0 if reports else 1
 
 
-def _stop(names: list[str], database: str) -> int:
-    stopped = [answer["pid"] for name in names if (answer := _ask(name, "stop"))]
+def _stop(names: list[str], where: Address) -> int:
+    stopped = [answer["pid"] for answer in _ask_all(names, where, "stop")]
     for process_id in stopped:
         print(f"stopped process {process_id}")
     if not stopped:
-        print(f"stopped nothing: no shared process has {database} open")
+        print(f"stopped nothing: no shared process has {where.database} open")
     return 0
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from tenets_session_server import logs
+from tenets_session_server import logs, options
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.channel import Channel
 from tenets_session_server.rpc.connection import Connection
@@ -24,27 +24,48 @@ logger = logging.getLogger(__name__)
 
 DESCRIPTORS: Final = 3
 """stdin, stdout, and where to log."""
+LOG_INTERVAL: Final = 0.005
+"""Seconds between looks whether a log has been written."""
 LOOK_INTERVAL: Final = 1.0
 """Seconds between looks whether a path with links still leads where it did."""
+
+
+class Offer:
+    """What a command says of itself when it wants its editor served.
+
+    Raises :class:`.control.ControlError` where something is missing or cannot be.
+    """
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        try:
+            self.path, self.database = fields["path"], fields["database"]
+            self.installation = fields["installation"]
+            self.folder, self.access = fields["folder"], fields["access"]
+            self.log_level, self.synchronous = fields["log_level"], fields["synchronous"]
+            self.idle_timeout = options.seconds(fields["idle_timeout"])
+            self.process_id = int(fields["pid"])
+        except (KeyError, ValueError) as error:
+            raise control.ControlError(f"an offer that cannot be understood: {error}") from None
+        if self.log_level not in options.LOG_LEVELS:
+            raise control.ControlError(f"an unknown log level: {self.log_level}")
+
+    @property
+    def durable(self) -> bool:
+        """Whether commits have to be on the disk before they are acknowledged."""
+        return self.synchronous != "normal"
 
 
 class Attachment:
     """A client, from its command's offer to the exit status that it is sent.
 
-    ``offer`` is the ``attach`` message, ``server`` what it is served by.
+    ``server`` is what it is served by.
     """
 
-    def __init__(
-        self, offer: Mapping[str, str], channel: Channel, session_db: SessionDB, hub: Hub
-    ) -> None:
+    def __init__(self, offer: Offer, channel: Channel, session_db: SessionDB, hub: Hub) -> None:
         self._offer, self._channel = offer, channel
         self._connection: Connection | None = None
         self._dismissed: str | None = None
-        self.server: SessionServer = create_server(
-            session_db, hub, command_pid=control.number(offer, "pid")
-        )
-        self.durable = offer["synchronous"] == "full"
-        self.idle_timeout = float(offer["idle_timeout"])
+        self.server: SessionServer = create_server(session_db, hub, command_pid=offer.process_id)
 
     async def serve(self, prepare: Callable[[], None]) -> None:
         """Take the client's streams, serve it to its end, and send the exit status.
@@ -53,23 +74,31 @@ class Attachment:
         """
         await self._channel.send("ready")
         message, streams = await self._channel.receive_descriptors(DESCRIPTORS)
-        stdin, stdout, log = streams
-        handler = logs.add_client(str(logs.CLIENT.get()), self._offer["log_level"], log)
-        try:
+        with contextlib.ExitStack() as held:
+            for descriptor in streams:
+                held.callback(os.close, descriptor)
             if message["kind"] != "serve":
                 raise control.ControlError(f"expected serve, got {message['kind']}")
+            if self._dismissed is not None:
+                return  # unanswered, it looks for another process
+            stdin, stdout, log = streams
+            handler = logs.add_client(str(logs.CLIENT.get()), self._offer.log_level, os.dup(log))
+            held.callback(logs.remove, handler)
             prepare()
             await self._channel.send("serving")
             status = await self._serve_streams(stdin, stdout)
-            if not handler.idle:
-                await asyncio.to_thread(handler.finish)
-        finally:
-            logs.remove(handler)
-            for descriptor in (stdin, stdout):
-                os.close(descriptor)
-        reason = {} if self._dismissed is None else {"reason": self._dismissed}
+            await self._until_logged(handler)
+        reason: dict[str, str] = {} if self._dismissed is None else {"reason": self._dismissed}
         with contextlib.suppress(OSError):  # the command has ended before
             await self._channel.send("exit", status=status, **reason)
+
+    @staticmethod
+    async def _until_logged(handler: logs.BackgroundHandler) -> None:
+        """Wait, but not for long, until the client's log is written."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + logs.LAST_WORDS
+        while not handler.idle and loop.time() < deadline:  # noqa: ASYNC110 - written by a thread
+            await asyncio.sleep(LOG_INTERVAL)
 
     def describe(self) -> dict[str, Any]:
         """Return who it is, as plain values."""
@@ -84,7 +113,7 @@ class Attachment:
 
     async def _serve_streams(self, stdin: int, stdout: int) -> int:
         # Where numbers of processes mean something else to the client, it is in a container.
-        same_numbers = control.number(self._offer, "pid") == self._channel.process_id
+        same_numbers = self._offer.process_id == self._channel.process_id
         connection = Connection(self.server, stdin, stdout, watch_client=same_numbers)
         self._connection = connection
         if self._dismissed is not None:
@@ -96,15 +125,15 @@ class Attachment:
         finally:
             looking.cancel()
             connection.close()
-        return 1 if self._dismissed is not None else status
+        return status
 
     async def _look_where_the_path_leads(self) -> None:
         """End the connection when the client's path, links resolved, becomes another one."""
-        path = self._offer["path"]
+        path = self._offer.path
         folder = os.path.dirname(path)  # noqa: PTH120
-        before = os.path.dirname(self._offer["database"])  # noqa: PTH120
+        before = os.path.dirname(self._offer.database)  # noqa: PTH120
         while before != folder:
             await asyncio.sleep(LOOK_INTERVAL)
-            if await asyncio.to_thread(os.path.realpath, folder) != before:
+            if os.path.realpath(folder) != before:  # noqa: ASYNC240 - as every write looks
                 self.dismiss(f"{path} leads to another file now; start it anew")
                 return

@@ -16,7 +16,6 @@ PATIENCE: Final = 5.0
 """Seconds within which the other side has to say what comes next."""
 DESCRIPTORS: Final = 8
 """How many may come with a message; what is not wanted is closed."""
-_CLOSE_ON_EXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Channel:
@@ -39,7 +38,7 @@ class Channel:
         async with asyncio.timeout(PATIENCE):
             await self._readable()
             prefix, descriptors, flags, _ = socket.recv_fds(
-                self._connection, control.PREFIX_SIZE, DESCRIPTORS, _CLOSE_ON_EXEC
+                self._connection, control.PREFIX_SIZE, DESCRIPTORS
             )
             try:
                 _check_complete(descriptors, count, flags)

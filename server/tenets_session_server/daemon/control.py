@@ -71,21 +71,26 @@ def number(fields: Mapping[str, str], name: str) -> int:
         raise ControlError(f"{name} is missing or no integer") from None
 
 
+def check_platform() -> None:
+    """Raise :class:`ControlError` where :func:`check_peer` never succeeds."""
+    if sys.platform not in {"linux", "darwin"} and not sys.platform.startswith("freebsd"):
+        raise ControlError(f"{sys.platform} does not tell whose process another one is")
+
+
 def check_peer(connection: socket.socket) -> int | None:
     """Make sure that the other side is a process of this user; return its id where that is known.
 
     Raises :class:`ControlError`, also where the platform does not tell.
     """
+    check_platform()
     process_id: int | None = None
     if sys.platform == "linux":
         answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         process_id, user = (int.from_bytes(answer[at : at + 4], sys.byteorder) for at in (0, 4))
-    elif sys.platform == "darwin" or sys.platform.startswith("freebsd"):
+    else:
         # struct xucred begins with a version and the effective user, 4 bytes each (unix(4)).
         answer = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 128)
         user = int.from_bytes(answer[4:8], sys.byteorder)
-    else:
-        raise ControlError(f"{sys.platform} does not tell whose process the other one is")
     if user != os.geteuid():
         raise ControlError(f"the other process is one of user {user}")
     return process_id or None

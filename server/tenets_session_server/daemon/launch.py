@@ -45,16 +45,25 @@ class Lock:
             return False
         return True
 
+    def is_taken(self) -> bool:
+        """Tell whether somebody has it; any number may look at the same time."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        return False
+
     def close(self) -> None:
         """Give it back, unless a process that was started has it too."""
         os.close(self.fd)
 
 
 def is_locked(name: str) -> bool:
-    """Tell whether somebody has the lock; it is not taken."""
+    """Tell whether somebody has the lock of this name."""
     lock = Lock(name)
     try:
-        return not lock.take()
+        return lock.is_taken()
     finally:
         lock.close()
 
@@ -158,4 +167,10 @@ def _keep_only(descriptors: tuple[int, int, int]) -> None:
     ]
     for number, one in enumerate(spare):
         os.dup2(one, number)
-    os.closerange(len(spare), os.sysconf("SC_OPEN_MAX"))
+    # Those that are there, not up to a limit: it may have been lowered after they were opened.
+    for name in os.listdir("/dev/fd"):
+        try:
+            if int(name) >= len(spare):
+                os.close(int(name))
+        except OSError:  # the one that the listing itself had open
+            pass

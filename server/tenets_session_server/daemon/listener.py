@@ -10,13 +10,12 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tenets_session_server import __version__, logs
 from tenets_session_server.daemon.address import Address
-from tenets_session_server.daemon.attachment import Attachment
+from tenets_session_server.daemon.attachment import Attachment, Offer
 from tenets_session_server.daemon.channel import Channel
 from tenets_session_server.daemon.control import ControlError
 from tenets_session_server.daemon.launch import Lock
@@ -51,6 +50,8 @@ class Listener:
         self._clients: dict[int, Attachment] = {}
         self._numbers = 0
         self._conversations: set[asyncio.Task[None]] = set()
+        self._attached: set[asyncio.Task[None]] = set()
+        self._revision: int | None = None  # when it was looked for last
         self._idle: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._stopped_by: str | None = None
@@ -60,13 +61,20 @@ class Listener:
         self._listener.setblocking(False)
         self._wait_for_clients(FIRST_TIMEOUT)
         accepting = asyncio.ensure_future(self._accept())
-        await self._over.wait()
-        accepting.cancel()
-        await asyncio.wait({accepting})
-        self._listener.close()  # whoever has connected and was not heard looks for another process
+        over = asyncio.ensure_future(self._over.wait())
+        await asyncio.wait({accepting, over}, return_when=asyncio.FIRST_COMPLETED)
+        if accepting.done() and not accepting.cancelled():
+            logger.error("no connections can be taken any more", exc_info=accepting.exception())
+            self.stop("a failure")
+        for task in (accepting, over):
+            task.cancel()
+        await asyncio.wait({accepting, over})
+        self._listener.close()
         logger.info("ending: %s", self._stopped_by or "nobody is left")
         for client in tuple(self._clients.values()):
             client.dismiss("the shared process has been stopped; start it anew")
+        for conversation in self._conversations - self._attached:
+            conversation.cancel()  # unanswered, it looks for another process
         if self._conversations:
             await asyncio.wait(self._conversations)
 
@@ -81,17 +89,21 @@ class Listener:
     # -- coming and going --------------------------------------------------------------------
 
     async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, failing = asyncio.get_running_loop(), False
         while True:
             try:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as error:  # most likely no descriptors are left
-                logger.error("a connection could not be taken: %s", error)  # noqa: TRY400
+                if not failing:
+                    logger.error("connections cannot be taken: %s", error)  # noqa: TRY400
+                failing = True
                 await asyncio.sleep(RETRY)
                 continue
+            failing = False
             conversation = asyncio.ensure_future(self._converse(connection))
             self._conversations.add(conversation)
             conversation.add_done_callback(self._conversations.discard)
+            conversation.add_done_callback(self._attached.discard)
 
     async def _converse(self, connection: socket.socket) -> None:
         with connection:
@@ -99,7 +111,9 @@ class Listener:
                 channel = Channel(connection)
                 wanted = await channel.receive()
                 if wanted["kind"] == "attach":
-                    await self._attach(wanted, channel)
+                    await self._attach(Offer(wanted), channel)
+                elif wanted.get("database") != self.where.database:
+                    await channel.send("refuse", reason="this is another database's process")
                 elif wanted["kind"] == "status":
                     await channel.send("report", json=json.dumps(self._report()))
                 elif wanted["kind"] == "stop":
@@ -113,9 +127,7 @@ class Listener:
             except Exception:  # of one is no trouble of the others
                 logger.exception("a connection has failed")
 
-    async def _attach(self, offer: Mapping[str, str], channel: Channel) -> None:
-        if self._over.is_set():
-            return  # unanswered, it looks for another process
+    async def _attach(self, offer: Offer, channel: Channel) -> None:
         reason = self._reason_to_refuse(offer)
         if reason is not None:
             await channel.send("refuse", reason=reason)
@@ -123,37 +135,45 @@ class Listener:
         self._numbers += 1
         number = self._numbers
         logs.CLIENT.set(f"client {number}")
-        if not self._clients:
-            # Whoever left last may have had the file replaced, or another program changed.
-            self.session_db.db.start_anew()
-            self._hub = Hub(self.session_db)
+        if (task := asyncio.current_task()) is not None:
+            self._attached.add(task)
         client = Attachment(offer, channel, self.session_db, self._hub)
         self._clients[number] = client
         self._do_not_wait()
-        logger.info("attached, by process %s", offer["pid"])
+        logger.info("attached, by process %d", offer.process_id)
         try:
-            await client.serve(lambda: self._prepare_database(client))
+            await client.serve(lambda: self._prepare_database(offer))
         finally:
             del self._clients[number]
             logger.info("detached")
             if not self._clients:
-                self._wait_for_clients(client.idle_timeout)
+                self._let_go_of_the_database()
+                self._wait_for_clients(offer.idle_timeout)
 
-    def _reason_to_refuse(self, offer: Mapping[str, str]) -> str | None:
-        if offer["database"] != self.where.database:
+    def _reason_to_refuse(self, offer: Offer) -> str | None:
+        if offer.database != self.where.database:
             return f"the shared process serves {self.where.database}"
-        if offer["installation"] != self.where.installation:
+        if offer.installation != self.where.installation:
             return "the shared process is another version's or another interpreter's"
-        here, there = self.where.folder_identity(), offer["folder"]
+        here, there = self.where.folder_identity(), offer.folder
         if here and there and here != there:
             return f"{self.where.folder} is another folder for the shared process"
+        here, there = self.where.access(), offer.access
+        if here and there and here != there:
+            return "the shared process has other rights to the database"
         return None
 
-    def _prepare_database(self, client: Attachment) -> None:
+    def _prepare_database(self, offer: Offer) -> None:
         """Do for a new client what a process of its own would do at its start."""
-        if client.durable:
+        if offer.durable:
             self.session_db.db.be_durable()
         self.session_db.introduce()
+
+    def _let_go_of_the_database(self) -> None:
+        """Close it, as a process of its own would: somebody may copy or replace the file now."""
+        self._revision = self._newest_revision()
+        self.session_db.db.start_anew()
+        self._hub = Hub(self.session_db)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -167,16 +187,19 @@ class Listener:
         self._idle = asyncio.get_running_loop().call_later(seconds, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        lock = Lock(self.where.lock_name, self._folder)
+        self._wait_for_clients(RETRY)  # whatever comes between
+        try:
+            lock = Lock(self.where.lock_name, self._folder)
+        except FileNotFoundError:  # somebody has removed the folder: nobody can come any more
+            self._over.set()
+            return
         try:
             # Under the lock: nobody may be starting a process in our place, or come just now.
-            if self._conversations or not lock.take():
-                self._wait_for_clients(RETRY)
-                return
-            self._remove_socket()
+            if lock.take() and not self._conversations:
+                self._remove_socket()
+                self._over.set()
         finally:
             lock.close()
-        self._over.set()
 
     def _remove_socket(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -188,18 +211,22 @@ class Listener:
 
     def _report(self) -> dict[str, Any]:
         """Return what ``status --json`` prints."""
-        database = self.session_db.db
-        try:
-            revision: int | None = self.session_db.feed.revision()
-        except DatabaseError:
-            revision = None
         return {
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._started, 3),
             "version": __version__,
             "python": sys.executable,
-            "database": database.name,
-            "revision": revision,
+            "database": self.session_db.db.name,
+            "revision": self._newest_revision(),
             "log": None if self._log is None else str(self._log),
             "clients": [client.describe() for client in self._clients.values()],
         }
+
+    def _newest_revision(self) -> int | None:
+        """Return the newest revision; where nobody has the database open, what it was then."""
+        if not self.session_db.db.is_open:
+            return self._revision
+        try:
+            return self.session_db.feed.revision()
+        except DatabaseError:
+            return None

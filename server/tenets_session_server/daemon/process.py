@@ -23,6 +23,8 @@ from tenets_session_server.storage.session_db import SessionDB
 
 logger = logging.getLogger(__name__)
 
+DESCRIPTORS: Final = 65536
+"""How many may be open, where the system allows it."""
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -68,8 +70,9 @@ def _open_log(where: Address, level: str) -> Path | None:
 
 
 def _allow_many_clients() -> None:
-    """Each client needs five descriptors, and the usual limit is 1,024."""
+    """Each client needs five descriptors, and the usual limit is 1,024 or less."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard > soft:
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 2.0
 """Seconds within which a process that is not just being started has to answer."""
-START_PATIENCE: Final = 20.0
+START_PATIENCE: Final = 10.0
 """Seconds that one which is being started may take; a cold disk is slow."""
 PAUSE: Final = 0.005
 """Seconds between looks while somebody else binds the socket."""
@@ -52,21 +52,25 @@ def attach(options: Options, database: str, *, log: int | None, parent: int) -> 
     try:
         folder = enter_folder()
         try:
+            control.check_platform()
             connection = _agree(database, options, folder)
         finally:
             os.close(folder)
             os.chdir("/")  # no folder of an editor's is kept busy by us
-        watch = _Watch(connection, parent)
         try:
-            _hand_over(watch, (0, 1, 2 if log is None else log))
-            _forget_streams(log)
-            return _exit_status(watch)
-        finally:
-            watch.close()
-    except EditorEndedError:
-        return 1
+            nothing = os.open(os.devnull, os.O_RDWR)
+            _hand_over(connection, (0, 1, 2 if log is None else log))
+        except BaseException:
+            connection.close()
+            raise
     except (UnsafeError, ControlError, OSError) as error:
         raise NotAttachedError(str(error)) from error
+    # From here on our streams are the other process', and nothing leads back.
+    for number in (0, 1):
+        os.dup2(nothing, number)
+    if log is not None:
+        os.close(log)
+    return _wait(connection, parent)
 
 
 def _agree(database: str, options: Options, folder: int) -> socket.socket:
@@ -78,6 +82,7 @@ def _agree(database: str, options: Options, folder: int) -> socket.socket:
         database=where.database,
         installation=where.installation,
         folder=where.folder_identity(),
+        access=where.access(),
         pid=os.getpid(),
         log_level=options.log_level,
         synchronous=options.synchronous,
@@ -100,21 +105,18 @@ def _agree(database: str, options: Options, folder: int) -> socket.socket:
 def _connect(where: Address, options: Options, folder: int) -> socket.socket:
     deadline = time.monotonic() + PATIENCE
     while (connection := launch.connect(where, PATIENCE)) is None:
-        if launch.start_if_missing(where, options, folder, PATIENCE):
-            continue
         if time.monotonic() > deadline:
-            raise ControlError("somebody has been starting the shared process for too long")
-        time.sleep(PAUSE)
+            raise ControlError("the shared process cannot be started")
+        if not launch.start_if_missing(where, options, folder, PATIENCE):
+            time.sleep(PAUSE)  # somebody else is at it
     return connection
 
 
 def _ready(connection: socket.socket, where: Address) -> socket.socket:
     """Wait until the process is ready: for long while it is being started, else not."""
-    answers = select.poll()
-    answers.register(connection, select.POLLIN)
     latest = time.monotonic() + START_PATIENCE
     deadline = time.monotonic() + PATIENCE
-    while not answers.poll(LOCK_INTERVAL * 1000):
+    while not _readable(connection, LOCK_INTERVAL):
         now = time.monotonic()
         if now < latest and launch.is_locked(where.lock_name):
             deadline = now + PATIENCE
@@ -124,80 +126,71 @@ def _ready(connection: socket.socket, where: Address) -> socket.socket:
     return connection
 
 
-def _hand_over(watch: _Watch, streams: tuple[int, int, int]) -> None:
-    """Give our streams to the process; where that fails, it has not touched them."""
+def _hand_over(connection: socket.socket, streams: tuple[int, int, int]) -> None:
+    """Give our streams to the process; where that raises, it has not used them, and never will."""
+    # The end of our parent is looked for later: what it has sent before is to be executed.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _leave)
-    watch.connection.settimeout(None)
-    send_descriptors(watch.connection, control.pack("serve"), streams)
-    _expect("serving", watch.next())
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, _leave)
+    send_descriptors(connection, control.pack("serve"), streams)
+    if not _readable(connection, PATIENCE):
+        # After this it cannot say that it serves us, and does nothing before it has said so.
+        connection.shutdown(socket.SHUT_RDWR)
+    _expect("serving", receive(connection))
 
 
-def _forget_streams(log: int | None) -> None:
-    """Keep nothing open that is the process' and the editor's by now, but stderr."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
-    if log is not None:
-        os.close(log)
+def _readable(connection: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
-def _exit_status(watch: _Watch) -> int:
+def _wait(connection: socket.socket, parent: int) -> int:
+    """Wait for the exit status, or for the end of our parent; return what to end with."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    pause: float | None = PARENT_INTERVAL * 1000
+    if sys.platform == "linux":
+        try:
+            poll.register(os.pidfd_open(parent), select.POLLIN)
+            pause = None
+        except OSError:  # an older kernel, or a parent outside of our container
+            pass
+    while True:
+        # The number may have been given to another process by the time that we had opened it.
+        if os.getppid() != parent:
+            return 1
+        events = poll.poll(pause)
+        if any(fd == connection.fileno() for fd, _ in events):
+            return _exit_status(connection)
+        if events:
+            return 1
+
+
+def _exit_status(connection: socket.socket) -> int:
     try:
-        end = watch.next()
+        end = receive(connection)
         reason, status = end.get("reason"), control.number(end, "status")
     except (OSError, ControlError) as error:
         reason, status = f"{error}; start it anew", 1
     if reason is not None:
-        try:
-            os.write(2, f"tenets-session-server: {reason}\n".encode())
-        except OSError:  # nobody is there to read it
-            pass
+        _say(f"tenets-session-server: {reason}\n")
     return status
+
+
+def _say(line: str) -> None:
+    """Write to stderr, unless that would have to wait for somebody to read it."""
+    poll = select.poll()
+    poll.register(2, select.POLLOUT)
+    try:
+        if poll.poll(0):
+            os.write(2, line.encode("utf-8", "backslashreplace"))
+    except OSError:  # nobody is there to read it
+        pass
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     os._exit(1)  # what we had is closed by that, and the process lets go of the editor
-
-
-class EditorEndedError(Exception):
-    """The process that started us has ended."""
-
-
-class _Watch:
-    """Waits for messages on a connection, and for the end of our parent process."""
-
-    def __init__(self, connection: socket.socket, parent: int) -> None:
-        self.connection, self._parent = connection, parent
-        self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
-        self._pidfd: int | None = None
-        if sys.platform == "linux":
-            try:
-                self._pidfd = os.pidfd_open(parent)
-                self._poll.register(self._pidfd, select.POLLIN)
-            except OSError:  # an older kernel, or a parent outside of our container
-                pass
-
-    def close(self) -> None:
-        """Close the connection as well."""
-        self.connection.close()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-
-    def next(self) -> dict[str, str]:
-        """Return the next message; raises :class:`EditorEndedError`, and as :func:`receive`."""
-        pause = None if self._pidfd is not None else PARENT_INTERVAL * 1000
-        while True:
-            # The number may have been given to another process by the time that we had opened it.
-            if os.getppid() != self._parent:
-                raise EditorEndedError
-            events = self._poll.poll(pause)
-            if any(fd == self.connection.fileno() for fd, _ in events):
-                return receive(self.connection)
-            if events:
-                raise EditorEndedError
 
 
 def _expect(kind: str, answer: dict[str, str]) -> None:

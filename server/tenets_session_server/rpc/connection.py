@@ -89,8 +89,7 @@ class Connection:
         What it sent before is still executed, though nobody may read the replies.
         """
         logger.info("the client leaves: %s", reason)
-        self._reader.drain()
-        self._end(reason)
+        self._end(reason, drain=True)
 
     def _arrived(self, data: bytes) -> None:
         if not data:
@@ -99,6 +98,7 @@ class Connection:
                 logger.error("the input ended inside %s; it was not executed", missing)
                 self._failed = True
             self._end("the input has ended")
+            self._loop.call_soon(self._progress)
             return
         try:
             frames = self._frames.feed(data)
@@ -126,7 +126,7 @@ class Connection:
             else:
                 self._reader.resume()
         elif not self._writer.unsent and (
-            self._protocol.idle or self._protocol.state is State.EXITED
+            self._protocol.state is State.EXITED or (self._reader.closed and self._protocol.idle)
         ):
             self._finish()
 
@@ -137,13 +137,19 @@ class Connection:
         if params.process_id is not None and self._watch_client:
             self._liveness.watch_client(params.process_id)
 
-    def _end(self, reason: str) -> None:
-        """Take no more input; finish what arrived and send what is owed, but not for ever."""
+    def _end(self, reason: str, *, drain: bool = False) -> None:
+        """Take no more input; finish what arrived and send what is owed, but not for ever.
+
+        With ``drain`` what has been sent before counts as well.
+        """
         if self._ending is not None:
             return
         logger.info("ending: %s", reason)
         self._ending = reason
-        self._reader.close()
+        if drain:
+            self._reader.drain()
+        else:
+            self._reader.close()
         self._deadline = self._loop.call_later(GRACE, self._finish)
         self._loop.call_soon(self._progress)
 

@@ -75,7 +75,7 @@ def changes(ls: SessionServer, params: m.ChangesParams) -> m.ChangeList:
 
 def stats(ls: SessionServer, _params: m.NoParams) -> m.Stats:
     """Return how much there is, and who has it open."""
-    totals = ls.sessions.totals()
+    totals = ls.session_db.totals()
     database = ls.session_db.db
     return m.Stats(
         sessions=totals.sessions,

@@ -1,51 +1,71 @@
-"""``initialize`` params, read so that no client is turned away over what we do not use."""
+"""``initialize`` params: what is used of them, whatever the rest may be.
+
+No client is turned away, and nobody waits, over what concerns features that this server does not
+have; it is not even decoded. That is all but the client's name, its process and our own options.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Final
 
+import msgspec
 from lsprotocol import types
+from msgspec import Meta, Raw, Struct
 
-from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
+from tenets_session_server.rpc.error_codes import RpcError
+from tenets_session_server.rpc.params import ParamsDecoder
 
-if TYPE_CHECKING:
-    from cattrs import Converter
-
-logger = logging.getLogger(__name__)
+LONGEST_NAME: Final = 255
+"""Characters that are kept of a client's name and version: others have to read them."""
 
 
-def structure_initialize_params(value: Any, converter: Converter) -> types.InitializeParams:
-    """Return pygls' type of the params.
+class _Params(Struct, rename="camel"):
+    process_id: Annotated[int | None, Meta(description="an integer or null")] = None
+    initialization_options: Annotated[Raw, Meta(description="an object")] = Raw(b"{}")
 
-    What is missing is filled in. Capabilities that lsprotocol cannot make sense of are left out:
-    they concern features this server does not have. Raises :class:`RpcError` -32602 where a member
-    that is used here is wrong.
+
+class _Options(Struct, rename="camel"):
+    notifications: Annotated[bool | None, Meta(description="true or false")] = True
+
+
+class _Client(Struct):
+    name: str
+    version: str | None = None
+
+
+class _WithClient(Struct, rename="camel"):
+    client_info: _Client | None = None
+
+
+_decode_params: Final = ParamsDecoder(_Params).decode
+_decode_options: Final = ParamsDecoder(_Options).decode
+_decode_client: Final = msgspec.json.Decoder(_WithClient).decode
+
+
+def decode_initialize_params(text: Raw) -> types.InitializeParams:
+    """Return what is used of the params, as pygls has them.
+
+    Raises :class:`RpcError` -32602 where a member that is used here is wrong.
     """
-    if value is not None and not isinstance(value, dict):
-        raise RpcError(INVALID_PARAMS, "params: expected an object")
-    given: dict[str, Any] = {
-        "processId": None,
-        "rootUri": None,
-        "capabilities": {},
-        **(value or {}),
-    }
-    process_id = given["processId"]
-    if process_id is not None and (not isinstance(process_id, int) or isinstance(process_id, bool)):
-        raise RpcError(INVALID_PARAMS, "processId: expected an integer or null")
-    options = given.get("initializationOptions")
-    if options is not None and not isinstance(options, dict):
-        raise RpcError(INVALID_PARAMS, "initializationOptions: expected an object")
-    if not isinstance((options or {}).get("notifications", True), bool | None):
-        raise RpcError(
-            INVALID_PARAMS, "initializationOptions.notifications: expected true or false"
-        )
+    params = _decode_params(text)
     try:
-        return converter.structure(given, types.InitializeParams)
-    except Exception as error:  # noqa: BLE001 - cattrs raises many kinds
-        logger.info("some of the client's initialize params are not LSP 3.17: %s", error)
+        options = _decode_options(params.initialization_options)
+    except RpcError as error:
+        raise RpcError(error.error.code, f"initializationOptions.{error}") from None
     return types.InitializeParams(
         capabilities=types.ClientCapabilities(),
-        process_id=process_id,
-        initialization_options=options,
+        process_id=params.process_id,
+        client_info=_client_info(text),
+        initialization_options={"notifications": options.notifications is not False},
     )
+
+
+def _client_info(text: Raw) -> types.ClientInfo | None:
+    try:
+        client = _decode_client(text).client_info
+    except msgspec.DecodeError:  # no object, no name
+        return None
+    if client is None:
+        return None
+    version = None if client.version is None else client.version[:LONGEST_NAME]
+    return types.ClientInfo(client.name[:LONGEST_NAME], version)

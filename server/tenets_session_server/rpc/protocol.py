@@ -24,6 +24,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcMethodNotFound
 from pygls.protocol import lsp_method
 
+from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.calls import SessionCalls
@@ -84,6 +85,7 @@ class SessionProtocol(PyglsAdapter):
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = self._in_turn = False
         self.initialized_with: types.InitializeParams | None = None
+        self._concerned = logs.CLIENT.get()
         self.told = 0
         self.wants_changes = True
         super().__init__(server, converter)
@@ -281,8 +283,9 @@ class SessionProtocol(PyglsAdapter):
             methods=list(BY_NAME),
             revision=revision,
             database=database.name,
-            warnings=[*database.warnings, *problems],
+            warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
+        result.capabilities.workspace = None  # see _OF_NO_USE
         result.capabilities.experimental = {"tenetsSession": msgspec.to_builtins(capability)}
         self.state, self.initialized_with = State.RUNNING, params
         self.on_initialize(params)
@@ -323,12 +326,14 @@ class SessionProtocol(PyglsAdapter):
 
     def tell(self, body: bytes) -> None:
         """See :class:`~.hub.Client`."""
-        self.out.encoded(body)
-        self.out.flush()
+        with logs.concerning(self._concerned):
+            self.out.encoded(body)
+            self.out.flush()
 
     def show(self, kind: types.MessageType, message: str) -> None:
         """See :class:`~.hub.Client`."""
-        self._server.window_show_message(types.ShowMessageParams(kind, message))
+        with logs.concerning(self._concerned):
+            self._server.window_show_message(types.ShowMessageParams(kind, message))
 
 
 class _CancelParams(msgspec.Struct):

@@ -21,7 +21,7 @@ from pygls.protocol import LanguageServerProtocol
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.envelope import MessageId, Response
 from tenets_session_server.rpc.error_codes import RpcError
-from tenets_session_server.rpc.initialize import structure_initialize_params
+from tenets_session_server.rpc.initialize import decode_initialize_params
 from tenets_session_server.rpc.outgoing import Outgoing
 
 if TYPE_CHECKING:
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Not registered: documents are none of our business, and keeping their text would cost memory.
-_DOCUMENT_FEATURES: Final = (
+# Not registered: documents and folders are none of our business, and keeping them costs memory.
+_OF_NO_USE: Final = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
     types.TEXT_DOCUMENT_DID_CLOSE,
     types.NOTEBOOK_DOCUMENT_DID_OPEN,
     types.NOTEBOOK_DOCUMENT_DID_CHANGE,
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+    types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS,
 )
 
 
@@ -47,7 +48,7 @@ class PyglsAdapter(LanguageServerProtocol):
     def __init__(self, server: LanguageServer, converter: Converter) -> None:
         self.out = Outgoing()
         super().__init__(server, converter)
-        for method in _DOCUMENT_FEATURES:
+        for method in _OF_NO_USE:
             self.fm.builtin_features.pop(method, None)
 
     def set_writer(self, writer: Any, include_headers: bool = True) -> None:
@@ -110,9 +111,9 @@ class PyglsAdapter(LanguageServerProtocol):
         return self._converter.unstructure(result)
 
     def _structure(self, name: str, params: msgspec.Raw, key: MessageId) -> Any:
-        value = msgspec.json.decode(params) if params else None
         if name == types.INITIALIZE:
-            return structure_initialize_params(value, self._converter)
+            return decode_initialize_params(params)
+        value = msgspec.json.decode(params) if params else None
         message_type = self.get_message_type(name)
         if message_type is None:
             return value

@@ -67,14 +67,16 @@ class Database:
     """One connection to the file that ``config`` names, opened at the first use.
 
     ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
-    the user about the file and the engine, complete once open. ``opened`` counts how often the file
-    has been opened, those in ``on_commit`` are called after each commit.
+    the user about the file and the engine, complete once open (see also :meth:`take_repairs`).
+    ``opened`` counts how often the file has been opened, those in ``on_commit`` are called after
+    each commit.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.path = config.database_path
         self.name = placement.readable_name(self.path)
         self.warnings: list[str] = []
+        self._repairs: list[str] = []
         self.opened = 0
         self.on_commit: set[Callable[[], None]] = set()
         self._config = config
@@ -108,7 +110,7 @@ class Database:
                 self._disconnect()
                 raise
             self.opened += 1
-            for warning in self.warnings:
+            for warning in (*self.warnings, *self._repairs):
                 logger.warning("%s", warning)
 
     def close(self) -> None:
@@ -222,9 +224,20 @@ class Database:
                 self._let_go_if_lost(self._connection)
             if self._connection is not None:
                 if not self._connection.readonly("main"):
-                    self.warnings += migrations.migrate(self)
+                    self._repairs += migrations.migrate(self)
             elif self._whereabouts.is_missing():
                 self._whereabouts.forget_loss()
+
+    def take_repairs(self) -> list[str]:
+        """Return sentences for the user about what was put right; to be told once."""
+        with self._lock:
+            repairs, self._repairs = self._repairs, []
+            return repairs
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection; it is not made, nor is the file looked at."""
+        return self._connection is not None
 
     @property
     def engine(self) -> str:
@@ -357,7 +370,7 @@ class Database:
                     f"The database cannot use write-ahead logging here (journal mode {mode}): "
                     "readers and writers wait for each other."
                 )
-            warnings += migrations.migrate(self)
+            self._repairs += migrations.migrate(self)
         return [warning for warning in warnings if warning]
 
     def _disconnect(self) -> None:

@@ -21,11 +21,12 @@ from typing import Any, Self
 from tenets_session_server import __version__
 from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
 from tenets_session_server.errors import (
+    DatabaseBusyError,
     DatabaseError,
     InvalidArgumentError,
     SessionNotFoundError,
 )
-from tenets_session_server.models import SessionRecord
+from tenets_session_server.models import SessionRecord, Totals
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.feed import Feed
@@ -67,6 +68,12 @@ class SessionDB:
         config = TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0)
         return cls(config, defer_open=True)
 
+    def totals(self) -> Totals:
+        """Return how much there is, counted at one moment. Raises ``DatabaseError``."""
+        with self.db.snapshot():
+            counts, revision = self.sessions.counts(), self.feed.revision()
+        return Totals(*counts, revision, *self.db.sizes())
+
     def introduce(self) -> None:
         """Open the database for a new client, if that is possible now, and log how it stands.
 
@@ -78,6 +85,8 @@ class SessionDB:
         try:
             self.db.look_anew()
             self.db.open()
+        except DatabaseBusyError as error:  # several may be making it at the same time
+            self.logger.info("%s: %s; it is tried again", self.db.name, error)
         except DatabaseError as error:
             self.logger.error("%s: %s", self.db.name, error)  # noqa: TRY400 - no traceback
         if self.db.opened == before:  # else they were logged just now

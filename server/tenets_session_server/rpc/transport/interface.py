@@ -17,6 +17,10 @@ DRAINED_BYTES: Final = 16 * 1024 * 1024
 class Reader(Protocol):
     """Calls ``on_data`` with what arrives, and ``on_data(b"")`` once at the end."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+
     def pause(self) -> None:
         """Stop calling until :meth:`resume`; the operating system holds the sender back."""
 
@@ -24,7 +28,7 @@ class Reader(Protocol):
         """Go on after :meth:`pause`."""
 
     def drain(self) -> None:
-        """Call with what has arrived already, though paused, and stop for good."""
+        """Call with what has arrived already, though paused, a piece in each turn; then end."""
 
     def hung_up(self) -> bool:
         """Tell whether the other end is closed and nobody would notice, because of the pause."""

@@ -7,24 +7,29 @@ inetd give it, the writing one takes incoming data for the peer's hanging up.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import select
 from collections import deque
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
 from tenets_session_server.rpc.transport.interface import OnLost, Unsent
+from tenets_session_server.rpc.transport.streams import open_stream
 
 
 class PolledReader:
     """Reads when the loop says that there is something."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
-        self._fd, self._on_data = fd, on_data
+        self._on_data = on_data
         self._loop = asyncio.get_running_loop()
-        self._closed = self._watching = False
-        self.resume()
+        self.closed = self._watching = False
+        self._stream = open_stream(fd, writing=False)
+        self._fd = self._stream.fd
+        try:
+            self.resume()
+        except BaseException:
+            self._stream.close()
+            raise
 
     def pause(self) -> None:
         """See :class:`~.interface.Reader`."""
@@ -34,32 +39,42 @@ class PolledReader:
 
     def resume(self) -> None:
         """See :class:`~.interface.Reader`."""
-        if not self._watching and not self._closed:
+        if not self._watching and not self.closed:
             self._loop.add_reader(self._fd, self._readable)
             self._watching = True
 
     def drain(self) -> None:
         """See :class:`~.interface.Reader`."""
-        poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
-        left = interface.DRAINED_BYTES
-        while not self._closed and left > 0 and poll.poll(0):
-            left -= interface.READ_SIZE
-            self._readable()
-        self.close()
+        self.pause()
+        self._drain(interface.DRAINED_BYTES)
 
     def hung_up(self) -> bool:
         """See :class:`~.interface.Reader`."""
-        return not (self._watching or self._closed) and _hung_up(self._fd)
+        return not (self._watching or self.closed) and _hung_up(self._fd)
 
     def close(self) -> None:
         """See :class:`~.interface.Reader`."""
-        self.pause()
-        self._closed = True
+        if not self.closed:
+            self.pause()
+            self.closed = True
+            self._stream.close()
+
+    def _drain(self, left: int) -> None:
+        # One piece at a time: there may be much, and others have their turn between.
+        if self.closed:
+            return
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        if left > 0 and poll.poll(0):
+            self._readable()
+            self._loop.call_soon(self._drain, left - interface.READ_SIZE)
+        else:
+            self.close()
+            self._on_data(b"")
 
     def _readable(self) -> None:
         try:
-            data = os.read(self._fd, interface.READ_SIZE)
+            data = self._stream.read(interface.READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:  # the terminal is gone, the connection reset: the end either way
@@ -73,12 +88,12 @@ class PolledWriter(Unsent):
     """Writes at once what fits, and the rest when the loop says that there is room."""
 
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
-        self._fd, self._on_change, self._on_lost = fd, on_change, on_lost
+        self._on_change, self._on_lost = on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._pending: deque[memoryview] = deque()
         self._watching = self._closed = False
-        self._was_blocking = os.get_blocking(fd)
-        os.set_blocking(fd, False)
+        self._stream = open_stream(fd, writing=True)
+        self._fd = self._stream.fd
 
     def write(self, data: bytes) -> None:
         """See :class:`~.interface.Writer`."""
@@ -94,7 +109,7 @@ class PolledWriter(Unsent):
 
     def hung_up(self) -> bool:
         """See :class:`~.interface.Writer`."""
-        return _hung_up(self._fd)
+        return self._closed or _hung_up(self._fd)
 
     def close(self) -> None:
         """See :class:`~.interface.Writer`."""
@@ -104,9 +119,7 @@ class PolledWriter(Unsent):
         self._pending.clear()
         self._unsent = 0
         self._watch(wanted=False)
-        # The terminal or file behind it may be shared with programs that expect it to block.
-        with contextlib.suppress(OSError):
-            os.set_blocking(self._fd, self._was_blocking)
+        self._stream.close()
 
     def _send(self, *, by_loop: bool = True) -> None:
         # Only the loop tells of a change: whoever flushes sees it, and may be what it would call.
@@ -114,7 +127,7 @@ class PolledWriter(Unsent):
         try:
             while self._pending:
                 data = self._next_chunk()
-                sent = os.write(self._fd, data)
+                sent = self._stream.write(data)
                 self._unsent -= sent
                 if sent < len(data):
                     self._pending.appendleft(data[sent:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import queue
 import threading
@@ -22,7 +23,8 @@ class ThreadedReader:
         self._loop = asyncio.get_running_loop()
         self._may_read = threading.Event()
         self._may_read.set()
-        self._closed = False
+        self.closed = False
+        self._context = contextvars.copy_context()
         threading.Thread(target=self._run, name="stdin", daemon=True).start()
 
     def pause(self) -> None:
@@ -35,7 +37,7 @@ class ThreadedReader:
 
     def drain(self) -> None:
         """See :class:`~.interface.Reader`; what the thread has read is on its way already."""
-        self.close()
+        self._loop.call_soon(self._finish)
 
     def hung_up(self) -> bool:
         """See :class:`~.interface.Reader`; only reading tells, here."""
@@ -43,24 +45,32 @@ class ThreadedReader:
 
     def close(self) -> None:
         """See :class:`~.interface.Reader`."""
-        self._closed = True
+        self.closed = True
         self._may_read.set()
+
+    def _finish(self) -> None:
+        if not self.closed:
+            self.close()
+            self._on_data(b"")
 
     def _run(self) -> None:
         data = b"..."
-        while data and not self._closed:
+        while data and not self.closed:
             try:
                 data = os.read(self._fd, interface.READ_SIZE)
             except OSError:
                 data = b""
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                self._loop.call_soon_threadsafe(self._deliver, data)
+                self._loop.call_soon_threadsafe(self._deliver, data, context=self._context)
             self._may_read.wait()
         os.close(self._fd)
 
     def _deliver(self, data: bytes) -> None:
-        if not self._closed:
-            self._on_data(data)
+        if self.closed:
+            return
+        if not data:
+            self.close()
+        self._on_data(data)
 
 
 class ThreadedWriter(Unsent):
@@ -71,6 +81,7 @@ class ThreadedWriter(Unsent):
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._closed = False
+        self._context = contextvars.copy_context()
         threading.Thread(target=self._run, name="stdout", daemon=True).start()
 
     def write(self, data: bytes) -> None:
@@ -107,7 +118,7 @@ class ThreadedWriter(Unsent):
 
     def _call(self, function: Callable[..., None], argument: int | str) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            self._loop.call_soon_threadsafe(function, argument)
+            self._loop.call_soon_threadsafe(function, argument, context=self._context)
 
     def _sent(self, size: int) -> None:
         if not self._closed:
