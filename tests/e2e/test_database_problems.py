@@ -127,7 +127,7 @@ def without_privileges(command: list[str]) -> list[str]:
 async def test_a_file_that_may_not_be_written_is_read(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started([*server_command, "--standalone"]) as wire:
+    async with Wire.started(server_command) as wire:
         await wire.initialize()
         await wire.result(CREATE, {"name": "a", "active": True})
         database.chmod(0o400)

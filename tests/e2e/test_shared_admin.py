@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import tenets_session_server
 from support import shared
 from support.wire import DEADLINE, Wire
+from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address
 
 pytestmark = pytest.mark.asyncio
@@ -159,3 +161,63 @@ async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -
         assert await shared.leave(noisy) == 0
         await other.result(CREATE, {"name": "another"})
     os.close(reading)
+
+
+async def test_one_clients_name_is_no_trouble_for_the_others(
+    shared_command: list[str], database: Path
+) -> None:
+    async with Wire.started(shared_command) as one, Wire.started(shared_command) as two:
+        await one.initialize(clientInfo={"name": "n" * 2_000_000, "version": "v" * 2_000_000})
+        await two.initialize(
+            clientInfo={"name": "two"},
+            workspaceFolders=[{"uri": number} for number in range(100_000)],
+        )
+        status, out, err = await run("status", "--json", "--database", str(database))
+        assert (status, err) == (0, "")
+        lengths = {len(client["name"]) for client in json.loads(out)["clients"]}
+        assert lengths == {255, 3}
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        {"kind": "attach"},
+        {"kind": "attach", "idle_timeout": "nan"},
+        {"kind": "attach", "log_level": "loud"},
+        {"kind": "attach", "pid": "x"},
+        {"kind": "serve"},
+        {"kind": "stop", "database": "/another/one"},
+        {"kind": "status"},
+        {},
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_understood_harms_nobody(
+    shared_command: list[str], database: Path, offer: dict[str, str]
+) -> None:
+    where = Address(str(database))
+    whole = {
+        "path": str(database),
+        "database": where.database,
+        "folder": "",
+        "access": "",
+        "installation": where.installation,
+        "log_level": "info",
+        "synchronous": "full",
+        "idle_timeout": "1",
+        "pid": "1",
+    }
+    fields = {**(whole if len(offer) > 1 and offer["kind"] == "attach" else {}), **offer}
+    async with Wire.started(shared_command) as wire:
+        await wire.initialize()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(DEADLINE)
+            connection.connect(str(shared.socket_of(database)))
+            message = control.pack(fields.pop("kind", ""), **fields)
+            connection.sendall(message if offer else message[:3])
+            connection.shutdown(socket.SHUT_WR)
+            answer = await asyncio.to_thread(connection.recv, 65536)
+            assert answer == b"" or b"refuse" in answer
+        await wire.result(CREATE, {"name": "a"})
+        await shared.leave(wire)
+        assert await wire.log() == ""

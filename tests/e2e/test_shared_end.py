@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -165,3 +166,34 @@ async def test_a_deleted_database_is_made_anew_for_a_new_client(
             assert (await two.initialize())["warnings"] == []
             await two.result(CREATE, {"name": "b"})
             assert [one["name"] for one in (await one.result(LIST))["sessions"]] == ["b"]
+
+
+async def test_without_clients_the_database_is_anybodys(
+    shared_command: list[str], database: Path
+) -> None:
+    async with Wire.started(shared_command) as wire:
+        await wire.initialize()
+        pid = await shared.server_of(wire)
+        await wire.result(CREATE, {"name": "a"})
+        await shared.leave(wire)
+        assert shared.report(database)["revision"] == 1  # without opening it again
+    # All of it is in the one file, which may be copied, or replaced by any means.
+    assert [path.name for path in database.parent.iterdir()] == ["tenets.db"]
+    opened = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir()]
+    assert "tenets.db" not in opened
+    database.unlink()
+    assert shared.report(database)["clients"] == []
+    assert not database.exists()
+
+
+async def test_it_ends_though_its_folder_has_been_removed(
+    shared_command: list[str], database: Path
+) -> None:
+    async with Wire.started([*shared_command, "--idle-timeout", "0"]) as wire:
+        await wire.initialize()
+        pid = await shared.server_of(wire)
+        shutil.rmtree(shared.folder())
+        await wire.result(CREATE, {"name": "a"})
+        await shared.leave(wire)
+    await shared.ended(pid)
+    assert database.exists()

@@ -306,6 +306,7 @@ def takes_the_streams(then: Play) -> Play:
         (says_no, "no time for that"),
         (says_half, "ends as soon as it is started"),
         (takes_the_streams(closes), "has ended"),
+        (takes_the_streams(says_nothing), "has ended"),
         (takes_the_streams(says_no), "no time for that"),
         (takes_the_streams(says_garbage), "no message of ours"),
     ],

@@ -1,0 +1,189 @@
+"""What an editor's streams are, and who else has them, is no other editor's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from support import shared
+from support.live import eventually
+from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage.session_db import SessionDB
+
+pytestmark = pytest.mark.asyncio
+
+CREATE = "tenets/session.create"
+LIST = "tenets/session.list"
+ADD = "tenets/session.addContext"
+
+
+async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
+    shared_command: list[str],
+) -> None:
+    reading, writing = os.pipe()
+    async with Wire.started(shared_command) as other:
+        await other.initialize()
+        async with (
+            Wire.started(shared_command, stdin=reading) as one,
+            Wire.started(shared_command, stdin=reading) as two,
+        ):
+            os.close(reading)
+            for number in range(200):
+                # Each of the two may be told that there is something, and find nothing any more.
+                os.write(writing, b"\r\n")
+                await other.result(CREATE, {"name": f"s{number}"})
+            os.close(writing)
+            assert await one.ended() == await two.ended() == 1
+
+
+async def test_output_that_somebody_else_has_as_well_keeps_nobody_waiting(
+    shared_command: list[str],
+) -> None:
+    reading, writing = os.pipe()
+    async with Wire.started(shared_command) as other:
+        await other.initialize()
+        await other.result(CREATE, {"name": "large", "metadata": {"t": "x" * 500_000}})
+        async with (
+            Wire.started(shared_command, stdout=writing) as one,
+            Wire.started(shared_command, stdout=writing) as two,
+        ):
+            for wire in (one, two):
+                await wire.send(INITIALIZE)
+                assert b"initialize" in await asyncio.to_thread(os.read, reading, 65536)
+            one.process.kill()
+            await one.ended()
+            # Its description is what it was: not to wait is no property of the pipe itself.
+            assert not fcntl.fcntl(writing, fcntl.F_GETFL) & os.O_NONBLOCK
+            await two.send(request(1, LIST))  # more than the pipe takes, and nobody reads
+            for number in range(50):
+                await other.result(CREATE, {"name": f"s{number}"})
+            os.close(writing)
+            os.close(reading)
+            assert await two.ended() == 1
+
+
+def fill(pipe: int) -> None:
+    """Write until nothing more fits."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x" * 65536)
+
+
+async def test_a_full_stderr_keeps_no_command_from_ending(shared_command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    fill(writing)
+    os.set_blocking(writing, True)
+    async with Wire.started(shared_command, stderr=writing) as wire:
+        await wire.initialize()
+        os.kill(await shared.server_of(wire), signal.SIGKILL)
+        assert await wire.ended() == 1
+    os.close(writing)
+    os.close(reading)
+
+
+async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str]) -> None:
+    # Opened before the limit was lowered, and so above it.
+    reading, writing = os.pipe()
+    high = fcntl.fcntl(writing, fcntl.F_DUPFD, 300)
+    os.close(writing)
+    os.set_inheritable(high, True)
+
+    def lower_the_limit() -> None:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        )
+
+    async with Wire.started(shared_command, close_fds=False, preexec_fn=lower_the_limit) as wire:
+        os.close(high)
+        await wire.initialize()
+        assert await shared.server_of(wire) != wire.process.pid
+        assert await shared.leave(wire) == 0
+    assert await asyncio.to_thread(os.read, reading, 1) == b""
+    os.close(reading)
+
+
+async def test_files_as_streams_are_logged_to_their_own_client(
+    shared_command: list[str], tmp_path: Path
+) -> None:
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    conversation = (INITIALIZE, request(1, "nope"), request(2, "shutdown"), notification("exit"))
+    asked.write_bytes(b"".join(map(frame, conversation)))
+    curious = [*shared_command, "--log-level", "debug"]
+    async with Wire.started(curious) as other:
+        await other.initialize()
+        with asked.open("rb") as stdin, answered.open("wb") as stdout:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                curious,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                timeout=DEADLINE,
+                check=False,
+            )
+        assert (done.returncode, b"request 1: nope" in done.stderr) == (0, True)
+        await shared.leave(other)
+        assert "nope" not in await other.log()
+
+
+async def test_a_word_of_a_client_makes_no_line_of_the_log(shared_command: list[str]) -> None:
+    async with Wire.started([*shared_command, "--log-level", "debug"]) as wire:
+        await wire.initialize()
+        await wire.call("one\n2026-01-01T00:00:00.000Z ERROR forged")
+        await shared.leave(wire)
+        lines = (await wire.log()).splitlines()
+        assert any("one\\n2026" in line for line in lines)
+        assert not any(line.startswith("2026-01-01") for line in lines)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["starting", "attaching"])
+async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
+    shared_command: list[str], database: Path, running: bool
+) -> None:
+    # The editor writes to a pipe that is its own command's, and dies at once; we hold the pipes.
+    editor = textwrap.dedent("""
+        import subprocess, sys
+        data = sys.stdin.buffer.read()
+        command = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=int(sys.argv[1]),
+                                   pass_fds=[int(sys.argv[1])])
+        command.stdin.write(data)
+        command.stdin.flush()
+    """)
+    notes = [
+        request(n, ADD, {"sessionName": "a", "kind": "note", "content": f"{n}"}) for n in range(10)
+    ]
+    reading, writing = os.pipe()
+    async with Wire.started(shared_command) as other:
+        if running:
+            await other.initialize()
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", editor, str(writing), *shared_command],
+            input=b"".join(map(frame, [INITIALIZE, *notes])),
+            pass_fds=[writing],
+            timeout=DEADLINE,
+            check=True,
+        )
+        assert done.returncode == 0
+        os.close(writing)
+
+        def executed() -> bool:
+            if not database.exists():
+                return False
+            with SessionDB(TenetsConfig(database=database)) as stored:
+                return stored.totals().context_entries == 10
+
+        await eventually(executed)
+    os.close(reading)
