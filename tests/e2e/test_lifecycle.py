@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.wire import INITIALIZE, Wire, notification, request
+from support.wire import INITIALIZE, Wire, notification, read_from, request
 from tenets_session_server import __version__
 
 pytestmark = pytest.mark.asyncio
@@ -211,7 +211,7 @@ async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> Non
     async with Wire.started(server_command, stdout=writing) as wire:
         os.close(writing)
         await wire.send(INITIALIZE)
-        assert await asyncio.to_thread(os.read, reading, 1) == b"C"
+        assert (await read_from(reading)).startswith(b"Content-Length: ")
         os.close(reading)
         assert await wire.ended() == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import shared
-from support.wire import Wire
+from support.wire import Wire, read_from
 
 pytestmark = pytest.mark.asyncio
 
@@ -90,7 +90,7 @@ async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_pa
         assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
         assert await shared.leave(wire) == 0
     # Nobody has it open any more; the process is still there.
-    assert await asyncio.to_thread(os.read, reading, 1) == b""
+    assert await read_from(reading) == b""
     os.close(reading)
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
 

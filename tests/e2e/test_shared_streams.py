@@ -17,7 +17,7 @@ import pytest
 
 from support import shared
 from support.live import eventually
-from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
+from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, read_from, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -60,7 +60,7 @@ async def test_output_that_somebody_else_has_as_well_keeps_nobody_waiting(
         ):
             for wire in (one, two):
                 await wire.send(INITIALIZE)
-                assert b"initialize" in await asyncio.to_thread(os.read, reading, 65536)
+                assert b"initialize" in await read_from(reading)
             one.process.kill()
             await one.ended()
             # Its description is what it was: not to wait is no property of the pipe itself.
@@ -110,7 +110,7 @@ async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str
         await wire.initialize()
         assert await shared.server_of(wire) != wire.process.pid
         assert await shared.leave(wire) == 0
-    assert await asyncio.to_thread(os.read, reading, 1) == b""
+    assert await read_from(reading) == b""
     os.close(reading)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -40,6 +41,18 @@ QUIET: Final[Json] = {
     "initializationOptions": {"notifications": False},
 }
 INITIALIZE: Final = request("initialize", "initialize", QUIET)
+
+
+async def read_from(descriptor: int) -> bytes:
+    """Return what comes next out of a pipe; fails when that takes too long."""
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), DEADLINE)
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, 65536)
 
 
 class Wire:
