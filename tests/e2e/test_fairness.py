@@ -15,7 +15,7 @@ from support.wire import DEADLINE, Wire, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls, envelope
 from tenets_session_server.rpc.transport import interface
-from tenets_session_server.storage import session_store
+from tenets_session_server.storage import purges
 from tenets_session_server.storage.session_db import SessionDB
 
 pytestmark = pytest.mark.asyncio
@@ -196,7 +196,7 @@ def readable(fd: int) -> bool:
 async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 10)
+    monkeypatch.setattr(purges, "AT_ONCE", 10)
     async with Host.opened(database) as host:
         busy, other = await host.attach(), await host.attach()
         with host.session_db.db.transaction():
@@ -222,7 +222,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
 async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 10)
+    monkeypatch.setattr(purges, "AT_ONCE", 10)
     with SessionDB(TenetsConfig(database=database)) as crashed:
         with crashed.db.transaction():
             for number in range(35):
@@ -237,7 +237,7 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
 async def test_a_cancelled_deletion_has_happened_all_the_same(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 1)
+    monkeypatch.setattr(purges, "AT_ONCE", 1)
     async with Host.opened(database) as host:
         busy = await host.attach()
         with host.session_db.db.transaction():
@@ -248,5 +248,5 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
         assert (await busy.read())["result"] == {"deleted": 1}
         assert host.session_db.totals().context_entries > 0
-        monkeypatch.setattr(session_store, "PURGED_AT_ONCE", 3000)
+        monkeypatch.setattr(purges, "AT_ONCE", 3000)
         await eventually(lambda: host.session_db.totals().context_entries == 0)

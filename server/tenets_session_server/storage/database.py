@@ -31,36 +31,20 @@ import apsw
 
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import migrations, placement
+from tenets_session_server.storage import migrations, placement, preparation
 from tenets_session_server.storage.sqlite_errors import translate
 from tenets_session_server.storage.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
-SAFE_SQLITE: Final = (3, 51, 3)
-"""The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
-
 LOOK_INTERVAL: Final = 0.005
 """Seconds for which reads believe that the file is where it was; writes look each time."""
 OPENING_TIMEOUT: Final = 1.0
 """Seconds for which the first opening waits for a lock: several editors may start at once."""
-JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
-CACHE_KIBIBYTES: Final = 8 * 1024
 
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
 Bindings = Sequence[Value] | Mapping[str, Value]
-
-
-def engine_warning(version: str) -> str | None:
-    """Return a warning where SQLite ``version`` ("3.51.3") is one that may lose committed rows."""
-    if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
-        return None
-    safe = ".".join(map(str, SAFE_SQLITE))
-    return (
-        f"SQLite {version} can lose committed rows when several programs write at once; "
-        f"install apsw {safe} or newer."
-    )
 
 
 class Database:
@@ -104,7 +88,10 @@ class Database:
                     placement.tighten(self.path)
                 with self._translated():
                     self._connection = self._connect()
-                    self.warnings += self._prepare(self._connection)
+                    self.warnings, repairs = preparation.prepare(
+                        self, self._connection, self._config.synchronous
+                    )
+                    self._repairs += repairs
                     self._set_busy_timeout(self._connection, self._config.busy_timeout)
             except BaseException:
                 self._disconnect()
@@ -202,7 +189,7 @@ class Database:
             if self._config.synchronous != "full":
                 self._config = dataclasses.replace(self._config, synchronous="full")
                 if self._connection is not None:
-                    self._set_synchronous(self._connection)
+                    preparation.set_synchronous(self._connection, "full")
 
     def start_anew(self) -> None:
         """Close the file and forget all about it, as if this were a new process."""
@@ -335,43 +322,6 @@ class Database:
     @staticmethod
     def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
         connection.set_busy_timeout(round(seconds * 1000))
-
-    def _set_synchronous(self, connection: apsw.Connection) -> None:
-        connection.execute(f"PRAGMA synchronous = {self._config.synchronous.upper()}")
-
-    def _prepare(self, connection: apsw.Connection) -> list[str]:
-        warnings = [engine_warning(apsw.sqlite_lib_version())]
-        if file_system := placement.network_file_system(self.path):
-            warnings.append(
-                f"The database is on a network file system ({file_system}), where SQLite's locks "
-                "are not reliable; keep it on a local disk."
-            )
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA foreign_keys = OFF")  # as the seed: context may outlive sessions
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
-        self._set_synchronous(connection)
-        migrations.check_tables(self)
-        if connection.readonly("main"):
-            missing = migrations.missing_parts(self)
-            if missing:
-                raise errors.DatabaseReadOnlyError(
-                    f"the database may not be written, and lacks {', '.join(missing)}: "
-                    "open it once with write permission"
-                )
-            warnings.append("The database may not be written: sessions can be read only.")
-        else:
-            mode = connection.execute("PRAGMA journal_mode").fetchall()[0][0]
-            if mode != "wal":
-                mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
-            if mode != "wal":
-                warnings.append(
-                    f"The database cannot use write-ahead logging here (journal mode {mode}): "
-                    "readers and writers wait for each other."
-                )
-            self._repairs += migrations.migrate(self)
-        return [warning for warning in warnings if warning]
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

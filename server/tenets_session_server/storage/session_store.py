@@ -14,16 +14,13 @@ import msgspec
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.models import SessionPage, StoredContext, StoredSession
-from tenets_session_server.storage import cursors, metadata, timestamps
+from tenets_session_server.storage import cursors, metadata, purges, timestamps
 from tenets_session_server.storage.database import Database, Row, Value
 
 Order = Literal["newest", "oldest"]
 
 PAGE_BYTES: Final = 8 * 1024 * 1024
 """A page ends early once its metadata reaches this size, whatever its limit."""
-
-PURGED_AT_ONCE: Final = 2000
-"""How many entries of a deleted session are removed in one transaction, which takes 5 ms."""
 
 # Text that another program wrote may not be UTF-8, and reading it as text would fail the whole
 # query. So text is read as bytes; `created_at` can also be a number (see timestamps.readable).
@@ -36,8 +33,6 @@ _COUNT: Final = "(SELECT count(*) FROM session_context AS c WHERE c.session_id =
 _COUNTS: Final = (
     """SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM session_context)"""
 )
-
-_ANY_PURGE: Final = "SELECT id, session_id, last_entry FROM session_server_purges"
 
 _BY_NAME: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.name = ?"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM sessions AS s WHERE s.id = ?"
@@ -186,10 +181,9 @@ class SessionStore:
             rows = self.database.run("SELECT id FROM sessions WHERE name = ?", (name,))
             if not rows:
                 return False
-            # The session first: see the context_deleted trigger in the schema.
             self.database.run("DELETE FROM sessions WHERE id = ?", rows[0])
             if purge_context:
-                self._purge(rows[0][0])
+                purges.begin(self.database, rows[0][0])
             return True
 
     def delete_all(self, *, purge_context: bool = True) -> int:
@@ -201,40 +195,12 @@ class SessionStore:
             count: int = self.database.run("SELECT count(*) FROM sessions")[0][0]
             self.database.run("DELETE FROM sessions")
             if purge_context:
-                self._purge(None)
+                purges.begin(self.database, None)
             return count
 
     def purge_some(self) -> bool:
-        """Remove some of the context of deleted sessions that is left; tell whether there is more.
-
-        Done by whoever has time, one short transaction each.
-        """
-        if not self.database.run(_ANY_PURGE):
-            return False
-        with self.database.transaction():
-            return self._purge_some()
-
-    def _purge(self, session_id: int | None) -> None:
-        self.database.run(
-            "INSERT INTO session_server_purges (session_id, last_entry)"
-            " SELECT ?, coalesce(max(id), 0) FROM session_context",
-            (session_id,),
-        )
-        self._purge_some()
-
-    def _purge_some(self) -> bool:
-        due = self.database.run(f"{_ANY_PURGE} ORDER BY id")
-        if due:
-            purge, session_id, last_entry = due[0]
-            of_it = "TRUE" if session_id is None else "session_id = :session"
-            self.database.run(
-                "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
-                f" WHERE {of_it} AND id <= :last LIMIT :most)",
-                {"session": session_id, "last": last_entry, "most": PURGED_AT_ONCE},
-            )
-            if self.database.run("SELECT changes()")[0][0] < PURGED_AT_ONCE:
-                self.database.run("DELETE FROM session_server_purges WHERE id = ?", (purge,))
-        return bool(self.database.run(_ANY_PURGE))
+        """Remove some of the context of deleted sessions that is left; tell whether there is more."""
+        return purges.go_on(self.database)
 
     def _insert(self, name: str, text: bytes) -> StoredSession:
         now = timestamps.now()
