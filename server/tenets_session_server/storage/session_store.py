@@ -199,7 +199,7 @@ class SessionStore:
             return count
 
     def purge_some(self) -> bool:
-        """Remove some of the context of deleted sessions that is left; tell whether there is more."""
+        """Remove some of what deleted sessions have left; tell whether there is more."""
         return purges.go_on(self.database)
 
     def _insert(self, name: str, text: bytes) -> StoredSession:
