@@ -81,7 +81,9 @@ async def _serve(session_db: SessionDB, stdin: int, stdout: int, parent: int) ->
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
-            loop.add_signal_handler(getattr(signal, name), serving.cancel)
+            number = getattr(signal, name)
+            if name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
+                loop.add_signal_handler(number, serving.cancel)
     try:
         return await serving
     except asyncio.CancelledError:

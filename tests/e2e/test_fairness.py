@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
 from pathlib import Path
 
 import apsw
@@ -11,7 +14,7 @@ import pytest
 
 from support.host import Host
 from support.live import eventually
-from support.wire import DEADLINE, Wire, notification, request
+from support.wire import DEADLINE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls, envelope
 from tenets_session_server.rpc.transport import interface
@@ -250,3 +253,44 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         assert host.session_db.totals().context_entries > 0
         monkeypatch.setattr(purges, "AT_ONCE", 3000)
         await eventually(lambda: host.session_db.totals().context_entries == 0)
+
+
+async def test_deleting_much_waits_for_another_programs_lock_first(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purges, "AT_ONCE", 10)
+    async with Host.opened(database) as host:
+        client = await host.attach()
+        with host.session_db.db.transaction():
+            for number in range(100):
+                host.session_db.add_context("large", "note", f"{number}")
+        foreign = apsw.Connection(str(database))
+        foreign.execute("BEGIN IMMEDIATE")
+        await client.send(request(1, "tenets/session.delete", {"name": "large"}))
+        await host.attach()  # whose handshake comes after the request has met the lock
+        foreign.execute("COMMIT")
+        foreign.close()
+        assert (await client.read())["result"] == {"deleted": True}
+        assert host.session_db.totals().context_entries == 0
+
+
+async def test_garbage_after_whole_requests_of_who_leaves_executes_nothing_twice(
+    database: Path,
+) -> None:
+    async with Host.opened(database) as host:
+        client = await host.attach()
+        # The pipe takes more than is read at once.
+        fcntl.fcntl(client.writing, fcntl.F_SETPIPE_SZ, 1024 * 1024)
+        notes = [
+            frame(request(n, ADD, {"sessionName": "s", "kind": "note", "content": f"{n}"}))
+            for n in range(3)
+        ]
+        os.set_blocking(client.writing, False)
+        with contextlib.suppress(BlockingIOError):
+            os.write(client.writing, b"".join(notes))
+            while True:
+                os.write(client.writing, b"no header at all\n" * 1000)
+        client.connection.leave("a test")  # before any of it has been read
+        await asyncio.wait_for(asyncio.shield(client.status), DEADLINE)
+        stored = host.session_db.db.run("SELECT content FROM session_context ORDER BY id")
+        assert stored == [("0",), ("1",), ("2",)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -218,12 +219,27 @@ async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_the_server(server_command: list[str], number: int) -> None:
-    async with Wire.started(server_command) as wire:
+    # Whatever has started the tests may have ignored it.
+    heeded = functools.partial(signal.signal, number, signal.SIG_DFL)
+    async with Wire.started(server_command, preexec_fn=heeded) as wire:
         await wire.initialize()
         await wire.result(CREATE, {"name": "kept"})
         wire.process.send_signal(number)
         assert await wire.ended() == 1
         assert await wire.log() == ""
+
+
+async def test_a_terminal_that_is_closed_ends_no_server_of_an_editor_that_stays(
+    server_command: list[str],
+) -> None:
+    nohup = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    async with Wire.started(server_command, preexec_fn=nohup) as wire:
+        await wire.initialize()
+        wire.process.send_signal(signal.SIGHUP)
+        await wire.result(CREATE, {"name": "kept"})
+        await wire.result("shutdown")
+        await wire.send(notification("exit"))
+        assert await wire.ended() == 0
 
 
 async def test_killed_editors_lose_nothing_that_was_acknowledged(

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -76,8 +77,8 @@ class Rebuilt:
 class Group:
     """The processes, which last for all examples."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
+    def __init__(self, database: Path, *options: str) -> None:
+        self.database, self.options = database, options
         self.loop = asyncio.new_event_loop()
         self._stack = AsyncExitStack()
         self.clients: list[LiveClient] = []
@@ -85,7 +86,7 @@ class Group:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tenets_session_server", "--database", str(self.database)]
-        command += ["--synchronous", "normal"]
+        command += ["--synchronous", "normal", *self.options]
         for _ in self.rebuilt:
             client = LiveClient.started_on(command)
             self.clients.append(self.run(self._stack.enter_async_context(client)))
@@ -195,8 +196,11 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
     return LiveMachine
 
 
-def test_the_state_rebuilt_from_notifications_is_the_databases(tmp_path: Path) -> None:
-    with Group(tmp_path / "tenets.db") as group:
+@pytest.mark.parametrize("options", [[], ["--standalone"]], ids=["shared", "standalone"])
+def test_the_state_rebuilt_from_notifications_is_the_databases(
+    tmp_path: Path, options: list[str]
+) -> None:
+    with Group(tmp_path / "tenets.db", *options) as group:
         run_state_machine_as_test(
             machine(group),
             settings=settings(

@@ -75,7 +75,7 @@ async def test_the_command_line_and_servers_never_leave_two_active(
 ) -> None:
     async with (
         LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        LiveClient.started_on([*server_command, "--standalone"]) as two,
     ):
         for name in SESSIONS:
             await one.result("create", {"name": name})

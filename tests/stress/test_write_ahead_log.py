@@ -26,7 +26,8 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
     largest = 0
     async with AsyncExitStack() as stack:
         servers = [
-            await stack.enter_async_context(Wire.started(server_command)) for _ in range(SERVERS)
+            await stack.enter_async_context(Wire.started([*server_command, "--standalone"]))
+            for _ in range(SERVERS)
         ]
         for wire in servers:
             await wire.initialize()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.wire import DEADLINE, INITIALIZE, Json, frame, request
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.rpc.connection import serve
+from tenets_session_server.rpc.connection import Connection
 from tenets_session_server.rpc.hub import Hub
 from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
@@ -31,8 +31,15 @@ class HostedClient:
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self.server = create_server(host.session_db, host.hub)
-        self.status = asyncio.ensure_future(serve(self.server, server_in, server_out))
+        self.connection = Connection(self.server, server_in, server_out)
+        self.status = asyncio.ensure_future(self._serve())
         self.status.add_done_callback(lambda _: self._close_server_side())
+
+    async def _serve(self) -> int:
+        try:
+            return await self.connection.finished
+        finally:
+            self.connection.close()
 
     async def send(self, *parts: object) -> None:
         """Write all of it, however long the server takes to read it."""

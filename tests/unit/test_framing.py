@@ -127,3 +127,11 @@ def test_a_stream_out_of_step_is_told_with_what_came_before(header: bytes, reaso
     message, frames = caught.value.args
     assert reason in message
     assert frames == [b"{}"]
+
+
+def test_nothing_is_found_twice_after_an_error() -> None:
+    reader = FrameReader()
+    with pytest.raises(FramingError) as caught:
+        reader.feed(b"Content-Length: 2\r\n\r\n{}no header\r\n")
+    assert caught.value.args[1] == [b"{}"]
+    assert reader.feed(b"Content-Length: 2\r\n\r\n[]") == []

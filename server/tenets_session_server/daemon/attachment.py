@@ -56,7 +56,7 @@ class Offer:
 
 
 class Attachment:
-    """A client, from its command's offer to the exit status that it is sent.
+    """A client, from its command's offer to its exit status.
 
     ``server`` is what it is served by.
     """
@@ -67,29 +67,39 @@ class Attachment:
         self._dismissed: str | None = None
         self.server: SessionServer = create_server(session_db, hub, command_pid=offer.process_id)
 
-    async def serve(self, prepare: Callable[[], None]) -> None:
-        """Take the client's streams, serve it to its end, and send the exit status.
+    async def serve(self, prepare: Callable[[], None]) -> int | None:
+        """Take the client's streams and serve it to its end; return the exit status.
 
-        ``prepare`` is called when the client can be logged and before it is heard.
+        ``prepare`` is called when the client can be logged and before it is heard. Returns None
+        where it never was: unanswered, its command looks for another process.
         """
         await self._channel.send("ready")
         message, streams = await self._channel.receive_descriptors(DESCRIPTORS)
         with contextlib.ExitStack() as held:
             for descriptor in streams:
                 held.callback(os.close, descriptor)
-            if message["kind"] != "serve":
-                raise control.ControlError(f"expected serve, got {message['kind']}")
+            self._expect("serve", message)
             if self._dismissed is not None:
-                return  # unanswered, it looks for another process
+                return None
             stdin, stdout, log = streams
             handler = logs.add_client(str(logs.CLIENT.get()), self._offer.log_level, os.dup(log))
             held.callback(logs.remove, handler)
             prepare()
             await self._channel.send("serving")
+            self._expect("go", await self._channel.receive())
             status = await self._serve_streams(stdin, stdout)
             await self._until_logged(handler)
+        return status
+
+    @staticmethod
+    def _expect(kind: str, message: Mapping[str, str]) -> None:
+        if message["kind"] != kind:
+            raise control.ControlError(f"expected {kind}, got {message['kind']}")
+
+    async def release(self, status: int) -> None:
+        """Have the command end with a status; it may have ended before."""
         reason: dict[str, str] = {} if self._dismissed is None else {"reason": self._dismissed}
-        with contextlib.suppress(OSError):  # the command has ended before
+        with contextlib.suppress(OSError):
             await self._channel.send("exit", status=status, **reason)
 
     @staticmethod

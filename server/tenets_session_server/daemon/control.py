@@ -3,18 +3,20 @@
 A message is a length (4 bytes, big-endian) and as many bytes: fields ``name=value``, separated by
 NUL, which neither paths nor anything else here contains. ``kind`` says what it is:
 
-========== ======================================================================================
-``attach`` the command wants its editor served: who it is, and by what (:class:`.address.Address`)
-``ready``  the process will; the next message comes with the descriptors (SCM_RIGHTS)
-``serve``  that message: from now on only the process uses them
-``refuse`` the process will not, and has not touched anything; ``reason``
-``exit``   the connection is over; ``status``, and perhaps a ``reason`` to print
-``status`` somebody wants to know; the answer is a ``report`` with ``json``
-``stop``   somebody wants it to end; it is ``stopping``, ``pid``, and the stream ends when it does
-========== ======================================================================================
+=========== =====================================================================================
+``attach``  the command wants its editor served: who it is, and by what (:class:`.address.Address`)
+``ready``   the process will; the next message comes with the descriptors (SCM_RIGHTS)
+``serve``   that message
+``serving`` the process has them all, and is about to use them
+``go``      the command has let go of them: from now on only the process uses them
+``refuse``  the process will not, and has not touched anything; ``reason``
+``exit``    the connection is over; ``status``, and perhaps a ``reason`` to print
+``status``  somebody wants to know; the answer is a ``report`` with ``json``
+``stop``    somebody wants it to end; it is ``stopping``, ``pid``, and the stream ends when it does
+=========== =====================================================================================
 
-Before a descriptor is handed over either side may still give up, so an editor's input is never read
-by two.
+Until ``go`` either side may give up, by ending the connection: the process has not used a
+descriptor by then, and the command may. So an editor's input is never read by two.
 """
 
 from __future__ import annotations

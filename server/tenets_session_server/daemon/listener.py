@@ -74,7 +74,7 @@ class Listener:
         for client in tuple(self._clients.values()):
             client.dismiss("the shared process has been stopped; start it anew")
         for conversation in self._conversations - self._attached:
-            conversation.cancel()  # unanswered, it looks for another process
+            conversation.cancel()  # unanswered, its command looks for another process
         if self._conversations:
             await asyncio.wait(self._conversations)
 
@@ -128,6 +128,8 @@ class Listener:
                 logger.exception("a connection has failed")
 
     async def _attach(self, offer: Offer, channel: Channel) -> None:
+        if self._over.is_set():
+            return  # unanswered, its command looks for another process
         reason = self._reason_to_refuse(offer)
         if reason is not None:
             await channel.send("refuse", reason=reason)
@@ -141,14 +143,17 @@ class Listener:
         self._clients[number] = client
         self._do_not_wait()
         logger.info("attached, by process %d", offer.process_id)
+        status = None
         try:
-            await client.serve(lambda: self._prepare_database(offer))
+            status = await client.serve(lambda: self._prepare_database(offer))
         finally:
             del self._clients[number]
             logger.info("detached")
             if not self._clients:
-                self._let_go_of_the_database()
                 self._wait_for_clients(offer.idle_timeout)
+                self._let_go_of_the_database()
+            if status is not None:  # after the last one the file is nobody's by now
+                await client.release(status)
 
     def _reason_to_refuse(self, offer: Offer) -> str | None:
         if offer.database != self.where.database:

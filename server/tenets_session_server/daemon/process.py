@@ -70,7 +70,7 @@ def _open_log(where: Address, level: str) -> Path | None:
 
 
 def _allow_many_clients() -> None:
-    """Each client needs five descriptors, and the usual limit is 1,024 or less."""
+    """Each client needs up to eight descriptors, and the usual limit is 1,024 or less."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:

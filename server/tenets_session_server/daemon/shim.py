@@ -53,16 +53,11 @@ def attach(options: Options, database: str, *, log: int | None, parent: int) -> 
         folder = enter_folder()
         try:
             control.check_platform()
-            connection = _agree(database, options, folder)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            connection = _agree(database, options, folder, (0, 1, 2 if log is None else log))
         finally:
             os.close(folder)
             os.chdir("/")  # no folder of an editor's is kept busy by us
-        try:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            _hand_over(connection, (0, 1, 2 if log is None else log))
-        except BaseException:
-            connection.close()
-            raise
     except (UnsafeError, ControlError, OSError) as error:
         raise NotAttachedError(str(error)) from error
     # From here on our streams are the other process', and nothing leads back.
@@ -73,8 +68,13 @@ def attach(options: Options, database: str, *, log: int | None, parent: int) -> 
     return _wait(connection, parent)
 
 
-def _agree(database: str, options: Options, folder: int) -> socket.socket:
-    """Return a connection to a process that is ready to serve us, started if need be."""
+def _agree(
+    database: str, options: Options, folder: int, streams: tuple[int, int, int]
+) -> socket.socket:
+    """Return a connection to a process that serves us on our streams, started if need be.
+
+    Where that raises, nothing has used them.
+    """
     where = Address(database)
     offer = control.pack(
         "attach",
@@ -93,12 +93,15 @@ def _agree(database: str, options: Options, folder: int) -> socket.socket:
         try:
             control.check_peer(connection)
             connection.sendall(offer)
-            return _ready(connection, where)
+            _wait_until_ready(connection, where)
+            _hand_over(connection, streams)
         except ConnectionError:  # it was just about to end; or it cannot start
             connection.close()
         except BaseException:
             connection.close()
             raise
+        else:
+            return connection
     raise ControlError("the shared process ends as soon as it is started")
 
 
@@ -112,8 +115,8 @@ def _connect(where: Address, options: Options, folder: int) -> socket.socket:
     return connection
 
 
-def _ready(connection: socket.socket, where: Address) -> socket.socket:
-    """Wait until the process is ready: for long while it is being started, else not."""
+def _wait_until_ready(connection: socket.socket, where: Address) -> None:
+    """Wait for long while the process is being started, else not."""
     latest = time.monotonic() + START_PATIENCE
     deadline = time.monotonic() + PATIENCE
     while not _readable(connection, LOCK_INTERVAL):
@@ -123,20 +126,19 @@ def _ready(connection: socket.socket, where: Address) -> socket.socket:
         elif now > deadline:
             raise ControlError("the shared process does not answer")
     _expect("ready", receive(connection))
-    return connection
 
 
 def _hand_over(connection: socket.socket, streams: tuple[int, int, int]) -> None:
-    """Give our streams to the process; where that raises, it has not used them, and never will."""
+    """Give our streams to the process."""
     # The end of our parent is looked for later: what it has sent before is to be executed.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
             signal.signal(number, _leave)
     send_descriptors(connection, control.pack("serve"), streams)
     if not _readable(connection, PATIENCE):
-        # After this it cannot say that it serves us, and does nothing before it has said so.
-        connection.shutdown(socket.SHUT_RDWR)
+        raise ControlError("the shared process does not answer")
     _expect("serving", receive(connection))
+    connection.sendall(control.pack("go"))
 
 
 def _readable(connection: socket.socket, seconds: float) -> bool:

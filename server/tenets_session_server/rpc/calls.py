@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lsprotocol import types
@@ -86,7 +86,10 @@ class SessionCalls:
             pause = next(pauses, pause)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
-                return call()
+                result = call()
             except DatabaseBusyError:
                 if time.monotonic() > until:
                     raise
+                continue
+            # What is done in pieces has happened by now, and is not to be called again.
+            return await result if isinstance(result, Awaitable) else result

@@ -69,7 +69,11 @@ class Connection:
         self._protocol.set_writer(self._writer)
         self._protocol.on_progress = self._progress
         self._protocol.on_initialize = self._initialized
-        self._reader = transport.open_reader(stdin, self._arrived)
+        try:
+            self._reader = transport.open_reader(stdin, self._arrived)
+        except BaseException:
+            self._writer.close()
+            raise
         self._watch_client = watch_client
         self._liveness = Liveness(self.leave, self._hung_up, parent=parent)
 
@@ -109,6 +113,7 @@ class Connection:
             logger.error("the input cannot be understood any more: %s", said)  # noqa: TRY400
             self._failed = True
             self._end("a framing error")
+            self._reader.close()  # though we may have been ending, and draining, already
             final = Invalid(None, error_codes.PARSE_ERROR, f"framing: {reason}")
             self._protocol.receive([*map(envelope.read, frames), final])
             return

@@ -52,6 +52,7 @@ class FrameReader:
         self._header_size = 0  # of the header lines read so far
         self._declared: int | None = None  # Content-Length, in a header that is not finished
         self._skip = 0  # bytes of an oversized body that are still to come
+        self._failed = False
         self._head = b""
         self._tail = b""
 
@@ -59,9 +60,11 @@ class FrameReader:
         """Take what has arrived; return the bodies that are complete now.
 
         Raises :class:`FramingError`. Bodies found before the error are in its ``args[1]``, so that
-        what arrived whole is still executed.
+        what arrived whole is still executed. After that there are no more.
         """
         found: list[bytes | Rejected] = []
+        if self._failed:
+            return found  # where messages begin is not known any more
         self._buffer += data
         position = 0
         try:
@@ -71,6 +74,8 @@ class FrameReader:
                     break
                 position = step
         except FramingError as error:
+            self._failed = True
+            self._buffer.clear()  # what was found in it is not to be found again
             error.args = (*error.args, found)
             raise
         del self._buffer[:position]

@@ -236,6 +236,8 @@ class Hub:
                 self._trim_at = 0.0
             elif not self._db.trim():
                 self._trim_at = time.monotonic() + TRIM_AFTER
+        except DatabaseBusyError:
+            self._trim_at = time.monotonic() + TRIM_AFTER
         except DatabaseError as error:
             logger.info("the write-ahead log cannot be emptied: %s", error)
 

@@ -172,8 +172,11 @@ class SessionDB:
         return count
 
     def _purge_the_rest(self) -> None:
-        while self.sessions.purge_some():
-            pass
+        try:
+            while self.sessions.purge_some():
+                pass
+        except DatabaseError as error:  # it has been deleted all the same; somebody will go on
+            self.logger.info("left some context of deleted sessions for later: %s", error)
 
     def update_session_metadata(self, name: str, updates: Mapping[str, Any]) -> bool:
         """Merge ``updates`` into the top level of the metadata; seed: ``update_session_metadata``.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import stat
 import sys
@@ -48,8 +49,12 @@ def open_stream(fd: int, *, writing: bool) -> Stream:
 
 class _Socket:
     def __init__(self, fd: int) -> None:
-        self._socket = socket.socket(fileno=os.dup(fd))
-        self.fd = self._socket.fileno()
+        self.fd = os.dup(fd)
+        try:
+            self._socket = socket.socket(fileno=self.fd)
+        except BaseException:
+            os.close(self.fd)
+            raise
 
     def read(self, size: int) -> bytes:
         return self._socket.recv(size, socket.MSG_DONTWAIT)
@@ -87,6 +92,14 @@ class _Shared(_Descriptor):
         self._restored = os.get_blocking(fd) if writing else None
         if writing:
             os.set_blocking(fd, False)
+
+    def read(self, size: int) -> bytes:
+        # Somebody else may have been faster since we were told that there is something.
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        if not poll.poll(0):
+            raise BlockingIOError
+        return super().read(size)
 
     def close(self) -> None:
         if self._restored is not None:

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import os
 import queue
+import stat
 import threading
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ class ThreadedReader:
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
         # Our own: the thread may still use it when the caller has closed its own.
         self._fd, self._on_data = os.dup(fd), on_data
+        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._left: int | None = None  # bytes, once the rest is being drained
         self._loop = asyncio.get_running_loop()
         self._may_read = threading.Event()
         self._may_read.set()
@@ -29,15 +32,19 @@ class ThreadedReader:
 
     def pause(self) -> None:
         """See :class:`~.interface.Reader`."""
-        self._may_read.clear()
+        if self._left is None:
+            self._may_read.clear()
 
     def resume(self) -> None:
         """See :class:`~.interface.Reader`."""
         self._may_read.set()
 
     def drain(self) -> None:
-        """See :class:`~.interface.Reader`; what the thread has read is on its way already."""
-        self._loop.call_soon(self._finish)
+        """See :class:`~.interface.Reader`; of a pipe, what is being read is not waited for."""
+        self._left = interface.DRAINED_BYTES if self._regular else 0
+        self._may_read.set()
+        if not self._left:
+            self._loop.call_soon(self._finish)
 
     def hung_up(self) -> bool:
         """See :class:`~.interface.Reader`; only reading tells, here."""
@@ -71,6 +78,10 @@ class ThreadedReader:
         if not data:
             self.close()
         self._on_data(data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left <= 0:
+                self._finish()
 
 
 class ThreadedWriter(Unsent):
