@@ -84,6 +84,7 @@ async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], datab
     async with Wire.started(server_command) as wire:
         assert (await wire.initialize())["warnings"] == []
     foreign = apsw.Connection(str(database))
+    foreign.set_busy_timeout(20_000)  # a killed client's server may be closing it
     foreign.execute("DROP TRIGGER session_server_make_room_update")
     foreign.close()
     async with Wire.started(server_command) as wire:

@@ -248,6 +248,7 @@ def contents(database: Path) -> list[str]:
     import apsw
 
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(20_000)  # a killed client's server may be closing it
     try:
         rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
         return [str(row[0]) for row in rows]
