@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from support import shared
 from support.wire import Wire
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
@@ -46,14 +47,15 @@ async def test_a_commit_that_fails_half_way_claims_nothing(
         await wire.initialize()
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
         # From here on the log cannot grow: an I/O error that only the commit meets.
-        unlimited = resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE)
+        server = await shared.server_of(wire)
+        unlimited = resource.prlimit(server, resource.RLIMIT_FSIZE)
         size = Path(f"{database}-wal").stat().st_size
-        resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE, (size, unlimited[1]))
+        resource.prlimit(server, resource.RLIMIT_FSIZE, (size, unlimited[1]))
         large = {"sessionName": "s", "kind": "k", "content": "x" * 100_000}
         error = (await wire.call(ADD, large))["error"]
         assert error["code"] == -32803
         assert error["data"] == {"kind": "outcomeUnknown", "retryable": False}
-        resource.prlimit(wire.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
         listed = await wire.result(LIST, {"includeContextCount": True})
         count = listed["sessions"][0]["contextCount"]
