@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import functools
 import os
 import shutil
@@ -206,3 +207,16 @@ async def test_it_ends_though_its_folder_has_been_removed(
         await shared.leave(wire)
     await shared.ended(pid)
     assert database.exists()
+
+
+async def test_it_ends_though_somebody_keeps_its_lock(
+    shared_command: list[str], database: Path
+) -> None:
+    async with Wire.started([*shared_command, "--idle-timeout", "0"]) as wire:
+        await wire.initialize()
+        pid = await shared.server_of(wire)
+        with shared.socket_of(database).with_suffix(".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            await shared.leave(wire)
+            await shared.ended(pid)
+    assert not shared.socket_of(database).exists()

@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 FIRST_TIMEOUT: Final = 60.0
 """Seconds within which a first client has to come."""
 RETRY: Final = 0.2
-"""Seconds until connections are taken again when there was no descriptor left for one."""
+"""Seconds until what was not possible is tried again: taking connections, and ending."""
+PATIENT: Final = 25
+"""How often the end is postponed because somebody else has the lock."""
 
 
 class Listener:
@@ -54,6 +56,7 @@ class Listener:
         self._revision: int | None = None  # when it was looked for last
         self._idle: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
+        self._postponed = 0  # how often the end has been, for others' lock
         self._stopped_by: str | None = None
 
     async def run(self) -> None:
@@ -183,6 +186,7 @@ class Listener:
     # -- the end -----------------------------------------------------------------------------
 
     def _do_not_wait(self) -> None:
+        self._postponed = 0
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -192,7 +196,7 @@ class Listener:
         self._idle = asyncio.get_running_loop().call_later(seconds, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        self._wait_for_clients(RETRY)  # whatever comes between
+        self._idle = asyncio.get_running_loop().call_later(RETRY, self._end_if_idle)
         try:
             lock = Lock(self.where.lock_name, self._folder)
         except FileNotFoundError:  # somebody has removed the folder: nobody can come any more
@@ -200,7 +204,9 @@ class Listener:
             return
         try:
             # Under the lock: nobody may be starting a process in our place, or come just now.
-            if lock.take() and not self._conversations:
+            # Whoever has it for so long does neither.
+            self._postponed += 1
+            if (lock.take() or self._postponed > PATIENT) and not self._conversations:
                 self._remove_socket()
                 self._over.set()
         finally:
