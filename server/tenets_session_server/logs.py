@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TextIO
@@ -36,14 +35,17 @@ CLIENT: Final[ContextVar[str | None]] = ContextVar("client", default=None)
 """Whom what is executed now is done for."""
 
 
-@contextlib.contextmanager
-def concerning(client: str | None) -> Iterator[None]:
+class concerning(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a function
     """Have what is logged in the block, and what is begun there, concern a client."""
-    token = CLIENT.set(client)
-    try:
-        yield
-    finally:
-        CLIENT.reset(token)
+
+    def __init__(self, client: str | None) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        self._token = CLIENT.set(self._client)
+
+    def __exit__(self, *_: object) -> None:
+        CLIENT.reset(self._token)
 
 
 _package: Final = logging.getLogger("tenets_session_server")

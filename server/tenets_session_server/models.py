@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 
 @dataclass
 class SessionRecord:
@@ -21,8 +23,7 @@ class SessionRecord:
     metadata: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSession:
+class StoredSession(Struct, frozen=True):
     """A session as it is stored, cheap to send on.
 
     ``created_at`` is RFC 3339 with an offset; ``metadata`` is the UTF-8 text of a JSON object, byte
@@ -47,8 +48,7 @@ class StoredSession:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredContext:
+class StoredContext(Struct, frozen=True):
     """A context entry without its content; ``size`` is the content's length in UTF-8 bytes."""
 
     id: int
@@ -59,8 +59,7 @@ class StoredContext:
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One committed change, by whomever; ``context_id`` is None where it is not about context."""
 
     revision: int
@@ -70,8 +69,7 @@ class Change:
     context_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePage:
+class ChangePage(Struct, frozen=True):
     """Some changes in their order, the newest revision there is, and whether more follow."""
 
     changes: list[Change]
@@ -79,8 +77,7 @@ class ChangePage:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """What was committed after some revision: all of one moment.
 
     ``active`` is the active session at ``revision``. ``incomplete`` tells that changes are missing,
@@ -93,8 +90,7 @@ class News:
     incomplete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """How much there is: of one moment, but for the sizes of the files, in bytes."""
 
     sessions: int
@@ -104,8 +100,7 @@ class Totals:
     log_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPage:
+class SessionPage(Struct, frozen=True):
     """Some sessions, and the cursor that fetches the ones after them (None at the end)."""
 
     sessions: list[StoredSession]

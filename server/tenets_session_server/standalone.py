@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tenets_session_server import logs
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.server import create_server
+from tenets_session_server.rpc.transport import new_event_loop
 from tenets_session_server.storage.session_db import SessionDB
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def run(
     )
     session_db.introduce()
     try:
-        return asyncio.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
     except Exception:
         logger.exception("the server has failed")
         return 1

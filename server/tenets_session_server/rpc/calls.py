@@ -1,7 +1,7 @@
 """Executes ``tenets/session.*``, called as a method or as a command, and sits out others' locks.
 
-A call returns its result at once, or, where another process holds the database's lock, an awaitable
-of it: nothing else waits for that lock with it.
+A call returns its result at once, or, where another process holds the database's lock, a coroutine
+that waits for it: nothing else waits with it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from lsprotocol import types
 from msgspec import Raw
 
@@ -30,6 +32,7 @@ BUSY_TIMEOUT: Final = 5.0
 BUSY_PAUSES: Final = (0.002, 0.005, 0.010, 0.020, 0.025)
 """Seconds between tries, the last one again and again; each is varied by half."""
 
+_encode: Final = msgspec.json.Encoder().encode
 _execute_command_params: Final = ParamsDecoder(ExecuteCommandParams)
 
 
@@ -39,12 +42,28 @@ class SessionCalls:
     def __init__(self, server: SessionServer, handlers: Mapping[str, Callable[..., Any]]) -> None:
         self._server = server
         self._handlers = handlers
+        self._database, self._results = server.session_db.db, server.hub.results
 
-    def method(self, method: Method, params: Raw | bytes) -> Any:
+    def method(self, method: Method, params: Raw) -> Any:
         """Execute a method; raises what its handler raises, and -32602 for its params."""
-        arguments = method.decoder.decode(params)
-        handler = self._handlers[method.name]
-        return self._without_waiting(lambda: handler(arguments))
+        try:
+            return self.now(method, params)
+        except DatabaseBusyError:
+            return self._call_again(lambda: self.now(method, params))
+
+    def now(self, method: Method, params: Raw) -> Any:
+        """Do the same, but raise ``DatabaseBusyError`` where another process has the lock."""
+        text = bytes(params)
+        # In a transaction is what may never be committed.
+        if not method.reads or self._database.in_transaction:
+            return self._handlers[method.name](method.decoder.decode(text))
+        key = (method.name, text)
+        found = self._results.get(key)
+        if found is None:
+            result = self._handlers[method.name](method.decoder.decode(text))
+            found = Raw(_encode(result))
+            self._results.put(key, found)
+        return found
 
     def command(self, params: Raw) -> Any:
         """Execute ``workspace/executeCommand`` (LSP 3.17), whose argument is the params object."""
@@ -63,18 +82,19 @@ class SessionCalls:
         if arguments:
             return self.method(method, arguments[0])
         pick = commands.PICKED[method.verb]
-        return self._without_waiting(lambda: self._show(*pick(self._server)))
+
+        def call() -> Any:
+            return self._show(*pick(self._server))
+
+        try:
+            return call()
+        except DatabaseBusyError:
+            return self._call_again(call)
 
     def _show(self, result: Any, message: str) -> Any:
         """Somebody picked the command from a list, and wants to see what came of it."""
         self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, message))
         return result
-
-    def _without_waiting(self, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except DatabaseBusyError:
-            return self._call_again(call)
 
     @staticmethod
     async def _call_again(call: Callable[[], Any]) -> Any:
@@ -92,4 +112,4 @@ class SessionCalls:
                     raise
                 continue
             # What is done in pieces has happened by now, and is not to be called again.
-            return await result if isinstance(result, Awaitable) else result
+            return await result if isinstance(result, CoroutineType) else result

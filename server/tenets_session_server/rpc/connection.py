@@ -22,6 +22,8 @@ from tenets_session_server.rpc.server import SessionServer
 
 logger = logging.getLogger(__name__)
 
+_RUNNING: Final = State.RUNNING  # looking it up in its class takes as long as a call
+
 GRACE: Final = 1.5
 """Seconds to finish requests that arrived whole, and to send replies, once the end is known."""
 
@@ -121,6 +123,12 @@ class Connection:
 
     def _progress(self) -> None:
         """After each turn of the protocol: hold the client back, let it go on, or finish."""
+        if self._ending is None and self._protocol.state is _RUNNING:
+            if self._protocol.overloaded or self._writer.congested:
+                self._reader.pause()
+            else:
+                self._reader.resume()
+            return
         if self.finished.done():
             return
         if self._protocol.state is State.EXITED:

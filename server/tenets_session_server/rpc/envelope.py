@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -28,15 +28,16 @@ MAXIMUM_NESTING: Final = 64
 MessageId = int | str
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """Expects one reply. ``params`` is JSON text, empty where there was none."""
 
+    jsonrpc: Literal["2.0"]
     id: MessageId
     method: str
-    params: Raw
+    params: Raw = Raw(b"")
 
 
-class Notification(msgspec.Struct, frozen=True):
+class Notification(msgspec.Struct, frozen=True, gc=False):
     """Expects no reply. ``params`` is JSON text, empty where there was none."""
 
     method: str
@@ -74,6 +75,8 @@ class _Envelope(msgspec.Struct):
     error: dict[str, Any] | None = None
 
 
+# Most messages are requests as they should be, and decoded in one step by the first of the two.
+_decode_request: Final = msgspec.json.Decoder(Request).decode
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 _SCALAR: Final = rb'(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null)'
@@ -95,7 +98,12 @@ def read(frame: bytes | Rejected) -> Message:
     if isinstance(frame, Rejected):
         return Invalid(find_id(frame.head, frame.tail), INVALID_REQUEST, frame.reason)
     # Counting is a hundred times cheaper than measuring the depth, and enough for most messages.
-    if frame.count(b"[") + frame.count(b"{") > MAXIMUM_NESTING and is_too_deep(frame):
+    # A short one has no room for so many and what closes them.
+    if (
+        len(frame) > 2 * MAXIMUM_NESTING
+        and frame.count(b"[") + frame.count(b"{") > MAXIMUM_NESTING
+        and is_too_deep(frame)
+    ):
         message = f"JSON nested deeper than {MAXIMUM_NESTING} levels"
         return Invalid(find_id(frame, frame), INVALID_REQUEST, message)
     if not frame.isascii():
@@ -105,16 +113,21 @@ def read(frame: bytes | Rejected) -> Message:
             message = f"the message is not UTF-8 (byte {error.start})"
             return Invalid(find_id(frame, frame), PARSE_ERROR, message)
     try:
+        return _decode_request(frame)
+    except msgspec.DecodeError:
+        return _read_other(frame)
+
+
+def _read_other(frame: bytes) -> Message:
+    try:
         envelope = _decode(frame)
     except msgspec.DecodeError as error:  # ValidationError is one of them
         return _explain(frame, error)
     if envelope.jsonrpc != "2.0":
         message_id = None if envelope.id is UNSET else envelope.id
         return Invalid(message_id, INVALID_REQUEST, 'jsonrpc: expected "2.0"')
-    if envelope.method is not UNSET:
-        if envelope.id is UNSET:
-            return Notification(envelope.method, envelope.params)
-        return Request(envelope.id, envelope.method, envelope.params)
+    if envelope.method is not UNSET:  # with an id it would have been a request above
+        return Notification(envelope.method, envelope.params)
     answered = envelope.result is not UNSET or envelope.error is not None
     if envelope.id is not UNSET and answered:
         result = None if envelope.result is UNSET else envelope.result

@@ -20,7 +20,7 @@ MAXIMUM_SKIPPED: Final = 1024 * 1024 * 1024
 KEPT_OF_OVERSIZED: Final = 4096
 
 # What every known client sends; the other forms take the slow path below.
-_USUAL_HEADER: Final = re.compile(rb"Content-Length: (\d{1,8})\r\n\r\n")
+_match_usual_header: Final = re.compile(rb"Content-Length: (\d{1,8})\r\n\r\n").match
 _HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*")
 _NOT_A_NAME: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\-\r\n \t]")
 _CHARSET: Final = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
@@ -53,6 +53,7 @@ class FrameReader:
         self._declared: int | None = None  # Content-Length, in a header that is not finished
         self._skip = 0  # bytes of an oversized body that are still to come
         self._failed = False
+        self._at_rest = True  # nothing is unfinished, nothing has failed
         self._head = b""
         self._tail = b""
 
@@ -63,9 +64,12 @@ class FrameReader:
         what arrived whole is still executed. After that there are no more.
         """
         found: list[bytes | Rejected] = []
+        if self._at_rest and not (data := _whole_bodies(data, found)):
+            return found
         if self._failed:
             return found  # where messages begin is not known any more
         self._buffer += data
+        self._at_rest = False
         position = 0
         try:
             while position < len(self._buffer) or self._length == 0:
@@ -79,6 +83,8 @@ class FrameReader:
             error.args = (*error.args, found)
             raise
         del self._buffer[:position]
+        waiting = self._buffer or self._header_size or self._skip
+        self._at_rest = self._length is None and not waiting
         return found
 
     def unfinished(self) -> str | None:
@@ -97,7 +103,7 @@ class FrameReader:
         if self._skip:
             return self._skip_body(position, found)
         if self._length is None:
-            usual = _USUAL_HEADER.match(buffer, position) if not self._header_size else None
+            usual = _match_usual_header(buffer, position) if not self._header_size else None
             if usual is None:
                 return self._header_line(position)
             self._begin_body(int(usual[1]))
@@ -178,3 +184,19 @@ class FrameReader:
             self._head = self._tail = b""
             self._charset = b""
         return position + len(part)
+
+
+def _whole_bodies(data: bytes, found: list[bytes | Rejected]) -> bytes:
+    """Add the bodies at the start of ``data`` that are whole and usual; return what follows.
+
+    Nearly all that is ever read is of this kind, and needs neither a buffer nor a state.
+    """
+    position, size = 0, len(data)
+    while position < size and (usual := _match_usual_header(data, position)):
+        start = usual.end()
+        end = start + int(usual[1])
+        if end > size or end - start > MAXIMUM_MESSAGE:
+            break
+        found.append(data[start:end])
+        position = end
+    return data[position:]

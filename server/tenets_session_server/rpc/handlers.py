@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from tenets_session_server import __version__
 from tenets_session_server.rpc import messages as m
@@ -62,7 +62,7 @@ def add_context(ls: SessionServer, params: m.AddContextParams) -> m.AddedContext
     return m.AddedContext.of(stored, session_created=created)
 
 
-def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted | Awaitable[m.Deleted]:
+def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted | Coroutine[Any, Any, m.Deleted]:
     """Delete a session, and its context unless told otherwise."""
     deleted = ls.sessions.delete(params.name, purge_context=params.purge_context)
     return after_slices(m.Deleted(deleted), ls.sessions.purge_some)
@@ -93,7 +93,7 @@ def stats(ls: SessionServer, _params: m.NoParams) -> m.Stats:
 
 def delete_all(
     ls: SessionServer, params: m.DeleteAllParams
-) -> m.DeletedCount | Awaitable[m.DeletedCount]:
+) -> m.DeletedCount | Coroutine[Any, Any, m.DeletedCount]:
     """Delete every session, and all context unless told otherwise."""
     count = ls.sessions.delete_all(purge_context=params.purge_context)
     return after_slices(m.DeletedCount(count), ls.sessions.purge_some)

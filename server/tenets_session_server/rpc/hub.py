@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import threading
 import time
@@ -26,6 +27,8 @@ from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.models import News
 from tenets_session_server.rpc.messages import AttachedClient, DidChange
 from tenets_session_server.rpc.outgoing import notification
+from tenets_session_server.rpc.results import Results
+from tenets_session_server.rpc.transport import call_when_idle
 from tenets_session_server.storage.file_events import FileEvents
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -33,10 +36,13 @@ logger = logging.getLogger(__name__)
 
 DID_CHANGE: Final = "tenets/session.didChange"
 
+PUBLISH_WITHIN: Final = 0.005
+"""Seconds after which a commit is told though there are more and more requests."""
 LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 """Seconds between looks once the files are written to: the commit comes some time after that."""
-AFTER_OUR_OWN: Final = (0.016, 0.064)
-"""The same after a commit of ours."""
+AFTER_OUR_OWN: Final = (0.010, 0.020, 0.060)
+"""The same after a commit of ours. Until the first of them nothing is listened to, as it would be
+ourselves, again and again while many are made."""
 LISTEN_AGAIN: Final = 0.01
 """Seconds for which nothing is listened to after something about other files was heard."""
 SELDOM: Final = 0.25
@@ -85,6 +91,7 @@ class Hub:
     def __init__(self, session_db: SessionDB) -> None:
         self._db = session_db.db
         self._feed, self._sessions = session_db.feed, session_db.sessions
+        self.results = Results(session_db.db)
         self._clients: set[Client] = set()
         self._told = 0  # the revision up to which everybody has been told, but for who is behind
         self._opened = 0  # which opening of the file that revision is of
@@ -95,8 +102,9 @@ class Hub:
         self._events: FileEvents | None = None
         self._pauses = iter(LOOK_PAUSES)
         self._listening: asyncio.TimerHandle | None = None  # to, again
+        self._deaf = False  # to what we write ourselves
         self._timer: asyncio.TimerHandle | None = None
-        self._publishing: asyncio.Handle | None = None
+        self._publishing = False  # soon
         # What is logged here concerns everybody, not the client that happens to have caused it.
         self._context = contextvars.Context()
 
@@ -158,24 +166,31 @@ class Hub:
             self._listen(wanted=False)
             self._events.close()
             self._events = None
-        for handle in (self._timer, self._publishing):
-            if handle is not None:
-                handle.cancel()
-        self._timer = self._publishing = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._publishing = self._deaf = False
 
     def _committed(self) -> None:
         if threading.get_ident() != self._thread:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._publish_commits, context=self._context)
-        elif self._publishing is None:
+        elif not self._publishing:
             # Not now: its author gets the reply first, and all commits of a turn are told as one.
-            self._publishing = self._loop.call_soon(self._publish_commits, context=self._context)
+            self._publishing = True
+            # Nor while there is more to read, whose commits can be told with it.
+            publish = functools.partial(self._context.run, self._publish_commits)
+            call_when_idle(self._loop, publish, PUBLISH_WITHIN)
 
     def _publish_commits(self) -> None:
-        self._publishing = None
+        self._publishing = False
+        if not self._clients:
+            return
         self._attempt(self._publish)
-        # Our own writing is no news. What somebody else has begun meanwhile is not lost by that.
-        if self._events is not None and self._events.drain():
+        # Our own writing is no news. What somebody else does meanwhile is seen by looking.
+        if self._events is not None and not self._deaf:
+            self._deaf = True
+            self._listen(wanted=False)
             self._pauses = iter(AFTER_OUR_OWN)
             self._look_later()
 
@@ -211,8 +226,9 @@ class Hub:
         self._timer = self._loop.call_later(pause, self._look)
 
     def _look(self) -> None:
-        if self._events is not None and self._events.drain():
+        if self._events is not None and self._events.drain() and not self._deaf:
             self._pauses = iter(LOOK_PAUSES)
+        self._deaf = False
         self._listen()
         self._look_later()
         now = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -23,24 +23,38 @@ COMMAND_PREFIX: Final = "tenets.session."
 
 @dataclass(frozen=True)
 class Method:
-    """One row: ``verb`` is the part after the prefix, of the method and of the command alike."""
+    """One row: ``verb`` is the part after the prefix, of the method and of the command alike.
+
+    It ``"writes"`` to the database, or only ``"reads"`` it, or ``"reports"`` other things as well.
+    """
 
     verb: str
     params: type[Struct]
     result: Any
     handler: Callable[[Any, Any], Any]
+    effect: Literal["reads", "writes", "reports"]
+
+    @cached_property
+    def writes(self) -> bool:
+        """Whether it can change the database."""
+        return self.effect == "writes"
+
+    @cached_property
+    def reads(self) -> bool:
+        """Whether its result depends on its params and on the database only."""
+        return self.effect == "reads"
 
     @cached_property
     def decoder(self) -> ParamsDecoder[Struct]:
         """What turns the text of ``params`` into :attr:`params`."""
         return ParamsDecoder(self.params)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The JSON-RPC method."""
         return PREFIX + self.verb
 
-    @property
+    @cached_property
     def command(self) -> str:
         """The ``workspace/executeCommand`` command."""
         return COMMAND_PREFIX + self.verb
@@ -49,17 +63,17 @@ class Method:
 METHODS: Final = tuple(
     Method(*row)
     for row in (
-        ("create", m.CreateParams, m.Session, handlers.create),
-        ("get", m.NameParams, m.Session | None, handlers.get),
-        ("list", m.ListParams, m.SessionList, handlers.list_sessions),
-        ("getActive", m.NoParams, m.Session | None, handlers.get_active),
-        ("setActive", m.SetActiveParams, m.Session, handlers.set_active),
-        ("updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata),
-        ("addContext", m.AddContextParams, m.AddedContext, handlers.add_context),
-        ("delete", m.DeleteParams, m.Deleted, handlers.delete),
-        ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all),
-        ("stats", m.NoParams, m.Stats, handlers.stats),
-        ("changes", m.ChangesParams, m.ChangeList, handlers.changes),
+        ("create", m.CreateParams, m.Session, handlers.create, "writes"),
+        ("get", m.NameParams, m.Session | None, handlers.get, "reads"),
+        ("list", m.ListParams, m.SessionList, handlers.list_sessions, "reads"),
+        ("getActive", m.NoParams, m.Session | None, handlers.get_active, "reads"),
+        ("setActive", m.SetActiveParams, m.Session, handlers.set_active, "writes"),
+        ("updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata, "writes"),
+        ("addContext", m.AddContextParams, m.AddedContext, handlers.add_context, "writes"),
+        ("delete", m.DeleteParams, m.Deleted, handlers.delete, "writes"),
+        ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all, "writes"),
+        ("stats", m.NoParams, m.Stats, handlers.stats, "reports"),
+        ("changes", m.ChangesParams, m.ChangeList, handlers.changes, "reads"),
     )
 )
 

@@ -35,7 +35,7 @@ class ParamsDecoder(Generic[S]):
         Raises :class:`RpcError` -32602 that names the member and what was expected.
         """
         data = bytes(text)
-        if data in {b"", b"null"}:
+        if not data or data == b"null":
             data = b"{}"
         try:
             decoded = self._decode(data)

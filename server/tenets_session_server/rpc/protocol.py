@@ -16,7 +16,8 @@ import enum
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -37,9 +38,10 @@ from tenets_session_server.rpc.envelope import (
     Response,
 )
 from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
+from tenets_session_server.rpc.groups import Call, Executed, Groups
 from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.messages import AttachedClient, Capability
-from tenets_session_server.rpc.methods import BY_NAME
+from tenets_session_server.rpc.methods import BY_NAME, Method
 from tenets_session_server.rpc.outgoing import log_failure
 from tenets_session_server.rpc.pygls_adapter import PyglsAdapter
 
@@ -66,6 +68,11 @@ class State(enum.Enum):
     EXITED = enum.auto()
 
 
+# Looking a member up in its class takes as long as a call.
+_RUNNING: Final = State.RUNNING
+_EXITED: Final = State.EXITED
+
+
 class SessionProtocol(PyglsAdapter):
     """The protocol of one connection.
 
@@ -90,6 +97,8 @@ class SessionProtocol(PyglsAdapter):
         self.wants_changes = True
         super().__init__(server, converter)
         self._calls = SessionCalls(server, self.fm.features)
+        self._groups = Groups(server.session_db.db, self._inbox, self._execute_in_group)
+        self._hub, self._results = server.hub, server.hub.results
 
     # -- in ----------------------------------------------------------------------------------
 
@@ -108,10 +117,23 @@ class SessionProtocol(PyglsAdapter):
         """What the process should end with now: 0 after ``shutdown``, else 1 (LSP 3.17, exit)."""
         return 0 if self._shutdown else 1
 
-    def receive(self, messages: Iterable[Message]) -> None:
+    def receive(self, messages: Sequence[Message]) -> None:
         """Take what has arrived, then execute as much as can be executed now."""
+        if len(messages) == 1 and isinstance(request := messages[0], Request) and self._at_rest:
+            # Nearly all that ever comes: a client that waits for the reply before it goes on.
+            self._in_turn = True
+            self._results.doubt()
+            try:
+                self._execute_request(request)
+                self.out.flush()
+            finally:
+                self._in_turn = False
+            self._after_turn()
+            return
         for message in messages:
-            if isinstance(message, Response):
+            if isinstance(message, Request):
+                self._inbox.put(message)
+            elif isinstance(message, Response):
                 self.receive_response(message)
             elif isinstance(message, Notification) and message.method == types.CANCEL_REQUEST:
                 self._cancel(message)
@@ -124,12 +146,22 @@ class SessionProtocol(PyglsAdapter):
         if self._scheduled or self._in_turn:
             return
         self._in_turn = True
+        self._results.doubt()  # once for all that has arrived
         try:
             self._execute_waiting(until=time.monotonic() + SLICE)
         finally:
             self._in_turn = False
-        self._server.hub.catch_up(self)
+        self._after_turn()
+
+    def _after_turn(self) -> None:
+        self._hub.catch_up(self)
         self.on_progress()
+
+    @property
+    def _at_rest(self) -> bool:
+        """Whether a message would be executed at once, and no other with it."""
+        busy = self._inbox or self._running or self._scheduled or self._in_turn
+        return not busy and self.state is not _EXITED and not self.out.congested
 
     def _execute_waiting(self, until: float) -> None:
         while not self._scheduled:
@@ -138,19 +170,45 @@ class SessionProtocol(PyglsAdapter):
                     self._scheduled = True
                     asyncio.get_running_loop().call_soon(self._run_again)
                     break
-                self._execute(self._inbox.take())
+                if executed := self._begin_group(until):
+                    self._answer(executed)
+                else:
+                    self._execute(self._inbox.take())
             self.out.flush()
             if not self._may_execute():  # it may again, where the client has read on
                 break
 
     def _may_execute(self) -> bool:
-        waiting = self._inbox and self._running is None and self.state is not State.EXITED
+        waiting = self._inbox and self._running is None and self.state is not _EXITED
         # While it is congested the connection calls again when the client has read on.
         return bool(waiting) and not self.out.congested
 
+    def _begin_group(self, until: float) -> list[Executed]:
+        return self._groups.execute(until) if self.state is State.RUNNING else []
+
+    def _execute_in_group(self, method: Method, call: Call) -> Any:
+        logger.debug("in a group: %s", call.method)
+        return self._calls.now(method, call.params)
+
+    def _answer(self, executed: list[Executed]) -> None:
+        """Send the replies to what has been committed, or has failed, together."""
+        for call, outcome, error in executed:
+            if error is not None:
+                self._fail(call, error)
+            elif isinstance(outcome, CoroutineType):
+                self._wait(call, outcome)
+            elif isinstance(call, Request):
+                self.out.result(call.id, outcome)
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        if isinstance(call, Request):
+            self.out.failure(call.id, call.method, error)
+        else:
+            log_failure(call.method, error)  # there is nobody to tell but the log
+
     def abandon(self) -> None:
         """Drop what waits and cancel what runs: the client is gone."""
-        self._server.hub.detach(self)
+        self._hub.detach(self)
         self._inbox.clear()
         if self._running is not None:
             self._running[1].cancel()
@@ -185,12 +243,16 @@ class SessionProtocol(PyglsAdapter):
     def _execute_request(self, request: Request) -> None:
         logger.debug("request %r: %s", request.id, request.method)
         try:
-            self._check_lifecycle(request.method)
-            outcome = self._call(request.method, request.params, request.id)
+            method = BY_NAME.get(request.method)
+            if method is not None and self.state is _RUNNING:
+                outcome = self._calls.method(method, request.params)
+            else:
+                self._check_lifecycle(request.method)
+                outcome = self._call(request.method, request.params, request.id)
         except Exception as error:  # noqa: BLE001 - every request gets its reply
-            self.out.failure(request.id, request.method, error)
+            self._fail(request, error)
             return
-        if isinstance(outcome, Awaitable):
+        if isinstance(outcome, CoroutineType):
             self._wait(request, outcome)
         else:
             self.out.result(request.id, outcome)
@@ -198,17 +260,17 @@ class SessionProtocol(PyglsAdapter):
     def _execute_notification(self, notification: Notification) -> None:
         method = notification.method
         logger.debug("notification: %s", method)
-        if method == types.INITIALIZE or (method != types.EXIT and self.state is not State.RUNNING):
+        if method == types.INITIALIZE or (method != types.EXIT and self.state is not _RUNNING):
             logger.warning("ignored the notification %s at this point", method)
             return
         try:
             outcome = self._call(method, notification.params, None)
         except JsonRpcMethodNotFound:
             logger.debug("ignored unknown notification %s", method)
-        except Exception as error:  # noqa: BLE001 - there is nobody to tell but the log
-            log_failure(method, error)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it
+            self._fail(notification, error)
         else:
-            if isinstance(outcome, Awaitable):
+            if isinstance(outcome, CoroutineType):
                 self._wait(notification, outcome)
 
     def _check_lifecycle(self, method: str) -> None:
@@ -224,20 +286,20 @@ class SessionProtocol(PyglsAdapter):
             raise RpcError(error_codes.INVALID_REQUEST, f"{method}: the server has been shut down")
 
     def _call(self, name: str, params: msgspec.Raw, message_id: MessageId | None) -> Any:
-        """Execute one message; return its result, or an awaitable of it."""
+        """Execute one message; return its result, or a coroutine that does."""
         if (method := BY_NAME.get(name)) is not None:
             return self._calls.method(method, params)
         if name == types.WORKSPACE_EXECUTE_COMMAND:
             return self._calls.command(params)
         return self.call_feature(name, params, message_id)
 
-    def _wait(self, message: Request | Notification, outcome: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(self._answer(message, outcome))
+    def _wait(self, message: Call, outcome: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(self._answer_later(message, outcome))
         self._running = (message.id if isinstance(message, Request) else None, task)
         # A callback, as it is called even for a task that is cancelled before it has started.
         task.add_done_callback(functools.partial(self._finish, message, outcome))
 
-    async def _answer(self, message: Request | Notification, outcome: Awaitable[Any]) -> None:
+    async def _answer_later(self, message: Call, outcome: Coroutine[Any, Any, Any]) -> None:
         result = await outcome
         if isinstance(message, Request):
             # In one step with the commit: nobody is told of it before its author has the reply.
@@ -245,22 +307,17 @@ class SessionProtocol(PyglsAdapter):
 
     def _finish(
         self,
-        message: Request | Notification,
-        outcome: Awaitable[Any],
+        message: Call,
+        outcome: Coroutine[Any, Any, Any],
         task: asyncio.Future[None],
     ) -> None:
         self._running = None
-        if isinstance(outcome, Coroutine):
-            outcome.close()  # where it has never started
-        request = message if isinstance(message, Request) else None
+        outcome.close()  # where it has never started
         if task.cancelled():
-            if request is not None:
-                self.out.error(request.id, _CANCELLED)
+            if isinstance(message, Request):
+                self.out.error(message.id, _CANCELLED)
         elif (error := task.exception()) is not None:
-            if request is not None:
-                self.out.failure(request.id, request.method, error)
-            else:
-                log_failure(message.method, error)
+            self._fail(message, error)
         self.run()
 
     # -- lifecycle ---------------------------------------------------------------------------
@@ -275,7 +332,7 @@ class SessionProtocol(PyglsAdapter):
         self.wants_changes = (params.initialization_options or {}).get("notifications") is not False
         revision, problems = 0, []
         try:
-            revision = self._server.hub.attach(self)
+            revision = self._hub.attach(self)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
             problems = [f"The database cannot be used now: {error}."]
         capability = Capability(
@@ -295,13 +352,13 @@ class SessionProtocol(PyglsAdapter):
     def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
         """Answer ``shutdown``; only ``exit`` is accepted afterwards."""
         yield from super().lsp_shutdown(*args)
-        self._server.hub.detach(self)
+        self._hub.detach(self)
         self.state = State.SHUT_DOWN
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_args: Any) -> None:  # type: ignore[override]
         """End the connection; unlike pygls' this ends no process, which may serve others."""
-        self._server.hub.detach(self)
+        self._hub.detach(self)
         self.state = State.EXITED
 
     # -- what the hub tells ------------------------------------------------------------------

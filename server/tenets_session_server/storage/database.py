@@ -22,10 +22,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, NoReturn, Protocol
 
 import apsw
 
@@ -52,8 +53,8 @@ class Database:
 
     ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
     the user about the file and the engine, complete once open (see also :meth:`take_repairs`).
-    ``opened`` counts how often the file has been opened, those in ``on_commit`` are called after
-    each commit.
+    ``opened`` counts how often the file has been opened and ``commits`` what was committed here;
+    those in ``on_commit`` are called after each commit.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -62,6 +63,7 @@ class Database:
         self.warnings: list[str] = []
         self._repairs: list[str] = []
         self.opened = 0
+        self.commits = 0
         self.on_commit: set[Callable[[], None]] = set()
         self._config = config
         self._connection: apsw.Connection | None = None
@@ -69,6 +71,8 @@ class Database:
         self._lock = threading.RLock()
         self._tried = self._closed = self._doubtful = False
         self._looked_at = 0.0
+        self._transaction = _Transaction(self._begin, self._end)
+        self._depth = 0  # of transactions that have joined
 
     def open(self) -> None:
         """Open, check and migrate the file; does nothing where that is done already.
@@ -112,45 +116,56 @@ class Database:
         Outside of :meth:`transaction` it must not write. Raises a ``DatabaseError``, and
         ``apsw.ConstraintError`` for the caller to make sense of.
         """
-        with self._lock, self._translated():
-            return self._opened().execute(sql, bindings).fetchall()
+        with self._lock:
+            connection = self._opened()
+            try:
+                return connection.execute(sql, bindings).fetchall()
+            except apsw.Error as error:
+                self._raise(error)
 
-    def read(self, sql: str, bindings: Bindings, take: Callable[[Row], bool]) -> None:
-        """Give ``take`` the rows of a query, one by one, until it returns False.
+    @contextmanager
+    def rows(self, sql: str, bindings: Bindings) -> Iterator[Iterable[Row]]:
+        """Give the block the rows of a query, one by one, as many as it wants.
 
         For results that may be large. Raises as :meth:`run` does.
         """
         with self._lock, self._translated():
             cursor = self._opened().execute(sql, bindings)
             try:
-                for row in cursor:
-                    if not take(row):
-                        break
+                yield cursor
             finally:
                 cursor.close(True)  # resets the statement: nothing is left half read
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Run the block in one write transaction; joins the one that is open already, if any.
 
         Everything or nothing: an exception rolls back. Raises ``DatabaseBusyError`` before the
         block runs where another process holds the lock, and ``OutcomeUnknownError`` where the
         commit itself meets an I/O error.
         """
-        with self._lock:
-            connection = self._opened(certain=True)
-            if connection.in_transaction:
-                yield
-                return
-            self.run("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._roll_back(connection)
-                raise
-            self._commit(connection)
-        for tell in tuple(self.on_commit):
-            tell()
+        return self._transaction
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Run the block, which is part of a transaction, so that it alone is undone if it raises.
+
+        Where SQLite has rolled everything back by itself (a full disk, say) nothing is left to
+        undo; :attr:`in_transaction` tells.
+        """
+        self.run("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self.in_transaction:
+                self.run("ROLLBACK TO part")
+                self.run("RELEASE part")
+            raise
+        self.run("RELEASE part")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: what is read may not be committed yet."""
+        return self._connection is not None and self._connection.in_transaction
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -172,7 +187,21 @@ class Database:
         Raises a ``DatabaseError`` where there is none that can be used.
         """
         with self._lock:
-            self._opened(certain=True)
+            self._opened()
+
+    def version(self) -> tuple[int, int, int]:
+        """Return what is another value after any commit, ours or others'; costs 2 us.
+
+        Raises as :meth:`run` does.
+        """
+        with self._lock:
+            connection = self._opened()
+            try:
+                # What other connections commit changes it.
+                data_version = connection.execute("PRAGMA data_version").get
+            except apsw.Error as error:
+                self._raise(error)
+            return self.opened, self.commits, data_version
 
     def trim(self) -> bool:
         """Move everything from the write-ahead log into the database, and empty the log.
@@ -246,21 +275,23 @@ class Database:
         For reads that was looked at lately; ``certain`` looks now.
         """
         now = time.monotonic()
-        due = certain or now - self._looked_at > LOOK_INTERVAL
-        if due and self._connection is not None and not self._connection.in_transaction:
+        connection = self._connection
+        if connection is not None and now - self._looked_at <= LOOK_INTERVAL and not certain:
+            return connection
+        if connection is not None and not connection.in_transaction:
             self._looked_at = now
             if self._doubtful:  # opening puts right what can be: an older file was restored, say
                 self._doubtful = False
                 self._disconnect()
             else:
-                self._let_go_if_lost(self._connection)
+                self._let_go_if_lost(connection)
         if self._connection is None:
             self.open()
         assert self._connection is not None  # noqa: S101 - open() raises otherwise
         return self._connection
 
     def _let_go_if_lost(self, connection: apsw.Connection) -> None:
-        loss = self._whereabouts.lost(connection)
+        loss = self._whereabouts.lost()
         if loss is None:
             return
         logger.warning("%s %s", self.name, loss)
@@ -275,6 +306,33 @@ class Database:
         self._disconnect()
         self._whereabouts.let_go()
 
+    def _begin(self) -> None:
+        self._lock.acquire()
+        try:
+            if not self._depth:
+                self._opened(certain=True)
+                self.run("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._depth += 1
+
+    def _end(self, *, failed: bool) -> None:
+        self._depth -= 1
+        outermost = not self._depth
+        try:
+            if outermost and self._connection is not None:
+                if failed:
+                    self._roll_back(self._connection)
+                else:
+                    self._commit(self._connection)
+                    self.commits += 1
+        finally:
+            self._lock.release()
+        if outermost and not failed:
+            for tell in tuple(self.on_commit):
+                tell()
+
     def _commit(self, connection: apsw.Connection) -> None:
         try:
             connection.execute("COMMIT")
@@ -284,9 +342,9 @@ class Database:
                 raise errors.OutcomeUnknownError(
                     f"the commit failed half way; check whether the change is there ({error})"
                 ) from error
-            with self._translated():
-                raise
-        if loss := self._whereabouts.lost(connection):
+            self._raise(error)
+        self._looked_at = time.monotonic()
+        if loss := self._whereabouts.lost():
             self._looked_at = 0.0
             raise errors.OutcomeUnknownError(
                 f"the database {loss} while this was written: check whether it is there"
@@ -296,15 +354,17 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except apsw.ConstraintError:
-            raise
         except apsw.Error as error:
-            ours = translate(error)
-            if ours is None:
-                raise
-            if isinstance(ours, errors.DatabaseCorruptError):
-                self._doubtful, self._looked_at = True, 0.0
-            raise ours from error
+            self._raise(error)
+
+    def _raise(self, error: apsw.Error) -> NoReturn:
+        """Raise our error for one of apsw's, or the same one where it is for the caller."""
+        ours = None if isinstance(error, apsw.ConstraintError) else translate(error)
+        if ours is None:
+            raise error
+        if isinstance(ours, errors.DatabaseCorruptError):
+            self._doubtful, self._looked_at = True, 0.0
+        raise ours from error
 
     def _connect(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE
@@ -336,3 +396,25 @@ class Database:
                 connection.execute("ROLLBACK")
             except apsw.Error:
                 logger.exception("rolling back failed")
+
+
+class _End(Protocol):
+    def __call__(self, *, failed: bool) -> None: ...
+
+
+class _Transaction(AbstractContextManager[None]):
+    """``with`` for a transaction: entered by every write, so no generator is made for it."""
+
+    def __init__(self, begin: Callable[[], None], end: _End) -> None:
+        self._begin, self._end = begin, end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(failed=exc_type is not None)

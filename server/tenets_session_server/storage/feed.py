@@ -34,6 +34,7 @@ class Feed:
         self._database = database
         self._sessions = sessions
         self._seen: tuple[int, int] | None = None  # which opening, and its data version
+        self._last: tuple[int, News] | None = None  # which opening, and its newest news
 
     def revision(self) -> int:
         """Return the number of the newest committed change, 0 where there was none yet."""
@@ -61,6 +62,27 @@ class Feed:
 
         Of changes that are not all kept the ones that are come, and ``incomplete`` is set.
         """
+        news = self._news_of_context(revision) or self._any_news(revision)
+        if news is not None:
+            self._last = (self._database.opened, news)
+        return news
+
+    def _news_of_context(self, revision: int) -> News | None:
+        """Return news that leave the sessions as they were in the last news; None for others.
+
+        That is what most news are, and one statement instead of a snapshot.
+        """
+        if self._last is None or self._last[1].revision != revision:
+            return None
+        changes = self._after(revision, _EVERYTHING)
+        opened, last = self._last
+        if opened != self._database.opened or not changes:
+            return None
+        if changes[0].revision != revision + 1 or any(c.context_id is None for c in changes):
+            return None
+        return News(changes[-1].revision, changes, last.active, incomplete=False)
+
+    def _any_news(self, revision: int) -> News | None:
         with self._database.snapshot():
             changes = self._after(revision, _EVERYTHING)
             # Revisions are consecutive but where some are not kept or the file is another one.

@@ -1,8 +1,9 @@
 """Brings a database file, new or as the ``tenets`` command line left it, up to date.
 
 Migrations are an append-only list of named steps. Each open applies those that are missing, all in
-one transaction with their records, so a file is never half migrated; when nothing is missing, no
-lock is taken. Steps that are unknown here come from a newer version and are left alone.
+one transaction with their records and followed by the triggers as they are now, so a file is never
+half migrated; when nothing is missing, no lock is taken. Steps that are unknown here come from a
+newer version and are left alone.
 """
 
 from __future__ import annotations
@@ -33,16 +34,14 @@ def migrate(database: Database) -> list[str]:
     with database.transaction():
         # Asked again under the lock: another process may have been faster.
         applied = _applied(database)
-        for name, step in MIGRATIONS:
-            if name not in applied:
-                step(database)
-                database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
-                logger.info("applied migration %s", name)
-        lost = sorted(_missing_triggers(database))
-        if lost:
-            for name in lost:
-                database.run(schema.TRIGGERS[name])
-            normalise_active(database)
+        missing = [(name, step) for name, step in MIGRATIONS if name not in applied]
+        for name, step in missing:
+            step(database)
+            database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
+            logger.info("applied migration %s", name)
+        lost = [] if missing else sorted(_missing_triggers(database))
+        if missing or lost:
+            _renew_triggers(database)
     if not lost:
         return []
     warning = (
@@ -80,6 +79,30 @@ def normalise_active(database: Database) -> None:
     session_id = newest[0][0] if newest else None
     database.run(f"{schema.DEACTIVATE_OTHERS} IS NOT ? AND {active}", (session_id,))
     database.run("UPDATE session_server_active SET session_id = ?", (session_id,))
+
+
+def count_anew(database: Database) -> None:
+    """Fill the tables of what triggers keep up to date, as they would be with what is there now."""
+    database.run(
+        "UPDATE session_server_totals SET replaced_entry = NULL,"
+        " sessions = (SELECT count(*) FROM sessions),"
+        " context_entries = (SELECT count(*) FROM session_context)"
+    )
+    database.run("DELETE FROM session_server_deactivated")
+    # The change feed is exact, but forgets; the metadata is to the second.
+    database.run(
+        """INSERT INTO session_server_deactivated (session_id)
+        SELECT id FROM (
+            SELECT s.id, told.revision, CASE WHEN json_valid(s.metadata) THEN
+                max(coalesce(json_extract(s.metadata, '$.resumed_at'), ''),
+                    coalesce(json_extract(s.metadata, '$.ended_at'), '')) END AS last_active
+            FROM sessions AS s LEFT JOIN (
+                SELECT session_id, max(revision) AS revision FROM session_server_changes
+                WHERE type = 'deactivated' GROUP BY session_id) AS told ON told.session_id = s.id
+            WHERE s.id IS NOT (SELECT session_id FROM session_server_active))
+        WHERE revision IS NOT NULL OR last_active > ''
+        ORDER BY revision IS NOT NULL, revision, last_active, id"""
+    )
 
 
 def missing_parts(database: Database) -> list[str]:
@@ -124,24 +147,33 @@ def _indexes(database: Database) -> None:
 def _active_and_changes(database: Database) -> None:
     for statement in (*schema.ACTIVE_TABLE, *schema.CHANGES_TABLE):
         database.run(statement)
-    # First the triggers, so that what normalising deactivates is in the change feed as well.
-    for statement in schema.TRIGGERS.values():
-        database.run(statement)
-    normalise_active(database)
 
 
 def _replaced_rows(database: Database) -> None:
     for statement in schema.REPLACED_TABLE:
         database.run(statement)
-    for name, statement in schema.TRIGGERS.items():
-        database.run(f"DROP TRIGGER IF EXISTS {name}")
-        database.run(statement)
-    normalise_active(database)
 
 
 def _purges(database: Database) -> None:
     for statement in schema.PURGES_TABLE:
         database.run(statement)
+
+
+def _totals(database: Database) -> None:
+    for statement in (*schema.TOTALS_TABLE, *schema.DEACTIVATED_TABLE):
+        database.run(statement)
+
+
+def _renew_triggers(database: Database) -> None:
+    """Put the triggers in as they are now, and right what may have gone wrong without them.
+
+    They come first, so that what normalising deactivates is in the change feed as well.
+    """
+    for name, statement in schema.TRIGGERS.items():
+        database.run(f"DROP TRIGGER IF EXISTS {name}")
+        database.run(statement)
+    normalise_active(database)
+    count_anew(database)
 
 
 MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
@@ -150,4 +182,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
     ("active_and_changes", _active_and_changes),
     ("replaced_rows", _replaced_rows),
     ("purges", _purges),
+    ("totals", _totals),
 )

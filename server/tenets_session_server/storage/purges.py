@@ -14,7 +14,9 @@ from tenets_session_server.storage.database import Database
 AT_ONCE: Final = 2000
 """How many entries are removed in one transaction, which takes 5 ms."""
 
-_DUE: Final = "SELECT id, session_id, last_entry FROM session_server_purges ORDER BY id"
+_DUE: Final = (
+    "SELECT id, session_id, last_entry FROM session_server_purges WHERE id > 0 ORDER BY id LIMIT 2"
+)
 
 
 def begin(database: Database, session_id: int | None) -> None:

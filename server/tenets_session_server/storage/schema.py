@@ -47,6 +47,8 @@ INDEXES: Final = (
     "CREATE INDEX session_server_context_by_session ON session_context(session_id)",
 )
 
+ONE_ROW_TABLES: Final = {"session_server_active", "session_server_totals"}
+
 ACTIVE_TABLE: Final = (
     """CREATE TABLE session_server_active (
         slot INTEGER PRIMARY KEY CHECK (slot = 1),
@@ -66,7 +68,30 @@ CHANGES_TABLE: Final = (
 )
 
 CHANGES_KEPT: Final = 10_000
-"""How many of the newest changes stay; each new one removes the one that falls out."""
+"""How many of the newest changes stay, and fewer than PRUNED_AT_ONCE more."""
+PRUNED_AT_ONCE: Final = 100
+"""The oldest are removed together, so that their page is not written with each new one."""
+
+
+TOTALS_TABLE: Final = (
+    """CREATE TABLE session_server_totals (
+        slot INTEGER PRIMARY KEY CHECK (slot = 1),
+        sessions INTEGER NOT NULL,
+        context_entries INTEGER NOT NULL,
+        replaced_entry INTEGER
+    )""",
+    "INSERT INTO session_server_totals (slot, sessions, context_entries) VALUES (1, 0, 0)",
+)
+"""How much there is, as counting would find it. ``replaced_entry`` is the id of a context entry
+that an INSERT OR REPLACE is about to remove, which fires no trigger either."""
+
+DEACTIVATED_TABLE: Final = (
+    """CREATE TABLE session_server_deactivated (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id INTEGER NOT NULL UNIQUE
+    )""",
+)
+"""The inactive sessions that have been active, in the order in which they ceased to be."""
 
 
 def is_active(metadata: str) -> str:
@@ -108,8 +133,10 @@ DEACTIVATED: Final = (
 
 DEACTIVATE_OTHERS: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHERE id"
 
+_NEWEST: Final = "(SELECT max(revision) FROM session_server_changes)"
 _PRUNE: Final = f"""DELETE FROM session_server_changes
-        WHERE revision <= (SELECT max(revision) FROM session_server_changes) - {CHANGES_KEPT};"""
+        WHERE revision <= {_NEWEST} - {CHANGES_KEPT} AND {_NEWEST} % {PRUNED_AT_ONCE} < 5;"""
+# Below 5, as a trigger that comes by may write up to four changes before this one.
 
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
@@ -160,6 +187,10 @@ _NOTE_REPLACED = """BEFORE INSERT ON sessions
 # The row may be there again under its id, but it is another one.
 _TELL_REPLACED = """UPDATE session_server_active SET session_id = NULL
             WHERE session_id IN (SELECT session_id FROM session_server_replaced);
+        DELETE FROM session_server_deactivated
+            WHERE session_id IN (SELECT session_id FROM session_server_replaced);
+        UPDATE session_server_totals
+            SET sessions = sessions + 1 - (SELECT count(*) FROM session_server_replaced);
         INSERT INTO session_server_changes (type, session_id, session_name)
             SELECT 'deleted', session_id, name FROM session_server_replaced ORDER BY session_id;
         DELETE FROM session_server_replaced;"""
@@ -190,16 +221,28 @@ TRIGGERS: Final = {
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
         {_change(_FLIPPED, "NEW", f"{_OLD} <> {_NEW}")}
         {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND {_MORE_THAN_A_NAME}")}
+        DELETE FROM session_server_deactivated WHERE {_OLD} <> {_NEW} AND session_id = NEW.id;
+        INSERT INTO session_server_deactivated (session_id) SELECT NEW.id WHERE {_OLD} > {_NEW};
         {_PRUNE}
     END""",
         "session_server_session_deleted": f"""AFTER DELETE ON sessions
     BEGIN
         UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
+        UPDATE session_server_totals SET sessions = sessions - 1;
+        DELETE FROM session_server_deactivated WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
         {_PRUNE}
     END""",
+        # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.
+        "session_server_note_replaced_context": """BEFORE INSERT ON session_context
+    WHEN EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
+    BEGIN
+        UPDATE session_server_totals SET replaced_entry = NEW.id;
+    END""",
         "session_server_context_inserted": f"""AFTER INSERT ON session_context
     BEGIN
+        UPDATE session_server_totals SET replaced_entry = NULL,
+            context_entries = context_entries + 1 - (replaced_entry IS NEW.id);
         {_context_change("contextAdded", "NEW")}
     END""",
         "session_server_context_updated": f"""AFTER UPDATE ON session_context
@@ -211,6 +254,8 @@ TRIGGERS: Final = {
         # purging deletes the session first.
         "session_server_context_deleted": f"""AFTER DELETE ON session_context
     BEGIN
+        UPDATE session_server_totals SET context_entries = context_entries - 1,
+            replaced_entry = nullif(replaced_entry, OLD.id);
         {_context_change("contextRemoved", "OLD")}
     END""",
     }.items()

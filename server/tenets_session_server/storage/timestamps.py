@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _RFC3339: Final = re.compile(
@@ -26,15 +27,16 @@ def now_seconds() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def readable(stored: object) -> str:
+@lru_cache(maxsize=1024)
+def readable(stored: str | bytes | float | None) -> str:
     """Return RFC 3339 for whatever a ``created_at`` column holds.
 
-    ``stored`` is text (as bytes, perhaps not UTF-8), a number (Unix time in seconds) or anything
-    else. Text without an offset is UTC; what cannot be understood is 1970-01-01T00:00:00+00:00.
+    ``stored`` is text (as bytes where it may not be UTF-8), a number (Unix time in seconds) or
+    nothing. Text without an offset is UTC; what cannot be understood is 1970-01-01T00:00:00+00:00.
     """
     try:
-        if isinstance(stored, bytes):
-            text = stored.decode("utf-8").strip()
+        if isinstance(stored, str | bytes):
+            text = (stored if isinstance(stored, str) else stored.decode("utf-8")).strip()
             if _RFC3339.fullmatch(text) and datetime.fromisoformat(text):
                 return text
             parsed = datetime.fromisoformat(text)

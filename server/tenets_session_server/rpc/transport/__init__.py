@@ -15,10 +15,18 @@ import sys
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport.interface import OnLost, Reader, Writer
+from tenets_session_server.rpc.transport.loop import call_when_idle, new_event_loop
 from tenets_session_server.rpc.transport.polled import PolledReader, PolledWriter
 from tenets_session_server.rpc.transport.threaded import ThreadedReader, ThreadedWriter
 
-__all__ = ["Reader", "Writer", "open_reader", "open_writer"]
+__all__ = [
+    "Reader",
+    "Writer",
+    "call_when_idle",
+    "new_event_loop",
+    "open_reader",
+    "open_writer",
+]
 
 
 def open_reader(fd: int, on_data: Callable[[bytes], None]) -> Reader:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import select
+import sys
 from collections import deque
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport import interface
 from tenets_session_server.rpc.transport.interface import OnLost, Unsent
 from tenets_session_server.rpc.transport.streams import open_stream
+
+if sys.platform == "linux":
+    from tenets_session_server.rpc.transport.loop import DirectLoop
 
 
 class PolledReader:
@@ -25,6 +29,12 @@ class PolledReader:
         self.closed = self._watching = False
         self._stream = open_stream(fd, writing=False)
         self._fd = self._stream.fd
+        self._watch: Callable[[int, Callable[[], None]], object] = self._loop.add_reader
+        self._unwatch: Callable[[int], object] = self._loop.remove_reader
+        # Its own descriptor, as nobody else may then watch it.
+        if sys.platform == "linux" and isinstance(self._loop, DirectLoop) and self._fd != fd:
+            self._watch = self._loop.add_direct_reader
+            self._unwatch = self._loop.remove_direct_reader
         try:
             self.resume()
         except BaseException:
@@ -34,13 +44,13 @@ class PolledReader:
     def pause(self) -> None:
         """See :class:`~.interface.Reader`."""
         if self._watching:
-            self._loop.remove_reader(self._fd)
+            self._unwatch(self._fd)
             self._watching = False
 
     def resume(self) -> None:
         """See :class:`~.interface.Reader`."""
         if not self._watching and not self.closed:
-            self._loop.add_reader(self._fd, self._readable)
+            self._watch(self._fd, self._readable)
             self._watching = True
 
     def drain(self) -> None:
@@ -90,7 +100,7 @@ class PolledWriter(Unsent):
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._on_change, self._on_lost = on_change, on_lost
         self._loop = asyncio.get_running_loop()
-        self._pending: deque[memoryview] = deque()
+        self._pending: deque[bytes | memoryview] = deque()
         self._watching = self._closed = False
         self._stream = open_stream(fd, writing=True)
         self._fd = self._stream.fd
@@ -98,13 +108,13 @@ class PolledWriter(Unsent):
     def write(self, data: bytes) -> None:
         """See :class:`~.interface.Writer`."""
         if not self._closed:
-            self._pending.append(memoryview(data))
+            self._pending.append(data)
             if self._overflows_with(data):
                 self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
 
     def flush(self) -> None:
         """See :class:`~.interface.Writer`."""
-        if not self._watching:
+        if self._pending and not self._watching:
             self._send(by_loop=False)
 
     def hung_up(self) -> bool:
@@ -130,25 +140,28 @@ class PolledWriter(Unsent):
                 sent = self._stream.write(data)
                 self._unsent -= sent
                 if sent < len(data):
-                    self._pending.appendleft(data[sent:])
+                    self._pending.appendleft(memoryview(data)[sent:])
         except (BlockingIOError, InterruptedError):
             self._pending.appendleft(data)
         except OSError as error:
             self._lose(f"the client does not read any more ({error.strerror})")
             return
-        self._watch(wanted=bool(self._pending))
+        if self._watching or self._pending:
+            self._watch(wanted=bool(self._pending))
         if self._unsent < before and by_loop:
             self._on_change()
 
-    def _next_chunk(self) -> memoryview:
+    def _next_chunk(self) -> bytes | memoryview:
         """Return what to write next: small messages joined, so that many cost one system call."""
         first = self._pending.popleft()
-        if not self._pending or len(first) >= interface.READ_SIZE:
+        size = len(first)
+        if not self._pending or size >= interface.READ_SIZE:
             return first
-        joined = bytearray(first)
-        while self._pending and len(joined) + len(self._pending[0]) <= interface.READ_SIZE:
-            joined += self._pending.popleft()
-        return memoryview(joined)
+        joined = [first]
+        while self._pending and size + len(self._pending[0]) <= interface.READ_SIZE:
+            size += len(self._pending[0])
+            joined.append(self._pending.popleft())
+        return b"".join(joined)
 
     def _watch(self, *, wanted: bool) -> None:
         if wanted and not self._watching:

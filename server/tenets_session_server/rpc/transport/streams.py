@@ -28,7 +28,7 @@ class Stream(Protocol):
     def read(self, size: int) -> bytes:
         """Return what is there, at most ``size`` bytes; b"" at the end."""
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Write what fits; return how much that was."""
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class _Socket:
     def read(self, size: int) -> bytes:
         return self._socket.recv(size, socket.MSG_DONTWAIT)
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         return self._socket.send(data, socket.MSG_DONTWAIT)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class _Descriptor:
     def read(self, size: int) -> bytes:
         return os.read(self.fd, size)
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         return os.write(self.fd, data)
 
 

@@ -1,0 +1,102 @@
+"""Group commit: writes that wait together share one transaction, and so one wait for the disk.
+
+Each has a savepoint, so one that fails leaves no trace and the others stay. Nothing is answered
+before the commit, reads between the writes included, as they may have seen what is not committed.
+Where the transaction as a whole fails, nothing has happened, and each is executed by itself, as if
+there were no groups.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any, NamedTuple
+
+from tenets_session_server.errors import DatabaseError, OutcomeUnknownError
+from tenets_session_server.rpc.envelope import Message, Notification, Request
+from tenets_session_server.rpc.inbox import Inbox
+from tenets_session_server.rpc.methods import BY_NAME, Method
+from tenets_session_server.storage.database import Database
+
+Call = Request | Notification
+
+
+class Executed(NamedTuple):
+    """A call that was executed in a group: its result, an awaitable of it, or what it raised."""
+
+    call: Call
+    outcome: Any
+    error: Exception | None = None
+
+
+class Groups:
+    """Executes the calls that wait in one client's ``inbox``, as long as they can share a commit.
+
+    ``execute`` executes one of them.
+    """
+
+    def __init__(
+        self, database: Database, inbox: Inbox, execute: Callable[[Method, Call], Any]
+    ) -> None:
+        self._database, self._inbox, self._execute = database, inbox, execute
+        self._singly = 0  # so many calls are next that must not share a commit
+
+    def execute(self, until: float) -> list[Executed]:
+        """Execute the next write together with the calls after it, until ``time.monotonic()``.
+
+        Returns what was executed, to be answered in this order; only the last outcome may be an
+        awaitable. Nothing where the next message is not a write that others wait with, or has to be
+        executed by itself.
+        """
+        if self._singly:
+            self._singly -= 1
+            return []
+        first, second = self._inbox.peek()
+        if second is None or (method := _method(first)) is None:
+            return []
+        return self._execute_all(until) if method.writes and _method(second) is not None else []
+
+    def _execute_all(self, until: float) -> list[Executed]:
+        executed: list[Executed] = []
+        taken: list[Call] = []
+        try:
+            with self._database.transaction():
+                while (method := _method(self._inbox.next)) is not None:
+                    call = self._inbox.take()
+                    assert isinstance(call, Call)  # noqa: S101 - it has a method
+                    taken.append(call)
+                    executed.append(self._execute_one(method, call))
+                    awaited = isinstance(executed[-1].outcome, CoroutineType)
+                    if awaited or time.monotonic() > until:
+                        break
+        except OutcomeUnknownError as error:
+            _close(executed)
+            return [Executed(call, None, error) for call in taken]
+        except DatabaseError:
+            _close(executed)
+            self._inbox.put_back(taken)
+            self._singly = max(0, len(taken) - 1)  # besides the one that is to be executed now
+            return []
+        return executed
+
+    def _execute_one(self, method: Method, call: Call) -> Executed:
+        try:
+            with self._database.savepoint():
+                return Executed(call, self._execute(method, call))
+        except DatabaseError:
+            raise
+        except Exception as error:
+            if not self._database.in_transaction:
+                raise DatabaseError("the transaction has been rolled back") from error
+            return Executed(call, None, error)
+
+
+def _method(message: Message | None) -> Method | None:
+    return BY_NAME.get(message.method) if isinstance(message, Call) else None
+
+
+def _close(executed: list[Executed]) -> None:
+    for one in executed:
+        if isinstance(one.outcome, CoroutineType):
+            one.outcome.close()

@@ -1,0 +1,94 @@
+"""Rows of ``sessions`` become sessions, whatever another program has put into them.
+
+Text that another program wrote may not be UTF-8, and one such value would fail the whole query. So
+a query has two forms: as it is nearly always, with text as text, and, where that fails, with text
+as bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
+
+from tenets_session_server.models import StoredSession
+from tenets_session_server.storage import metadata, timestamps
+from tenets_session_server.storage.cursors import Position
+from tenets_session_server.storage.database import Bindings, Database, Row
+
+T = TypeVar("T")
+
+_ACTIVE: Final = "s.id IS (SELECT session_id FROM session_server_active)"
+_AS_TEXT: Final = f"s.id, s.name, s.created_at, s.metadata, {_ACTIVE}, NULL"
+_AS_BYTES: Final = f"""s.id, CAST(s.name AS BLOB),
+    CASE typeof(s.created_at) WHEN 'text' THEN CAST(s.created_at AS BLOB) ELSE s.created_at END,
+    CAST(s.metadata AS BLOB), {_ACTIVE}, typeof(s.created_at)"""
+
+
+class SessionQuery:
+    """A SELECT of sessions: ``{session}`` in ``sql`` stands for the columns, of ``sessions AS s``.
+
+    A further column is the session's context count.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self._text = sql.format(session=_AS_TEXT)
+        self._bytes = sql.format(session=_AS_BYTES)
+
+    def first(self, database: Database, bindings: Bindings = ()) -> StoredSession | None:
+        """Return the first session found. Raises as :meth:`Database.run` does."""
+        try:
+            rows = database.run(self._text, bindings)
+        except UnicodeDecodeError:
+            rows = database.run(self._bytes, bindings)
+        return session(rows[0]) if rows else None
+
+    def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
+        """Return a row for each id, in their order, for a query by ``:id``."""
+        for (session_id,) in ids:
+            try:
+                yield from database.run(self._text, {"id": session_id})
+            except UnicodeDecodeError:
+                yield from database.run(self._bytes, {"id": session_id})
+
+    def read(self, database: Database, bindings: Bindings, take: Callable[[Iterable[Row]], T]) -> T:
+        """Return what ``take`` makes of the rows, of which it reads as many as it wants.
+
+        It may be called twice. Raises as :meth:`Database.run` does.
+        """
+        try:
+            with database.rows(self._text, bindings) as rows:
+                return take(rows)
+        except UnicodeDecodeError:
+            with database.rows(self._bytes, bindings) as rows:
+                return take(rows)
+
+
+def session(row: Row) -> StoredSession:
+    """Return the session in a row of a :class:`SessionQuery`."""
+    name, stored = row[1], row[3]
+    if isinstance(stored, str):
+        stored = stored.encode("utf-8")
+    elif stored is not None and not isinstance(stored, bytes):
+        stored = str(stored).encode("ascii")  # a number
+    return StoredSession(
+        row[0],
+        name if isinstance(name, str) else name.decode("utf-8", "replace"),
+        timestamps.readable(row[2]),
+        metadata.readable(stored),
+        bool(row[4]),
+        row[6] if len(row) > 6 else None,
+    )
+
+
+def position(row: Row) -> Position:
+    """Return where a row of a :class:`SessionQuery` stands in the order of ``created_at``."""
+    key = row[2]
+    match key:
+        case str():
+            return Position("text", key.encode("utf-8"), row[0])
+        case bytes():
+            return Position("text" if row[5] == "text" else "blob", key, row[0])
+        case int():
+            return Position("integer", key, row[0])
+        case _:
+            return Position("real", key, row[0])
