@@ -50,6 +50,9 @@ class concerning(contextlib.AbstractContextManager[None]):  # noqa: N801 - used 
 
 _package: Final = logging.getLogger("tenets_session_server")
 
+debugging = False
+"""Whether anybody wants the most detailed lines: for where asking a logger takes too long."""
+
 
 class Stream:
     """Lines to a stream, which may be closed in the end."""
@@ -213,4 +216,7 @@ def _replace_all(handler: BackgroundHandler) -> None:
 
 
 def _listen_to_the_most_curious() -> None:
-    _package.setLevel(min(handler.level for handler in logging.getLogger().handlers))
+    global debugging  # noqa: PLW0603 - as the levels of loggers are
+    level = min(handler.level for handler in logging.getLogger().handlers)
+    _package.setLevel(level)
+    debugging = level <= logging.DEBUG

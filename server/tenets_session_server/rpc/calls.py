@@ -47,20 +47,21 @@ class SessionCalls:
     def method(self, method: Method, params: Raw) -> Any:
         """Execute a method; raises what its handler raises, and -32602 for its params."""
         try:
-            return self.now(method, params)
+            if method.reads:
+                return self._read(method, bytes(params))
+            return self._handlers[method.name](method.decoder.decode(params))
         except DatabaseBusyError:
-            return self._call_again(lambda: self.now(method, params))
+            return self._call_again(lambda: self.uncached(method, params))
 
-    def now(self, method: Method, params: Raw) -> Any:
-        """Do the same, but raise ``DatabaseBusyError`` where another process has the lock."""
-        text = bytes(params)
-        # In a transaction is what may never be committed.
-        if not method.reads or self._database.in_transaction:
-            return self._handlers[method.name](method.decoder.decode(text))
-        key = (method.name, text)
+    def uncached(self, method: Method, params: Raw) -> Any:
+        """Execute a method; what it reads is not remembered, and may never be committed."""
+        return self._handlers[method.name](method.decoder.decode(params))
+
+    def _read(self, method: Method, params: bytes) -> Raw:
+        key = (method.name, params)
         found = self._results.get(key)
         if found is None:
-            result = self._handlers[method.name](method.decoder.decode(text))
+            result = self._handlers[method.name](method.decoder.decode(params))
             found = Raw(_encode(result))
             self._results.put(key, found)
         return found

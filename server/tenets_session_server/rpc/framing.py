@@ -64,8 +64,19 @@ class FrameReader:
         what arrived whole is still executed. After that there are no more.
         """
         found: list[bytes | Rejected] = []
-        if self._at_rest and not (data := _whole_bodies(data, found)):
-            return found
+        if self._at_rest:
+            # Nearly all that is ever read is whole and usual, and needs neither buffer nor state.
+            size, position = len(data), 0
+            while position < size and (usual := _match_usual_header(data, position)):
+                start = usual.end()
+                end = start + int(usual[1])
+                if end > size or end - start > MAXIMUM_MESSAGE:
+                    break
+                found.append(data[start:end])
+                position = end
+            if position == size:
+                return found
+            data = data[position:]
         if self._failed:
             return found  # where messages begin is not known any more
         self._buffer += data
@@ -184,19 +195,3 @@ class FrameReader:
             self._head = self._tail = b""
             self._charset = b""
         return position + len(part)
-
-
-def _whole_bodies(data: bytes, found: list[bytes | Rejected]) -> bytes:
-    """Add the bodies at the start of ``data`` that are whole and usual; return what follows.
-
-    Nearly all that is ever read is of this kind, and needs neither a buffer nor a state.
-    """
-    position, size = 0, len(data)
-    while position < size and (usual := _match_usual_header(data, position)):
-        start = usual.end()
-        end = start + int(usual[1])
-        if end > size or end - start > MAXIMUM_MESSAGE:
-            break
-        found.append(data[start:end])
-        position = end
-    return data[position:]

@@ -38,6 +38,8 @@ DID_CHANGE: Final = "tenets/session.didChange"
 
 PUBLISH_WITHIN: Final = 0.005
 """Seconds after which a commit is told though there are more and more requests."""
+PUBLISH_ALONE: Final = 0.002
+"""Seconds after which the only client is told of its own commits, which it knows of already."""
 LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 """Seconds between looks once the files are written to: the commit comes some time after that."""
 AFTER_OUR_OWN: Final = (0.010, 0.020, 0.060)
@@ -176,11 +178,14 @@ class Hub:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._publish_commits, context=self._context)
         elif not self._publishing:
-            # Not now: its author gets the reply first, and all commits of a turn are told as one.
+            # Not now: its author gets the reply first. Nor while there is more to read, whose
+            # commits can be told with it.
             self._publishing = True
-            # Nor while there is more to read, whose commits can be told with it.
-            publish = functools.partial(self._context.run, self._publish_commits)
-            call_when_idle(self._loop, publish, PUBLISH_WITHIN)
+            if len(self._clients) == 1:
+                self._loop.call_later(PUBLISH_ALONE, self._publish_commits, context=self._context)
+            else:
+                publish = functools.partial(self._context.run, self._publish_commits)
+                call_when_idle(self._loop, publish, PUBLISH_WITHIN)
 
     def _publish_commits(self) -> None:
         self._publishing = False

@@ -48,7 +48,8 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001 - a result that is no JSON is a bug of ours
             self.error(message_id, _bug(f"the result of request {message_id!r}", error))
             return
-        self._queue(body)
+        if self.writer is not None:
+            self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def error(self, message_id: MessageId | None, error: ErrorObject) -> None:
         """Queue the reply to a request that failed; no id where it cannot be read."""

@@ -34,7 +34,7 @@ class ParamsDecoder(Generic[S]):
 
         Raises :class:`RpcError` -32602 that names the member and what was expected.
         """
-        data = bytes(text)
+        data = text if isinstance(text, bytes) else bytes(text)
         if not data or data == b"null":
             data = b"{}"
         try:

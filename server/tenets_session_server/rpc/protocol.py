@@ -160,8 +160,8 @@ class SessionProtocol(PyglsAdapter):
     @property
     def _at_rest(self) -> bool:
         """Whether a message would be executed at once, and no other with it."""
-        busy = self._inbox or self._running or self._scheduled or self._in_turn
-        return not busy and self.state is not _EXITED and not self.out.congested
+        busy = self._running or self._scheduled or self._in_turn or self.out.congested
+        return not (busy or self._inbox) and self.state is not _EXITED
 
     def _execute_waiting(self, until: float) -> None:
         while not self._scheduled:
@@ -187,8 +187,9 @@ class SessionProtocol(PyglsAdapter):
         return self._groups.execute(until) if self.state is State.RUNNING else []
 
     def _execute_in_group(self, method: Method, call: Call) -> Any:
-        logger.debug("in a group: %s", call.method)
-        return self._calls.now(method, call.params)
+        if logs.debugging:
+            logger.debug("request %r: %s (in a group)", getattr(call, "id", None), call.method)
+        return self._calls.uncached(method, call.params)
 
     def _answer(self, executed: list[Executed]) -> None:
         """Send the replies to what has been committed, or has failed, together."""
@@ -241,7 +242,8 @@ class SessionProtocol(PyglsAdapter):
             self.out.error(message.id, ErrorObject(message.code, message.message))
 
     def _execute_request(self, request: Request) -> None:
-        logger.debug("request %r: %s", request.id, request.method)
+        if logs.debugging:
+            logger.debug("request %r: %s", request.id, request.method)
         try:
             method = BY_NAME.get(request.method)
             if method is not None and self.state is _RUNNING:

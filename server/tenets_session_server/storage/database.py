@@ -117,7 +117,9 @@ class Database:
         ``apsw.ConstraintError`` for the caller to make sense of.
         """
         with self._lock:
-            connection = self._opened()
+            connection = self._connection if self._depth else None  # it is looked after at the end
+            if connection is None:
+                connection = self._opened()
             try:
                 return connection.execute(sql, bindings).fetchall()
             except apsw.Error as error:
@@ -267,7 +269,8 @@ class Database:
     @property
     def last_id(self) -> int:
         """The id of the row this connection inserted last (triggers do not count)."""
-        return self._opened().last_insert_rowid()
+        with self._lock:
+            return self._opened().last_insert_rowid()
 
     def _opened(self, *, certain: bool = False) -> apsw.Connection:
         """Return the connection to a file that is still there, opening it if need be.
@@ -310,8 +313,13 @@ class Database:
         self._lock.acquire()
         try:
             if not self._depth:
-                self._opened(certain=True)
-                self.run("BEGIN IMMEDIATE")
+                connection = self._connection
+                if connection is None or self._doubtful or self._whereabouts.lost() is not None:
+                    connection = self._opened(certain=True)
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except apsw.Error as error:
+                    self._raise(error)
         except BaseException:
             self._lock.release()
             raise
@@ -344,7 +352,7 @@ class Database:
                 ) from error
             self._raise(error)
         self._looked_at = time.monotonic()
-        if loss := self._whereabouts.lost():
+        if loss := self._whereabouts.file_lost():
             self._looked_at = 0.0
             raise errors.OutcomeUnknownError(
                 f"the database {loss} while this was written: check whether it is there"

@@ -19,23 +19,23 @@ from typing import Final
 import apsw
 
 from tenets_session_server.errors import DatabaseUnavailableError
+from tenets_session_server.storage.identity import Identity, Place, identity
 from tenets_session_server.storage.placement import readable_name
 
 SETTLED: Final = 0.5
 """Seconds after the loss, and without a write, after which what is there is taken for complete."""
+_FILE_LOST: Final = "has been deleted, moved or replaced"
 CONSTANT: Final = 2.0
 """The same for a file that is written to, but does not change its size: it is being used."""
-
-Identity = tuple[int, int]
 
 
 class Whereabouts:
     """Follows one database from opening to opening."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._text = os.fspath(path)  # takes half as long to look at
-        self._log_path = self._memory_path = ""
+        self._path, self._place = path, Place(path)
+        self._log_place = self._place
+        self._memory_path = ""
         self._file: Identity | None = None
         self._log: Identity | None = None
         self._lost_at: float | None = None
@@ -44,28 +44,32 @@ class Whereabouts:
     def opened(self, connection: apsw.Connection) -> bool:
         """Take note of what has just been opened; return False where it is gone already."""
         real = os.path.realpath(self._path)
-        self._log_path, self._memory_path = f"{real}-wal", f"{real}-shm"
-        self._file, self._log = identity(self._path), None
+        self._log_place, self._memory_path = Place(f"{real}-wal"), f"{real}-shm"
+        self._file, self._log = self._place.identity(), None
         self._lost_at = self._candidate = None
         return not has_moved(connection) and self._file is not None
 
     def lost(self) -> str | None:
         """Return what has become of the open file, None where nothing has; costs 3 us."""
-        if identity(self._text) != self._file:
-            return "has been deleted, moved or replaced"
-        log = identity(self._log_path)
+        if self._place.identity() != self._file:
+            return _FILE_LOST
+        log = self._log_place.identity()
         if self._log is None:
             self._log = log
         elif log != self._log:
             return "has lost its write-ahead log"
         return None
 
+    def file_lost(self) -> str | None:
+        """Do the same, but for the log, which has what is written to it whatever becomes of it."""
+        return None if self._place.identity() == self._file else _FILE_LOST
+
     def may_be_emptied(self) -> bool:
         """Tell whether the log is still nobody's but that of the file that was lost.
 
         Others may have opened what is there now, and then it is theirs.
         """
-        same_file = identity(self._path) == self._file
+        same_file = self._place.identity() == self._file
         return not in_use(self._memory_path if same_file else self._path)
 
     def let_go(self) -> None:
@@ -78,7 +82,7 @@ class Whereabouts:
 
     def is_missing(self) -> bool:
         """Tell whether nothing is at the path."""
-        return identity(self._path) is None
+        return self._place.identity() is None
 
     def check_it_is_back(self) -> None:
         """Check that what was lost is there again, that all have let go, and nobody is writing it.
@@ -114,15 +118,6 @@ def has_moved(connection: apsw.Connection) -> bool:
     # False where the platform cannot tell (Windows, where an open file cannot be moved).
     known = connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
     return known and bool(moved.value)
-
-
-def identity(path: Path | str) -> Identity | None:
-    """Return what a path leads to, None for nothing."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - on the path of every request
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def in_use(path: Path | str) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import os
 import select
 import selectors
 import sys
@@ -79,11 +78,7 @@ if sys.platform == "linux":
         def _wait(self, timeout: float | None) -> bool:
             """Wait once, and do what can be done here; return whether anything has happened."""
             if self._idle_work is not None:
-                happened = self._dispatch(0)
-                if not happened:
-                    os.sched_yield()  # whoever has just been answered may have more to say
-                    happened = self._dispatch(0)
-                if not happened or time.monotonic() >= self._idle_until:
+                if not self._dispatch(0) or time.monotonic() >= self._idle_until:
                     work, self._idle_work = self._idle_work, None
                     self._call(work)
                 return True

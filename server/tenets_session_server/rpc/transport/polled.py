@@ -136,7 +136,9 @@ class PolledWriter(Unsent):
         before = self._unsent
         try:
             while self._pending:
-                data = self._next_chunk()
+                data = self._pending.popleft()
+                if self._pending and len(data) < interface.READ_SIZE:
+                    data = self._with_the_next(data)
                 sent = self._stream.write(data)
                 self._unsent -= sent
                 if sent < len(data):
@@ -151,13 +153,9 @@ class PolledWriter(Unsent):
         if self._unsent < before and by_loop:
             self._on_change()
 
-    def _next_chunk(self) -> bytes | memoryview:
-        """Return what to write next: small messages joined, so that many cost one system call."""
-        first = self._pending.popleft()
-        size = len(first)
-        if not self._pending or size >= interface.READ_SIZE:
-            return first
-        joined = [first]
+    def _with_the_next(self, first: bytes | memoryview) -> bytes:
+        """Join small messages, so that many cost one system call."""
+        size, joined = len(first), [first]
         while self._pending and size + len(self._pending[0]) <= interface.READ_SIZE:
             size += len(self._pending[0])
             joined.append(self._pending.popleft())
