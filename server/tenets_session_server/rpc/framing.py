@@ -64,21 +64,33 @@ class FrameReader:
         what arrived whole is still executed. After that there are no more.
         """
         found: list[bytes | Rejected] = []
-        if self._at_rest:
-            # Nearly all that is ever read is whole and usual, and needs neither buffer nor state.
-            size, position = len(data), 0
-            while position < size and (usual := _match_usual_header(data, position)):
-                start = usual.end()
-                end = start + int(usual[1])
-                if end > size or end - start > MAXIMUM_MESSAGE:
-                    break
-                found.append(data[start:end])
-                position = end
-            if position == size:
-                return found
-            data = data[position:]
         if self._failed:
             return found  # where messages begin is not known any more
+        if not self._at_rest:
+            data = self._read_on(data, found, only_what_has_begun=True)
+        if self._at_rest:
+            data = self._read_usual(data, found)
+        if data:
+            self._read_on(data, found)
+        return found
+
+    @staticmethod
+    def _read_usual(data: bytes, found: list[bytes | Rejected]) -> bytes:
+        """Take the bodies that are whole and usual, as nearly all are; return what follows."""
+        size, position = len(data), 0
+        while position < size and (usual := _match_usual_header(data, position)):
+            start = usual.end()
+            end = start + int(usual[1])
+            if end > size or end - start > MAXIMUM_MESSAGE:
+                break
+            found.append(data[start:end])
+            position = end
+        return data[position:]
+
+    def _read_on(
+        self, data: bytes, found: list[bytes | Rejected], *, only_what_has_begun: bool = False
+    ) -> bytes:
+        """Take whatever comes, however it is cut; return what is left to others."""
         self._buffer += data
         self._at_rest = False
         position = 0
@@ -88,15 +100,24 @@ class FrameReader:
                 if step is None:
                     break
                 position = step
+                if only_what_has_begun and self._between_messages:
+                    break
         except FramingError as error:
             self._failed = True
             self._buffer.clear()  # what was found in it is not to be found again
             error.args = (*error.args, found)
             raise
         del self._buffer[:position]
-        waiting = self._buffer or self._header_size or self._skip
-        self._at_rest = self._length is None and not waiting
-        return found
+        left = b""
+        if only_what_has_begun and self._between_messages:
+            left = bytes(self._buffer)
+            self._buffer.clear()
+        self._at_rest = self._between_messages and not self._buffer
+        return left
+
+    @property
+    def _between_messages(self) -> bool:
+        return self._length is None and not (self._header_size or self._skip)
 
     def unfinished(self) -> str | None:
         """Return what is missing if the stream ends here, or None at the end of a message."""

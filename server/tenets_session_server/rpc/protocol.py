@@ -41,7 +41,7 @@ from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
 from tenets_session_server.rpc.groups import Call, Executed, Groups
 from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.messages import AttachedClient, Capability
-from tenets_session_server.rpc.methods import BY_NAME, Method
+from tenets_session_server.rpc.methods import BY_NAME
 from tenets_session_server.rpc.outgoing import log_failure
 from tenets_session_server.rpc.pygls_adapter import PyglsAdapter
 
@@ -97,7 +97,7 @@ class SessionProtocol(PyglsAdapter):
         self.wants_changes = True
         super().__init__(server, converter)
         self._calls = SessionCalls(server, self.fm.features)
-        self._groups = Groups(server.session_db.db, self._inbox, self._execute_in_group)
+        self._groups = Groups(server.session_db.db, self._inbox, self._calls.uncached)
         self._hub, self._results = server.hub, server.hub.results
 
     # -- in ----------------------------------------------------------------------------------
@@ -186,20 +186,18 @@ class SessionProtocol(PyglsAdapter):
     def _begin_group(self, until: float) -> list[Executed]:
         return self._groups.execute(until) if self.state is State.RUNNING else []
 
-    def _execute_in_group(self, method: Method, call: Call) -> Any:
-        if logs.debugging:
-            logger.debug("request %r: %s (in a group)", getattr(call, "id", None), call.method)
-        return self._calls.uncached(method, call.params)
-
     def _answer(self, executed: list[Executed]) -> None:
         """Send the replies to what has been committed, or has failed, together."""
-        for call, outcome, error in executed:
-            if error is not None:
-                self._fail(call, error)
-            elif isinstance(outcome, CoroutineType):
-                self._wait(call, outcome)
+        for one in executed:
+            call = one.call
+            if logs.debugging:
+                logger.debug("in a group: %r: %s", getattr(call, "id", None), call.method)
+            if one.error is not None:
+                self._fail(call, one.error)
+            elif isinstance(one.outcome, CoroutineType):
+                self._wait(call, one.outcome)
             elif isinstance(call, Request):
-                self.out.result(call.id, outcome)
+                self.out.result(call.id, one.outcome)
 
     def _fail(self, call: Call, error: BaseException) -> None:
         if isinstance(call, Request):

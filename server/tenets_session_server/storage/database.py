@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
 import apsw
 
@@ -43,6 +43,8 @@ LOOK_INTERVAL: Final = 0.005
 OPENING_TIMEOUT: Final = 1.0
 """Seconds for which the first opening waits for a lock: several editors may start at once."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
 Bindings = Sequence[Value] | Mapping[str, Value]
@@ -72,7 +74,7 @@ class Database:
         self._tried = self._closed = self._doubtful = False
         self._looked_at = 0.0
         self._transaction = _Transaction(self._begin, self._end)
-        self._depth = 0  # of transactions that have joined
+        self._owner = 0  # the thread whose transaction is open
 
     def open(self) -> None:
         """Open, check and migrate the file; does nothing where that is done already.
@@ -117,7 +119,8 @@ class Database:
         ``apsw.ConstraintError`` for the caller to make sense of.
         """
         with self._lock:
-            connection = self._connection if self._depth else None  # it is looked after at the end
+            # Within a transaction it is looked after where that begins and ends.
+            connection = self._connection if self._owner else None
             if connection is None:
                 connection = self._opened()
             try:
@@ -138,31 +141,36 @@ class Database:
             finally:
                 cursor.close(True)  # resets the statement: nothing is left half read
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[bool | None]:
         """Run the block in one write transaction; joins the one that is open already, if any.
 
         Everything or nothing: an exception rolls back. Raises ``DatabaseBusyError`` before the
         block runs where another process holds the lock, and ``OutcomeUnknownError`` where the
         commit itself meets an I/O error.
         """
+        if self._owner == threading.get_ident():
+            return self._lock  # it is ours already: joining it means to do nothing
         return self._transaction
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Run the block, which is part of a transaction, so that it alone is undone if it raises.
+    def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``work``, a part of a transaction, returns; undo it alone if it raises.
 
         Where SQLite has rolled everything back by itself (a full disk, say) nothing is left to
         undo; :attr:`in_transaction` tells.
         """
-        self.run("SAVEPOINT part")
+        connection = self._opened()
         try:
-            yield
-        except BaseException:
-            if self.in_transaction:
-                self.run("ROLLBACK TO part")
-                self.run("RELEASE part")
-            raise
-        self.run("RELEASE part")
+            connection.execute("SAVEPOINT part")
+            try:
+                result = work(*args, **kwargs)
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK TO part; RELEASE part")
+                raise
+            connection.execute("RELEASE part")
+        except apsw.Error as error:
+            self._raise(error)
+        return result
 
     @property
     def in_transaction(self) -> bool:
@@ -270,7 +278,7 @@ class Database:
     def last_id(self) -> int:
         """The id of the row this connection inserted last (triggers do not count)."""
         with self._lock:
-            return self._opened().last_insert_rowid()
+            return (self._connection or self._opened()).last_insert_rowid()
 
     def _opened(self, *, certain: bool = False) -> apsw.Connection:
         """Return the connection to a file that is still there, opening it if need be.
@@ -312,24 +320,22 @@ class Database:
     def _begin(self) -> None:
         self._lock.acquire()
         try:
-            if not self._depth:
-                connection = self._connection
-                if connection is None or self._doubtful or self._whereabouts.lost() is not None:
-                    connection = self._opened(certain=True)
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                except apsw.Error as error:
-                    self._raise(error)
+            connection = self._connection
+            if connection is None or self._doubtful or self._whereabouts.lost() is not None:
+                connection = self._opened(certain=True)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except apsw.Error as error:
+                self._raise(error)
         except BaseException:
             self._lock.release()
             raise
-        self._depth += 1
+        self._owner = threading.get_ident()
 
     def _end(self, *, failed: bool) -> None:
-        self._depth -= 1
-        outermost = not self._depth
+        self._owner = 0
         try:
-            if outermost and self._connection is not None:
+            if self._connection is not None:
                 if failed:
                     self._roll_back(self._connection)
                 else:
@@ -337,7 +343,7 @@ class Database:
                     self.commits += 1
         finally:
             self._lock.release()
-        if outermost and not failed:
+        if not failed:
             for tell in tuple(self.on_commit):
                 tell()
 

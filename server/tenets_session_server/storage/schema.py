@@ -133,11 +133,6 @@ DEACTIVATED: Final = (
 
 DEACTIVATE_OTHERS: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHERE id"
 
-_NEWEST: Final = "(SELECT max(revision) FROM session_server_changes)"
-_PRUNE: Final = f"""DELETE FROM session_server_changes
-        WHERE revision <= {_NEWEST} - {CHANGES_KEPT} AND {_NEWEST} % {PRUNED_AT_ONCE} < 5;"""
-# Below 5, as a trigger that comes by may write up to four changes before this one.
-
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
     return f"""INSERT INTO session_server_changes (type, session_id, session_name)
@@ -146,8 +141,7 @@ def _change(type_sql: str, row: str, where: str = "1") -> str:
 
 def _context_change(change_type: str, row: str) -> str:
     return f"""INSERT INTO session_server_changes (type, session_id, session_name, context_id)
-        SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;
-    {_PRUNE}"""
+        SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;"""
 
 
 def _make_room(event: str) -> str:
@@ -212,7 +206,6 @@ TRIGGERS: Final = {
         UPDATE session_server_active SET session_id = NEW.id WHERE {_NEW};
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
-        {_PRUNE}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
@@ -223,7 +216,6 @@ TRIGGERS: Final = {
         {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND {_MORE_THAN_A_NAME}")}
         DELETE FROM session_server_deactivated WHERE {_OLD} <> {_NEW} AND session_id = NEW.id;
         INSERT INTO session_server_deactivated (session_id) SELECT NEW.id WHERE {_OLD} > {_NEW};
-        {_PRUNE}
     END""",
         "session_server_session_deleted": f"""AFTER DELETE ON sessions
     BEGIN
@@ -231,7 +223,6 @@ TRIGGERS: Final = {
         UPDATE session_server_totals SET sessions = sessions - 1;
         DELETE FROM session_server_deactivated WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
-        {_PRUNE}
     END""",
         # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.
         "session_server_note_replaced_context": """BEFORE INSERT ON session_context
@@ -249,6 +240,11 @@ TRIGGERS: Final = {
     BEGIN
         {_context_change("contextRemoved", "OLD")}
         {_context_change("contextAdded", "NEW")}
+    END""",
+        "session_server_prune_changes": f"""AFTER INSERT ON session_server_changes
+    WHEN NEW.revision % {PRUNED_AT_ONCE} = 0
+    BEGIN
+        DELETE FROM session_server_changes WHERE revision <= NEW.revision - {CHANGES_KEPT};
     END""",
         # Nothing is told of context that goes with its session: `deleted` says it all. That is why
         # purging deletes the session first.
