@@ -90,7 +90,9 @@ class Editor:
             server = editor.client._server
             if server is not None and server.returncode is None:
                 server.kill()
-                await editor.client.stop()
+                # Not for ever: it is a test that has failed, and whose message is wanted.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(editor.client.stop(), DEADLINE)
 
     async def request(self, method: str, params: object = None) -> Any:
         """Send any request."""

@@ -96,10 +96,10 @@ def _walk(shape: _Shape) -> SessionQuery:
         conditions.append("+s.name >= :prefix AND +s.name < :after")
     if shape.active is False:
         conditions.append(f"s.id IS NOT {_ACTIVE_ID}")
+    order = f"ORDER BY s.created_at {shape.direction}, s.id {shape.direction}"
     return SessionQuery(
         f"SELECT {{session}}{_counted(shape)} FROM {active if shape.active else 'sessions'} AS s"
-        f" WHERE {' AND '.join(conditions)}"
-        f" ORDER BY s.created_at {shape.direction}, s.id {shape.direction} LIMIT :rows"
+        f" WHERE {' AND '.join(conditions)} {'' if shape.active else order} LIMIT :rows"
     )
 
 

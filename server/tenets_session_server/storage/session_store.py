@@ -28,7 +28,7 @@ _ACTIVE: Final = SessionQuery(
 )
 _LAST_ACTIVE: Final = """SELECT CAST(s.name AS BLOB)
     FROM session_server_deactivated AS d CROSS JOIN sessions AS s ON s.id = d.session_id
-    ORDER BY d.number DESC LIMIT 1"""
+    WHERE d.number > 0 ORDER BY d.number DESC LIMIT 1"""
 
 
 class SessionStore:
