@@ -50,6 +50,7 @@ async def test_what_is_not_kept_any_more_is_told(server_command: list[str], data
             foreign.connection.execute("COMMIT")
         with pytest.raises(JsonRpcException) as caught:
             await editor.session("changes", since=0)
+        assert caught.value.data is not None
         oldest = caught.value.data["oldest"]
         assert 10_000 <= 10_101 - oldest + 1 < 10_100
         for since, works in (

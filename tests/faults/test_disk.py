@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from support import shared
-from support.wire import Wire
+from support.wire import Wire, request
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -38,6 +38,58 @@ async def test_a_full_disk_is_told_and_survived(server_command: list[str], datab
         wire.end_input()
         await wire.ended()
         assert "Traceback" not in await wire.log()
+
+
+async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
+    server_command: list[str], database: Path
+) -> None:
+    database.parent.mkdir()
+    script = 'mount -t tmpfs -o size=400k tmpfs "$1" && shift && exec "$@"'
+    small = ["unshare", "-rm", "sh", "-c", script, "sh", str(database.parent)]
+    async with Wire.started([*small, *server_command]) as wire:
+        await wire.initialize()
+        note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
+        await wire.send(*[request(number, ADD, note) for number in range(30)])
+        replies = [await wire.read() for _ in range(30)]
+        assert [reply["id"] for reply in replies] == list(range(30))
+        written = [reply for reply in replies if "result" in reply]
+        kinds = {reply["error"]["data"]["kind"] for reply in replies if "error" in reply}
+        assert kinds == {"databaseFull"}
+        assert written, "those that fit are kept"
+        listed = await wire.result(LIST, {"includeContextCount": True})
+        assert listed["sessions"][0]["contextCount"] == len(written)
+        wire.end_input()
+        await wire.ended()
+        assert "Traceback" not in await wire.log()
+
+
+async def test_a_commit_for_many_that_fails_half_way_claims_nothing_for_any(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
+        server = await shared.server_of(wire)
+        unlimited = resource.prlimit(server, resource.RLIMIT_FSIZE)
+        size = Path(f"{database}-wal").stat().st_size
+        resource.prlimit(server, resource.RLIMIT_FSIZE, (size, unlimited[1]))
+        note = {"sessionName": "s", "kind": "k", "content": "x" * 1000}
+        await wire.send(*[request(number, ADD, note) for number in range(20)])
+        replies = [await wire.read() for _ in range(20)]
+        assert [reply["id"] for reply in replies] == list(range(20))
+        data = {"kind": "outcomeUnknown", "retryable": False}
+        assert [reply["error"]["data"] for reply in replies] == [data] * 20
+        resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
+        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
+        wire.end_input()
+        await wire.ended()
+    connection = apsw.Connection(str(database))
+    connection.set_busy_timeout(20_000)
+    contents = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
+    assert contents[0] == ("before",)
+    assert contents[-1] == ("after",)
+    assert connection.pragma("integrity_check") == "ok"
+    connection.close()
 
 
 async def test_a_commit_that_fails_half_way_claims_nothing(

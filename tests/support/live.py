@@ -71,6 +71,25 @@ class LiveClient:
         assert "error" not in reply, reply
         return reply["result"]
 
+    async def pipelined(self, *calls: tuple[str, Json]) -> list[Json]:
+        """Send requests at once, each a verb and its params; return their replies."""
+        first = self._next_id + 1
+        self._next_id += len(calls)
+        requests = [
+            request(first + number, f"tenets/session.{verb}", params)
+            for number, (verb, params) in enumerate(calls)
+        ]
+        await self._channel.send(*requests)
+        replies: list[Json] = []
+        while len(replies) < len(calls):
+            message = await self._channel.read()
+            if "id" in message:
+                assert message["id"] == first + len(replies), "replies come in order"
+                replies.append(message)
+            else:
+                self._take(message)
+        return replies
+
     async def next(self) -> Json:
         """Return what it is told next, a ``didChange``."""
         before = len(self.told)

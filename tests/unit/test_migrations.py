@@ -216,3 +216,33 @@ def test_a_deferred_open_is_tried_again(config: TenetsConfig, database: Path) ->
     database.parent.unlink()
     assert db.create_session("a").name == "a"
     db.close()
+
+
+def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: Path) -> None:
+    with SessionDB(config) as db:
+        for name in ("a", "b", "c"):
+            db.create_session(name)
+            db.add_context(name, "note", "x")
+            db.set_active(name, True)
+        db.set_active("a", True)
+    with apsw.Connection(str(database)) as older:
+        for name in schema.TRIGGERS:
+            older.execute(f"DROP TRIGGER {name}")
+        older.execute(
+            "CREATE TRIGGER session_server_session_deleted AFTER DELETE ON sessions BEGIN"
+            " INSERT INTO session_server_changes (type, session_id, session_name)"
+            " VALUES ('deleted', OLD.id, OLD.name); END"
+        )
+        older.execute("DROP TABLE session_server_totals")
+        older.execute("DROP TABLE session_server_deactivated")
+        older.execute("DELETE FROM session_server_migrations WHERE name = 'totals'")
+        older.execute("DELETE FROM sessions WHERE name = 'b'")
+    older.close()
+    with SessionDB(config) as db:
+        assert db.sessions.counts() == (2, 3)
+        assert db.sessions.most_recently_active() == "c"
+        assert db.db.take_repairs() == []
+        triggers = dict(db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+        assert triggers == schema.TRIGGERS
+        db.delete_all_sessions()
+        assert db.sessions.counts() == (0, 0)

@@ -1,0 +1,273 @@
+"""Writes that wait together share a commit, and nobody can tell but by how fast it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from support import shared as shared_processes
+from support.foreign import ForeignWriter
+from support.live import LiveClient
+from support.wire import Json, Wire, notification, request
+
+pytestmark = pytest.mark.asyncio
+
+FRAME = 24 + 4096
+
+
+def commits_in(log: Path) -> int:
+    """Count the commits in a write-ahead log (sqlite.org/fileformat2.html#walformat).
+
+    Each ends with a frame whose header tells the size of the database after it.
+    """
+    data = log.read_bytes()[32:]
+    salt = data[8:16]
+    frames = [data[start : start + 24] for start in range(0, len(data), FRAME)]
+    current = [frame for frame in frames if frame[8:16] == salt]
+    return sum(1 for frame in current if struct.unpack(">I", frame[4:8])[0])
+
+
+def calls(*messages: tuple[str, Json]) -> list[Json]:
+    return [
+        request(number, f"tenets/session.{verb}", params)
+        for number, (verb, params) in enumerate(messages)
+    ]
+
+
+def note(content: str, session: str = "s") -> tuple[str, Json]:
+    return "addContext", {"sessionName": session, "kind": "note", "content": content}
+
+
+def name_of(reply: Json) -> Any:
+    """Return what identifies a reply's content: the name of a session, or the kind of an error."""
+    if "error" in reply:
+        return reply["error"].get("data", reply["error"]).get("kind", reply["error"]["code"])
+    result = reply["result"]
+    return result if result is None else result.get("name", result)
+
+
+async def test_notes_that_wait_together_share_commits(
+    server_command: list[str], database: Path
+) -> None:
+    count = 500
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "s"})
+        before = commits_in(Path(f"{database}-wal"))
+        await wire.send(*calls(*[note(str(number)) for number in range(count)]))
+        replies = [await wire.read() for _ in range(count)]
+        made = commits_in(Path(f"{database}-wal")) - before
+    assert [reply["id"] for reply in replies] == list(range(count))
+    ids = [reply["result"]["id"] for reply in replies]
+    assert ids == sorted(ids)
+    assert 1 <= made <= count / 10
+
+
+async def test_one_that_fails_leaves_the_others_as_they_are(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.send(
+            *calls(
+                ("create", {"name": "a", "active": True}),
+                ("create", {"name": "a"}),
+                ("create", {"name": "b", "metadata": {"x": "y" * (1 << 20)}}),
+                ("create", {"name": "\0"}),
+                ("setActive", {"name": "nobody"}),
+                note("kept", "a"),
+                ("getActive", {}),
+                ("create", {"name": "c", "active": True}),
+                ("getActive", {}),
+                ("updateMetadata", {"name": "c", "updates": {"k": 1}}),
+                ("get", {"name": "c"}),
+                ("delete", {"name": "c"}),
+                ("get", {"name": "c"}),
+                ("changes", {"since": 0}),
+                ("nothing of this name", {}),
+                ("create", {"name": "d"}),
+            )
+        )
+        replies = [await wire.read() for _ in range(16)]
+        assert [reply["id"] for reply in replies] == list(range(16))
+        names = [name_of(reply) for reply in replies]
+        assert names[:5] == ["a", "sessionExists", "limitExceeded", -32602, "sessionNotFound"]
+        assert replies[5]["result"]["sessionCreated"] is False
+        assert names[6:9] == ["a", "c", "c"]
+        assert replies[10]["result"]["metadata"]["k"] == 1
+        assert replies[11]["result"] == {"deleted": True}
+        assert names[12] is None
+        told = [(one["type"], one["sessionName"]) for one in replies[13]["result"]["changes"]]
+        assert told == [
+            ("created", "a"),
+            ("activated", "a"),
+            ("contextAdded", "a"),
+            ("deactivated", "a"),
+            ("created", "c"),
+            ("activated", "c"),
+            ("updated", "c"),
+            ("deleted", "c"),
+        ]
+        assert names[14:] == [-32601, "d"]
+        listed = await wire.result("tenets/session.list", {"includeContextCount": True})
+        counts = {one["name"]: one["contextCount"] for one in listed["sessions"]}
+        assert counts == {"d": 0, "a": 1}
+
+
+async def test_writes_without_a_reply_are_part_of_it(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        first, last = calls(("create", {"name": "a"}), ("get", {"name": "b"}))
+        silent = [
+            notification("tenets/session.create", {"name": "b"}),
+            notification("tenets/session.create", {"name": "a"}),  # taken: nobody is told
+            notification("tenets/session.addContext", note("x", "b")[1]),
+        ]
+        await wire.send(first, *silent, last)
+        assert name_of(await wire.read()) == "a"
+        assert name_of(await wire.read()) == "b"
+        stats = await wire.result("tenets/session.stats")
+        assert (stats["sessions"], stats["contextEntries"]) == (2, 1)
+
+
+async def test_what_is_cancelled_amid_others_does_not_happen(server_command: list[str]) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        messages: list[object] = list(calls(*[note(str(number)) for number in range(5)]))
+        messages += [notification("$/cancelRequest", {"id": number}) for number in (0, 2, 2, 9)]
+        await wire.send(*messages)
+        replies = {(reply := await wire.read())["id"]: reply for _ in range(5)}
+        cancelled = {key for key, reply in replies.items() if "error" in reply}
+        assert {replies[key]["error"]["code"] for key in cancelled} <= {-32800}
+        # They may have been read in pieces, and then the first ones were done already.
+        assert cancelled in ({0, 2}, {2}, set())
+        stats = await wire.result("tenets/session.stats")
+        assert stats["contextEntries"] == 5 - len(cancelled)
+
+
+async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "large"})
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute(
+                "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+                " INSERT INTO session_context (session_id, kind, content, created_at)"
+                " SELECT 1, 'note', 'x', '2026-01-01T00:00:00+00:00' FROM n"
+            )
+        await wire.send(
+            *calls(note("before"), ("delete", {"name": "large"}), note("after"), ("stats", {}))
+        )
+        replies = [await wire.read() for _ in range(4)]
+        assert [reply["id"] for reply in replies] == [0, 1, 2, 3]
+        assert replies[1]["result"] == {"deleted": True}
+        stats = replies[3]["result"]
+        assert (stats["sessions"], stats["contextEntries"]) == (1, 2)
+
+
+async def test_a_lock_of_somebody_else_is_waited_for(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "s"})
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute("BEGIN IMMEDIATE")
+            foreign.connection.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
+            await wire.send(*calls(*[note(str(number)) for number in range(30)]))
+            # Somebody else's reads are not held up, and it has tried by now.
+            async with Wire.started(server_command) as other:
+                await other.initialize()
+                assert await other.result("tenets/session.getActive") is None
+            foreign.connection.execute("COMMIT")
+        replies = [await wire.read() for _ in range(30)]
+        assert [reply["id"] for reply in replies] == list(range(30))
+        assert all("result" in reply for reply in replies)
+        found = await wire.result("tenets/session.get", {"name": "s"})
+        assert found["metadata"] == {"of": "theirs"}
+        assert (await wire.result("tenets/session.stats"))["contextEntries"] == 30
+
+
+async def test_what_was_acknowledged_survives_a_kill(
+    server_command: list[str], database: Path
+) -> None:
+    for round_number in range(10):
+        async with Wire.started(server_command) as wire:
+            await wire.initialize()
+            notes = [note(f"{round_number} {number}") for number in range(400)]
+            await wire.send(*calls(*notes))
+            read = 1 + 37 * round_number
+            for number in range(read):
+                reply = await wire.read()
+                assert reply["id"] == number
+                assert "result" in reply
+            process = await server_process(wire, server_command)
+            os.kill(process, signal.SIGKILL)
+        shared_processes.stop(database)
+        with apsw.Connection(str(database)) as connection:
+            rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
+        connection.close()
+        kept = [str(row[0]) for row in rows if str(row[0]).startswith(f"{round_number} ")]
+        # Whole, in order, and no less than what was acknowledged.
+        assert kept == [params["content"] for _, params in notes[: len(kept)]]
+        assert len(kept) >= read
+
+
+async def server_process(wire: Wire, command: list[str]) -> int:
+    """Return who serves, without asking it: it has other things to do."""
+    if "--standalone" in command:
+        return wire.process.pid
+    database = Path(command[command.index("--database") + 1])
+    return int(shared_processes.report(database)["pid"])
+
+
+async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) -> None:
+    async with (
+        LiveClient.started_on(server_command) as author,
+        LiveClient.started_on(server_command) as other,
+    ):
+        before = author.revision
+        writes: list[tuple[str, Json]] = [
+            ("create", {"name": f"s{number}", "active": True}) for number in range(40)
+        ]
+        writes += [note(str(number), f"s{number}") for number in range(40)]
+        await author.pipelined(*writes)
+        # 40 were created and activated, 39 deactivated, 40 notes were added.
+        last = before + 40 + 40 + 39 + 40
+        await author.until(last)
+        await other.until(last)
+        for client in (author, other):
+            revisions = [one["revision"] for one in client.changes]
+            assert revisions == list(range(before + 1, last + 1))
+            assert client.active == "s39"
+
+
+async def test_an_answer_is_never_older_than_a_commit_before_the_question(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire, Wire.started(server_command) as other:
+        for one in (wire, other):
+            await one.initialize()
+        await wire.result("tenets/session.create", {"name": "s"})
+        with ForeignWriter(database) as foreign:
+            for number in range(300):
+                metadata = {"number": number}
+                if number % 3:
+                    foreign.connection.execute(
+                        "UPDATE sessions SET metadata = ?", (json.dumps(metadata),)
+                    )
+                else:
+                    params = {"name": "s", "updates": metadata}
+                    await other.result("tenets/session.updateMetadata", params)
+                for client in (wire, other):
+                    found = await client.result("tenets/session.get", {"name": "s"})
+                    assert found["metadata"] == metadata
+                    listed = await client.result("tenets/session.list")
+                    assert listed["sessions"][0]["metadata"] == metadata
