@@ -17,16 +17,20 @@ from typing import Final
 import apsw
 
 from benchmarks.answers import differences
-from benchmarks.contestants import Contestant, Process
+from benchmarks.contestants import Contestant, Durations, Process
 from benchmarks.lean_client import ServerError
-from benchmarks.results import BARE, OURS, RATE, STOCK, Key, Results
+from benchmarks.results import BARE, OURS, RATE, Key, Results
 from benchmarks.workload import PREPARED, TASKS, Task
 from tenets_session_server.errors import TenetsSessionError
 
 TURN: Final = 20
 """How many requests are made one after the other before it is the next one's turn."""
-SLOW: Final = 10
-"""The stock server is given this part of the pipelined requests; the rate is the same."""
+LONG_ENOUGH: Final = 0.5
+"""Seconds after which a contestant is given no more turns at a task in a round, done or not."""
+RUSH: Final = 0.2
+"""Seconds that pipelined requests may take one after the other; of those that would take longer
+there are fewer."""
+FEWEST: Final = 50
 BROKEN: Final = (ServerError, OSError, apsw.Error, TenetsSessionError)
 
 
@@ -64,8 +68,8 @@ class Race:
                 self._check_answers()
             with _collector_off():
                 for task in TASKS:
-                    self._take_turns(task, counts.of(task))
-                    self._rush(task, counts.pipelined_of(task))
+                    each_takes = self._take_turns(task, counts.of(task))
+                    self._rush(task, counts.pipelined_of(task), each_takes)
             self._each(lambda contestant: contestant.end(self._results))
 
     def _each(self, action: Callable[[Contestant], None], task: Task | None = None) -> None:
@@ -102,31 +106,42 @@ class Race:
         for contestant, difference in differences(self._contestants):
             self._out(contestant, difference)
 
-    def _take_turns(self, task: Task, count: int) -> None:
-        taken: dict[tuple[int, str, str], list[int]] = {}
+    def _take_turns(self, task: Task, count: int) -> dict[Contestant, float]:
+        """Return how many seconds a request took each of them."""
+        taken: dict[Contestant, Durations] = {}
 
         def turn(contestant: Contestant) -> None:
-            if contestant.patient and begun:
+            so_far = taken.setdefault(contestant, {})
+            done = sum(map(len, so_far.values()))
+            if done and (contestant.patient or _seconds(so_far) > LONG_ENOUGH):
                 return
             many = count if contestant.patient else this_time
             for label, durations in contestant.take_turn(task, many).items():
-                key = (contestant.size, label, contestant.column)
-                taken.setdefault(key, []).extend(durations)
+                so_far.setdefault(label, []).extend(durations)
 
         for begun in range(0, count, TURN):
             this_time = min(TURN, count - begun)
             self._each(turn, task)
-        for (size, label, column), durations in taken.items():
-            self._results.add_durations(size, label, column, durations)
+        for contestant, durations in taken.items():
+            for label, values in durations.items():
+                self._results.add_durations(contestant.size, label, contestant.column, values)
+        return {
+            contestant: _seconds(durations) / sum(map(len, durations.values()))
+            for contestant, durations in taken.items()
+            if durations
+        }
 
-    def _rush(self, task: Task, count: int) -> None:
+    def _rush(self, task: Task, count: int, each_takes: dict[Contestant, float]) -> None:
         def rush(contestant: Contestant) -> None:
-            slow = contestant.column == STOCK
-            rates = contestant.rush(task, max(1, count // SLOW) if slow else count)
-            for label, rate in rates.items():
+            most = max(FEWEST, int(RUSH / each_takes[contestant]))
+            for label, rate in contestant.rush(task, min(count, most)).items():
                 self._results.add(Key(contestant.size, label, contestant.column, RATE), rate)
 
         self._each(rush, task)
+
+
+def _seconds(durations: Durations) -> float:
+    return sum(map(sum, durations.values())) / 1e9
 
 
 @contextlib.contextmanager
