@@ -78,6 +78,8 @@ def arguments() -> argparse.Namespace:
     add("--any-cpu", action="store_true", help="do not keep all to one CPU")
     add("--json", type=Path, metavar="FILE", help="write the medians there")
     add("--tenets", type=Path, metavar="PATH", help="a folder with the public package in it")
+    add("--codex", type=Path, metavar="PATH", help="the codex program, for a column")
+    add("--opencode", type=Path, metavar="PATH", help="the opencode program, likewise")
     given = options.parse_args()
     if given.smoke:
         given.rounds, given.requests, given.pipelined = 1, 20, 100
@@ -106,6 +108,8 @@ def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
         public_size=given.sizes[-1] if given.smoke else 10_000,
         tenets=tenets,
         seconds=0.02 if given.smoke else 0.25,
+        codex=given.codex and given.codex.absolute(),
+        opencode=given.opencode and given.opencode.absolute(),
     )
     for step in lineup.prepare():
         progress(step)

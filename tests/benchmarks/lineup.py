@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import datasets
+from benchmarks.codex_server import CodexServer
 from benchmarks.contestants import HERE, Contestant, InProcess, Process, Shared
+from benchmarks.opencode_server import OpencodeServer
 from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
 from benchmarks.workload import ECHO, LABELS, PREPARED
@@ -26,7 +28,8 @@ class Lineup:
     """Who takes part: everybody at each of ``sizes``, the dearer ones at ``main`` only.
 
     ``public_size`` is where ours and the public class are compared, ``tenets`` the folder with the
-    public package, if there is one, and ``seconds`` how long each of its turns may take.
+    public package, ``codex`` and ``opencode`` are programs, if they are there, and ``seconds`` is
+    how long each of their turns may take. The programs have as many sessions as is least.
     """
 
     folder: Path
@@ -34,6 +37,8 @@ class Lineup:
     public_size: int
     tenets: Path | None
     seconds: float
+    codex: Path | None = None
+    opencode: Path | None = None
 
     @property
     def main(self) -> int:
@@ -75,6 +80,12 @@ class Lineup:
             Process(OURS, self.main, frozenset({ECHO}), database, echo),
             Shared(self.main, METHODS, self.database(SHARED, self.main)),
         ]
+        if self.codex is not None:
+            home = self.folder / "codex"
+            found.append(CodexServer(self.sizes[0], self.codex, home, self.seconds))
+        if self.opencode is not None:
+            home = self.folder / "opencode"
+            found.append(OpencodeServer(self.sizes[0], self.opencode, home, self.seconds))
         return found
 
     def _everywhere(self, size: int) -> Iterator[Contestant]:

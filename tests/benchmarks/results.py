@@ -6,8 +6,8 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Final
 
-PIPE, BARE, STOCK, OURS, SHARED, STORE, SQL, PUBLIC = COLUMNS = (
-    *("pipe", "bare", "stock", "ours", "shared", "store", "sql", "public"),
+PIPE, BARE, STOCK, OURS, SHARED, STORE, SQL, PUBLIC, CODEX, OPENCODE = COLUMNS = (
+    *("pipe", "bare", "stock", "ours", "shared", "store", "sql", "public", "codex", "opencode"),
 )
 P50, P99, RATE = MEASURES = ("p50, µs", "p99, µs", "pipelined, requests/s")
 START, RSS_START, RSS_END = PROCESS = (
