@@ -30,6 +30,8 @@ SESSION: Final = """SELECT id, name, created_at,
     id IS (SELECT session_id FROM session_server_active), metadata FROM sessions"""
 ACTIVE: Final = """SELECT s.id, s.name, s.created_at, s.metadata
     FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"""
+CHANGES: Final = """SELECT revision, type, session_id, session_name, context_id
+    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT ?"""
 PAGE: Final = " ORDER BY created_at DESC, id DESC LIMIT ?"
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -115,7 +117,6 @@ class Sql:
         self._connection.execute("PRAGMA synchronous = FULL")
 
     def close(self) -> None:
-        """Close the connection."""
         self._connection.close()
 
     def get_active(self, _params: Params) -> Session | None:
@@ -137,7 +138,6 @@ class Sql:
             rows = self._rows(SESSION + where + PAGE, limit + 1)
         elif params.name_prefix is not None:
             last = params.name_prefix[:-1] + chr(ord(params.name_prefix[-1]) + 1)
-            # With the other index it would look at every session until it has a page of them.
             where = " WHERE name >= ? AND name < ?"
             rows = self._rows(SESSION + where + PAGE, params.name_prefix, last, limit + 1)
         else:
@@ -199,11 +199,7 @@ class Sql:
         """Return what was committed after a revision."""
         self._run("BEGIN")
         newest = self._rows("SELECT max(revision) FROM session_server_changes")[0][0]
-        rows = self._rows(
-            "SELECT revision, type, session_id, session_name, context_id"
-            " FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT ?",
-            *(params.since, params.limit + 1),
-        )
+        rows = self._rows(CHANGES, params.since, params.limit + 1)
         self._run("COMMIT")
         found = [Change(*row) for row in rows[: params.limit]]
         return {"changes": found, "revision": newest, "truncated": len(rows) > params.limit}

@@ -4,7 +4,8 @@
 
 Everybody does the same in turns (workload.py): each method, one request after the other (p50, p99)
 and pipelined (requests/s). A cell is the median over the rounds, in each of which all processes are
-new. Nothing fails for being slow: the exit status is 1 only where a contestant breaks (ends, gets
+new: where the system happens to put one in memory makes some of them slower for as long as they
+live. Nothing fails for being slow: the exit status is 1 only where a contestant breaks (ends, gets
 stuck, answers wrongly), and before anything is measured it is checked that all give the same
 answers.
 
@@ -46,7 +47,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import fan_out, public_package, soak
+from benchmarks import chart, fan_out, other_server, public_package, soak
 from benchmarks.bars import Measured, bar_table
 from benchmarks.lean_client import ServerError
 from benchmarks.lineup import Lineup
@@ -76,6 +77,8 @@ def arguments() -> argparse.Namespace:
     add("--soak", type=int, default=1_000_000, help="requests for the RSS (default: %(default)s)")
     add("--smoke", action="store_true", help="tiny counts and sizes: does everything still work?")
     add("--any-cpu", action="store_true", help="do not keep all to one CPU")
+    add("--chart", type=Path, metavar="FILE", help="draw the PNG there (needs the extra `bench`)")
+    add("--output", type=Path, metavar="FILE", help="write what is printed there as well")
     add("--json", type=Path, metavar="FILE", help="write the medians there")
     add("--tenets", type=Path, metavar="PATH", help="a folder with the public package in it")
     add("--codex", type=Path, metavar="PATH", help="the codex program, for a column")
@@ -102,6 +105,12 @@ def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
         if reason is not None:
             results.notes.append(f"no column public: {reason}")
             tenets = None
+    if tenets is not None:
+        results.versions.append(public_package.version(tenets))
+    for name in ("codex", "opencode"):
+        if program := getattr(given, name):
+            told = other_server.version(program.absolute(), folder / name)
+            results.versions.append(told if name in told else f"{name} {told}")
     lineup = Lineup(
         folder=folder,
         sizes=given.sizes,
@@ -118,11 +127,11 @@ def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
         place = Place(folder, log)
         progress("a first round: are all answers the same?")
         rehearsal = Results()
-        Race(lineup.contestants(), rehearsal).run(Counts(2, 2), checked=True)
+        Race(lineup.contestants(0), rehearsal).run(Counts(2, 2), checked=True)
         results.failures += rehearsal.failures
         for number in range(given.rounds):
             progress(f"round {number + 1} of {given.rounds}")
-            Race(lineup.contestants(), results).run(counts)
+            Race(lineup.contestants(number + 1), results).run(counts)
             try:
                 database = lineup.database("fan-out", lineup.main)
                 writes = max(5, given.requests // 4)
@@ -142,15 +151,29 @@ def main() -> int:
     given = arguments()
     if not given.any_cpu and sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(environment())
     results = Results()
+    no_chart = chart.missing() if given.chart or given.smoke else None
+    if no_chart is not None:
+        results.notes.append(f"no chart: {no_chart}")
+    machine = environment()
+    progress(machine)
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         measured = run(given, Path(folder), results)
-    print(f"medians of {given.rounds} rounds\n")
-    print(table(results, given.sizes), end="\n\n")
-    print(bar_table(list(measured.bars())))
-    for note in results.notes:
-        print(note)
+        machine = ", ".join([machine, *results.versions])
+        if (given.chart or given.smoke) and no_chart is None:
+            chart.draw(measured, given.chart or Path(folder) / "chart.png", machine)
+    printed = "\n".join(
+        [
+            machine,
+            f"medians of {given.rounds} rounds\n",
+            f"{table(results, given.sizes)}\n",
+            bar_table(list(measured.bars())),
+            *results.notes,
+        ]
+    )
+    print(printed)
+    if given.output:
+        given.output.write_text(f"{printed}\n", encoding="utf-8")
     if given.json:
         given.json.write_text(json.dumps(results.as_json(), indent=1), encoding="utf-8")
     for failure in results.failures:

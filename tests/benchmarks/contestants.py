@@ -1,7 +1,7 @@
 """Those who are compared: how each is started, asked and ended.
 
-All do the same tasks in turns. :class:`Process` is one that speaks the protocol through pipes,
-:class:`InProcess` one that is called right here.
+All do the same tasks in turns. :class:`Process` is one that speaks the protocol through pipes; see
+also in_process.py, public_package.py and other_server.py.
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from benchmarks import bare_server, store_calls
-from benchmarks.datasets import open_database
 from benchmarks.lean_client import LeanClient, ServerError, request
 from benchmarks.results import (
     PIPE,
@@ -28,7 +24,6 @@ from benchmarks.results import (
     RSS_START,
     SHARED,
     START,
-    STORE,
     Key,
     Results,
 )
@@ -46,6 +41,9 @@ class Contestant(Protocol):
 
     column: str
     size: int
+
+    def number_from(self, first: int) -> None:
+        """Begin with another number than in the last round, so that every write changes something."""
 
     def start(self, results: Results) -> None:
         """Make it ready to be asked."""
@@ -85,6 +83,10 @@ class OneByOne(Generic[Request]):
     def __init__(self, column: str, size: int, labels: frozenset[str]) -> None:
         self.column, self.size, self.labels = column, size, labels
         self._situation = Situation(size, self._revision)
+
+    def number_from(self, first: int) -> None:
+        """Count what is asked from here on."""
+        self._situation.numbers = itertools.count(first)
 
     def take_turn(self, task: Task, count: int) -> Durations:
         """Do a task; the first request of a step fills the caches and does not count."""
@@ -255,73 +257,9 @@ class Shared(Process):
             subprocess.run(self._stop, check=False, capture_output=True)
 
 
-class InProcess(OneByOne[Callable[[], Any]]):
-    """``SessionStore`` or the bare loop's SQL, called in this process."""
-
-    def __init__(self, column: str, size: int, labels: frozenset[str], database: Path) -> None:
-        super().__init__(column, size, labels)
-        self._database = database
-        self._call: Callable[[Call], Callable[[], Any]]
-        self._close: Callable[[], None] | None = None
-
-    def start(self, _results: Results) -> None:
-        """Open the database."""
-        if self.column == STORE:
-            store = open_database(self._database)
-            self._call = lambda call: store_calls.prepared(store, *call)
-            self._close = store.close
-        else:
-            sql = bare_server.Sql(str(self._database))
-            self._call = lambda call: _sql_call(sql, call)
-            self._close = sql.close
-
-    def end(self, _results: Results) -> None:
-        """Close the database."""
-        self.kill()
-
-    def kill(self) -> None:
-        """Close the database."""
-        close, self._close = self._close, None
-        if close is not None:
-            close()
-
-    def log_tail(self) -> str:
-        """Return nothing: it has no log."""
-        return ""
-
-    def _prepare(self, call: Call) -> Callable[[], Any]:
-        return self._call(call)
-
-    def _time(self, requests: list[Callable[[], Any]]) -> list[int]:
-        clock = time.perf_counter_ns
-        durations = []
-        for call in requests:
-            begin = clock()
-            call()
-            durations.append(clock() - begin)
-        return durations
-
-    def _time_all(self, requests: list[Callable[[], Any]]) -> int:
-        begin = time.perf_counter_ns()
-        for call in requests:
-            call()
-        return time.perf_counter_ns() - begin
-
-    def _result(self, call: Call) -> Any:
-        found = self._call(call)()
-        if self.column == STORE:
-            return store_calls.on_the_wire(call[0], found)
-        return json.loads(msgspec.json.encode(found))
-
-
 class _Reply(msgspec.Struct):
     result: msgspec.Raw
 
 
 def _result_text(body: bytes) -> bytes:
     return bytes(msgspec.json.decode(body, type=_Reply).result)
-
-
-def _sql_call(sql: bare_server.Sql, call: Call) -> Callable[[], Any]:
-    params = msgspec.json.decode(json.dumps(call[1]), type=bare_server.Params)
-    return partial(bare_server.METHODS[method(call[0])], sql, params)

@@ -55,9 +55,9 @@ class _Crowd:
     def __init__(self, clients: list[LeanClient]) -> None:
         self._writer = clients[0]
         self._descriptors = [client.stdout for client in clients]
-        self._poll = select.epoll()
+        self._poll = select.poll()
         for descriptor in self._descriptors:
-            self._poll.register(descriptor, select.EPOLLIN)
+            self._poll.register(descriptor, select.POLLIN)
 
     def write(self, data: bytes) -> tuple[int, int]:
         """Return ns until everybody has been told, and until the writer has its reply."""
@@ -66,7 +66,7 @@ class _Crowd:
         begin = time.perf_counter_ns()
         self._writer.send(data)
         while waiting or not replied:
-            ready = self._poll.poll(STALLED_AFTER)
+            ready = self._poll.poll(STALLED_AFTER * 1000)
             if not ready:
                 raise ServerError(f"{len(waiting)} clients have not been told")
             for descriptor, _ in ready:

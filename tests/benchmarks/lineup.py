@@ -11,7 +11,8 @@ from typing import Final
 
 from benchmarks import datasets
 from benchmarks.codex_server import CodexServer
-from benchmarks.contestants import HERE, Contestant, InProcess, Process, Shared
+from benchmarks.contestants import HERE, Contestant, Process, Shared
+from benchmarks.in_process import InProcess
 from benchmarks.opencode_server import OpencodeServer
 from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
@@ -19,6 +20,8 @@ from benchmarks.workload import ECHO, LABELS, PREPARED
 
 METHODS: Final = frozenset(LABELS) - {ECHO, PREPARED}
 PUBLIC_METHODS: Final = METHODS - {"changes", "stats"}
+NUMBERS: Final = 1_000_000
+"""More than are used up in a round."""
 AGAINST_PUBLIC: Final = frozenset({"getActive", "setActive"})
 """What is compared with the public class at a size of its own."""
 
@@ -64,8 +67,14 @@ class Lineup:
                 datasets.copy(base, self.database(column, size))
             base.unlink()
 
-    def contestants(self) -> list[Contestant]:
+    def contestants(self, round_number: int) -> list[Contestant]:
         """Return everybody, not started yet."""
+        found = self._all()
+        for contestant in found:
+            contestant.number_from(round_number * NUMBERS)
+        return found
+
+    def _all(self) -> list[Contestant]:
         found: list[Contestant] = []
         for size in self.sizes:
             found += self._everywhere(size)

@@ -40,6 +40,7 @@ class OtherServer:
         self.size, self.labels = size, frozenset(self.operations_of())
         self.program, self.home = program, home
         self._seconds = seconds
+        self._first = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.made: list[str] = []  # in this turn
         self.sessions: list[str] = []
@@ -60,6 +61,10 @@ class OtherServer:
         """Tell the process to end."""
         raise NotImplementedError
 
+    def number_from(self, first: int) -> None:
+        """Count what is asked from here on."""
+        self._first = first
+
     def start(self, results: Results) -> None:
         """Start the process, and make its sessions."""
         begin = time.perf_counter_ns()
@@ -72,9 +77,10 @@ class OtherServer:
 
     def launch(self, *arguments: str, output: int | IO[bytes], **more: str) -> Any:
         """Start the program; return the process. ``more`` is its environment, beside a home."""
-        project = self.home / "project"
-        project.mkdir(parents=True, exist_ok=True)
-        home = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
+        project, temporary = self.home / "project", self.home / "tmp"
+        for folder in (project, temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        home = {"HOME": str(self.home), "TMPDIR": str(temporary), "PATH": os.environ["PATH"]}
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self.program), *arguments],
@@ -95,7 +101,7 @@ class OtherServer:
             durations: list[int] = []
             until = time.perf_counter_ns() + self._seconds * 1e9
             most = len(self.made) if label == "delete" else count + 1
-            for number in range(most):
+            for number in range(self._first, self._first + most):
                 begin = time.perf_counter_ns()
                 operation(number)
                 end = time.perf_counter_ns()

@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tenets.config import TenetsConfig  # type: ignore[import-not-found]
-from tenets.storage.session_db import SessionDB  # type: ignore[import-not-found]
+from tenets.config import TenetsConfig
+from tenets.storage.session_db import SessionDB
 
 from benchmarks import datasets
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import itertools
 import json
 import os
 import select
@@ -31,6 +33,14 @@ def install(folder: Path) -> str | None:
     return f"{REQUIREMENT} cannot be installed: {lines[-1]}"
 
 
+def version(folder: Path) -> str:
+    """Return name and version of the package in a folder."""
+    for found in importlib.metadata.distributions(path=[str(folder)]):
+        if found.name == "tenets":
+            return f"tenets {found.version}"
+    return "tenets of an unknown version"
+
+
 class Public:
     """The package's ``SessionDB`` in a process of its own; see public_child.py.
 
@@ -48,6 +58,10 @@ class Public:
         self._situation = Situation(size, lambda: 0)
         self._process: subprocess.Popen[bytes] | None = None
         self._rates: dict[str, float] = {}
+
+    def number_from(self, first: int) -> None:
+        """Count what is asked from here on."""
+        self._situation.numbers = itertools.count(first)
 
     def start(self, _results: Results) -> None:
         """Start the process; its database is made where it is missing."""

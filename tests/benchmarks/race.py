@@ -25,9 +25,9 @@ from tenets_session_server.errors import TenetsSessionError
 
 TURN: Final = 20
 """How many requests are made one after the other before it is the next one's turn."""
-LONG_ENOUGH: Final = 0.5
+LONG_ENOUGH: Final = 0.4
 """Seconds after which a contestant is given no more turns at a task in a round, done or not."""
-RUSH: Final = 0.2
+RUSH: Final = 0.15
 """Seconds that pipelined requests may take one after the other; of those that would take longer
 there are fewer."""
 FEWEST: Final = 50

@@ -31,11 +31,12 @@ class Key:
 
 @dataclass
 class Results:
-    """One value per key and round, what the bars need beside them, and what went wrong."""
+    """One value per key and round, what went wrong and what is missing, and others' versions."""
 
     values: dict[Key, list[float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
 
     def add(self, key: Key, value: float) -> None:
         """Record the value of one round."""

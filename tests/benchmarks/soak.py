@@ -18,10 +18,12 @@ AFTER_FEW: Final = "RSS after few requests"
 AFTER_MANY: Final = "RSS after many requests"
 MIB: Final = "MiB"
 AT_ONCE: Final = 10_000
+EACH: Final = 20
+"""One request in so many is a write, or asks how much there is."""
 
 
 def measure(database: Path, size: int, many: int, results: Results) -> None:
-    """Send one process 1,000 requests, then more until there were ``many``; one in 20 writes."""
+    """Send one process 1,000 requests, then more until there were ``many`` of all kinds."""
     command = [sys.executable, "-m", "tenets_session_server", "--standalone"]
     with (database.parent / "soak.log").open("wb") as log:
         client = LeanClient([*command, "--database", str(database)], log)
@@ -44,18 +46,19 @@ def measure(database: Path, size: int, many: int, results: Results) -> None:
 def _requests(size: int) -> Iterator[bytes]:
     reads = itertools.cycle(
         [
-            *(("getActive", {}), ("list", {"limit": 10}), ("stats", {})),
+            *(("getActive", {}), ("list", {"limit": 10})),
             *[("get", {"name": name(number, size)}) for number in range(min(size, 16))],
         ]
     )
-    writes = itertools.cycle(
+    others = itertools.cycle(
         [
             ("addContext", {"sessionName": name(0, size), "kind": "note", "content": CONTENT}),
             ("setActive", {"name": name(1, size)}),
             ("updateMetadata", {"name": name(0, size), "updates": {"note": "another one"}}),
             ("setActive", {"name": name(2, size)}),
+            ("stats", {}),
         ]
     )
     for number in itertools.count(1):
-        verb, params = next(writes) if number % 20 == 0 else next(reads)
+        verb, params = next(others) if number % EACH == 0 else next(reads)
         yield request(number, f"tenets/session.{verb}", params)
