@@ -1,23 +1,35 @@
-"""Compares our server with a stock pygls one and with a bare loop: speed, start-up and memory.
+"""Compares our server with a bare loop, a stock pygls server and the public package, in one run.
 
-    python tests/benchmarks/compare.py [--rounds N] [--requests N] [--pipelined N] [--smoke]
+    python tests/benchmarks/compare.py [--smoke] [--chart FILE] [--json FILE] [--tenets PATH]
 
-All contestants are measured in one run, one after the other for every row of the table and in
-another order in every round, so that whatever else the machine does hits all alike. A cell is the
-median over the rounds. Nothing fails for being slow: the exit status is 1 only where a contestant
-breaks (ends, gets stuck, answers wrongly).
+Everybody does the same in turns (workload.py): each method, one request after the other (p50, p99)
+and pipelined (requests/s). A cell is the median over the rounds, in each of which all processes are
+new: where the system happens to put one in memory makes some of them slower for as long as they
+live. Nothing fails for being slow: the exit status is 1 only where a contestant breaks (ends, gets
+stuck, answers wrongly), and before anything is measured it is checked that all give the same
+answers.
 
 The columns:
 
 * **pipe**: a process that sends back what it is sent (``cat``): what the client and the operating
-  system's pipes cost by themselves, and so what every other column contains;
-* **bare**: bare_server.py, the floor: a blocking loop on msgspec and apsw, and nothing else;
+  system's pipes cost by themselves, and so what every other process contains;
+* **bare**: bare_server.py, the floor: a blocking loop on msgspec and apsw, and nothing else. Its
+  ``page as bytes`` are those of our ``list 100``, which it had beforehand;
 * **stock**: stock_server.py, a pygls ``LanguageServer`` as it comes;
-* **ours**: ``python -m tenets_session_server``; its ``echo``, which the product does not have, is
-  answered by our_echo_server.py;
-* **store**: ``SessionStore`` called in this process, with no protocol at all.
+* **ours**: ``tenets-session-server --standalone``; its ``echo``, which the product does not have,
+  is answered by our_echo_server.py;
+* **shared**: ``tenets-session-server`` as an editor starts it, attached to the shared process;
+* **store**: ``SessionStore`` called in this process, with no protocol at all;
+* **sql**: the bare loop's SQL called in this process: what SQLite and the disk take;
+* **public**: ``SessionDB`` of the ``tenets`` package, called in a process of its own, with its own
+  database. It has no pages: a page is cut from the list of everything.
 
-A ratio is one column divided by the other, also where more is better (requests/s).
+Writes wait for the disk (``synchronous=FULL``), but for those of the public package, which does not
+ask for that. What is called in process cannot be pipelined: there it is one call after the other.
+``deleteAll`` is left out, as its work is whatever there is to delete.
+
+A ratio is one column divided by the other, also where more is better (requests/s). The second table
+has the bars that the server is held to, and whether this run met them.
 
 Client and servers share one CPU where the system allows it: in a round trip only one of them has
 work, and waking a process on another CPU takes longer than most of what is measured here, now and
@@ -27,271 +39,143 @@ then. ``--any-cpu`` leaves that to the system.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gc
 import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.contestants import (
-    ACTIVE,
-    ECHO,
-    METADATA,
-    Contestant,
-    open_store,
-    prepare,
-)
+from benchmarks import chart, fan_out, other_server, public_package, soak
+from benchmarks.bars import Measured, bar_table
 from benchmarks.lean_client import ServerError
-from benchmarks.report import (
-    BARE,
-    COLUMNS,
-    OURS,
-    PIPE,
-    RSS_END,
-    SERVERS,
-    STOCK,
-    STORE,
-    Results,
-    environment,
-    table,
-)
-from tenets_session_server.storage.session_db import SessionDB
-
-WARM_UP: Final = 50
-GET_ACTIVE: Final = "tenets/session.getActive"
-ECHO_PARAMS: Final = {"text": "the quick brown fox", "number": 42}
-CONTENT: Final = "x" * 200
-
-
-@dataclass
-class Counts:
-    """How much is done in each round, for each contestant and row."""
-
-    requests: int
-    pipelined: int
-
-    @property
-    def writes(self) -> int:
-        """How many durable writes, each of which waits for the disk."""
-        return max(1, self.requests // 4)
-
-
-def quantile(values: list[int], part: float) -> float:
-    """Return a quantile of durations in ns, in µs."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] / 1000
-
-
-def time_each(call: Callable[[Any], object], arguments: list[Any]) -> list[int]:
-    """Return how many ns each call took."""
-    clock = time.perf_counter_ns
-    durations = []
-    for argument in arguments:
-        begin = clock()
-        call(argument)
-        durations.append(clock() - begin)
-    return durations
-
-
-def measure_round_trips(
-    results: Results, method: str, params: object, count: int, contestant: Contestant
-) -> None:
-    """Measure one request at a time: p50 and p99."""
-    client = contestant.client(method)
-    for _ in range(min(WARM_UP, count)):
-        client.call(contestant.request(method, params))
-    requests = [contestant.request(method, params) for _ in range(count)]
-    durations = time_each(client.call, requests)
-    name = method.rpartition(".")[2]
-    results.add(f"{name} p50, µs", contestant.column, quantile(durations, 0.5))
-    results.add(f"{name} p99, µs", contestant.column, quantile(durations, 0.99))
-
-
-def measure_pipeline(
-    results: Results, method: str, params: object, count: int, contestant: Contestant
-) -> None:
-    """Measure requests that do not wait for each other's replies; check that all come, in order."""
-    requests = [contestant.request(method, params) for _ in range(count)]
-    begin = time.perf_counter_ns()
-    replies = contestant.client(method).pipeline(requests)
-    elapsed = time.perf_counter_ns() - begin
-    sent = [json.loads(one.partition(b"\r\n\r\n")[2])["id"] for one in requests]
-    if [json.loads(reply)["id"] for reply in replies] != sent:
-        raise ServerError("pipelined replies are not those asked for")
-    name = method.rpartition(".")[2]
-    results.add(f"{name} pipelined, requests/s", contestant.column, count / elapsed * 1e9)
-    results.pipelines[contestant.column] = results.pipelines.get(contestant.column, 0) + 1
-
-
-def measure_writes(results: Results, store: SessionDB, count: int, ours: Contestant) -> None:
-    """Measure durable writes, ours and the store's in turn so that both meet the same disk."""
-    names = [f"session-{number % 2}" for number in range(count)]
-    activate, add = "tenets/session.setActive", "tenets/session.addContext"
-    call, sessions = ours.rest.call, store.sessions
-
-    requests = [ours.request(activate, {"name": name}) for name in names]
-    through_protocol, direct = _in_turn(call, requests, sessions.set_active, names)
-    results.add("setActive p50, µs", OURS, through_protocol)
-    results.add("setActive p50, µs", STORE, direct)
-
-    requests = [
-        ours.request(add, {"sessionName": name, "kind": "note", "content": CONTENT})
-        for name in names
-    ]
-    through_protocol, direct = _in_turn(
-        call, requests, lambda name: sessions.add_context(name, "note", CONTENT), names
-    )
-    results.add("addContext p50, µs", OURS, through_protocol)
-    results.add("addContext p50, µs", STORE, direct)
-
-
-def _in_turn(
-    call: Callable[[bytes], object],
-    requests: list[bytes],
-    direct: Callable[[str], object],
-    names: list[str],
-) -> tuple[float, float]:
-    ours: list[int] = []
-    store: list[int] = []
-    for one, name in zip(requests, names, strict=True):
-        ours += time_each(call, [one])
-        store += time_each(direct, [name])
-    return quantile(ours, 0.5), quantile(store, 0.5)
-
-
-def check_answers(contestant: Contestant) -> None:
-    """Raise unless a server gives the answers that all have to give."""
-    if contestant.column == PIPE:
-        return
-    echoed = json.loads(contestant.echo.call(contestant.request(ECHO, ECHO_PARAMS)))
-    if echoed["result"] != ECHO_PARAMS:
-        raise ServerError(f"echo answered {echoed}")
-    found = json.loads(contestant.rest.call(contestant.request(GET_ACTIVE, {})))["result"]
-    given = {key: found[key] for key in ("name", "active")}
-    kept = {key: found["metadata"][key] for key in METADATA}
-    if given != {"name": ACTIVE, "active": True} or kept != METADATA:
-        raise ServerError(f"getActive answered {found}")
-
-
-def run_round(number: int, counts: Counts, results: Results) -> None:
-    """Start every contestant and measure every row."""
-    columns = [PIPE, *SERVERS]
-    shift = number % len(columns)
-    columns = columns[shift:] + columns[:shift]
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
-        for name in (BARE, STOCK, OURS, "echo", STORE):
-            prepare(folder / f"{name}.db")
-        store = stack.enter_context(open_store(folder / f"{STORE}.db"))
-        contestants = [Contestant(column, folder) for column in columns]
-        for contestant in contestants:
-            stack.callback(contestant.kill)
-        race = Race(contestants, results)
-        race.each(lambda contestant: contestant.start(results))
-        race.each(check_answers)
-        with _collector_off():
-            _run_rows(race, store, counts, results)
-        race.each(Contestant.end)
-
-
-@dataclass
-class Race:
-    """The contestants that still run; one that breaks is out for the rest of the round."""
-
-    contestants: list[Contestant]
-    results: Results
-
-    def each(self, action: Callable[[Contestant], None], columns: Sequence[str] = COLUMNS) -> None:
-        """Have ``action`` done for one after the other."""
-        for contestant in [one for one in self.contestants if one.column in columns]:
-            try:
-                action(contestant)
-            except (ServerError, OSError) as error:
-                self.contestants = [one for one in self.contestants if one is not contestant]
-                contestant.kill()
-                self.results.failures.append(
-                    f"{contestant.column} is out: {error}\n{contestant.log_tail()}"
-                )
-
-
-def _run_rows(race: Race, store: SessionDB, counts: Counts, results: Results) -> None:
-    questions: tuple[tuple[str, object], ...] = ((ECHO, ECHO_PARAMS), (GET_ACTIVE, {}))
-    for method, params in questions:
-        race.each(partial(measure_round_trips, results, method, params, counts.requests))
-    direct = time_each(lambda _: store.sessions.get_active(), [None] * counts.requests)
-    results.add("getActive p50, µs", STORE, quantile(direct, 0.5))
-    results.add("getActive p99, µs", STORE, quantile(direct, 0.99))
-    for method, params in questions:
-        race.each(partial(measure_pipeline, results, method, params, counts.pipelined))
-    race.each(lambda one: results.add(RSS_END, one.column, one.rest.resident_mib()), SERVERS)
-    race.each(partial(measure_writes, results, store, counts.writes), [OURS])
-
-
-@contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+from benchmarks.lineup import Lineup
+from benchmarks.race import Counts, Race
+from benchmarks.report import environment, table
+from benchmarks.results import Results
+from benchmarks.shared import Place
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     options = argparse.ArgumentParser(
-        description="Compares the server with a stock pygls one and with a bare loop."
+        description="Compares the server with a bare loop, a stock pygls one, and the public class."
     )
-    options.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    options.add_argument(
+    add = options.add_argument
+    add("--rounds", type=int, default=5, help="(default: %(default)s)")
+    add(
         "--requests",
         type=int,
-        default=1000,
-        help="round trips per row, contestant and round; a quarter of it for durable writes "
+        default=400,
+        help="round trips per method, contestant and round; a quarter of it for durable writes "
         "(default: %(default)s)",
     )
-    options.add_argument(
-        "--pipelined", type=int, help="pipelined requests likewise (default: ten times --requests)"
+    add("--pipelined", type=int, help="pipelined requests likewise (default: 5 times --requests)")
+    add("--sizes", type=int, nargs="+", default=[10, 1_000, 100_000], metavar="SESSIONS")
+    add("--clients", type=int, default=50, help="who is told of a write (default: %(default)s)")
+    add("--soak", type=int, default=1_000_000, help="requests for the RSS (default: %(default)s)")
+    add("--smoke", action="store_true", help="tiny counts and sizes: does everything still work?")
+    add("--any-cpu", action="store_true", help="do not keep all to one CPU")
+    add("--chart", type=Path, metavar="FILE", help="draw the PNG there (needs the extra `bench`)")
+    add("--output", type=Path, metavar="FILE", help="write what is printed there as well")
+    add("--json", type=Path, metavar="FILE", help="write the medians there")
+    add("--tenets", type=Path, metavar="PATH", help="a folder with the public package in it")
+    add("--codex", type=Path, metavar="PATH", help="the codex program, for a column")
+    add("--opencode", type=Path, metavar="PATH", help="the opencode program, likewise")
+    given = options.parse_args()
+    if given.smoke:
+        given.rounds, given.requests, given.pipelined = 1, 20, 100
+        given.sizes, given.clients, given.soak = [10, 200], 10, 3_000
+    given.sizes = tuple(sorted(set(given.sizes)))
+    return given
+
+
+def progress(message: str) -> None:
+    """Tell whoever waits; stdout is for the results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
+    """Measure everything."""
+    tenets = given.tenets
+    if tenets is None:
+        tenets = folder / "tenets"
+        reason = public_package.install(tenets)
+        if reason is not None:
+            results.notes.append(f"no column public: {reason}")
+            tenets = None
+    if tenets is not None:
+        results.versions.append(public_package.version(tenets))
+    for name in ("codex", "opencode"):
+        if program := getattr(given, name):
+            told = other_server.version(program.absolute(), folder / name)
+            results.versions.append(told if name in told else f"{name} {told}")
+    lineup = Lineup(
+        folder=folder,
+        sizes=given.sizes,
+        public_size=given.sizes[-1] if given.smoke else 10_000,
+        tenets=tenets,
+        seconds=0.02 if given.smoke else 0.25,
+        codex=given.codex and given.codex.absolute(),
+        opencode=given.opencode and given.opencode.absolute(),
     )
-    options.add_argument(
-        "--smoke", action="store_true", help="tiny counts: does everything still work?"
-    )
-    options.add_argument("--any-cpu", action="store_true", help="do not keep all to one CPU")
-    return options.parse_args()
+    for step in lineup.prepare():
+        progress(step)
+    counts = Counts(given.requests, given.pipelined or given.requests * 5)
+    with tempfile.TemporaryFile() as log:
+        place = Place(folder, log)
+        progress("a first round: are all answers the same?")
+        rehearsal = Results()
+        Race(lineup.contestants(0), rehearsal).run(Counts(2, 2), checked=True)
+        results.failures += rehearsal.failures
+        for number in range(given.rounds):
+            progress(f"round {number + 1} of {given.rounds}")
+            Race(lineup.contestants(number + 1), results).run(counts)
+            try:
+                database = lineup.database("fan-out", lineup.main)
+                writes = max(5, given.requests // 4)
+                fan_out.measure(place, database, given.clients, writes, results)
+            except ServerError as error:
+                results.failures.append(f"telling {given.clients} clients: {error}")
+        progress(f"{given.soak:,} requests to one process")
+        try:
+            soak.measure(lineup.database("soak", lineup.main), lineup.main, given.soak, results)
+        except ServerError as error:
+            results.failures.append(f"{given.soak:,} requests: {error}")
+    return Measured(results, lineup.sizes, lineup.main, lineup.public_size)
 
 
 def main() -> int:
-    """Run the comparison and print the table; return the exit status."""
-    options = arguments()
-    rounds = 1 if options.smoke else max(1, options.rounds)
-    requests = 20 if options.smoke else max(1, options.requests)
-    counts = Counts(requests, options.pipelined or requests * 10)
-    if not options.any_cpu and sys.platform == "linux":
+    """Run the comparison and print the tables; return the exit status."""
+    given = arguments()
+    if not given.any_cpu and sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(environment())
-    print(
-        f"{rounds} rounds of {counts.requests} round trips, {counts.writes} durable writes and "
-        f"{counts.pipelined} pipelined requests\n",
-        flush=True,
-    )
-    run_round(0, Counts(1, 1), Results())  # compiles modules, fills the file cache
     results = Results()
-    for number in range(rounds):
-        run_round(number, counts, results)
-    print(table(results))
-    print()
-    for column in SERVERS:
-        done = results.pipelines.get(column, 0)
-        print(f"{column}: {done} of {2 * rounds} pipelined runs answered completely and in order")
+    no_chart = chart.missing() if given.chart or given.smoke else None
+    if no_chart is not None:
+        results.notes.append(f"no chart: {no_chart}")
+    machine = environment()
+    progress(machine)
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+        measured = run(given, Path(folder), results)
+        machine = ", ".join([machine, *results.versions])
+        if (given.chart or given.smoke) and no_chart is None:
+            chart.draw(measured, given.chart or Path(folder) / "chart.png", machine)
+    printed = "\n".join(
+        [
+            machine,
+            f"medians of {given.rounds} rounds\n",
+            f"{table(results, given.sizes)}\n",
+            bar_table(list(measured.bars())),
+            *results.notes,
+        ]
+    )
+    print(printed)
+    if given.output:
+        given.output.write_text(f"{printed}\n", encoding="utf-8")
+    if given.json:
+        given.json.write_text(json.dumps(results.as_json(), indent=1), encoding="utf-8")
     for failure in results.failures:
         print(failure, file=sys.stderr)
     return 1 if results.failures else 0

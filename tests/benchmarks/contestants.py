@@ -1,115 +1,265 @@
-"""The processes that are compared: how each is started, spoken to and ended."""
+"""Those who are compared: how each is started, asked and ended.
+
+All do the same tasks in turns. :class:`Process` is one that speaks the protocol through pipes; see
+also in_process.py, public_package.py and other_server.py.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
-import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
 
 from benchmarks.lean_client import LeanClient, ServerError, request
-from benchmarks.report import OURS, PIPE, RSS_START, START, Results
-from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.session_db import SessionDB
+from benchmarks.results import (
+    PIPE,
+    RSS_END,
+    RSS_START,
+    SHARED,
+    START,
+    Key,
+    Results,
+)
+from benchmarks.workload import ECHO, PREPARED_METHOD, Call, Situation, Task
 
 HERE: Final = Path(__file__).resolve().parent
-SESSIONS: Final = 10
-ACTIVE: Final = "session-3"
-ECHO: Final = "echo"
-METADATA: Final = {"pinned_files": ["/home/user/project/src/main.py"], "note": "kept by its user"}
+COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
+
+Durations = dict[str, list[int]]
+"""Nanoseconds of each request, by label."""
 
 
-class Contestant:
-    """One column's processes; the one that answers ``echo`` also answers the rest, but for ours."""
+class Contestant(Protocol):
+    """One column at one size. All methods raise :class:`ServerError` or ``OSError``."""
 
-    echo: LeanClient
-    rest: LeanClient
+    column: str
+    size: int
 
-    def __init__(self, column: str, folder: Path) -> None:
-        self.column = column
-        self._folder = folder
-        self._log_path = folder / f"{column}.log"
-        self._clients: list[LeanClient] = []
-        self._ids = itertools.count(1)
+    def number_from(self, first: int) -> None:
+        """Begin with another number than in the last round, so that every write changes something."""
 
     def start(self, results: Results) -> None:
-        """Start the processes and initialize them."""
-        self.rest = self.echo = self._start(_command(self.column, self._folder))
-        if self.column == PIPE:
-            return
-        self._initialize(self.rest)
-        results.add(START, self.column, (time.perf_counter_ns() - self.rest.started_at) / 1e6)
-        results.add(RSS_START, self.column, self.rest.resident_mib())
-        if self.column == OURS:
-            self.echo = self._start(_script("our_echo_server.py", self._folder / "echo.db"))
-            self._initialize(self.echo)
+        """Make it ready to be asked."""
 
-    def request(self, method: str, params: object) -> bytes:
-        """Return a request with the next id; for ``cat``, what a server would answer."""
-        return request(next(self._ids), method, params)
+    labels: frozenset[str]
+    """What it is measured in."""
+    patient: bool
+    """Whether it is given one long turn for each task, instead of many short ones."""
 
-    def client(self, method: str) -> LeanClient:
-        """Return the connection to the process that answers ``method``."""
-        return self.echo if method == ECHO else self.rest
+    def take_turn(self, task: Task, count: int) -> Durations:
+        """Do a task ``count`` times, one request after the other; one more before that."""
 
-    def end(self) -> None:
-        """End the processes as LSP has it. Raises where one does not."""
-        for client in self._clients:
-            if self.column != PIPE:
-                client.call(self.request("shutdown", None))
-                client.tell("exit")
-            if (status := client.end()) != 0:
-                raise ServerError(f"exit status {status}")
+    def rush(self, task: Task, count: int) -> dict[str, float]:
+        """Do a task ``count`` times as fast as it can be asked; return requests/s by label."""
+
+    def answers(self, task: Task) -> dict[str, Any]:
+        """Do a task once; return the results by label."""
+
+    def end(self, results: Results) -> None:
+        """End it as it should be ended. Raises where that does not work."""
 
     def kill(self) -> None:
-        """End the processes that still run, whatever they do."""
-        for client in self._clients:
-            client.kill()
+        """End it, whatever it does."""
 
     def log_tail(self) -> str:
-        """Return the last lines of what the processes wrote to stderr."""
+        """Return the last lines that it has written to its log."""
+
+
+Request = TypeVar("Request")
+
+
+class OneByOne(Generic[Request]):
+    """What contestants have in common that take one request after the other."""
+
+    patient = False
+
+    def __init__(self, column: str, size: int, labels: frozenset[str]) -> None:
+        self.column, self.size, self.labels = column, size, labels
+        self._situation = Situation(size, self._revision)
+
+    def number_from(self, first: int) -> None:
+        """Count what is asked from here on."""
+        self._situation.numbers = itertools.count(first)
+
+    def take_turn(self, task: Task, count: int) -> Durations:
+        """Do a task; the first request of a step fills the caches and does not count."""
+        taken: Durations = {}
+        for step in task.steps(self._situation, count + 1):
+            requests = [self._prepare(call) for call in step.calls]
+            durations = self._time(requests)
+            if step.label is not None:
+                taken[step.label] = durations[1:]
+        return taken
+
+    def rush(self, task: Task, count: int) -> dict[str, float]:
+        """Do a task with all of a step's requests under way at once."""
+        rates = {}
+        for step in task.steps(self._situation, count):
+            requests = [self._prepare(call) for call in step.calls]
+            elapsed = self._time_all(requests)
+            if step.label is not None:
+                rates[step.label] = len(requests) / elapsed * 1e9
+        return rates
+
+    def answers(self, task: Task) -> dict[str, Any]:
+        """Do a task once; return the results by label."""
+        found = {}
+        for step in task.steps(self._situation, 1):
+            for call in step.calls:
+                result = self._result(call)
+                if step.label is not None:
+                    found[step.label] = result
+        return found
+
+    def _revision(self) -> int:
+        revision: int = self._result(("stats", {}))["revision"]
+        return revision
+
+    def _prepare(self, call: Call) -> Request:
+        raise NotImplementedError
+
+    def _time(self, requests: list[Request]) -> list[int]:
+        raise NotImplementedError
+
+    def _time_all(self, requests: list[Request]) -> int:
+        raise NotImplementedError
+
+    def _result(self, call: Call) -> Any:
+        raise NotImplementedError
+
+
+def method(verb: str) -> str:
+    """Return the method as it is on the wire."""
+    return verb if verb in {ECHO, PREPARED_METHOD} else f"tenets/session.{verb}"
+
+
+class Process(OneByOne[bytes]):
+    """One that is a process and speaks the protocol (``cat``: sends back what it is sent)."""
+
+    client: LeanClient
+
+    def __init__(
+        self, column: str, size: int, labels: frozenset[str], database: Path, command: list[str]
+    ) -> None:
+        super().__init__(column, size, labels)
+        self._command = command
+        self._log_path = database.with_suffix(".log")
+        self._ids = itertools.count(1)
+        self._client: LeanClient | None = None
+
+    def start(self, results: Results) -> None:
+        """Start the process and initialize it."""
+        with self._log_path.open("wb") as log:
+            self.client = self._client = LeanClient(self._command, log, echoing=self.column == PIPE)
+        if self.column == PIPE:
+            return
+        params: dict[str, Any] = {"processId": os.getpid(), "rootUri": None, "capabilities": {}}
+        self.client.call(self._request("initialize", params))
+        taken = (time.perf_counter_ns() - self.client.started_at) / 1e6
+        self.client.tell("initialized")
+        if self.labels == {ECHO}:  # it is measured as a whole elsewhere
+            return
+        results.add(Key(self.size, START, self.column, START), taken)
+        if self.column != SHARED:  # there it is of the command, which only waits
+            resident = self.client.resident_mib()
+            results.add(Key(self.size, RSS_START, self.column, RSS_START), resident)
+
+    def page(self) -> bytes:
+        """Return the text of the result of ``list 100``."""
+        return _result_text(self.client.call(self._prepare(("list", {}))))
+
+    def prepare_page(self, page: bytes) -> None:
+        """Give the bare loop what it is to send."""
+        data = b'{"id":%d,"method":"prepare","params":%b}' % (next(self._ids), page)
+        self.client.call(b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
+        if _result_text(self.client.call(self._prepare((PREPARED_METHOD, {})))) != page:
+            raise ServerError("does not send what was prepared")
+
+    def end(self, results: Results) -> None:
+        """End the process as LSP has it."""
+        client = self.client
+        if self.column not in {PIPE, SHARED} and self.labels != {ECHO}:
+            resident = client.resident_mib()
+            results.add(Key(self.size, RSS_END, self.column, RSS_END), resident)
+        if self.column != PIPE:
+            client.call(self._request("shutdown", None))
+            client.tell("exit")
+        self._client = None
+        if (status := client.end()) != 0:
+            raise ServerError(f"exit status {status}")
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self._client is not None:
+            self._client.kill()
+
+    def log_tail(self) -> str:
+        """Return the last lines of what the process wrote to stderr."""
+        if not self._log_path.exists():
+            return ""
         lines = self._log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-8:])
 
-    def _start(self, command: list[str]) -> LeanClient:
-        with self._log_path.open("ab") as log:
-            client = LeanClient(command, log, echoing=self.column == PIPE)
-        self._clients.append(client)
-        return client
+    def _revision(self) -> int:
+        return 0 if self.column == PIPE else super()._revision()
 
-    def _initialize(self, client: LeanClient) -> None:
-        params: dict[str, Any] = {"processId": os.getpid(), "rootUri": None, "capabilities": {}}
-        client.call(self.request("initialize", params))
-        client.tell("initialized")
+    def _request(self, name: str, params: object) -> bytes:
+        return request(next(self._ids), name, params)
 
+    def _prepare(self, call: Call) -> bytes:
+        return self._request(method(call[0]), call[1])
 
-def _script(name: str, database: Path) -> list[str]:
-    return [sys.executable, str(HERE / name), str(database)]
+    def _time(self, requests: list[bytes]) -> list[int]:
+        clock, ask = time.perf_counter_ns, self.client.call
+        durations = []
+        for data in requests:
+            begin = clock()
+            ask(data)
+            durations.append(clock() - begin)
+        return durations
 
+    def _time_all(self, requests: list[bytes]) -> int:
+        begin = time.perf_counter_ns()
+        replies = self.client.pipeline(requests)
+        elapsed = time.perf_counter_ns() - begin
+        sent = [json.loads(one.partition(b"\r\n\r\n")[2])["id"] for one in requests]
+        if [json.loads(reply)["id"] for reply in replies] != sent:
+            raise ServerError("pipelined replies are not those asked for")
+        return elapsed
 
-def _command(column: str, folder: Path) -> list[str]:
-    database = folder / f"{column}.db"
-    match column:
-        case "pipe":
-            return [shutil.which("cat") or "cat"]
-        case "ours":
-            command = [sys.executable, "-m", "tenets_session_server", "--standalone"]
-            return [*command, "--database", str(database)]
-        case _:
-            return _script(f"{column}_server.py", database)
-
-
-def open_store(path: Path) -> SessionDB:
-    """Open a database with the settings under which our server runs."""
-    return SessionDB(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
+    def _result(self, call: Call) -> Any:
+        return json.loads(self.client.call(self._prepare(call)))["result"]
 
 
-def prepare(path: Path) -> None:
-    """Make a database with ten sessions, one of them active."""
-    with open_store(path) as session_db:
-        for number in range(SESSIONS):
-            session_db.create_session(f"session-{number}", METADATA)
-        session_db.set_active(ACTIVE, True)
+class Shared(Process):
+    """Our command as an editor starts it: attached to the process that serves this database."""
+
+    def __init__(self, size: int, labels: frozenset[str], database: Path) -> None:
+        super().__init__(SHARED, size, labels, database, [COMMAND, "--database", str(database)])
+        self._stop = [COMMAND, "stop", "--database", str(database)]
+
+    def end(self, results: Results) -> None:
+        """End the command, then the process that serves."""
+        super().end(results)
+        subprocess.run(self._stop, check=True, stdout=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """End both."""
+        if self._client is not None:
+            super().kill()
+            subprocess.run(self._stop, check=False, capture_output=True)
+
+
+class _Reply(msgspec.Struct):
+    result: msgspec.Raw
+
+
+def _result_text(body: bytes) -> bytes:
+    return bytes(msgspec.json.decode(body, type=_Reply).result)

@@ -70,6 +70,15 @@ class LeanClient:
             for body in self._receive():
                 return body
 
+    @property
+    def stdout(self) -> int:
+        """The descriptor that its output is read from."""
+        return self._stdout
+
+    def send(self, data: bytes) -> None:
+        """Write what fits into a pipe, and wait for nothing."""
+        os.write(self._stdin, data)
+
     def tell(self, method: str) -> None:
         """Send a notification with empty params."""
         os.write(self._stdin, frame({"method": method, "params": {}}))

@@ -6,72 +6,57 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import statistics
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-PIPE, BARE, STOCK, OURS, STORE = COLUMNS = ("pipe", "bare", "stock", "ours", "store")
-SERVERS: Final = (BARE, STOCK, OURS)
-
-START = "start to initialize reply, ms"
-RSS_START = "RSS after initialize, MiB"
-RSS_END = "RSS after the pipelines, MiB"
-ROWS: Final = (
-    START,
-    "echo p50, µs",
-    "echo p99, µs",
-    "getActive p50, µs",
-    "getActive p99, µs",
-    "setActive p50, µs",
-    "addContext p50, µs",
-    "echo pipelined, requests/s",
-    "getActive pipelined, requests/s",
-    RSS_START,
-    RSS_END,
+from benchmarks.datasets import ENTRIES_PER_SESSION
+from benchmarks.results import (
+    BARE,
+    COLUMNS,
+    MEASURES,
+    OURS,
+    PROCESS,
+    PUBLIC,
+    STOCK,
+    STORE,
+    Results,
 )
+from benchmarks.workload import LABELS
+
+RATIOS: Final = ((OURS, BARE), (OURS, STOCK), (OURS, STORE), (PUBLIC, OURS))
 
 
-@dataclass
-class Results:
-    """One value per row, column and round, and what went wrong."""
-
-    values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-    pipelines: dict[str, int] = field(default_factory=dict)
-
-    def add(self, row: str, column: str, value: float) -> None:
-        """Record the value of one round."""
-        self.values.setdefault((row, column), []).append(value)
-
-    def median(self, row: str, column: str) -> float | None:
-        """Return the median over the rounds, None where there is no value."""
-        values = self.values.get((row, column))
-        return statistics.median(values) if values else None
-
-
-def table(results: Results) -> str:
-    """Return the medians, and each row's ratios."""
-    width = max(map(len, ROWS))
-    lines = [f"{'median over the rounds':{width}}"]
-    lines[0] += "".join(f"{column:>10}" for column in COLUMNS)
-    lines[0] += "".join(f"{title:>12}" for title in ("ours/bare", "ours/stock", "ours/store"))
-    lines.append("-" * len(lines[0]))
-    for row in ROWS:
-        cells = {column: results.median(row, column) for column in COLUMNS}
-        line = f"{row:{width}}" + "".join(f"{_number(cells[column]):>10}" for column in COLUMNS)
-        for above, below in ((OURS, BARE), (OURS, STOCK), (OURS, STORE)):
-            line += f"{_ratio(cells[above], cells[below]):>12}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+def table(results: Results, sizes: tuple[int, ...]) -> str:
+    """Return the medians over the rounds, and each row's ratios, size after size."""
+    columns = [one for one in COLUMNS if any(key.column == one for key in results.values)]
+    width = max(len(f"{label} {measure}") for label in LABELS for measure in MEASURES) + 2
+    lines: list[str] = []
+    for size in sizes:
+        head = f"{f'{size:,} sessions, {size * ENTRIES_PER_SESSION:,} entries':{width}}"
+        head += "".join(f"{column:>10}" for column in columns)
+        head += "".join(f"{f'{above}/{below}':>13}" for above, below in RATIOS)
+        lines += ["", head, "-" * len(head)]
+        rows = [(label, measure) for label in LABELS for measure in MEASURES]
+        rows += [(measure, measure) for measure in PROCESS]
+        for label, measure in rows:
+            cells = {one: results.median(size, label, one, measure) for one in columns}
+            if all(cell is None for cell in cells.values()):
+                continue
+            title = label if label == measure else f"{label} {measure}"
+            line = f"{title:{width}}"
+            line += "".join(f"{_number(cells[column]):>10}" for column in columns)
+            for above, below in RATIOS:
+                line += f"{_ratio(cells.get(above), cells.get(below)):>13}"
+            lines.append(line.rstrip())
+    return "\n".join(lines[1:])
 
 
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _ratio(above: float | None, below: float | None) -> str:

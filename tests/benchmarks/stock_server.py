@@ -1,41 +1,57 @@
-"""A language server as pygls' documentation would have it, on the same sessions as ours."""
+"""A language server as pygls' documentation would have it, on the same sessions as ours.
+
+pygls 2.1 as it comes: its framing, its conversion of params into objects, its handlers, each of
+which makes the call into our storage that ours makes. Nobody is told of changes.
+"""
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pygls.lsp.server import LanguageServer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.store_calls import on_the_wire, prepared
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
+
+VERBS: Final = (
+    *("getActive", "get", "list", "create", "setActive", "updateMetadata", "addContext"),
+    *("delete", "changes", "stats"),
+)
 
 server = LanguageServer("stock-pygls", "1")
 session_db = SessionDB(TenetsConfig(database=Path(sys.argv[1])))
 
 
+def plain(value: Any) -> Any:
+    """Return params as they were sent; pygls makes objects of them, which would not go back."""
+    if hasattr(value, "_asdict"):
+        return {key: plain(member) for key, member in value._asdict().items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
 @server.feature("echo")
 def echo(params: Any) -> Any:
-    """Return the params; pygls makes an object of them, and would send it back as an array."""
-    return params._asdict()
+    """Return the params."""
+    return plain(params)
 
 
-@server.feature("tenets/session.getActive")
-def get_active(_params: Any) -> dict[str, Any] | None:
-    """Return the active session, or null."""
-    found = session_db.sessions.get_active()
-    if found is None:
-        return None
-    return {
-        "id": found.id,
-        "name": found.name,
-        "createdAt": found.created_at,
-        "active": found.active,
-        "metadata": json.loads(found.metadata),
-    }
+def handler(verb: str) -> Callable[[Any], Any]:
+    """Return the handler of a method."""
 
+    def handle(params: Any) -> Any:
+        return on_the_wire(verb, prepared(session_db, verb, plain(params))())
+
+    return handle
+
+
+for method in VERBS:
+    server.feature(f"tenets/session.{method}")(handler(method))
 
 if __name__ == "__main__":
     server.start_io()

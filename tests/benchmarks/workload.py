@@ -1,0 +1,121 @@
+"""What is asked of every contestant: each method as a task that leaves the database as it was.
+
+A :class:`Task` makes steps of requests for one turn. Of a step with a label the requests are
+measured; one without does what is needed before or after. ``deleteAll`` is left out: its work is
+whatever there is to delete.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from benchmarks.datasets import METADATA, PREFIX, name
+
+GET_ACTIVE: Final = "tenets/session.getActive"
+SET_ACTIVE: Final = "tenets/session.setActive"
+ECHO: Final = "echo"
+PREPARED: Final = "page as bytes"
+"""The bytes of our reply to ``list 100``, sent by the bare loop, which had them beforehand."""
+PREPARED_METHOD: Final = "prepared"
+ECHO_PARAMS: Final = {"text": "the quick brown fox", "number": 42}
+CONTENT: Final = "x" * 200
+SCRATCH: Final = "scratch"
+"""The session whose entries are measured; it is there during a turn only."""
+
+Call = tuple[str, dict[str, Any]]
+"""A method without its prefix, and its params."""
+
+
+@dataclass
+class Step:
+    """Requests, one after the other; ``label`` is what they are measured as, if they are."""
+
+    label: str | None
+    calls: list[Call]
+
+
+@dataclass
+class Situation:
+    """A contestant's database: ``size`` sessions, and the revision its changes are counted from."""
+
+    size: int
+    revision: Callable[[], int]
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured together; ``durable`` where every request waits for the disk."""
+
+    labels: tuple[str, ...]
+    steps: Callable[[Situation, int], list[Step]]
+    durable: bool = False
+
+
+def _reading(label: str, verb: str, **params: Any) -> Task:
+    return Task((label,), lambda _, count: [Step(label, [(verb, params)] * count)])
+
+
+def _get(situation: Situation, count: int) -> list[Step]:
+    # A stride that is prime to every size: all sessions have their turn, in no order.
+    numbers = [next(situation.numbers) * 7919 % situation.size for _ in range(count)]
+    return [Step("get", [("get", {"name": name(one, situation.size)}) for one in numbers])]
+
+
+def _changes(situation: Situation, count: int) -> list[Step]:
+    params = {"since": max(0, situation.revision() - 10), "limit": 10}
+    return [Step("changes", [("changes", params)] * count)]
+
+
+def _create_and_delete(situation: Situation, count: int) -> list[Step]:
+    names = [f"new-{next(situation.numbers)}" for _ in range(count)]
+    return [
+        Step("create", [("create", {"name": one, "metadata": METADATA}) for one in names]),
+        Step("delete", [("delete", {"name": one}) for one in names]),
+    ]
+
+
+def _set_active(situation: Situation, count: int) -> list[Step]:
+    turns = [name(next(situation.numbers) % 2, situation.size) for _ in range(count)]
+    return [Step("setActive", [("setActive", {"name": one}) for one in turns])]
+
+
+def _update_metadata(situation: Situation, count: int) -> list[Step]:
+    calls = []
+    for number in itertools.islice(situation.numbers, count):
+        session = name(number % situation.size, situation.size)
+        calls.append(("updateMetadata", {"name": session, "updates": {"note": f"no. {number}"}}))
+    return [Step("updateMetadata", calls)]
+
+
+def _add_context(_situation: Situation, count: int) -> list[Step]:
+    entry = {"sessionName": SCRATCH, "kind": "note", "content": CONTENT}
+    return [
+        Step(None, [("create", {"name": SCRATCH, "metadata": {}})]),
+        Step("addContext", [("addContext", entry)] * count),
+        Step(None, [("delete", {"name": SCRATCH})]),
+    ]
+
+
+TASKS: Final = (
+    _reading(ECHO, ECHO, **ECHO_PARAMS),
+    _reading("getActive", "getActive"),
+    Task(("get",), _get),
+    _reading("list 10", "list", limit=10),
+    _reading("list 100", "list"),
+    _reading(PREPARED, PREPARED_METHOD),
+    _reading("list by prefix", "list", namePrefix=PREFIX, limit=10),
+    _reading("list active", "list", active=True),
+    Task(("changes",), _changes),
+    _reading("stats", "stats"),
+    Task(("create", "delete"), _create_and_delete, durable=True),
+    Task(("setActive",), _set_active, durable=True),
+    Task(("updateMetadata",), _update_metadata, durable=True),
+    Task(("addContext",), _add_context, durable=True),
+)
+LABELS: Final = tuple(label for task in TASKS for label in task.labels)
+GROWING: Final = ("list 100",)
+"""What has more to do in a larger database by its nature: ten sessions do not fill a page."""
