@@ -5,11 +5,12 @@ Both the stock server and the column of ``SessionStore`` in this process call it
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -92,9 +93,9 @@ def _session(stored: Any) -> dict[str, Any]:
 
 
 def _camel(found: Any) -> dict[str, Any]:
-    """Return the members of a dataclass by their names on the wire."""
+    """Return a struct's members by their names on the wire."""
     members: dict[str, Any] = {}
-    for field in dataclasses.fields(found):
-        first, *rest = field.name.split("_")
-        members[first + "".join(word.capitalize() for word in rest)] = getattr(found, field.name)
+    for name, value in msgspec.structs.asdict(found).items():
+        first, *rest = name.split("_")
+        members[first + "".join(word.capitalize() for word in rest)] = value
     return members

@@ -22,6 +22,8 @@ PREPARED: Final = "page as bytes"
 PREPARED_METHOD: Final = "prepared"
 ECHO_PARAMS: Final = {"text": "the quick brown fox", "number": 42}
 CONTENT: Final = "x" * 200
+UNKNOWN: Final = "unknown"
+"""A param that no method has, and that all ignore."""
 SCRATCH: Final = "scratch"
 """The session whose entries are measured; it is there during a turn only."""
 
@@ -57,6 +59,16 @@ class Task:
 
 def _reading(label: str, verb: str, **params: Any) -> Task:
     return Task((label,), lambda _, count: [Step(label, [(verb, params)] * count)])
+
+
+def _reading_anew(label: str, verb: str) -> Task:
+    """Ask the same each time, but so that no earlier answer can be given: with an unknown param."""
+
+    def steps(situation: Situation, count: int) -> list[Step]:
+        numbers = itertools.islice(situation.numbers, count)
+        return [Step(label, [(verb, {UNKNOWN: number}) for number in numbers])]
+
+    return Task((label,), steps)
 
 
 def _get(situation: Situation, count: int) -> list[Step]:
@@ -103,9 +115,11 @@ def _add_context(_situation: Situation, count: int) -> list[Step]:
 TASKS: Final = (
     _reading(ECHO, ECHO, **ECHO_PARAMS),
     _reading("getActive", "getActive"),
+    _reading_anew("getActive anew", "getActive"),
     Task(("get",), _get),
     _reading("list 10", "list", limit=10),
     _reading("list 100", "list"),
+    _reading_anew("list 100 anew", "list"),
     _reading(PREPARED, PREPARED_METHOD),
     _reading("list by prefix", "list", namePrefix=PREFIX, limit=10),
     _reading("list active", "list", active=True),
@@ -117,5 +131,5 @@ TASKS: Final = (
     Task(("addContext",), _add_context, durable=True),
 )
 LABELS: Final = tuple(label for task in TASKS for label in task.labels)
-GROWING: Final = ("list 100",)
+GROWING: Final = ("list 100", "list 100 anew")
 """What has more to do in a larger database by its nature: ten sessions do not fill a page."""
