@@ -30,7 +30,7 @@ OWNERS = {
     "pygls": {"rpc"},
     "lsprotocol": {"rpc"},
     "cattrs": {"rpc"},
-    "msgspec": {"rpc", "storage"},
+    "msgspec": {"rpc", "storage", "models"},
     "platformdirs": {"locations", "daemon"},
 }
 

@@ -242,9 +242,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
         assert db.sessions.counts() == (2, 3)
         assert db.sessions.most_recently_active() == "c"
         assert db.db.take_repairs() == []
-        triggers: dict[str, str] = dict(
-            db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        )
-        assert triggers == schema.TRIGGERS
+        triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        assert dict(triggers) == schema.TRIGGERS
         db.delete_all_sessions()
         assert db.sessions.counts() == (0, 0)

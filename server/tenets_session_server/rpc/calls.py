@@ -47,8 +47,8 @@ class SessionCalls:
     def method(self, method: Method, params: Raw) -> Any:
         """Execute a method; raises what its handler raises, and -32602 for its params."""
         try:
-            if method.reads:
-                return self._read(method, bytes(params))
+            if method.remembered:
+                return self._remembered(method, bytes(params))
             return self._handlers[method.name](method.decoder.decode(params))
         except DatabaseBusyError:
             return self._call_again(lambda: self.uncached(method, params))
@@ -57,7 +57,7 @@ class SessionCalls:
         """Execute a method; what it reads is not remembered, and may never be committed."""
         return self._handlers[method.name](method.decoder.decode(params))
 
-    def _read(self, method: Method, params: bytes) -> Raw:
+    def _remembered(self, method: Method, params: bytes) -> Raw:
         key = (method.name, params)
         found = self._results.get(key)
         if found is None:

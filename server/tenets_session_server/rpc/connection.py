@@ -15,9 +15,9 @@ from lsprotocol import types
 
 from tenets_session_server.rpc import envelope, error_codes, transport
 from tenets_session_server.rpc.envelope import Invalid
+from tenets_session_server.rpc.execution import State
 from tenets_session_server.rpc.framing import FrameReader, FramingError
 from tenets_session_server.rpc.liveness import Liveness
-from tenets_session_server.rpc.protocol import State
 from tenets_session_server.rpc.server import SessionServer
 
 logger = logging.getLogger(__name__)

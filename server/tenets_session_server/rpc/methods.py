@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -25,24 +25,16 @@ COMMAND_PREFIX: Final = "tenets.session."
 class Method:
     """One row: ``verb`` is the part after the prefix, of the method and of the command alike.
 
-    It ``"writes"`` to the database, or only ``"reads"`` it, or ``"reports"`` other things as well.
+    ``writes`` tells whether it can change the database, ``remembered`` that its results are given
+    again while that has not changed (see :mod:`.results`): they depend on nothing else.
     """
 
     verb: str
     params: type[Struct]
     result: Any
     handler: Callable[[Any, Any], Any]
-    effect: Literal["reads", "writes", "reports"]
-
-    @cached_property
-    def writes(self) -> bool:
-        """Whether it can change the database."""
-        return self.effect == "writes"
-
-    @cached_property
-    def reads(self) -> bool:
-        """Whether its result depends on its params and on the database only."""
-        return self.effect == "reads"
+    writes: bool = False
+    remembered: bool = False
 
     @cached_property
     def decoder(self) -> ParamsDecoder[Struct]:
@@ -60,21 +52,21 @@ class Method:
         return COMMAND_PREFIX + self.verb
 
 
-METHODS: Final = tuple(
-    Method(*row)
-    for row in (
-        ("create", m.CreateParams, m.Session, handlers.create, "writes"),
-        ("get", m.NameParams, m.Session | None, handlers.get, "reads"),
-        ("list", m.ListParams, m.SessionList, handlers.list_sessions, "reads"),
-        ("getActive", m.NoParams, m.Session | None, handlers.get_active, "reads"),
-        ("setActive", m.SetActiveParams, m.Session, handlers.set_active, "writes"),
-        ("updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata, "writes"),
-        ("addContext", m.AddContextParams, m.AddedContext, handlers.add_context, "writes"),
-        ("delete", m.DeleteParams, m.Deleted, handlers.delete, "writes"),
-        ("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all, "writes"),
-        ("stats", m.NoParams, m.Stats, handlers.stats, "reports"),
-        ("changes", m.ChangesParams, m.ChangeList, handlers.changes, "reads"),
-    )
+METHODS: Final = (
+    Method("create", m.CreateParams, m.Session, handlers.create, writes=True),
+    # Not remembered: there are too many names for one to be asked for again.
+    Method("get", m.NameParams, m.Session | None, handlers.get),
+    Method("list", m.ListParams, m.SessionList, handlers.list_sessions, remembered=True),
+    Method("getActive", m.NoParams, m.Session | None, handlers.get_active, remembered=True),
+    Method("setActive", m.SetActiveParams, m.Session, handlers.set_active, writes=True),
+    Method(
+        "updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata, writes=True
+    ),
+    Method("addContext", m.AddContextParams, m.AddedContext, handlers.add_context, writes=True),
+    Method("delete", m.DeleteParams, m.Deleted, handlers.delete, writes=True),
+    Method("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all, writes=True),
+    Method("stats", m.NoParams, m.Stats, handlers.stats),
+    Method("changes", m.ChangesParams, m.ChangeList, handlers.changes, remembered=True),
 )
 
 BY_NAME: Final = {method.name: method for method in METHODS}

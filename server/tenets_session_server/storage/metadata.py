@@ -20,6 +20,7 @@ UNREADABLE_KEY: Final = "unreadable_metadata"
 
 EMPTY: Final = b"{}"
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any_json: Final = msgspec.json.Decoder(msgspec.Raw)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -77,6 +78,13 @@ def readable(stored: bytes | None) -> bytes:
     """
     if stored is None:
         return EMPTY
+    if stored.startswith(b"{") and stored.isascii():  # nearly all that there is
+        try:
+            _any_json.decode(stored)  # half the time, as it makes nothing of it
+        except msgspec.MsgspecError:
+            pass
+        else:
+            return stored
     try:
         _members.decode(stored)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
