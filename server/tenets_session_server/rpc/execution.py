@@ -1,7 +1,7 @@
 """What one client has sent is executed: in which order, for how long, and its reply.
 
-Messages come decoded from :mod:`.envelope`, one at a time, in the order they arrived. A handler is a
-plain function and runs to its end, so nothing can come between a request and its reply. What has
+Messages come decoded from :mod:`.envelope`, one at a time, in the order they arrived. A handler is
+a plain function and runs to its end, so nothing can come between a request and its reply. What has
 to wait (another process' lock) waits in a task; the client's further requests wait behind it, other
 clients' do not.
 """
