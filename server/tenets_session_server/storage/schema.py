@@ -100,7 +100,8 @@ def is_active(metadata: str) -> str:
     ``metadata`` is an SQL expression. The result is 1 or 0, never NULL, and never an error.
 
     Python writes and reads NaN and infinities, which SQLite takes for broken JSON. Of such text
-    the words count, as Python writes them; how old the writer's SQLite is does not matter.
+    the words count, as Python writes them; how old the writer's SQLite is does not matter. What is
+    JSON, but no object, has no such member.
     """
     value = f"json_extract({metadata}, '$.active')"
     return f"""CASE
@@ -108,7 +109,6 @@ def is_active(metadata: str) -> str:
         WHEN NOT json_valid({metadata}) THEN
             {metadata} LIKE '{{%}}' AND ({metadata} LIKE '%NaN%' OR {metadata} LIKE '%Infinity%')
             AND instr({metadata}, '"active": true') > 0
-        WHEN json_type({metadata}) <> 'object' THEN 0
         ELSE CASE json_type({metadata}, '$.active')
             WHEN 'true' THEN 1
             WHEN 'integer' THEN {value} <> 0
