@@ -24,9 +24,13 @@ The columns:
 * **public**: ``SessionDB`` of the ``tenets`` package, called in a process of its own, with its own
   database. It has no pages: a page is cut from the list of everything.
 
-Writes wait for the disk (``synchronous=FULL``), but for those of the public package, which does not
-ask for that. What is called in process cannot be pipelined: there it is one call after the other.
-``deleteAll`` is left out, as its work is whatever there is to delete.
+* **codex**, **opencode**: ``codex app-server`` and ``opencode serve`` doing what is nearest, with
+  as many sessions as is least; see other_server.py.
+
+Writes wait for the disk (``synchronous=FULL``). The public package does not ask for that, but it
+closes its connection after each call, which waits as well. What is called in process cannot be
+pipelined: there it is one call after the other. ``deleteAll`` is left out, as its work is whatever
+there is to delete.
 
 A ratio is one column divided by the other, also where more is better (requests/s). The second table
 has the bars that the server is held to, and whether this run met them.

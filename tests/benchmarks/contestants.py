@@ -43,7 +43,7 @@ class Contestant(Protocol):
     size: int
 
     def number_from(self, first: int) -> None:
-        """Begin with another number than in the last round, so that every write changes something."""
+        """Begin with another number than in the last round: every write is to change something."""
 
     def start(self, results: Results) -> None:
         """Make it ready to be asked."""
