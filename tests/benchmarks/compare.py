@@ -45,6 +45,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -153,6 +154,8 @@ def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
 def main() -> int:
     """Run the comparison and print the tables; return the exit status."""
     given = arguments()
+    # So that the processes end with this one, and their databases are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if not given.any_cpu and sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     results = Results()
