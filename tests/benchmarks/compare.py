@@ -24,9 +24,13 @@ The columns:
 * **public**: ``SessionDB`` of the ``tenets`` package, called in a process of its own, with its own
   database. It has no pages: a page is cut from the list of everything.
 
-Writes wait for the disk (``synchronous=FULL``), but for those of the public package, which does not
-ask for that. What is called in process cannot be pipelined: there it is one call after the other.
-``deleteAll`` is left out, as its work is whatever there is to delete.
+* **codex**, **opencode**: ``codex app-server`` and ``opencode serve`` doing what is nearest, with
+  as many sessions as is least; see other_server.py.
+
+Writes wait for the disk (``synchronous=FULL``). The public package does not ask for that, but it
+closes its connection after each call, which waits as well. What is called in process cannot be
+pipelined: there it is one call after the other. ``deleteAll`` is left out, as its work is whatever
+there is to delete.
 
 A ratio is one column divided by the other, also where more is better (requests/s). The second table
 has the bars that the server is held to, and whether this run met them.
@@ -41,6 +45,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -149,6 +154,8 @@ def run(given: argparse.Namespace, folder: Path, results: Results) -> Measured:
 def main() -> int:
     """Run the comparison and print the tables; return the exit status."""
     given = arguments()
+    # So that the processes end with this one, and their databases are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if not given.any_cpu and sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     results = Results()

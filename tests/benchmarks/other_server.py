@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -74,6 +75,7 @@ class OtherServer:
         self.seed()
         if "addContext" in self.labels:  # the first one takes a second: it gets ready for work
             self.operations_of()["addContext"](0)
+        self._signal(signal.SIGSTOP)
 
     def launch(self, *arguments: str, output: int | IO[bytes], **more: str) -> Any:
         """Start the program; return the process. ``more`` is its environment, beside a home."""
@@ -96,6 +98,7 @@ class OtherServer:
         """Do a task, at most ``count`` times and one more before that; return ns by label."""
         taken: dict[str, list[int]] = {}
         self.made = []
+        self._signal(signal.SIGCONT)
         for label in [one for one in task.labels if one in self.labels]:
             operation = self.operations_of()[label]
             durations: list[int] = []
@@ -109,7 +112,13 @@ class OtherServer:
                 if end > until and label != "delete":
                     break
             taken[label] = durations[1:] or durations
+        self._signal(signal.SIGSTOP)
         return taken
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Let it run on, or keep it from doing things of its own while others are measured."""
+        if self.process is not None:
+            self.process.send_signal(number)
 
     def rush(self, _task: Task, _count: int) -> dict[str, float]:
         """Return nothing: neither is made for it."""
@@ -123,6 +132,7 @@ class OtherServer:
         """End the process."""
         process = self.process
         assert process is not None
+        self._signal(signal.SIGCONT)
         self.disconnect()
         with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
             process.wait(ENDS_WITHIN)
