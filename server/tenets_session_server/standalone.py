@@ -12,9 +12,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tenets_session_server import logs
+from tenets_session_server.rpc import transport
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.server import create_server
-from tenets_session_server.rpc.transport import new_event_loop
 from tenets_session_server.storage.session_db import SessionDB
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def run(
     )
     session_db.introduce()
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
+        return transport.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
     except Exception:
         logger.exception("the server has failed")
         return 1

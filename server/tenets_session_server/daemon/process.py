@@ -19,7 +19,7 @@ from tenets_session_server.config import Synchronous
 from tenets_session_server.daemon.address import FOLDER, Address
 from tenets_session_server.daemon.launch import FOLDER_FD, LISTENER_FD, LOCK_FD
 from tenets_session_server.daemon.listener import Listener
-from tenets_session_server.rpc.transport import new_event_loop
+from tenets_session_server.rpc import transport
 from tenets_session_server.storage.session_db import SessionDB
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ def run(database: str, *, named: bool, synchronous: Synchronous, log_level: str)
     session_db = SessionDB.for_server(database, synchronous, named=named)
     listener = Listener(session_db, where, socket.socket(fileno=LISTENER_FD), FOLDER_FD, log)
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(listener))
+        transport.run(_serve(listener))
     except Exception:
         logger.exception("the shared process has failed")
         return 1

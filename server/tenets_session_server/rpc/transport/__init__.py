@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from tenets_session_server.rpc.transport.interface import OnLost, Reader, Writer
-from tenets_session_server.rpc.transport.loop import call_when_idle, new_event_loop
+from tenets_session_server.rpc.transport.loop import call_when_idle, run
 from tenets_session_server.rpc.transport.polled import PolledReader, PolledWriter
 from tenets_session_server.rpc.transport.threaded import ThreadedReader, ThreadedWriter
 
@@ -23,9 +23,9 @@ __all__ = [
     "Reader",
     "Writer",
     "call_when_idle",
-    "new_event_loop",
     "open_reader",
     "open_writer",
+    "run",
 ]
 
 

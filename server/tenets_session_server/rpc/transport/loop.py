@@ -11,13 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import math
 import select
 import selectors
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a process' ``main`` to its end, as ``asyncio.run`` does, on the best loop there is."""
+    # All that has been imported stays: looking through it for garbage would take 20 ms, at times.
+    gc.freeze()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
