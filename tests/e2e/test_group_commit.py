@@ -172,6 +172,70 @@ async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
         assert (stats["sessions"], stats["contextEntries"]) == (1, 2)
 
 
+async def test_one_that_undoes_everything_is_alone_in_failing(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "s"})
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute(
+                "CREATE TRIGGER of_somebody BEFORE INSERT ON session_context"
+                " WHEN NEW.content LIKE 'bad%' BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+            )
+        contents = [f"bad {number}" if number % 5 == 3 else str(number) for number in range(40)]
+        messages: list[object] = list(calls(*[note(content) for content in contents]))
+        # Some of them are cancelled as well, at different moments.
+        cancels = [notification("$/cancelRequest", {"id": number}) for number in (7, 11, 12, 39)]
+        await wire.send(*messages, *cancels[:2])
+        await wire.send(*cancels[2:])
+        replies = [await wire.read() for _ in contents]
+        assert sorted(reply["id"] for reply in replies) == list(range(40))
+        done = [contents[reply["id"]] for reply in replies if "result" in reply]
+        for reply in replies:
+            if "error" in reply:
+                bad = contents[reply["id"]].startswith("bad")
+                assert reply["error"]["code"] in ({-32603, -32800} if bad else {-32800})
+        assert not any(content.startswith("bad") for content in done)
+        with ForeignWriter(database) as foreign:
+            rows = foreign.rows("SELECT content FROM session_context ORDER BY id")
+        assert [content for (content,) in rows] == done
+
+
+async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        for round_number in range(10):
+            await wire.result("tenets/session.create", {"name": "large"})
+            with ForeignWriter(database) as foreign:
+                foreign.connection.execute(
+                    "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 7000)"
+                    " INSERT INTO session_context (session_id, kind, content, created_at)"
+                    " SELECT (SELECT id FROM sessions WHERE name = 'large'), 'note', 'x', ''"
+                    " FROM n"
+                )
+            before: list[tuple[str, Json]] = [
+                ("create", {"name": f"{round_number} {number}"}) for number in range(100)
+            ]
+            deletion = ("delete", {"name": "large"})
+            await wire.send(*calls(*before, deletion))
+            for _ in range(10 * round_number):  # at another moment each time
+                await wire.read()
+            await wire.send(notification("$/cancelRequest", {"id": 100}))
+            replies = [await wire.read() for _ in range(101 - 10 * round_number)]
+            found = await wire.result("tenets/session.get", {"name": "large"})
+            reply = next(one for one in replies if one["id"] == 100)
+            if "error" in reply:
+                assert reply["error"]["code"] == -32800
+                assert found is not None, "it was said not to have happened"
+                await wire.result("tenets/session.delete", {"name": "large"})
+            else:
+                assert reply["result"] == {"deleted": True}
+                assert found is None
+
+
 async def test_a_lock_of_somebody_else_is_waited_for(
     server_command: list[str], database: Path
 ) -> None:

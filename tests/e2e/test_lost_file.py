@@ -274,6 +274,25 @@ def test_a_file_that_is_moved_during_a_write_makes_its_outcome_unknown(
             sessions.list_sessions()
 
 
+@pytest.mark.parametrize("endings", [["-wal"], ["-wal", "-shm"]])
+def test_a_log_that_is_deleted_during_a_write_costs_no_note(
+    database: Path, endings: list[str]
+) -> None:
+    with SessionDB(TenetsConfig(database=database)) as sessions:
+        sessions.add_context("a", "note", "acknowledged")
+        told: list[int] = []
+        sessions.db.on_commit.add(lambda: told.append(sessions.db.commits))
+        with pytest.raises(OutcomeUnknownError), sessions.db.transaction():  # noqa: PT012
+            sessions.add_context("a", "note", "written to what nobody can find")
+            for ending in endings:
+                database.with_name(f"tenets.db{ending}").unlink()
+        assert told, "it may have happened: others have to look"
+    with SessionDB(TenetsConfig(database=database)) as sessions:
+        contents = sessions.db.run("SELECT content FROM session_context ORDER BY id")
+        assert contents[0] == ("acknowledged",)
+    assert integrity(database) == "ok"
+
+
 @pytest.mark.asyncio
 async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
     server_command: list[str], database: Path

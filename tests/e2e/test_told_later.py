@@ -129,3 +129,25 @@ async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
         await live.call("create", {"name": "z", "active": True})
         await behind.until(502)
         assert behind.active == "z"
+
+
+async def test_what_happened_while_triggers_were_lost_is_looked_at_anew(
+    shared_command: list[str], database: Path
+) -> None:
+    """Nobody wrote down what was changed meanwhile; the next client has the triggers put back."""
+    async with LiveClient.started_on(shared_command) as client:
+        await client.result("create", {"name": "a", "active": True})
+        await client.result("create", {"name": "b"})
+        await client.result("addContext", {"sessionName": "a", "kind": "note", "content": "x"})
+        await client.until(client.started + 4)
+        assert client.active == "a"
+        with ForeignWriter(database) as foreign:
+            for (name,) in foreign.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+                foreign.connection.execute(f"DROP TRIGGER {name}")
+            foreign.set_active("b")
+        async with LiveClient.started_on(shared_command) as other:
+            assert (await other.result("getActive"))["name"] == "b"
+            await other.result("addContext", {"sessionName": "a", "kind": "note", "content": "y"})
+            await client.until((await other.result("stats"))["revision"])
+        assert client.active == "b"
+        assert any(told.get("incomplete") for told in client.told)

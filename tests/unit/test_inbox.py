@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -20,6 +20,7 @@ STEPS = st.lists(
 )
 
 
+@settings(max_examples=600)
 @given(STEPS)
 def test_what_is_put_is_taken_in_order_but_for_what_is_withdrawn(
     steps: list[tuple[str, int]],

@@ -151,7 +151,7 @@ def test_idle_work_comes_after_what_has_arrived(pipe: tuple[int, int]) -> None:
         def read() -> None:
             order.append(os.read(reading, 1).decode())
             if order == ["a"]:
-                call_when_idle(loop, lambda: order.append("replaced"), DEADLINE)
+                call_when_idle(loop, lambda: order.append("of another"), DEADLINE)
                 call_when_idle(loop, idle, DEADLINE)
 
         loop.add_direct_reader(reading, read)
@@ -160,7 +160,7 @@ def test_idle_work_comes_after_what_has_arrived(pipe: tuple[int, int]) -> None:
         loop.remove_direct_reader(reading)
 
     run(main())
-    assert order == ["a", "b", "c", "idle"]
+    assert order == ["a", "b", "c", "of another", "idle"]
 
 
 def test_idle_work_does_not_wait_for_ever(pipe: tuple[int, int]) -> None:

@@ -246,3 +246,34 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
         assert dict(triggers) == schema.TRIGGERS
         db.delete_all_sessions()
         assert db.sessions.counts() == (0, 0)
+
+
+def test_a_trigger_that_an_older_version_has_put_back(config: TenetsConfig, database: Path) -> None:
+    with SessionDB(config) as db:
+        db.create_session("a")
+    with apsw.Connection(str(database)) as older:
+        older.execute("DROP TRIGGER session_server_context_inserted")
+        older.execute(
+            "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
+            " BEGIN SELECT 1; END"
+        )
+        older.execute(
+            "INSERT INTO session_context (session_id, kind, content, created_at)"
+            " VALUES (1, 'note', 'x', '')"
+        )
+    older.close()
+    with SessionDB(config) as db:
+        assert "session_server_context_inserted" in db.db.take_repairs()[0]
+        assert db.sessions.counts() == (1, 1)
+        db.add_context("a", "note", "y")
+        assert db.sessions.counts() == (1, 2)
+    with apsw.Connection(str(database)) as newer:
+        newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
+        newer.execute("DROP TRIGGER session_server_context_inserted")
+        newer.execute(
+            "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
+            " BEGIN SELECT 2; END"
+        )
+    newer.close()
+    with SessionDB(config) as db:
+        assert db.db.take_repairs() == [], "a newer version knows what it does"

@@ -31,7 +31,7 @@ def sort_key(row: tuple[int, str, Any]) -> tuple[int, Any, int]:
     return kind, created.encode() if isinstance(created, str) else created, number
 
 
-@pytest.mark.parametrize("few", [2, 2000])
+@pytest.mark.parametrize(("few", "walked"), [(2, 3), (2, 20_000), (2000, 20_000)])
 @settings(
     max_examples=100,
     deadline=None,
@@ -48,6 +48,7 @@ def sort_key(row: tuple[int, str, Any]) -> tuple[int, Any, int]:
 def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given by name
     monkeypatch: pytest.MonkeyPatch,
     few: int,
+    walked: int,
     rows: dict[str, tuple[Any, Any]],
     prefix: str | None,
     order: Literal["newest", "oldest"],
@@ -56,7 +57,7 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
     chosen: int | None,
 ) -> None:
     monkeypatch.setattr(pages, "FEW", few)
-    pages._ids_by_name.cache_clear()
+    monkeypatch.setattr(pages, "WALKED", walked)
     with (
         tempfile.TemporaryDirectory() as folder,
         SessionDB(TenetsConfig(database=Path(folder) / "t.db", synchronous="normal")) as db,
@@ -91,4 +92,3 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
             assert len(page.sessions) == limit
         assert [session.name for session in read] == expected
         assert read == [db.sessions.get(session.name) for session in read]
-    pages._ids_by_name.cache_clear()

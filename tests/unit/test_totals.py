@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,17 @@ STATEMENTS = st.one_of(
         *(st.none() | IDS, IDS, st.just(NOW)),
     ),
     doing("UPDATE sessions SET metadata = ? WHERE name = ?", METADATA, NAMES),
-    doing("UPDATE OR IGNORE sessions SET name = ? WHERE id = ?", NAMES, IDS),
+    doing(CONFLICTS.map(lambda c: f"UPDATE {c} sessions SET name = ? WHERE id = ?"), NAMES, IDS),
+    doing(CONFLICTS.map(lambda c: f"UPDATE {c} sessions SET id = ? WHERE id = ?"), IDS, IDS),
+    doing(
+        CONFLICTS.map(lambda c: f"UPDATE {c} sessions SET id = ?, name = ?, metadata = ?"),
+        *(IDS, NAMES, METADATA),
+    ),
     doing("UPDATE session_context SET session_id = ? WHERE id = ?", IDS, IDS),
-    doing("UPDATE OR IGNORE session_context SET id = ? WHERE id = ?", IDS, IDS),
+    doing(CONFLICTS.map(lambda c: f"UPDATE {c} session_context SET id = ? WHERE id = ?"), IDS, IDS),
+    doing(CONFLICTS.map(lambda c: f"UPDATE {c} session_context SET id = id + ?"), IDS),
+    doing("PRAGMA recursive_triggers = ON"),
+    doing("PRAGMA recursive_triggers = OFF"),
     doing("DELETE FROM sessions WHERE id >= ?", IDS),
     doing("DELETE FROM session_context WHERE id <= ?", IDS),
     doing("DELETE FROM session_context"),
@@ -68,6 +77,13 @@ def test_the_totals_are_what_counting_finds(
                 for (sql, values), undone in steps:
                     with_rollback(foreign.connection, sql, values, undone=undone)
                     assert db.sessions.counts() == counted(db), sql
+                    active = [
+                        one.name
+                        for one in db.sessions.page().sessions
+                        if json.loads(one.metadata).get("active")
+                    ]
+                    found = db.sessions.get_active()
+                    assert active == ([] if found is None else [found.name]), sql
             db.delete_session("a")
             db.delete_all_sessions()
             assert db.sessions.counts() == counted(db) == (0, 0)
@@ -76,6 +92,9 @@ def test_the_totals_are_what_counting_finds(
 def with_rollback(
     connection: apsw.Connection, sql: str, values: tuple[Any, ...], *, undone: bool
 ) -> None:
+    if sql.startswith("PRAGMA"):
+        connection.execute(sql)
+        return
     connection.execute("BEGIN")
     with contextlib.suppress(apsw.ConstraintError):
         connection.execute(sql, values)

@@ -126,8 +126,10 @@ def _read_other(frame: bytes) -> Message:
     if envelope.jsonrpc != "2.0":
         message_id = None if envelope.id is UNSET else envelope.id
         return Invalid(message_id, INVALID_REQUEST, 'jsonrpc: expected "2.0"')
-    if envelope.method is not UNSET:  # with an id it would have been a request above
-        return Notification(envelope.method, envelope.params)
+    if envelope.method is not UNSET:
+        if envelope.id is UNSET:
+            return Notification(envelope.method, envelope.params)
+        return Request("2.0", envelope.id, envelope.method, envelope.params)
     answered = envelope.result is not UNSET or envelope.error is not None
     if envelope.id is not UNSET and answered:
         result = None if envelope.result is UNSET else envelope.result

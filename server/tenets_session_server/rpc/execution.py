@@ -208,7 +208,8 @@ class Execution(PyglsAdapter):
             logger.warning("ignored a $/cancelRequest without an id")
             return
         if self._running is not None and self._running[0] == message_id is not None:
-            self._running[1].cancel()
+            # Not before its first step, which knows that something has been done already.
+            asyncio.get_running_loop().call_soon(self._running[1].cancel)
             return
         if self._inbox.withdraw(message_id):
             self.out.error(message_id, _CANCELLED)

@@ -8,6 +8,7 @@ there were no groups.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from types import CoroutineType
@@ -15,11 +16,13 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from tenets_session_server.errors import DatabaseError, OutcomeUnknownError
+from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc.envelope import Message, Notification, Request
 from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.methods import BY_NAME, Method
 from tenets_session_server.storage.database import Database
+
+logger = logging.getLogger(__name__)
 
 Call = Request | Notification
 _CALL: Final = (Request, Notification)  # which isinstance is faster with
@@ -63,6 +66,7 @@ class Groups:
     def _execute_all(self, until: float) -> list[Executed]:
         executed: list[Executed] = []
         taken: list[Call] = []
+        commits = self._database.commits
         try:
             with self._database.transaction():
                 while (method := _method(self._inbox.next)) is not None:
@@ -73,11 +77,11 @@ class Groups:
                     awaited = isinstance(executed[-1].outcome, CoroutineType)
                     if awaited or time.monotonic() > until:
                         break
-        except OutcomeUnknownError as error:
+        except Exception as error:
             _close(executed)
-            return [Executed(call, None, error) for call in taken]
-        except DatabaseError:
-            _close(executed)
+            if self._database.commits != commits:  # it may be there: never do it once more
+                return [Executed(call, None, error) for call in taken]
+            logger.debug("a group of %d is executed one by one", len(taken), exc_info=error)
             self._inbox.put_back(taken)
             self._singly = max(0, len(taken) - 1)  # besides the one that is to be executed now
             return []

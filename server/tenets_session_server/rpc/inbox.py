@@ -45,6 +45,9 @@ class Inbox:
             self._taken -= 1
             if isinstance(message, Request | Notification):
                 self._size += len(message.params)
+        # What was withdrawn among them does not come back: the others have new numbers.
+        self._numbers.clear()
+        self._numbered = self._taken
 
     @property
     def next(self) -> Message | None:

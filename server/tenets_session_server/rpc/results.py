@@ -15,6 +15,8 @@ from tenets_session_server.storage.database import Database
 
 KEPT_BYTES: Final = 4 * 1024 * 1024
 """With this much, everything is forgotten: more than any number of windows asks for again."""
+OVERHEAD: Final = 300
+"""Bytes that an entry takes beside its text."""
 LARGEST: Final = KEPT_BYTES // 4
 """Larger results are not kept."""
 
@@ -53,7 +55,7 @@ class Results:
 
     def put(self, key: Key, encoded: Raw) -> None:
         """Keep a result that was asked for after :meth:`get` had none."""
-        size = len(encoded) + len(key[1])
+        size = len(encoded) + len(key[1]) + OVERHEAD
         if size > LARGEST:
             return
         if self._size + size > KEPT_BYTES:

@@ -26,6 +26,7 @@ from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import migrations, preparation
 from tenets_session_server.storage.opening import OpenFile
+from tenets_session_server.storage.sqlite_errors import translate
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ Bindings = Sequence[Value] | Mapping[str, Value]
 class Database(OpenFile):
     """One connection to the file that ``config`` names, and every rule about using it.
 
-    ``commits`` counts what was committed here; those in ``on_commit`` are called after each commit.
+    ``commits`` counts what was committed here, or may have been; those in ``on_commit`` are called
+    after each.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -93,21 +95,28 @@ class Database(OpenFile):
         """Return what ``work``, a part of a transaction, returns; undo it alone if it raises.
 
         Where SQLite has rolled everything back by itself (a full disk, say) nothing is left to
-        undo; :attr:`in_transaction` tells.
+        undo; :attr:`in_transaction` tells. Raises what ``work`` raises, and a ``DatabaseError``
+        where the transaction has to be given up.
         """
         connection = self._opened()
+        self._keep_apart(connection, "SAVEPOINT part")
         try:
-            connection.execute("SAVEPOINT part")
-            try:
-                result = work(*args, **kwargs)
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK TO part; RELEASE part")
-                raise
-            connection.execute("RELEASE part")
-        except apsw.Error as error:
-            self._raise(error)
+            result = work(*args, **kwargs)
+        except BaseException:
+            if connection.in_transaction:
+                self._keep_apart(connection, "ROLLBACK TO part; RELEASE part")
+            raise
+        self._keep_apart(connection, "RELEASE part")
         return result
+
+    @staticmethod
+    def _keep_apart(connection: apsw.Connection, sql: str) -> None:
+        try:
+            connection.execute(sql)
+        except apsw.Error as error:  # then the whole transaction is of no use
+            raise translate(error) or errors.DatabaseError(
+                f"a savepoint failed ({error})"
+            ) from error
 
     @property
     def in_transaction(self) -> bool:
@@ -180,31 +189,36 @@ class Database(OpenFile):
 
     def _end(self, *, failed: bool) -> None:
         self._owner = 0
+        before = self.commits
         try:
-            if self._connection is not None:
-                if failed:
-                    self._roll_back(self._connection)
-                else:
-                    self._commit(self._connection)
-                    self.commits += 1
+            if self._connection is not None and failed:
+                self._roll_back(self._connection)
+            elif self._connection is not None:
+                self._commit(self._connection)
         finally:
+            committed = self.commits != before
             self._lock.release()
-        if not failed:
-            for tell in tuple(self.on_commit):
-                tell()
+            if committed:
+                for tell in tuple(self.on_commit):
+                    tell()
 
     def _commit(self, connection: apsw.Connection) -> None:
         try:
             connection.execute("COMMIT")
-        except apsw.Error as error:
+        except apsw.IOError as error:
             self._roll_back(connection)
-            if isinstance(error, apsw.IOError):
-                raise errors.OutcomeUnknownError(
-                    f"the commit failed half way; check whether the change is there ({error})"
-                ) from error
-            self._raise(error)
+            self.commits += 1
+            raise errors.OutcomeUnknownError(
+                f"the commit failed half way; check whether the change is there ({error})"
+            ) from error
+        except BaseException as error:
+            self._roll_back(connection)
+            if isinstance(error, apsw.Error):
+                self._raise(error)
+            raise
+        self.commits += 1
         self._looked_at = time.monotonic()
-        if loss := self._whereabouts.file_lost():
+        if loss := self._whereabouts.lost():
             self._looked_at = 0.0
             raise errors.OutcomeUnknownError(
                 f"the database {loss} while this was written: check whether it is there"

@@ -124,10 +124,15 @@ def _applied(database: Database) -> set[str]:
 
 
 def _missing_triggers(database: Database) -> set[str]:
-    present = {
-        row[0] for row in database.run("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-    }
-    return schema.TRIGGERS.keys() - present
+    """Return the triggers that are not there, or not as they are now.
+
+    An older version may have put its own back. A newer one's are its own business.
+    """
+    rows = database.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    present: dict[str, str] = dict(rows)
+    if _applied(database) - {name for name, _ in MIGRATIONS}:
+        return schema.TRIGGERS.keys() - present.keys()
+    return {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
 
 
 def _seed_tables(database: Database) -> None:

@@ -40,7 +40,7 @@ class OpenFile:
 
     ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
     the user about the file and the engine, complete once open (see also :meth:`take_repairs`).
-    ``opened`` counts how often the file has been opened.
+    ``opened`` counts how often the file has been opened, or what is in it put right.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -133,8 +133,9 @@ class OpenFile:
             if self._connection is not None:
                 self._let_go_if_lost(self._connection)
             if self._connection is not None:
-                if not self._connection.readonly("main"):
-                    self._repairs += self._repair()
+                if not self._connection.readonly("main") and (repairs := self._repair()):
+                    self._repairs += repairs
+                    self.opened += 1  # what was changed meanwhile, nobody has been told
             elif self._whereabouts.is_missing():
                 self._whereabouts.forget_loss()
 

@@ -2,7 +2,7 @@
 
 The index of ``created_at`` is walked from where the page begins until it is full. Sessions whose
 names start with a prefix are found by name and then sorted, where they are few; where they are many
-the walk meets one often enough.
+the walk meets one often enough, or is given up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 """A page ends early once its metadata reaches this size, whatever its limit."""
 FEW: Final = 2000
 """Fewer names than this that start with a prefix are sorted, which takes a millisecond or two."""
+WALKED: Final = 20_000
+"""So many sessions are looked at to find those of a prefix among them, which takes 10 ms; where
+these do not fill a page, the names are sorted, however many there are."""
 
 _COUNT: Final = "(SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id)"
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"
@@ -69,9 +72,11 @@ def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None
     if not shape.prefixed or wanted.active:
         return _walk(shape).read(database, bindings, take)
     with database.snapshot():
+        ids = None
         if database.run(_MATCHES, {**bindings, "few": FEW})[0][0] == FEW:
-            return _walk(shape).read(database, bindings, take)
-        ids = database.run(_ids_by_name(shape), bindings)
+            ids = _look_for_ids(database, shape, bindings, limit + 1)
+        if ids is None:
+            ids = database.run(_ids_by_name(shape), bindings)
         return take(_by_id(shape).each(database, ids))
 
 
@@ -92,8 +97,7 @@ def _walk(shape: _Shape) -> SessionQuery:
     active = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)"
     conditions = _after_the_cursor(shape)
     if shape.prefixed:
-        # The plus signs keep the index of names from being used for what only filters.
-        conditions.append("+s.name >= :prefix AND +s.name < :after")
+        conditions.append("s.name >= :prefix AND s.name < :after")
     if shape.active is False:
         conditions.append(f"s.id IS NOT {_ACTIVE_ID}")
     order = f"ORDER BY s.created_at {shape.direction}, s.id {shape.direction}"
@@ -103,14 +107,42 @@ def _walk(shape: _Shape) -> SessionQuery:
     )
 
 
+def _look_for_ids(
+    database: Database, shape: _Shape, bindings: dict[str, Value], count: int
+) -> list[Row] | None:
+    """Return the ids of the next sessions of a prefix; None where that would take too long."""
+    found: list[Row] = []
+    walked = 0
+    with database.rows(_all_in_order(shape), {**bindings, "walked": WALKED}) as rows:
+        for session_id, fits in rows:
+            walked += 1
+            if fits:
+                found.append((session_id,))
+                if len(found) == count:
+                    return found
+    return found if walked < WALKED else None
+
+
+@lru_cache
+def _all_in_order(shape: _Shape) -> str:
+    fits = "s.name >= :prefix AND s.name < :after"
+    if shape.active is False:
+        fits += f" AND s.id IS NOT {_ACTIVE_ID}"
+    return (
+        f"SELECT s.id, {fits} FROM sessions AS s WHERE {' AND '.join(_after_the_cursor(shape))}"
+        f" ORDER BY s.created_at {shape.direction}, s.id {shape.direction} LIMIT :walked"
+    )
+
+
 @lru_cache
 def _ids_by_name(shape: _Shape) -> str:
     conditions = _after_the_cursor(shape)
     if shape.active is False:
         conditions.append(f"s.id IS NOT {_ACTIVE_ID}")
     return (
+        # The limit, which is none, keeps the subquery by itself.
         "SELECT s.id FROM (SELECT id, created_at FROM sessions"
-        f" WHERE name >= :prefix AND name < :after LIMIT {FEW}) AS s"
+        " WHERE name >= :prefix AND name < :after LIMIT -1) AS s"
         f" WHERE {' AND '.join(conditions)}"
         f" ORDER BY s.created_at {shape.direction}, s.id {shape.direction} LIMIT :rows"
     )

@@ -72,12 +72,16 @@ def session(row: Row) -> StoredSession:
         stored = str(stored).encode("ascii")  # a number
     return StoredSession(
         row[0],
-        name if isinstance(name, str) else name.decode("utf-8", "replace"),
+        name if isinstance(name, str) else _text(name),
         timestamps.readable(row[2]),
         metadata.readable(stored),
         bool(row[4]),
         row[6] if len(row) > 6 else None,
     )
+
+
+def _text(stored: bytes | float) -> str:
+    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)
 
 
 def position(row: Row) -> Position:

@@ -178,16 +178,22 @@ _NOTE_REPLACED = """BEFORE INSERT ON sessions
         INSERT INTO session_server_replaced (session_id, name)
             SELECT id, name FROM sessions WHERE name = NEW.name OR id = NEW.id;
     END"""
-# The row may be there again under its id, but it is another one.
-_TELL_REPLACED = """UPDATE session_server_active SET session_id = NULL
-            WHERE session_id IN (SELECT session_id FROM session_server_replaced);
-        DELETE FROM session_server_deactivated
-            WHERE session_id IN (SELECT session_id FROM session_server_replaced);
-        UPDATE session_server_totals
-            SET sessions = sessions + 1 - (SELECT count(*) FROM session_server_replaced);
+# An id or a name that is another one now may have been somebody else's, as in UPDATE OR REPLACE.
+_MOVED = "(NEW.id <> OLD.id OR NEW.name IS NOT OLD.name)"
+
+
+def _tell_replaced(where: str = "1") -> str:
+    # The row may be there again under its id, but it is another one.
+    rows = f"(SELECT session_id FROM session_server_replaced WHERE {where})"
+    return f"""UPDATE session_server_active SET session_id = NULL WHERE session_id IN {rows};
+        DELETE FROM session_server_deactivated WHERE session_id IN {rows};
+        UPDATE session_server_totals SET sessions = sessions - (SELECT count(*) FROM {rows})
+            WHERE EXISTS {rows};
         INSERT INTO session_server_changes (type, session_id, session_name)
-            SELECT 'deleted', session_id, name FROM session_server_replaced ORDER BY session_id;
-        DELETE FROM session_server_replaced;"""
+            SELECT 'deleted', session_id, name FROM session_server_replaced
+            WHERE {where} ORDER BY session_id;
+        DELETE FROM session_server_replaced WHERE {where};"""
+
 
 _OLD = is_active("OLD.metadata")
 _NEW = is_active("NEW.metadata")
@@ -200,15 +206,23 @@ TRIGGERS: Final = {
         "session_server_make_room_insert": _make_room("INSERT"),
         "session_server_make_room_update": _make_room("UPDATE OF metadata"),
         "session_server_note_replaced": _NOTE_REPLACED,
+        "session_server_note_replaced_again": """BEFORE UPDATE OF id, name ON sessions
+    BEGIN
+        DELETE FROM session_server_replaced;
+        INSERT INTO session_server_replaced (session_id, name)
+            SELECT id, name FROM sessions WHERE (name = NEW.name OR id = NEW.id) AND id <> OLD.id;
+    END""",
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
-        {_TELL_REPLACED}
+        {_tell_replaced()}
+        UPDATE session_server_totals SET sessions = sessions + 1;
         UPDATE session_server_active SET session_id = NEW.id WHERE {_NEW};
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
+        {_tell_replaced(_MOVED)}
         UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END
             WHERE {_NEW} OR session_id = OLD.id;
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
@@ -221,6 +235,7 @@ TRIGGERS: Final = {
     BEGIN
         UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
         UPDATE session_server_totals SET sessions = sessions - 1;
+        DELETE FROM session_server_replaced WHERE session_id = OLD.id;
         DELETE FROM session_server_deactivated WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
     END""",
@@ -236,8 +251,16 @@ TRIGGERS: Final = {
             context_entries = context_entries + 1 - (replaced_entry IS NEW.id);
         {_context_change("contextAdded", "NEW")}
     END""",
+        "session_server_note_replaced_context_again": """BEFORE UPDATE OF id ON session_context
+    WHEN NEW.id <> OLD.id AND EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
+    BEGIN
+        UPDATE session_server_totals SET replaced_entry = NEW.id;
+    END""",
         "session_server_context_updated": f"""AFTER UPDATE ON session_context
     BEGIN
+        UPDATE session_server_totals SET replaced_entry = nullif(replaced_entry, OLD.id),
+            context_entries = context_entries - (NEW.id <> OLD.id AND replaced_entry IS NEW.id);
+        UPDATE session_server_totals SET replaced_entry = nullif(replaced_entry, NEW.id);
         {_context_change("contextRemoved", "OLD")}
         {_context_change("contextAdded", "NEW")}
     END""",

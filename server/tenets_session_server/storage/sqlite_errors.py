@@ -26,7 +26,8 @@ _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], .
 
 
 _OTHER_TABLES: Final = re.compile(
-    r"no such (table|column)|has no column|views may not be indexed|cannot modify .* view"
+    r"no such (table|column)|has no column|already exists|views may not be indexed"
+    r"|cannot modify .* view"
 )
 
 

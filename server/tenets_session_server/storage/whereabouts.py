@@ -60,10 +60,6 @@ class Whereabouts:
             return "has lost its write-ahead log"
         return None
 
-    def file_lost(self) -> str | None:
-        """Do the same, but for the log, which has what is written to it whatever becomes of it."""
-        return None if self._place.identity() == self._file else _FILE_LOST
-
     def may_be_emptied(self) -> bool:
         """Tell whether the log is still nobody's but that of the file that was lost.
 
@@ -121,7 +117,10 @@ def has_moved(connection: apsw.Connection) -> bool:
 
 
 def in_use(path: Path | str) -> bool:
-    """Tell whether anybody has SQLite's locks on a file (proc_locks(5)); False where unknown."""
+    """Tell whether another process has SQLite's locks on a file (proc_locks(5)).
+
+    False where that is unknown.
+    """
     found = identity(path)
     if found is None:
         return False
@@ -130,4 +129,6 @@ def in_use(path: Path | str) -> bool:
         locks = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
         return False
-    return any(wanted in line.split() for line in locks.splitlines())
+    # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; who waits has "->" before the kind.
+    fields = [line.replace("->", "").split() for line in locks.splitlines()]
+    return any(wanted in one and one[4:5] != [str(os.getpid())] for one in fields)

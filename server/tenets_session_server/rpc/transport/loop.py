@@ -41,7 +41,7 @@ def call_when_idle(
 ) -> None:
     """Call ``work`` once no client's input is waiting, after ``within`` seconds at most.
 
-    Where ``loop`` cannot tell, it is called soon. A second call replaces the first one's work.
+    Where ``loop`` cannot tell, it is called soon.
     """
     if sys.platform == "linux" and isinstance(loop, DirectLoop):
         loop.call_when_idle(work, within)
@@ -59,8 +59,8 @@ if sys.platform == "linux":
             self.asyncio_has_work = False
             self.on_error: Callable[[Exception], None]
             self._readers: dict[int, tuple[contextvars.Context, Callable[[], None]]] = {}
-            self._idle_work: Callable[[], None] | None = None
-            self._idle_until = 0.0
+            self._idle_work: list[Callable[[], None]] = []
+            self._idle_until = math.inf  # and not later
             self._outer = select.epoll()
             self._outer.register(self.fileno(), select.EPOLLIN)
 
@@ -73,7 +73,8 @@ if sys.platform == "linux":
                 self._outer.unregister(fd)
 
         def when_idle(self, work: Callable[[], None], until: float) -> None:
-            self._idle_work, self._idle_until = work, until
+            self._idle_work.append(work)
+            self._idle_until = min(self._idle_until, until)
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             until = math.inf if timeout is None else time.monotonic() + timeout
@@ -88,10 +89,11 @@ if sys.platform == "linux":
 
         def _wait(self, timeout: float | None) -> bool:
             """Wait once, and do what can be done here; return whether anything has happened."""
-            if self._idle_work is not None:
+            if self._idle_work:
                 if not self._dispatch(0) or time.monotonic() >= self._idle_until:
-                    work, self._idle_work = self._idle_work, None
-                    self._call(work)
+                    idle_work, self._idle_work, self._idle_until = self._idle_work, [], math.inf
+                    for work in idle_work:
+                        self._call(work)
                 return True
             # In whole milliseconds: less is nothing, and asyncio would ask all the time.
             return self._dispatch(-1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3)
