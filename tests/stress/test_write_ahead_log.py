@@ -45,11 +45,12 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
 
 
 async def write(wire: Wire, name: str) -> None:
-    """Make as many commits, a window of them at a time."""
+    """Make as many commits, a window of them at a time: commands do not share one."""
     note = {"sessionName": name, "kind": "note", "content": "x" * 200}
+    command = {"command": "tenets.session.addContext", "arguments": [note]}
     for start in range(0, COMMITS_EACH, WINDOW):
         numbers = range(start, start + WINDOW)
-        await wire.send(*(request(n, "tenets/session.addContext", note) for n in numbers))
+        await wire.send(*(request(n, "workspace/executeCommand", command) for n in numbers))
         for number in numbers:
             reply = await wire.read()
             assert reply["id"] == number

@@ -53,8 +53,9 @@ OFTEN: Final = 0.03
 """Seconds between looks where nothing tells whether they are."""
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
-TRIM_AFTER: Final = 1.0
-"""Seconds without a commit after which the write-ahead log is emptied."""
+TRIM_AFTER: Final = 5.0
+"""Seconds without a commit after which the write-ahead log is emptied; what is written to it next
+takes longer, as it has to grow again."""
 
 
 NOTHING: Final = -1
