@@ -69,7 +69,7 @@ class Execution(PyglsAdapter):
     """The execution of one client's messages.
 
     The connection gives it a ``writer`` (:meth:`set_writer`), feeds :meth:`receive` and looks at
-    :attr:`state`, :attr:`backlog` and :attr:`idle`; ``on_progress`` is called after each of our
+    :attr:`state`, :attr:`overloaded` and :attr:`idle`; ``on_progress`` is called after each of our
     turns.
     """
 
