@@ -313,6 +313,32 @@ async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) ->
             assert client.active == "s39"
 
 
+async def test_what_is_read_later_is_never_older(server_command: list[str], database: Path) -> None:
+    """Whatever answers it: pipelined reads of different kinds, while somebody else commits."""
+    async with Wire.started(server_command) as wire:
+        await wire.initialize()
+        await wire.result("tenets/session.create", {"name": "s", "active": True})
+        kinds: list[tuple[str, Json]] = [
+            *(("getActive", {}), ("get", {"name": "s"}), ("list", {}), ("list", {"limit": 7}))
+        ]
+        reads = calls(*kinds * 25)
+        with ForeignWriter(database) as foreign:
+            for round_number in range(40):
+                await wire.send(*reads)
+                for number in range(20):
+                    metadata = {"active": True, "n": 20 * round_number + number}
+                    foreign.connection.execute(
+                        "UPDATE sessions SET metadata = ?", (json.dumps(metadata),)
+                    )
+                last = -1
+                for _ in reads:
+                    result = (await wire.read())["result"]
+                    session = result["sessions"][0] if "sessions" in result else result
+                    found = session["metadata"].get("n", -1)
+                    assert found >= last
+                    last = found
+
+
 async def test_an_answer_is_never_older_than_a_commit_before_the_question(
     server_command: list[str], database: Path
 ) -> None:

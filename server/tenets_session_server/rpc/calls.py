@@ -49,20 +49,21 @@ class SessionCalls:
         try:
             if method.remembered:
                 return self._remembered(method, bytes(params))
-            return self._handlers[method.name](method.decoder.decode(params))
+            return self.uncached(method, params)
         except DatabaseBusyError:
             return self._call_again(lambda: self.uncached(method, params))
 
     def uncached(self, method: Method, params: Raw) -> Any:
         """Execute a method; what it reads is not remembered, and may never be committed."""
-        return self._handlers[method.name](method.decoder.decode(params))
+        arguments = method.decoder.decode(params)
+        self._results.doubt()  # it may see what has come since: nothing older may follow
+        return self._handlers[method.name](arguments)
 
     def _remembered(self, method: Method, params: bytes) -> Raw:
         key = (method.name, params)
         found = self._results.get(key)
         if found is None:
-            result = self._handlers[method.name](method.decoder.decode(params))
-            found = Raw(_encode(result))
+            found = Raw(_encode(self.uncached(method, Raw(params))))
             self._results.put(key, found)
         return found
 

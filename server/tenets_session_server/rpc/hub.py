@@ -42,7 +42,7 @@ PUBLISH_ALONE: Final = 0.002
 """Seconds after which the only client is told of its own commits, which it knows of already."""
 LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 """Seconds between looks once the files are written to: the commit comes some time after that."""
-AFTER_OUR_OWN: Final = (0.010, 0.020, 0.060)
+AFTER_OUR_OWN: Final = (0.010, 0.020, 0.040, 0.080, 0.160)
 """The same after a commit of ours. Until the first of them nothing is listened to, as it would be
 ourselves, again and again while many are made."""
 LISTEN_AGAIN: Final = 0.01

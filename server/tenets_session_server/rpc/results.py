@@ -37,8 +37,8 @@ class Results:
     def doubt(self) -> None:
         """Look at the database before the next result is given.
 
-        To be called once for all requests that have arrived by then: what held after they came is a
-        good answer to each of them.
+        To be called when requests have arrived, once for all of them: what held after they came is
+        a good answer to each. And when anything else was read, as that may be newer.
         """
         self._certain = False
 
