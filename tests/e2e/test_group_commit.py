@@ -202,6 +202,29 @@ async def test_one_that_undoes_everything_is_alone_in_failing(
         assert [content for (content,) in rows] == done
 
 
+async def test_who_deletes_much_has_the_reply_before_it_is_told(
+    server_command: list[str], database: Path
+) -> None:
+    async with Wire.started(server_command) as wire:
+        await wire.initialize(initializationOptions={"notifications": True})
+        await wire.send(*calls(("create", {"name": "large"})))
+        assert {(await wire.read()).get("id", "told") for _ in range(2)} == {0, "told"}
+        with ForeignWriter(database) as foreign:
+            foreign.connection.execute(
+                "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+                " INSERT INTO session_context (session_id, kind, content, created_at)"
+                " SELECT 1, 'note', 'x', '' FROM n"
+            )
+        assert (await wire.read())["method"] == "tenets/session.didChange"
+        await wire.send(*calls(("delete", {"name": "large"})))
+        while (message := await wire.read()).get("method") == "tenets/session.didChange":
+            changes = message["params"]["changes"]
+            assert "deleted" not in {change["type"] for change in changes}
+        assert message["result"] == {"deleted": True}
+        told = await wire.read()
+        assert [change["type"] for change in told["params"]["changes"]] == ["deleted"]
+
+
 async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
     server_command: list[str], database: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tenets_session_server.storage.schema import TRIGGERS
 from tenets_session_server.storage.session_db import SessionDB
 
 NAMES = st.sampled_from(["a", "b", "c"])
-IDS = st.integers(1, 5)
+IDS = st.sampled_from([-1, 1, 2, 3, 4])
 METADATA = st.sampled_from(["{}", '{"active": true}', '{"active": false}', "[", None])
 CONFLICTS = st.sampled_from(["", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ROLLBACK"])
 

@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -108,10 +107,7 @@ class SessionCalls:
             pause = next(pauses, pause)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             try:
-                result = call()
+                return call()
             except DatabaseBusyError:
                 if time.monotonic() > until:
                     raise
-                continue
-            # What is done in pieces has happened by now, and is not to be called again.
-            return await result if isinstance(result, CoroutineType) else result

@@ -38,6 +38,7 @@ from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.methods import BY_NAME
 from tenets_session_server.rpc.outgoing import log_failure
 from tenets_session_server.rpc.pygls_adapter import PyglsAdapter
+from tenets_session_server.rpc.slices import Sliced
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -180,10 +181,20 @@ class Execution(PyglsAdapter):
                 logger.debug("in a group: %r: %s", getattr(call, "id", None), call.method)
             if one.error is not None:
                 self._fail(call, one.error)
-            elif isinstance(one.outcome, CoroutineType):
-                self._wait(call, one.outcome)
-            elif isinstance(call, Request):
-                self.out.result(call.id, one.outcome)
+            else:
+                self._succeed(call, one.outcome)
+
+    def _succeed(self, call: Call, outcome: Any) -> None:
+        if isinstance(outcome, CoroutineType):
+            self._wait(call, outcome)
+            return
+        rest = None
+        if isinstance(outcome, Sliced):
+            outcome, rest = outcome.result, outcome.finish()
+        if isinstance(call, Request):
+            self.out.result(call.id, outcome)
+        if rest is not None:  # what comes next waits for it, but the reply does not
+            self._wait(Notification(call.method, call.params), rest)
 
     def _fail(self, call: Call, error: BaseException) -> None:
         if isinstance(call, Request):
@@ -238,8 +249,8 @@ class Execution(PyglsAdapter):
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             self._fail(request, error)
             return
-        if isinstance(outcome, CoroutineType):
-            self._wait(request, outcome)
+        if isinstance(outcome, CoroutineType | Sliced):
+            self._succeed(request, outcome)
         else:
             self.out.result(request.id, outcome)
 
@@ -256,8 +267,7 @@ class Execution(PyglsAdapter):
         except Exception as error:  # noqa: BLE001 - nobody waits for it
             self._fail(notification, error)
         else:
-            if isinstance(outcome, CoroutineType):
-                self._wait(notification, outcome)
+            self._succeed(notification, outcome)
 
     def _check_lifecycle(self, method: str) -> None:
         if method == types.EXIT:
@@ -287,9 +297,17 @@ class Execution(PyglsAdapter):
 
     async def _answer_later(self, message: Call, outcome: Coroutine[Any, Any, Any]) -> None:
         result = await outcome
+        rest = None
+        if isinstance(result, Sliced):
+            result, rest = result.result, result.finish()
         if isinstance(message, Request):
             # In one step with the commit: nobody is told of it before its author has the reply.
             self.out.result(message.id, result)
+        if rest is not None:
+            self.out.flush()
+            if self._running is not None:
+                self._running = (None, self._running[1])  # the request is done: no more to cancel
+            await rest
 
     def _finish(
         self,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from types import CoroutineType
 from typing import Any, Final
 
 from msgspec import Raw, Struct
@@ -20,6 +19,7 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc.envelope import Message, Notification, Request
 from tenets_session_server.rpc.inbox import Inbox
 from tenets_session_server.rpc.methods import BY_NAME, Method
+from tenets_session_server.rpc.slices import Sliced
 from tenets_session_server.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _CALL: Final = (Request, Notification)  # which isinstance is faster with
 
 
 class Executed(Struct):
-    """A call that was executed in a group: its result, an awaitable of it, or what it raised."""
+    """A call that was executed in a group: its result, or what it raised."""
 
     call: Call
     outcome: Any
@@ -51,9 +51,9 @@ class Groups:
     def execute(self, until: float) -> list[Executed]:
         """Execute the next write together with the calls after it, until ``time.monotonic()``.
 
-        Returns what was executed, to be answered in this order; only the last outcome may be an
-        awaitable. Nothing where the next message is not a write that others wait with, or has to be
-        executed by itself.
+        Returns what was executed, to be answered in this order; only the last outcome may be
+        :class:`Sliced`. Nothing where the next message is not a write that others wait with, or has
+        to be executed by itself.
         """
         if self._singly:
             self._singly -= 1
@@ -74,13 +74,12 @@ class Groups:
                     assert isinstance(call, _CALL)  # noqa: S101 - it has a method
                     taken.append(call)
                     executed.append(self._execute_one(method, call))
-                    awaited = isinstance(executed[-1].outcome, CoroutineType)
-                    if awaited or time.monotonic() > until:
+                    unfinished = isinstance(executed[-1].outcome, Sliced)
+                    if unfinished or time.monotonic() > until:
                         break
         except Exception as error:
-            _close(executed)
             if self._database.commits != commits:  # it may be there: never do it once more
-                return [Executed(call, None, error) for call in taken]
+                return [self._after_a_doubtful_commit(call, error) for call in taken]
             logger.debug("a group of %d is executed one by one", len(taken), exc_info=error)
             self._inbox.put_back(taken)
             self._singly = max(0, len(taken) - 1)  # besides the one that is to be executed now
@@ -97,14 +96,17 @@ class Groups:
                 raise DatabaseError("the transaction has been rolled back") from error
             return Executed(call, None, error)
 
+    def _after_a_doubtful_commit(self, call: Call, error: Exception) -> Executed:
+        method = BY_NAME[call.method]
+        if method.writes:
+            return Executed(call, None, error)
+        try:
+            return Executed(call, self._execute(method, call.params))  # what it found may not hold
+        except Exception as again:  # noqa: BLE001 - its reply tells
+            return Executed(call, None, again)
+
 
 def _method(message: Message | None) -> Method | None:
     if isinstance(message, _CALL):
         return BY_NAME.get(message.method)
     return None
-
-
-def _close(executed: list[Executed]) -> None:
-    for one in executed:
-        if isinstance(one.outcome, CoroutineType):
-            one.outcome.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tenets_session_server import __version__
 from tenets_session_server.rpc import messages as m
-from tenets_session_server.rpc.slices import after_slices
+from tenets_session_server.rpc.slices import Sliced, after_slices
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.server import SessionServer
@@ -62,7 +61,7 @@ def add_context(ls: SessionServer, params: m.AddContextParams) -> m.AddedContext
     return m.AddedContext.of(stored, session_created=created)
 
 
-def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted | Coroutine[Any, Any, m.Deleted]:
+def delete(ls: SessionServer, params: m.DeleteParams) -> m.Deleted | Sliced[m.Deleted]:
     """Delete a session, and its context unless told otherwise."""
     deleted = ls.sessions.delete(params.name, purge_context=params.purge_context)
     return after_slices(m.Deleted(deleted), ls.sessions.purge_some)
@@ -93,7 +92,7 @@ def stats(ls: SessionServer, _params: m.NoParams) -> m.Stats:
 
 def delete_all(
     ls: SessionServer, params: m.DeleteAllParams
-) -> m.DeletedCount | Coroutine[Any, Any, m.DeletedCount]:
+) -> m.DeletedCount | Sliced[m.DeletedCount]:
     """Delete every session, and all context unless told otherwise."""
     count = ls.sessions.delete_all(purge_context=params.purge_context)
     return after_slices(m.DeletedCount(count), ls.sessions.purge_some)

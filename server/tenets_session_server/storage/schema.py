@@ -182,8 +182,11 @@ _NOTE_REPLACED = """BEFORE INSERT ON sessions
 _MOVED = "(NEW.id <> OLD.id OR NEW.name IS NOT OLD.name)"
 
 
-def _tell_replaced(where: str = "1") -> str:
-    # The row may be there again under its id, but it is another one.
+def _tell_replaced(when: str = "1") -> str:
+    # The row may be there again under its id, but it is another one. Or it was never in the way: an
+    # id that is not known yet is -1 before an INSERT.
+    where = f"""{when} AND (session_id = NEW.id
+                OR NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = session_id))"""
     rows = f"(SELECT session_id FROM session_server_replaced WHERE {where})"
     return f"""UPDATE session_server_active SET session_id = NULL WHERE session_id IN {rows};
         DELETE FROM session_server_deactivated WHERE session_id IN {rows};
@@ -192,7 +195,7 @@ def _tell_replaced(where: str = "1") -> str:
         INSERT INTO session_server_changes (type, session_id, session_name)
             SELECT 'deleted', session_id, name FROM session_server_replaced
             WHERE {where} ORDER BY session_id;
-        DELETE FROM session_server_replaced WHERE {where};"""
+        DELETE FROM session_server_replaced WHERE {when};"""
 
 
 _OLD = is_active("OLD.metadata")
