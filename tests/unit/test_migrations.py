@@ -234,7 +234,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
             " VALUES ('deleted', OLD.id, OLD.name); END"
         )
         older.execute("DROP TABLE session_server_totals")
-        older.execute("DROP TABLE session_server_deactivated")
+        older.execute("ALTER TABLE session_server_active DROP COLUMN recent")
         older.execute("DELETE FROM session_server_migrations WHERE name = 'totals'")
         older.execute("DELETE FROM sessions WHERE name = 'b'")
     older.close()

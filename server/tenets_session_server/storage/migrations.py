@@ -88,11 +88,9 @@ def count_anew(database: Database) -> None:
         " sessions = (SELECT count(*) FROM sessions),"
         " context_entries = (SELECT count(*) FROM session_context)"
     )
-    database.run("DELETE FROM session_server_deactivated")
     # The change feed is exact, but forgets; the metadata is to the second.
-    database.run(
-        """INSERT INTO session_server_deactivated (session_id)
-        SELECT id FROM (
+    recent = database.run(
+        """SELECT id FROM (
             SELECT s.id, told.revision, CASE WHEN json_valid(s.metadata) THEN
                 max(coalesce(json_extract(s.metadata, '$.resumed_at'), ''),
                     coalesce(json_extract(s.metadata, '$.ended_at'), '')) END AS last_active
@@ -101,8 +99,11 @@ def count_anew(database: Database) -> None:
                 WHERE type = 'deactivated' GROUP BY session_id) AS told ON told.session_id = s.id
             WHERE s.id IS NOT (SELECT session_id FROM session_server_active))
         WHERE revision IS NOT NULL OR last_active > ''
-        ORDER BY revision IS NOT NULL, revision, last_active, id"""
+        ORDER BY revision IS NOT NULL DESC, revision DESC, last_active DESC, id DESC LIMIT ?""",
+        (schema.RECENT_LENGTH,),
     )
+    text = "".join(f"{session_id}," for (session_id,) in recent)
+    database.run("UPDATE session_server_active SET recent = ?", (text[: schema.RECENT_LENGTH],))
 
 
 def missing_parts(database: Database) -> list[str]:
@@ -165,7 +166,7 @@ def _purges(database: Database) -> None:
 
 
 def _totals(database: Database) -> None:
-    for statement in (*schema.TOTALS_TABLE, *schema.DEACTIVATED_TABLE):
+    for statement in (*schema.TOTALS_TABLE, *schema.RECENT_COLUMN):
         database.run(statement)
 
 

@@ -85,13 +85,14 @@ TOTALS_TABLE: Final = (
 """How much there is, as counting would find it. ``replaced_entry`` is the id of a context entry
 that an INSERT OR REPLACE is about to remove, which fires no trigger either."""
 
-DEACTIVATED_TABLE: Final = (
-    """CREATE TABLE session_server_deactivated (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        session_id INTEGER NOT NULL UNIQUE
-    )""",
+RECENT_COLUMN: Final = (
+    "ALTER TABLE session_server_active ADD COLUMN recent TEXT NOT NULL DEFAULT ''",
 )
-"""The inactive sessions that have been active, in the order in which they ceased to be."""
+"""The ids of the sessions that were active, the last one first, each with a comma after it. It is
+in a row that is written anyway when that changes: a table of its own would cost pages in each
+commit."""
+RECENT_LENGTH: Final = 500
+"""So many characters of it are kept; what has no comma any more is not an id."""
 
 
 def is_active(metadata: str) -> str:
@@ -178,28 +179,29 @@ _NOTE_REPLACED = """BEFORE INSERT ON sessions
         INSERT INTO session_server_replaced (session_id, name)
             SELECT id, name FROM sessions WHERE name = NEW.name OR id = NEW.id;
     END"""
-# An id or a name that is another one now may have been somebody else's, as in UPDATE OR REPLACE.
-_MOVED = "(NEW.id <> OLD.id OR NEW.name IS NOT OLD.name)"
 
 
-def _tell_replaced(when: str = "1") -> str:
+def _tell_replaced(was_active: str = "1") -> str:
     # The row may be there again under its id, but it is another one. Or it was never in the way: an
     # id that is not known yet is -1 before an INSERT.
-    where = f"""{when} AND (session_id = NEW.id
+    where = """(session_id = NEW.id
                 OR NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = session_id))"""
     rows = f"(SELECT session_id FROM session_server_replaced WHERE {where})"
-    return f"""UPDATE session_server_active SET session_id = NULL WHERE session_id IN {rows};
-        DELETE FROM session_server_deactivated WHERE session_id IN {rows};
+    return f"""UPDATE session_server_active SET session_id = NULL
+            WHERE session_id IN {rows} AND {was_active};
         UPDATE session_server_totals SET sessions = sessions - (SELECT count(*) FROM {rows})
             WHERE EXISTS {rows};
         INSERT INTO session_server_changes (type, session_id, session_name)
             SELECT 'deleted', session_id, name FROM session_server_replaced
             WHERE {where} ORDER BY session_id;
-        DELETE FROM session_server_replaced WHERE {when};"""
+        DELETE FROM session_server_replaced;"""
 
 
 _OLD = is_active("OLD.metadata")
 _NEW = is_active("NEW.metadata")
+_RECENT = f"""substr(
+                OLD.id || ',' || ltrim(replace(',' || recent, ',' || OLD.id || ',', ','), ','),
+                1, {RECENT_LENGTH})"""
 _MORE_THAN_A_NAME = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.metadata)"
 _FLIPPED = f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"
 
@@ -215,6 +217,11 @@ TRIGGERS: Final = {
         INSERT INTO session_server_replaced (session_id, name)
             SELECT id, name FROM sessions WHERE (name = NEW.name OR id = NEW.id) AND id <> OLD.id;
     END""",
+        # Before or after the trigger below, whichever SQLite chooses.
+        "session_server_session_moved": f"""AFTER UPDATE OF id, name ON sessions
+    BEGIN
+        {_tell_replaced(f"NOT {_NEW}")}
+    END""",
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
         {_tell_replaced()}
@@ -225,21 +232,18 @@ TRIGGERS: Final = {
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
-        {_tell_replaced(_MOVED)}
-        UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END
+        UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END,
+            recent = CASE WHEN {_NEW} THEN recent ELSE {_RECENT} END
             WHERE {_NEW} OR session_id = OLD.id;
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
         {_change(_FLIPPED, "NEW", f"{_OLD} <> {_NEW}")}
         {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND {_MORE_THAN_A_NAME}")}
-        DELETE FROM session_server_deactivated WHERE {_OLD} <> {_NEW} AND session_id = NEW.id;
-        INSERT INTO session_server_deactivated (session_id) SELECT NEW.id WHERE {_OLD} > {_NEW};
     END""",
         "session_server_session_deleted": f"""AFTER DELETE ON sessions
     BEGIN
         UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
         UPDATE session_server_totals SET sessions = sessions - 1;
         DELETE FROM session_server_replaced WHERE session_id = OLD.id;
-        DELETE FROM session_server_deactivated WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
     END""",
         # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.

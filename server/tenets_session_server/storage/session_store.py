@@ -26,9 +26,9 @@ _BY_ID: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = ?
 _ACTIVE: Final = SessionQuery(
     "SELECT {session} FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"
 )
-_LAST_ACTIVE: Final = """SELECT CAST(s.name AS BLOB)
-    FROM session_server_deactivated AS d CROSS JOIN sessions AS s ON s.id = d.session_id
-    WHERE d.number > 0 ORDER BY d.number DESC LIMIT 1"""
+_RECENT: Final = "SELECT recent FROM session_server_active"
+_INACTIVE_NAME: Final = """SELECT CAST(name AS BLOB) FROM sessions
+    WHERE id = ? AND id IS NOT (SELECT session_id FROM session_server_active)"""
 
 
 class SessionStore:
@@ -87,9 +87,17 @@ class SessionStore:
         return pages.read_page(self.database, wanted, limit, cursor)
 
     def most_recently_active(self) -> str | None:
-        """Return the name of the inactive session that was active last, or None."""
-        rows = self.database.run(_LAST_ACTIVE)
-        return rows[0][0].decode("utf-8", "replace") if rows else None
+        """Return the name of the inactive session that was active last, or None.
+
+        So many are remembered that it is forgotten only where all the others have been deleted.
+        """
+        with self.database.snapshot():
+            recent: str = self.database.run(_RECENT)[0][0]
+            for session_id in recent.split(",")[:-1]:  # after the last comma one is incomplete
+                rows = self.database.run(_INACTIVE_NAME, (session_id,))
+                if rows:
+                    return str(rows[0][0].decode("utf-8", "replace"))
+        return None
 
     def set_active(self, name: str, active: bool = True) -> StoredSession:
         """Activate or deactivate a session; activating deactivates the one that was.
