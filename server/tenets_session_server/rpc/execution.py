@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from lsprotocol import types
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL_VERSION: Final = 1
+T = TypeVar("T")
 SLICE: Final = 0.005
 """Seconds for which one client's waiting requests are executed before others get their turn."""
 
@@ -109,14 +109,7 @@ class Execution(PyglsAdapter):
         """Take what has arrived, then execute as much as can be executed now."""
         if len(messages) == 1 and isinstance(request := messages[0], Request) and self._at_rest:
             # Nearly all that ever comes: a client that waits for the reply before it goes on.
-            self._in_turn = True
-            self._results.doubt()
-            try:
-                self._execute_request(request)
-                self.out.flush()
-            finally:
-                self._in_turn = False
-            self._after_turn()
+            self._take_turn(self._execute_alone, request)
             return
         for message in messages:
             if isinstance(message, Request):
@@ -131,12 +124,14 @@ class Execution(PyglsAdapter):
 
     def run(self) -> None:
         """Execute what waits, in order, until it is done or somebody else has to come first."""
-        if self._scheduled or self._in_turn:
-            return
+        if not (self._scheduled or self._in_turn):
+            self._take_turn(self._execute_waiting, time.monotonic() + SLICE)
+
+    def _take_turn(self, execute: Callable[[T], None], argument: T) -> None:
         self._in_turn = True
         self._results.doubt()  # once for all that has arrived
         try:
-            self._execute_waiting(until=time.monotonic() + SLICE)
+            execute(argument)
         finally:
             self._in_turn = False
         self._after_turn()
@@ -149,6 +144,10 @@ class Execution(PyglsAdapter):
         """Whether a message would be executed at once, and no other with it."""
         busy = self._running or self._scheduled or self._in_turn or self.out.congested
         return not (busy or self._inbox) and self.state is not _EXITED
+
+    def _execute_alone(self, request: Request) -> None:
+        self._execute_request(request)
+        self.out.flush()
 
     def _execute_waiting(self, until: float) -> None:
         while not self._scheduled:
@@ -171,7 +170,7 @@ class Execution(PyglsAdapter):
         return bool(waiting) and not self.out.congested
 
     def _begin_group(self, until: float) -> list[Executed]:
-        return self._groups.execute(until) if self.state is State.RUNNING else []
+        return self._groups.execute(until) if self.state is _RUNNING else []
 
     def _answer(self, executed: list[Executed]) -> None:
         """Send the replies to what has been committed, or has failed, together."""
@@ -188,13 +187,18 @@ class Execution(PyglsAdapter):
         if isinstance(outcome, CoroutineType):
             self._wait(call, outcome)
             return
+        rest = self._reply(call, outcome)
+        if rest is not None:  # what comes next waits for it, but the reply does not
+            self._wait(Notification(call.method, call.params), rest)
+
+    def _reply(self, call: Call, outcome: Any) -> Coroutine[Any, Any, None] | None:
+        """Send the reply to what has succeeded; return what is left to do."""
         rest = None
         if isinstance(outcome, Sliced):
             outcome, rest = outcome.result, outcome.finish()
         if isinstance(call, Request):
             self.out.result(call.id, outcome)
-        if rest is not None:  # what comes next waits for it, but the reply does not
-            self._wait(Notification(call.method, call.params), rest)
+        return rest
 
     def _fail(self, call: Call, error: BaseException) -> None:
         if isinstance(call, Request):
@@ -240,19 +244,12 @@ class Execution(PyglsAdapter):
         if logs.debugging:
             logger.debug("request %r: %s", request.id, request.method)
         try:
-            method = BY_NAME.get(request.method)
-            if method is not None and self.state is _RUNNING:
-                outcome = self._calls.method(method, request.params)
-            else:
-                self._check_lifecycle(request.method)
-                outcome = self._call(request.method, request.params, request.id)
+            self._check_lifecycle(request.method)
+            outcome = self._call(request.method, request.params, request.id)
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             self._fail(request, error)
             return
-        if isinstance(outcome, CoroutineType | Sliced):
-            self._succeed(request, outcome)
-        else:
-            self.out.result(request.id, outcome)
+        self._succeed(request, outcome)
 
     def _execute_notification(self, notification: Notification) -> None:
         method = notification.method
@@ -270,14 +267,16 @@ class Execution(PyglsAdapter):
             self._succeed(notification, outcome)
 
     def _check_lifecycle(self, method: str) -> None:
+        if self.state is _RUNNING:
+            if method == types.INITIALIZE:
+                raise RpcError(error_codes.INVALID_REQUEST, "initialize: already done")
+            return
         if method == types.EXIT:
             return
         if self.state is State.UNINITIALIZED and method != types.INITIALIZE:
             raise RpcError(
                 error_codes.SERVER_NOT_INITIALIZED, f"{method}: expected initialize first"
             )
-        if self.state is State.RUNNING and method == types.INITIALIZE:
-            raise RpcError(error_codes.INVALID_REQUEST, "initialize: already done")
         if self.state is State.SHUT_DOWN:
             raise RpcError(error_codes.INVALID_REQUEST, f"{method}: the server has been shut down")
 
@@ -296,13 +295,8 @@ class Execution(PyglsAdapter):
         task.add_done_callback(functools.partial(self._finish, message, outcome))
 
     async def _answer_later(self, message: Call, outcome: Coroutine[Any, Any, Any]) -> None:
-        result = await outcome
-        rest = None
-        if isinstance(result, Sliced):
-            result, rest = result.result, result.finish()
-        if isinstance(message, Request):
-            # In one step with the commit: nobody is told of it before its author has the reply.
-            self.out.result(message.id, result)
+        # In one step with the commit: nobody is told of it before its author has the reply.
+        rest = self._reply(message, await outcome)
         if rest is not None:
             self.out.flush()
             if self._running is not None:

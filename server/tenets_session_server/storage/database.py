@@ -17,8 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import apsw
 
@@ -187,7 +186,7 @@ class Database(OpenFile):
             raise
         self._owner = threading.get_ident()
 
-    def _end(self, *, failed: bool) -> None:
+    def _end(self, failed: bool) -> None:
         self._owner = 0
         before = self.commits
         try:
@@ -234,23 +233,14 @@ class Database(OpenFile):
                 logger.exception("rolling back failed")
 
 
-class _End(Protocol):
-    def __call__(self, *, failed: bool) -> None: ...
-
-
 class _Transaction(AbstractContextManager[None]):
     """``with`` for a transaction: entered by every write, so no generator is made for it."""
 
-    def __init__(self, begin: Callable[[], None], end: _End) -> None:
+    def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
         self._begin, self._end = begin, end
 
     def __enter__(self) -> None:
         self._begin()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(failed=exc_type is not None)
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        self._end(exc_type is not None)

@@ -39,7 +39,7 @@ def migrate(database: Database) -> list[str]:
             step(database)
             database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
             logger.info("applied migration %s", name)
-        lost = [] if missing else sorted(_missing_triggers(database))
+        lost = [] if missing else sorted(_missing_triggers(database, applied))
         if missing or lost:
             _renew_triggers(database)
     if not lost:
@@ -108,13 +108,16 @@ def count_anew(database: Database) -> None:
 
 def missing_parts(database: Database) -> list[str]:
     """Return the names of what a file lacks, for files that cannot be written."""
-    names = [name for name, _ in MIGRATIONS if name not in _applied(database)]
-    return names or sorted(_missing_triggers(database))
+    applied = _applied(database)
+    names = [name for name, _ in MIGRATIONS if name not in applied]
+    return names or sorted(_missing_triggers(database, applied))
 
 
 def _outdated(database: Database) -> bool:
     applied = _applied(database)
-    return any(name not in applied for name, _ in MIGRATIONS) or bool(_missing_triggers(database))
+    return any(name not in applied for name, _ in MIGRATIONS) or bool(
+        _missing_triggers(database, applied)
+    )
 
 
 def _applied(database: Database) -> set[str]:
@@ -124,14 +127,14 @@ def _applied(database: Database) -> set[str]:
     return {row[0] for row in database.run(f"SELECT name FROM {MIGRATIONS_TABLE}")}
 
 
-def _missing_triggers(database: Database) -> set[str]:
+def _missing_triggers(database: Database, applied: set[str]) -> set[str]:
     """Return the triggers that are not there, or not as they are now.
 
     An older version may have put its own back. A newer one's are its own business.
     """
     rows = database.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     present: dict[str, str] = dict(rows)
-    if _applied(database) - {name for name, _ in MIGRATIONS}:
+    if applied - {name for name, _ in MIGRATIONS}:
         return schema.TRIGGERS.keys() - present.keys()
     return {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
 

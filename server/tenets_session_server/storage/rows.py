@@ -36,19 +36,13 @@ class SessionQuery:
 
     def first(self, database: Database, bindings: Bindings = ()) -> StoredSession | None:
         """Return the first session found. Raises as :meth:`Database.run` does."""
-        try:
-            rows = database.run(self._text, bindings)
-        except UnicodeDecodeError:
-            rows = database.run(self._bytes, bindings)
+        rows = self._run(database, bindings)
         return session(rows[0]) if rows else None
 
     def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
         """Return a row for each id, in their order, for a query by ``:id``."""
         for (session_id,) in ids:
-            try:
-                yield from database.run(self._text, {"id": session_id})
-            except UnicodeDecodeError:
-                yield from database.run(self._bytes, {"id": session_id})
+            yield from self._run(database, {"id": session_id})
 
     def read(self, database: Database, bindings: Bindings, take: Callable[[Iterable[Row]], T]) -> T:
         """Return what ``take`` makes of the rows, of which it reads as many as it wants.
@@ -61,6 +55,12 @@ class SessionQuery:
         except UnicodeDecodeError:
             with database.rows(self._bytes, bindings) as rows:
                 return take(rows)
+
+    def _run(self, database: Database, bindings: Bindings) -> list[Row]:
+        try:
+            return database.run(self._text, bindings)
+        except UnicodeDecodeError:
+            return database.run(self._bytes, bindings)
 
 
 def session(row: Row) -> StoredSession:

@@ -172,12 +172,23 @@ PURGES_TABLE: Final = (
 
 So deleting much takes effect at once, is done in pieces, and is finished after a crash."""
 
+
 # An INSERT that ignores or updates the row instead leaves it here until the next one.
-_NOTE_REPLACED = """BEFORE INSERT ON sessions
+def _note_replaced(event: str, but: str = "1") -> str:
+    return f"""BEFORE {event} ON sessions
     BEGIN
         DELETE FROM session_server_replaced;
         INSERT INTO session_server_replaced (session_id, name)
-            SELECT id, name FROM sessions WHERE name = NEW.name OR id = NEW.id;
+            SELECT id, name FROM sessions WHERE (name = NEW.name OR id = NEW.id) AND {but};
+    END"""
+
+
+def _note_replaced_context(event: str, when: str = "1") -> str:
+    # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.
+    return f"""BEFORE {event} ON session_context
+    WHEN {when} AND EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
+    BEGIN
+        UPDATE session_server_totals SET replaced_entry = NEW.id;
     END"""
 
 
@@ -210,13 +221,8 @@ TRIGGERS: Final = {
     for name, body in {
         "session_server_make_room_insert": _make_room("INSERT"),
         "session_server_make_room_update": _make_room("UPDATE OF metadata"),
-        "session_server_note_replaced": _NOTE_REPLACED,
-        "session_server_note_replaced_again": """BEFORE UPDATE OF id, name ON sessions
-    BEGIN
-        DELETE FROM session_server_replaced;
-        INSERT INTO session_server_replaced (session_id, name)
-            SELECT id, name FROM sessions WHERE (name = NEW.name OR id = NEW.id) AND id <> OLD.id;
-    END""",
+        "session_server_note_replaced": _note_replaced("INSERT"),
+        "session_server_note_replaced_again": _note_replaced("UPDATE OF id, name", "id <> OLD.id"),
         # Before or after the trigger below, whichever SQLite chooses.
         "session_server_session_moved": f"""AFTER UPDATE OF id, name ON sessions
     BEGIN
@@ -246,23 +252,16 @@ TRIGGERS: Final = {
         DELETE FROM session_server_replaced WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
     END""",
-        # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.
-        "session_server_note_replaced_context": """BEFORE INSERT ON session_context
-    WHEN EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
-    BEGIN
-        UPDATE session_server_totals SET replaced_entry = NEW.id;
-    END""",
+        "session_server_note_replaced_context": _note_replaced_context("INSERT"),
         "session_server_context_inserted": f"""AFTER INSERT ON session_context
     BEGIN
         UPDATE session_server_totals SET replaced_entry = NULL,
             context_entries = context_entries + 1 - (replaced_entry IS NEW.id);
         {_context_change("contextAdded", "NEW")}
     END""",
-        "session_server_note_replaced_context_again": """BEFORE UPDATE OF id ON session_context
-    WHEN NEW.id <> OLD.id AND EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
-    BEGIN
-        UPDATE session_server_totals SET replaced_entry = NEW.id;
-    END""",
+        "session_server_note_replaced_context_again": _note_replaced_context(
+            "UPDATE OF id", "NEW.id <> OLD.id"
+        ),
         "session_server_context_updated": f"""AFTER UPDATE ON session_context
     BEGIN
         UPDATE session_server_totals SET replaced_entry = nullif(replaced_entry, OLD.id),
