@@ -157,11 +157,7 @@ async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "large"})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute(
-                "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
-                " INSERT INTO session_context (session_id, kind, content, created_at)"
-                " SELECT 1, 'note', 'x', '2026-01-01T00:00:00+00:00' FROM n"
-            )
+            foreign.add_much_context("large", 20000)
         await wire.send(
             *calls(note("before"), ("delete", {"name": "large"}), note("after"), ("stats", {}))
         )
@@ -210,11 +206,7 @@ async def test_who_deletes_much_has_the_reply_before_it_is_told(
         await wire.send(*calls(("create", {"name": "large"})))
         assert {(await wire.read()).get("id", "told") for _ in range(2)} == {0, "told"}
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute(
-                "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
-                " INSERT INTO session_context (session_id, kind, content, created_at)"
-                " SELECT 1, 'note', 'x', '' FROM n"
-            )
+            foreign.add_much_context("large", 20000)
         assert (await wire.read())["method"] == "tenets/session.didChange"
         await wire.send(*calls(("delete", {"name": "large"})))
         while (message := await wire.read()).get("method") == "tenets/session.didChange":
@@ -233,12 +225,7 @@ async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
         for round_number in range(10):
             await wire.result("tenets/session.create", {"name": "large"})
             with ForeignWriter(database) as foreign:
-                foreign.connection.execute(
-                    "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 7000)"
-                    " INSERT INTO session_context (session_id, kind, content, created_at)"
-                    " SELECT (SELECT id FROM sessions WHERE name = 'large'), 'note', 'x', ''"
-                    " FROM n"
-                )
+                foreign.add_much_context("large", 7000)
             before: list[tuple[str, Json]] = [
                 ("create", {"name": f"{round_number} {number}"}) for number in range(100)
             ]

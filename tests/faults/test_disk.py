@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -17,12 +19,25 @@ ADD = "tenets/session.addContext"
 LIST = "tenets/session.list"
 
 
-async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
+def on_a_small_disk(command: list[str], database: Path) -> list[str]:
+    """Return the command, on a file system of 400 KiB that only it sees (unshare(1))."""
     database.parent.mkdir()
-    # unshare(1): a file system of 400 KiB that only the server and its shell see.
     script = 'mount -t tmpfs -o size=400k tmpfs "$1" && shift && exec "$@"'
-    small = ["unshare", "-rm", "sh", "-c", script, "sh", str(database.parent)]
-    async with Wire.started([*small, *server_command]) as wire:
+    return ["unshare", "-rm", "sh", "-c", script, "sh", str(database.parent), *command]
+
+
+@contextlib.contextmanager
+def a_log_that_cannot_grow(server: int, database: Path) -> Iterator[None]:
+    """Make an I/O error of what only the commit does."""
+    unlimited = resource.prlimit(server, resource.RLIMIT_FSIZE)
+    size = Path(f"{database}-wal").stat().st_size
+    resource.prlimit(server, resource.RLIMIT_FSIZE, (size, unlimited[1]))
+    yield
+    resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
+
+
+async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
+    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
         assert (await wire.initialize())["warnings"] == []
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
         written = 0
@@ -43,10 +58,7 @@ async def test_a_full_disk_is_told_and_survived(server_command: list[str], datab
 async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
     server_command: list[str], database: Path
 ) -> None:
-    database.parent.mkdir()
-    script = 'mount -t tmpfs -o size=400k tmpfs "$1" && shift && exec "$@"'
-    small = ["unshare", "-rm", "sh", "-c", script, "sh", str(database.parent)]
-    async with Wire.started([*small, *server_command]) as wire:
+    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
         await wire.initialize()
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
         await wire.send(*[request(number, ADD, note) for number in range(30)])
@@ -70,16 +82,13 @@ async def test_a_commit_for_many_that_fails_half_way_claims_nothing_for_any(
         await wire.initialize()
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
         server = await shared.server_of(wire)
-        unlimited = resource.prlimit(server, resource.RLIMIT_FSIZE)
-        size = Path(f"{database}-wal").stat().st_size
-        resource.prlimit(server, resource.RLIMIT_FSIZE, (size, unlimited[1]))
         note = {"sessionName": "s", "kind": "k", "content": "x" * 1000}
-        await wire.send(*[request(number, ADD, note) for number in range(20)])
-        replies = [await wire.read() for _ in range(20)]
+        with a_log_that_cannot_grow(server, database):
+            await wire.send(*[request(number, ADD, note) for number in range(20)])
+            replies = [await wire.read() for _ in range(20)]
         assert [reply["id"] for reply in replies] == list(range(20))
         data = {"kind": "outcomeUnknown", "retryable": False}
         assert [reply["error"]["data"] for reply in replies] == [data] * 20
-        resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
         wire.end_input()
         await wire.ended()
@@ -98,16 +107,12 @@ async def test_a_commit_that_fails_half_way_claims_nothing(
     async with Wire.started(server_command) as wire:
         await wire.initialize()
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
-        # From here on the log cannot grow: an I/O error that only the commit meets.
         server = await shared.server_of(wire)
-        unlimited = resource.prlimit(server, resource.RLIMIT_FSIZE)
-        size = Path(f"{database}-wal").stat().st_size
-        resource.prlimit(server, resource.RLIMIT_FSIZE, (size, unlimited[1]))
         large = {"sessionName": "s", "kind": "k", "content": "x" * 100_000}
-        error = (await wire.call(ADD, large))["error"]
+        with a_log_that_cannot_grow(server, database):
+            error = (await wire.call(ADD, large))["error"]
         assert error["code"] == -32803
         assert error["data"] == {"kind": "outcomeUnknown", "retryable": False}
-        resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
         listed = await wire.result(LIST, {"includeContextCount": True})
         count = listed["sessions"][0]["contextCount"]

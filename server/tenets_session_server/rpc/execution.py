@@ -109,7 +109,7 @@ class Execution(PyglsAdapter):
         """Take what has arrived, then execute as much as can be executed now."""
         if len(messages) == 1 and isinstance(request := messages[0], Request) and self._at_rest:
             # Nearly all that ever comes: a client that waits for the reply before it goes on.
-            self._take_turn(self._execute_alone, request)
+            self._take_turn(self._execute_request, request)
             return
         for message in messages:
             if isinstance(message, Request):
@@ -132,6 +132,7 @@ class Execution(PyglsAdapter):
         self._results.doubt()  # once for all that has arrived
         try:
             execute(argument)
+            self.out.flush()
         finally:
             self._in_turn = False
         self._after_turn()
@@ -144,10 +145,6 @@ class Execution(PyglsAdapter):
         """Whether a message would be executed at once, and no other with it."""
         busy = self._running or self._scheduled or self._in_turn or self.out.congested
         return not (busy or self._inbox) and self.state is not _EXITED
-
-    def _execute_alone(self, request: Request) -> None:
-        self._execute_request(request)
-        self.out.flush()
 
     def _execute_waiting(self, until: float) -> None:
         while not self._scheduled:
