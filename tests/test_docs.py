@@ -18,11 +18,12 @@ import pytest
 from docs import reference
 from support.editor import Editor
 from support.wire import Wire
-from tenets_session_server import __version__, options
-from tenets_session_server.rpc.hub import DID_CHANGE
-from tenets_session_server.rpc.messages import DidChange
-from tenets_session_server.rpc.methods import METHODS
-from tenets_session_server.rpc.outgoing import notification
+from tenets_session_server import __version__
+from tenets_session_server.cli import options
+from tenets_session_server.methods.messages import DidChange
+from tenets_session_server.methods.method import METHODS
+from tenets_session_server.rpc.client import notification
+from tenets_session_server.rpc.publisher import DID_CHANGE
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

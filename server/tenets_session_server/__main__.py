@@ -2,7 +2,7 @@
 
 import sys
 
-from tenets_session_server.cli import main
+from tenets_session_server.cli.server import main
 
 if __name__ == "__main__":
     sys.exit(main())

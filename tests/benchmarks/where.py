@@ -28,16 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.lean_client import LeanClient, request
 from benchmarks.report import environment
-from tenets_session_server import cli
+from tenets_session_server.cli import server as cli
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.calls import SessionCalls
-from tenets_session_server.rpc.framing import FrameReader
-from tenets_session_server.rpc.outgoing import Outgoing
-from tenets_session_server.rpc.transport.polled import PolledReader
-from tenets_session_server.rpc.transport.streams import _Descriptor
+from tenets_session_server.rpc.client import Outgoing
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.session_store import SessionStore
+from tenets_session_server.storage.sessions import SessionStore
+from tenets_session_server.wire.framing import FrameReader
+from tenets_session_server.wire.polled import PolledReader
+from tenets_session_server.wire.streams import _Descriptor
 
 CALLS: Final = {
     "getActive": {},

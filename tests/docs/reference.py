@@ -21,13 +21,14 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
 from tenets_session_server import errors
-from tenets_session_server import options as command_line
-from tenets_session_server.rpc import envelope, framing, messages
-from tenets_session_server.rpc.commands import PICKED
-from tenets_session_server.rpc.methods import METHODS, Method
-from tenets_session_server.rpc.params import expectations
-from tenets_session_server.rpc.transport import interface
+from tenets_session_server.cli import options as command_line
+from tenets_session_server.methods import messages
+from tenets_session_server.methods.commands import PICKED
+from tenets_session_server.methods.method import METHODS, Method
+from tenets_session_server.methods.params import expectations
 from tenets_session_server.storage import metadata
+from tenets_session_server.wire import envelope, framing
+from tenets_session_server.wire import transport as interface
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")

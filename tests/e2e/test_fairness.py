@@ -16,10 +16,11 @@ from support.host import Host
 from support.live import eventually
 from support.wire import DEADLINE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.rpc import calls, envelope
-from tenets_session_server.rpc.transport import interface
-from tenets_session_server.storage import purges
+from tenets_session_server.rpc import calls
+from tenets_session_server.storage import deferred_deletes as purges
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.wire import envelope
+from tenets_session_server.wire import transport as interface
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,7 +11,7 @@ from support.foreign import ForeignWriter
 from support.host import Host
 from support.live import DID_CHANGE, LiveClient
 from support.wire import DEADLINE, Json, Wire, notification, request
-from tenets_session_server.storage import file_events
+from tenets_session_server.storage import watcher as file_events
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,9 +14,9 @@ from support.live import LiveClient, eventually, size
 from support.wire import DEADLINE
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
-from tenets_session_server.rpc.transport import interface
 from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.wire import transport as interface
 
 NOTE = {"sessionName": "a", "kind": "note", "content": "x"}
 

@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 from support.host import Host, HostedClient
-from tenets_session_server.rpc.methods import METHODS
+from tenets_session_server.methods.method import METHODS
 from tenets_session_server.storage.schema import ONE_ROW_TABLES
 
 pytestmark = pytest.mark.asyncio

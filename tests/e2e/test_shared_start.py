@@ -53,7 +53,7 @@ async def test_the_command_imports_next_to_nothing(
     shown = tmp_path / "modules"
     program = (
         "import sys\n"
-        "from tenets_session_server.cli import main\n"
+        "from tenets_session_server.cli.server import main\n"
         "status = main(sys.argv[2:])\n"
         "open(sys.argv[1], 'w').write(' '.join(sys.modules))\n"
         "sys.exit(status)"

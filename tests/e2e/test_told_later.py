@@ -18,8 +18,8 @@ from tenets_session_server.errors import (
     DatabaseUnavailableError,
 )
 from tenets_session_server.models import News
-from tenets_session_server.rpc import hub
-from tenets_session_server.rpc.transport import interface
+from tenets_session_server.rpc import publisher as hub
+from tenets_session_server.wire import transport as interface
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from support.wire import DEADLINE, INITIALIZE, Json, frame, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import Connection
-from tenets_session_server.rpc.hub import Hub
+from tenets_session_server.rpc.publisher import Hub
 from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenets_session_server import standalone
-from tenets_session_server.options import Options
+from tenets_session_server.cli import standalone
+from tenets_session_server.cli.options import Options
 from tenets_session_server.rpc import server as rpc_server
 from tenets_session_server.rpc.server import SessionServer
 from tenets_session_server.storage.session_db import SessionDB

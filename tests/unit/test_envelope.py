@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenets_session_server.rpc import envelope
-from tenets_session_server.rpc.envelope import (
+from tenets_session_server.wire import envelope
+from tenets_session_server.wire.envelope import (
     MAXIMUM_NESTING,
     Invalid,
     Notification,
     Request,
     Response,
 )
-from tenets_session_server.rpc.framing import Rejected
+from tenets_session_server.wire.framing import Rejected
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from support.wire import DEADLINE
-from tenets_session_server.storage.file_events import FileEvents
+from tenets_session_server.storage.watcher import FileEvents
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenets_session_server.rpc.framing import (
+from tenets_session_server.wire.framing import (
     MAXIMUM_MESSAGE,
     FrameReader,
     FramingError,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from tenets_session_server.rpc.envelope import Message, Notification, Request
-from tenets_session_server.rpc.inbox import MANY, Inbox
+from tenets_session_server.rpc.request_queue import MANY, Inbox
+from tenets_session_server.wire.envelope import Message, Notification, Request
 
 IDS = st.integers(0, 5)
 STEPS = st.lists(

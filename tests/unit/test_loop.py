@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tenets_session_server.rpc.transport.loop import call_when_idle, new_event_loop
+from tenets_session_server.wire.loop import call_when_idle, new_event_loop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is asyncio's own")
 
 if sys.platform == "linux":
-    from tenets_session_server.rpc.transport.loop import DirectLoop
+    from tenets_session_server.wire.loop import DirectLoop
 
 
 DEADLINE = 20.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tenets_session_server import options
-from tenets_session_server.options import OPTIONS, Options
+from tenets_session_server.cli import options
+from tenets_session_server.cli.options import OPTIONS, Options
 
 WORDS = st.sampled_from(
     [

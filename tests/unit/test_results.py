@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from tenets_session_server.errors import SessionExistsError
-from tenets_session_server.rpc.results import KEPT_BYTES, LARGEST, Results
+from tenets_session_server.rpc.result_cache import KEPT_BYTES, LARGEST, Results
 from tenets_session_server.storage.session_db import SessionDB
 
 KEY = ("tenets/session.list", b"{}")

@@ -20,7 +20,7 @@ from tenets_session_server.errors import (
     LimitExceededError,
     SessionExistsError,
 )
-from tenets_session_server.storage import purges
+from tenets_session_server.storage import deferred_deletes as purges
 from tenets_session_server.storage.session_db import SessionDB, SessionRecord
 
 SEED_SIGNATURES = {

@@ -16,7 +16,7 @@ import sys
 
 import tenets_session_server
 from tenets_session_server import locations
-from tenets_session_server.daemon.lean import socket
+from tenets_session_server.daemon.fast_imports import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tenets_session_server.daemon.lean import socket
+from tenets_session_server.daemon.fast_imports import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

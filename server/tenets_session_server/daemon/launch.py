@@ -12,14 +12,14 @@ import os
 import sys
 
 from tenets_session_server.daemon import address
-from tenets_session_server.daemon.lean import socket
+from tenets_session_server.daemon.fast_imports import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from tenets_session_server.cli.options import Options
     from tenets_session_server.daemon.address import Address
-    from tenets_session_server.options import Options
 
 LISTENER_FD: Final = 3
 LOCK_FD: Final = 4

@@ -15,11 +15,11 @@ from typing import Final
 from platformdirs import user_log_path
 
 from tenets_session_server import logs
+from tenets_session_server import wire as transport
 from tenets_session_server.config import Synchronous
 from tenets_session_server.daemon.address import FOLDER, Address
+from tenets_session_server.daemon.daemon import Listener
 from tenets_session_server.daemon.launch import FOLDER_FD, LISTENER_FD, LOCK_FD
-from tenets_session_server.daemon.listener import Listener
-from tenets_session_server.rpc import transport
 from tenets_session_server.storage.session_db import SessionDB
 
 logger = logging.getLogger(__name__)

@@ -15,14 +15,14 @@ import time
 from tenets_session_server.daemon import control, launch
 from tenets_session_server.daemon.address import Address, UnsafeError, enter_folder
 from tenets_session_server.daemon.control import ControlError
-from tenets_session_server.daemon.lean import send_descriptors, signal, socket
+from tenets_session_server.daemon.fast_imports import send_descriptors, signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Final
 
-    from tenets_session_server.options import Options
+    from tenets_session_server.cli.options import Options
 
 PATIENCE: Final = 2.0
 """Seconds within which a process that is not just being started has to answer."""

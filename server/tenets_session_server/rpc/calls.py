@@ -17,11 +17,11 @@ from lsprotocol import types
 from msgspec import Raw
 
 from tenets_session_server.errors import DatabaseBusyError
-from tenets_session_server.rpc import commands
+from tenets_session_server.methods import commands
+from tenets_session_server.methods.messages import ExecuteCommandParams
+from tenets_session_server.methods.method import BY_COMMAND, Method
+from tenets_session_server.methods.params import ParamsDecoder
 from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
-from tenets_session_server.rpc.messages import ExecuteCommandParams
-from tenets_session_server.rpc.methods import BY_COMMAND, Method
-from tenets_session_server.rpc.params import ParamsDecoder
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.server import SessionServer

@@ -13,12 +13,14 @@ from typing import Final
 
 from lsprotocol import types
 
-from tenets_session_server.rpc import envelope, error_codes, transport
-from tenets_session_server.rpc.envelope import Invalid
-from tenets_session_server.rpc.execution import State
-from tenets_session_server.rpc.framing import FrameReader, FramingError
+from tenets_session_server import wire as transport
+from tenets_session_server.rpc import error_codes
+from tenets_session_server.rpc.executor import State
 from tenets_session_server.rpc.liveness import Liveness
 from tenets_session_server.rpc.server import SessionServer
+from tenets_session_server.wire import envelope
+from tenets_session_server.wire.envelope import Invalid
+from tenets_session_server.wire.framing import FrameReader, FramingError
 
 logger = logging.getLogger(__name__)
 

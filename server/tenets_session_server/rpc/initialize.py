@@ -12,8 +12,8 @@ import msgspec
 from lsprotocol import types
 from msgspec import Meta, Raw, Struct
 
+from tenets_session_server.methods.params import ParamsDecoder
 from tenets_session_server.rpc.error_codes import RpcError
-from tenets_session_server.rpc.params import ParamsDecoder
 
 LONGEST_NAME: Final = 255
 """Characters that are kept of a client's name and version: others have to read them."""

@@ -12,11 +12,11 @@ from lsprotocol import converters, types
 from pygls.lsp.server import LanguageServer
 
 from tenets_session_server import __version__
-from tenets_session_server.rpc.hub import Hub
-from tenets_session_server.rpc.methods import METHODS
-from tenets_session_server.rpc.protocol import SessionProtocol
+from tenets_session_server.methods.method import METHODS
+from tenets_session_server.rpc.lifecycle import SessionProtocol
+from tenets_session_server.rpc.publisher import Hub
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.session_store import SessionStore
+from tenets_session_server.storage.sessions import SessionStore
 
 if TYPE_CHECKING:
     from cattrs import Converter

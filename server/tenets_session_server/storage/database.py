@@ -23,8 +23,9 @@ import apsw
 
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import migrations, preparation
-from tenets_session_server.storage.opening import OpenFile
+from tenets_session_server.storage import connection_setup as preparation
+from tenets_session_server.storage import migrations
+from tenets_session_server.storage.connection import OpenFile
 from tenets_session_server.storage.sqlite_errors import translate
 
 logger = logging.getLogger(__name__)

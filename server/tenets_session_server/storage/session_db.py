@@ -28,9 +28,9 @@ from tenets_session_server.errors import (
 )
 from tenets_session_server.models import SessionRecord, Totals
 from tenets_session_server.storage import metadata as metadata_text
+from tenets_session_server.storage.change_log import Feed
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.feed import Feed
-from tenets_session_server.storage.session_store import SessionStore
+from tenets_session_server.storage.sessions import SessionStore
 
 __all__ = ["SessionDB", "SessionRecord"]
 

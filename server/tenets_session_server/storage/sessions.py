@@ -14,10 +14,12 @@ import msgspec
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.models import SessionPage, StoredContext, StoredSession
-from tenets_session_server.storage import metadata, pages, purges, timestamps
+from tenets_session_server.storage import deferred_deletes as purges
+from tenets_session_server.storage import metadata, timestamps
+from tenets_session_server.storage import session_pages as pages
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.pages import Order
 from tenets_session_server.storage.rows import SessionQuery
+from tenets_session_server.storage.session_pages import Order
 
 _COUNTS: Final = "SELECT sessions, context_entries FROM session_server_totals"
 

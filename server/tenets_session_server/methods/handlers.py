@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tenets_session_server import __version__
-from tenets_session_server.rpc import messages as m
+from tenets_session_server.methods import messages as m
 from tenets_session_server.rpc.slices import Sliced, after_slices
 
 if TYPE_CHECKING:

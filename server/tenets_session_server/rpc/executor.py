@@ -22,9 +22,16 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcMethodNotFound
 
 from tenets_session_server import logs
+from tenets_session_server.methods.method import BY_NAME
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.calls import SessionCalls
-from tenets_session_server.rpc.envelope import (
+from tenets_session_server.rpc.client import log_failure
+from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
+from tenets_session_server.rpc.group_commit import Call, Executed, Groups
+from tenets_session_server.rpc.pygls_server import PyglsAdapter
+from tenets_session_server.rpc.request_queue import Inbox
+from tenets_session_server.rpc.slices import Sliced
+from tenets_session_server.wire.envelope import (
     Invalid,
     Message,
     MessageId,
@@ -32,13 +39,6 @@ from tenets_session_server.rpc.envelope import (
     Request,
     Response,
 )
-from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
-from tenets_session_server.rpc.groups import Call, Executed, Groups
-from tenets_session_server.rpc.inbox import Inbox
-from tenets_session_server.rpc.methods import BY_NAME
-from tenets_session_server.rpc.outgoing import log_failure
-from tenets_session_server.rpc.pygls_adapter import PyglsAdapter
-from tenets_session_server.rpc.slices import Sliced
 
 if TYPE_CHECKING:
     from cattrs import Converter

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tenets_session_server.errors import DatabaseError
+from tenets_session_server.methods.messages import ErrorReply, Notification, Reply
 from tenets_session_server.rpc import error_codes
-from tenets_session_server.rpc.envelope import MessageId
 from tenets_session_server.rpc.error_codes import ErrorObject
-from tenets_session_server.rpc.messages import ErrorReply, Notification, Reply
+from tenets_session_server.wire.envelope import MessageId
 
 if TYPE_CHECKING:
-    from tenets_session_server.rpc.transport import Writer
+    from tenets_session_server.wire import Writer
 
 logger = logging.getLogger(__name__)
 

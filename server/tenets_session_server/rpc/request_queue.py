@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from tenets_session_server.rpc.envelope import Message, MessageId, Notification, Request
+from tenets_session_server.wire.envelope import Message, MessageId, Notification, Request
 
 MANY: Final = 1000
 MANY_BYTES: Final = 32 * 1024 * 1024

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from tenets_session_server import __version__, logs
 from tenets_session_server.daemon.address import Address
-from tenets_session_server.daemon.attachment import Attachment, Offer
 from tenets_session_server.daemon.channel import Channel
+from tenets_session_server.daemon.client_session import Attachment, Offer
 from tenets_session_server.daemon.control import ControlError
 from tenets_session_server.daemon.launch import Lock
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.rpc.hub import Hub
+from tenets_session_server.rpc.publisher import Hub
 from tenets_session_server.storage.session_db import SessionDB
 
 logger = logging.getLogger(__name__)

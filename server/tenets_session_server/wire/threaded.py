@@ -11,8 +11,8 @@ import stat
 import threading
 from collections.abc import Callable
 
-from tenets_session_server.rpc.transport import interface
-from tenets_session_server.rpc.transport.interface import OnLost, Unsent
+from tenets_session_server.wire import transport as interface
+from tenets_session_server.wire.transport import OnLost, Unsent
 
 
 class ThreadedReader:

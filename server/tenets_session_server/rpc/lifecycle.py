@@ -15,9 +15,9 @@ from pygls.protocol import lsp_method
 
 from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.rpc.execution import Execution, State
-from tenets_session_server.rpc.messages import AttachedClient, Capability
-from tenets_session_server.rpc.methods import BY_NAME
+from tenets_session_server.methods.messages import AttachedClient, Capability
+from tenets_session_server.methods.method import BY_NAME
+from tenets_session_server.rpc.executor import Execution, State
 
 if TYPE_CHECKING:
     from collections.abc import Generator

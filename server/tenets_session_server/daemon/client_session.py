@@ -8,7 +8,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from tenets_session_server import logs, options
+from tenets_session_server import logs
+from tenets_session_server.cli import options
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.channel import Channel
 from tenets_session_server.rpc.connection import Connection
@@ -17,7 +18,7 @@ from tenets_session_server.rpc.server import SessionServer, create_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tenets_session_server.rpc.hub import Hub
+    from tenets_session_server.rpc.publisher import Hub
     from tenets_session_server.storage.session_db import SessionDB
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from tenets_session_server.rpc.error_codes import (
     INVALID_REQUEST,
     PARSE_ERROR,
 )
-from tenets_session_server.rpc.framing import Rejected
+from tenets_session_server.wire.framing import Rejected
 
 MAXIMUM_NESTING: Final = 64
 

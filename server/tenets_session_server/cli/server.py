@@ -11,14 +11,14 @@ import os
 import sys
 
 from tenets_session_server import __version__, locations
-from tenets_session_server import options as command_line
+from tenets_session_server.cli import options as command_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-    from tenets_session_server.options import Options
+    from tenets_session_server.cli.options import Options
 
 USAGE_ERROR: Final = 2
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             problem = str(error)
         except KeyboardInterrupt:
             return 1
-    from tenets_session_server import standalone
+    from tenets_session_server.cli import standalone
 
     return standalone.run(options, database, log=log, closed=closed, parent=parent, problem=problem)
 

@@ -19,10 +19,10 @@ from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol
 
 from tenets_session_server.rpc import error_codes
-from tenets_session_server.rpc.envelope import MessageId, Response
+from tenets_session_server.rpc.client import Outgoing
 from tenets_session_server.rpc.error_codes import RpcError
 from tenets_session_server.rpc.initialize import decode_initialize_params
-from tenets_session_server.rpc.outgoing import Outgoing
+from tenets_session_server.wire.envelope import MessageId, Response
 
 if TYPE_CHECKING:
     from cattrs import Converter

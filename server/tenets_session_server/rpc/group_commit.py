@@ -16,11 +16,11 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.rpc.envelope import Message, Notification, Request
-from tenets_session_server.rpc.inbox import Inbox
-from tenets_session_server.rpc.methods import BY_NAME, Method
+from tenets_session_server.methods.method import BY_NAME, Method
+from tenets_session_server.rpc.request_queue import Inbox
 from tenets_session_server.rpc.slices import Sliced
 from tenets_session_server.storage.database import Database
+from tenets_session_server.wire.envelope import Message, Notification, Request
 
 logger = logging.getLogger(__name__)
 

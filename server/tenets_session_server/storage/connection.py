@@ -23,9 +23,10 @@ import apsw
 
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import placement, preparation
+from tenets_session_server.storage import connection_setup as preparation
+from tenets_session_server.storage import file_system as placement
+from tenets_session_server.storage.file_identity import Whereabouts
 from tenets_session_server.storage.sqlite_errors import translate
-from tenets_session_server.storage.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
-from tenets_session_server.rpc.transport import interface
-from tenets_session_server.rpc.transport.interface import OnLost, Unsent
-from tenets_session_server.rpc.transport.streams import open_stream
+from tenets_session_server.wire import transport as interface
+from tenets_session_server.wire.streams import open_stream
+from tenets_session_server.wire.transport import OnLost, Unsent
 
 if sys.platform == "linux":
-    from tenets_session_server.rpc.transport.loop import DirectLoop
+    from tenets_session_server.wire.loop import DirectLoop
 
 
 class PolledReader:

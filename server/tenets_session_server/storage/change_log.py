@@ -13,7 +13,7 @@ from typing import Any, Final
 from tenets_session_server.errors import DatabaseReadOnlyError, RevisionExpiredError
 from tenets_session_server.models import Change, ChangePage, News
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.session_store import SessionStore
+from tenets_session_server.storage.sessions import SessionStore
 
 _NEWEST: Final = "SELECT max(revision) FROM session_server_changes"
 # Where no change is kept. A row comes with the first change, and stays.

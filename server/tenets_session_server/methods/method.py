@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from tenets_session_server.rpc import handlers
-from tenets_session_server.rpc import messages as m
-from tenets_session_server.rpc.params import ParamsDecoder
+from tenets_session_server.methods import handlers
+from tenets_session_server.methods import messages as m
+from tenets_session_server.methods.params import ParamsDecoder
 
 PREFIX: Final = "tenets/session."
 COMMAND_PREFIX: Final = "tenets.session."

@@ -8,7 +8,8 @@ import apsw
 
 from tenets_session_server.config import Synchronous
 from tenets_session_server.errors import DatabaseReadOnlyError
-from tenets_session_server.storage import migrations, placement
+from tenets_session_server.storage import file_system as placement
+from tenets_session_server.storage import migrations
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.database import Database

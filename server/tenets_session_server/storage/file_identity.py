@@ -19,8 +19,8 @@ from typing import Final
 import apsw
 
 from tenets_session_server.errors import DatabaseUnavailableError
-from tenets_session_server.storage.identity import Identity, Place, identity
-from tenets_session_server.storage.placement import readable_name
+from tenets_session_server.storage.file_system import readable_name
+from tenets_session_server.storage.inode import Identity, Place, identity
 
 SETTLED: Final = 0.5
 """Seconds after the loss, and without a write, after which what is there is taken for complete."""

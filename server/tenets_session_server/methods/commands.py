@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
+from tenets_session_server.methods import handlers
+from tenets_session_server.methods.messages import NoParams, Session, SessionList, Stats
 from tenets_session_server.models import StoredSession
-from tenets_session_server.rpc import handlers
 from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
-from tenets_session_server.rpc.messages import NoParams, Session, SessionList, Stats
 
 if TYPE_CHECKING:
     from tenets_session_server.rpc.server import SessionServer

@@ -12,13 +12,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tenets_session_server import logs
-from tenets_session_server.rpc import transport
+from tenets_session_server import wire as transport
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 
 if TYPE_CHECKING:
-    from tenets_session_server.options import Options
+    from tenets_session_server.cli.options import Options
 
 logger = logging.getLogger(__name__)
 

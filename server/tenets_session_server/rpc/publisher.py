@@ -24,13 +24,13 @@ from typing import Final, Protocol
 from lsprotocol.types import MessageType
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
+from tenets_session_server.methods.messages import AttachedClient, DidChange
 from tenets_session_server.models import News
-from tenets_session_server.rpc.messages import AttachedClient, DidChange
-from tenets_session_server.rpc.outgoing import notification
-from tenets_session_server.rpc.results import Results
-from tenets_session_server.rpc.transport import call_when_idle
-from tenets_session_server.storage.file_events import FileEvents
+from tenets_session_server.rpc.client import notification
+from tenets_session_server.rpc.result_cache import Results
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.watcher import FileEvents
+from tenets_session_server.wire import call_when_idle
 
 logger = logging.getLogger(__name__)
 

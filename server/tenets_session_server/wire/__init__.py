@@ -14,10 +14,10 @@ import stat
 import sys
 from collections.abc import Callable
 
-from tenets_session_server.rpc.transport.interface import OnLost, Reader, Writer
-from tenets_session_server.rpc.transport.loop import call_when_idle, run
-from tenets_session_server.rpc.transport.polled import PolledReader, PolledWriter
-from tenets_session_server.rpc.transport.threaded import ThreadedReader, ThreadedWriter
+from tenets_session_server.wire.loop import call_when_idle, run
+from tenets_session_server.wire.polled import PolledReader, PolledWriter
+from tenets_session_server.wire.threaded import ThreadedReader, ThreadedWriter
+from tenets_session_server.wire.transport import OnLost, Reader, Writer
 
 __all__ = [
     "Reader",

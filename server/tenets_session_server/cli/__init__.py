@@ -1,0 +1,1 @@
+"""The command lines: what may be said, and what it does."""

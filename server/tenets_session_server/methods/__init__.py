@@ -1,0 +1,1 @@
+"""The methods ``tenets/session.*``, one file a subject."""
