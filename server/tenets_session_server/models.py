@@ -1,18 +1,39 @@
-"""The values that pass between storage and its callers. No behaviour, no I/O."""
+"""The values that pass from storage to its callers, as they are on the wire.
+
+A client gets them encoded as they are here (members in camelCase), so a value is made once, from its
+row. The descriptions are those of the reference in PROTOCOL.md. No behaviour but conversions, no I/O.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+SessionId = Annotated[int, Meta(description="the session's `id`")]
+EntryId = Annotated[int, Meta(description="`id` of the entry; only where it is about context")]
+Revision = Annotated[int, Meta(description="its number; they are consecutive")]
+NewestRevision = Annotated[int, Meta(description="number of the newest committed change")]
+Timestamp = Annotated[str, Meta(description="RFC 3339 with offset, microseconds kept")]
+NextCursor = Annotated[str | None, Meta(description="fetches the next page; null at the end")]
+ChangeType = Literal[
+    "created",
+    "updated",
+    "renamed",
+    "deleted",
+    "activated",
+    "deactivated",
+    "contextAdded",
+    "contextRemoved",
+]
 
 
 @dataclass
 class SessionRecord:
-    """A session as the seed's ``tenets.storage.session_db.SessionRecord`` has it.
+    """A session as ``tenets.storage.session_db.SessionRecord`` has it.
 
     ``created_at`` is timezone-aware; ``metadata`` is the decoded JSON object.
     """
@@ -23,85 +44,107 @@ class SessionRecord:
     metadata: dict[str, Any]
 
 
-class StoredSession(Struct, frozen=True):
-    """A session as it is stored, cheap to send on.
+class Session(Struct, rename="camel", frozen=True):
+    """A named work session."""
 
-    ``created_at`` is RFC 3339 with an offset; ``metadata`` is the UTF-8 text of a JSON object, byte
-    for byte what was stored, so that no number, key or string changes on its way to a client.
-    ``context_count`` is None where it was not asked for.
-    """
-
-    id: int
-    name: str
-    created_at: str
-    metadata: bytes
-    active: bool
-    context_count: int | None = None
+    id: Annotated[int, Meta(description="never given twice")]
+    name: Annotated[str, Meta(description="what it is called by")]
+    created_at: Timestamp
+    active: Annotated[bool, Meta(description="true for at most one session")]
+    # Raw: the text that was stored, so that no number, key or string changes on its way.
+    metadata: Annotated[Raw, Meta(description="exactly as it was stored")]
+    context_count: (
+        Annotated[int, Meta(description="how many entries it has; only where asked for")]
+        | UnsetType
+    ) = UNSET
 
     def to_record(self) -> SessionRecord:
-        """Return the seed's form of it, with date and metadata decoded."""
+        """Return the form that the ``tenets`` package has, with date and metadata decoded."""
         return SessionRecord(
             id=self.id,
             name=self.name,
             created_at=datetime.fromisoformat(self.created_at),
-            metadata=json.loads(self.metadata),
+            metadata=json.loads(bytes(self.metadata)),
         )
 
 
-class StoredContext(Struct, frozen=True):
-    """A context entry without its content; ``size`` is the content's length in UTF-8 bytes."""
+class SessionList(Struct, rename="camel", frozen=True):
+    """A page of sessions."""
 
-    id: int
-    session_id: int
-    session_name: str | None
-    kind: str
-    size: int
-    created_at: str
-
-
-class Change(Struct, frozen=True):
-    """One committed change, by whomever; ``context_id`` is None where it is not about context."""
-
-    revision: int
-    type: str
-    session_id: int
-    session_name: str
-    context_id: int | None
+    sessions: Annotated[
+        list[Session],
+        Meta(description="at most `limit`; fewer where their metadata is very large"),
+    ]
+    next_cursor: NextCursor
 
 
-class ChangePage(Struct, frozen=True):
-    """Some changes in their order, the newest revision there is, and whether more follow."""
+class AddedContext(Struct, rename="camel", frozen=True):
+    """A context entry that was appended, without its content."""
 
-    changes: list[Change]
-    revision: int
-    truncated: bool
-
-
-class News(Struct, frozen=True):
-    """What was committed after some revision: all of one moment.
-
-    ``active`` is the active session at ``revision``. ``incomplete`` tells that changes are missing,
-    because they are not kept any more or the file is another one: then look at everything anew.
-    """
-
-    revision: int
-    changes: list[Change]
-    active: StoredSession | None
-    incomplete: bool
+    id: Annotated[int, Meta(description="never given twice")]
+    session_id: SessionId
+    session_name: Annotated[str | None, Meta(description="null where the session is gone")]
+    kind: Annotated[str, Meta(description="what sort of content it is")]
+    size: Annotated[int, Meta(description="UTF-8 bytes of the content")]
+    created_at: Timestamp
+    session_created: Annotated[bool, Meta(description="whether the session was missing before")]
 
 
-class Totals(Struct, frozen=True):
-    """How much there is: of one moment, but for the sizes of the files, in bytes."""
+class Deleted(Struct, frozen=True):
+    """Whether there was something to delete."""
 
-    sessions: int
-    context_entries: int
-    revision: int
-    database_bytes: int
-    log_bytes: int
+    deleted: Annotated[bool, Meta(description="whether there was such a session")]
 
 
-class SessionPage(Struct, frozen=True):
-    """Some sessions, and the cursor that fetches the ones after them (None at the end)."""
+class DeletedCount(Struct, frozen=True):
+    """How many sessions were deleted."""
 
-    sessions: list[StoredSession]
-    next_cursor: str | None
+    deleted: Annotated[int, Meta(description="how many sessions there were")]
+
+
+class Change(Struct, rename="camel", frozen=True):
+    """One committed change, by any program."""
+
+    revision: Revision
+    type: Annotated[ChangeType, Meta(description="what happened")]
+    session_id: Annotated[int, Meta(description="`id` of the session it happened to")]
+    session_name: Annotated[str, Meta(description="its name right after the change")]
+    context_id: EntryId | UnsetType = UNSET
+
+
+class ChangeList(Struct, rename="camel", frozen=True):
+    """Some of the changes that were committed."""
+
+    changes: Annotated[list[Change], Meta(description="in order, at most `limit`")]
+    revision: NewestRevision
+    truncated: Annotated[
+        bool, Meta(description="whether more follow: ask again, since the last one's revision")
+    ]
+
+
+class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What was committed after some revision, up to one moment: params of ``didChange``."""
+
+    revision: Annotated[int, Meta(description="the newest one; it only ever grows")]
+    changes: Annotated[list[Change], Meta(description="what was committed, in order")]
+    active: Annotated[Session | None, Meta(description="the active session at that revision")]
+    incomplete: Annotated[
+        bool, Meta(description="true where changes are missing: fetch everything again")
+    ] = False
+
+    def after(self, revision: int) -> ChangeBatch:
+        """Return the same batch without the changes up to ``revision``."""
+        later = [change for change in self.changes if change.revision > revision]
+        return ChangeBatch(self.revision, later, self.active, self.incomplete)
+
+
+class Totals(Struct, rename="camel", frozen=True):
+    """How much there is, at one moment but for the sizes of the files; sizes are in bytes."""
+
+    sessions: Annotated[int, Meta(description="how many sessions there are")]
+    context_entries: Annotated[int, Meta(description="how many context entries, of all sessions")]
+    revision: NewestRevision
+    database: Annotated[str, Meta(description="absolute path of the file")]
+    database_bytes: Annotated[int, Meta(description="size of the file")]
+    log_bytes: Annotated[int, Meta(description="size of its write-ahead log")]
+    engine: Annotated[str, Meta(description='what reads and writes it, as "SQLite 3.51.3"')]
