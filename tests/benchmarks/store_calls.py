@@ -45,7 +45,9 @@ def prepared(database: SessionDB, verb: str, params: Mapping[str, Any]) -> Calla
         case "delete":
             return partial(_delete, database, params["name"])
         case "changes":
-            return partial(database.feed.since, params["since"], params.get("limit", 100))
+            return partial(
+                database.store.change_log.since, params["since"], params.get("limit", 100)
+            )
         case "stats":
             return database.totals
         case _:
@@ -53,7 +55,7 @@ def prepared(database: SessionDB, verb: str, params: Mapping[str, Any]) -> Calla
 
 
 def _delete(database: SessionDB, name: str) -> bool:
-    deleted = database.sessions.delete(name)
+    deleted = database.store.sessions.delete(name)
     while database.sessions.purge_some():
         pass
     return deleted

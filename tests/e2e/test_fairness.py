@@ -17,7 +17,7 @@ from support.live import eventually
 from support.wire import DEADLINE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls
-from tenets_session_server.storage import deferred_deletes as purges
+from tenets_session_server.storage import deferred_deletes
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import envelope
 from tenets_session_server.wire import transport as interface
@@ -200,7 +200,7 @@ def readable(fd: int) -> bool:
 async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purges, "AT_ONCE", 10)
+    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
     async with Host.opened(database) as host:
         busy, other = await host.attach(), await host.attach()
         with host.session_db.db.transaction():
@@ -229,7 +229,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
 async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purges, "AT_ONCE", 10)
+    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
     with SessionDB(TenetsConfig(database=database)) as crashed:
         with crashed.db.transaction():
             for number in range(35):
@@ -238,31 +238,31 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
         assert crashed.totals().context_entries == 25
     async with Host.opened(database) as host:
         await host.attach()
-        await eventually(lambda: host.session_db.totals().context_entries == 0)
+        await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
 async def test_a_cancelled_deletion_has_happened_all_the_same(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purges, "AT_ONCE", 1)
+    monkeypatch.setattr(deferred_deletes, "BATCH", 1)
     async with Host.opened(database) as host:
         busy = await host.attach()
         with host.session_db.db.transaction():
             for number in range(3000):
                 host.session_db.add_context("large", "note", f"{number}")
         await busy.send(request("busy", "tenets/session.deleteAll"))
-        await eventually(lambda: not host.session_db.sessions.page().sessions)
+        await eventually(lambda: not host.session_db.store.sessions.page().sessions)
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
         assert (await busy.read())["result"] == {"deleted": 1}
-        assert host.session_db.totals().context_entries > 0
-        monkeypatch.setattr(purges, "AT_ONCE", 3000)
-        await eventually(lambda: host.session_db.totals().context_entries == 0)
+        assert host.session_db.store.totals().context_entries > 0
+        monkeypatch.setattr(deferred_deletes, "BATCH", 3000)
+        await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
 async def test_deleting_much_waits_for_another_programs_lock_first(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purges, "AT_ONCE", 10)
+    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
     async with Host.opened(database) as host:
         client = await host.attach()
         with host.session_db.db.transaction():

@@ -21,7 +21,7 @@ NOTE = {"sessionName": "a", "kind": "note", "content": "last words"}
 
 def stored(database: Path) -> int:
     with SessionDB(TenetsConfig(database=database)) as sessions:
-        (session,) = sessions.sessions.page(include_context_count=True).sessions
+        (session,) = sessions.store.sessions.page(include_context_count=True).sessions
         return session.context_count or 0
 
 

@@ -53,7 +53,7 @@ def test_two_windows_share_sessions(node: str, example: Path, database: Path) ->
         assert refactoring.metadata["open files"] == ["parser.py", "lexer.py"]
         assert refactoring.metadata["active"] is False
         assert "ended_at" in refactoring.metadata
-        page = sessions.sessions.page(include_context_count=True)
+        page = sessions.store.sessions.page(include_context_count=True)
         assert [session.context_count for session in page.sessions] == [0, 1]
 
 
@@ -66,7 +66,7 @@ def test_the_script_may_be_run_again_on_the_same_database(
     assert 'window one: activated "refactor the parser", which was there already' in lines
     assert 'window two: activated "bug 4711: login loops", which was there already' in lines
     with stored(database) as sessions:
-        page = sessions.sessions.page(include_context_count=True)
+        page = sessions.store.sessions.page(include_context_count=True)
         assert [session.context_count for session in page.sessions] == [0, 2]
 
 

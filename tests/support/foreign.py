@@ -91,3 +91,9 @@ def changes(db: SessionDB) -> list[tuple[str, str]]:
 
 def active_names(db: SessionDB) -> list[str]:
     return [record.name for record in db.list_sessions() if record.metadata.get("active")]
+
+
+def totals(db: SessionDB) -> tuple[int, int]:
+    """Return how many sessions and entries there are, as the triggers have counted them."""
+    found = db.store.totals()
+    return found.sessions, found.context_entries

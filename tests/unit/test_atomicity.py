@@ -85,7 +85,7 @@ def test_racing_updates_keep_every_key(check: SessionDB, database: Path) -> None
 
 def test_racing_notes_create_one_session(check: SessionDB, database: Path) -> None:
     race(database, "for n in range(50): db.add_context(f's{n}', 'note', me)")
-    page = check.sessions.page(include_context_count=True)
+    page = check.store.sessions.page(include_context_count=True)
     assert len(page.sessions) == 50
     assert {session.context_count for session in page.sessions} == {4}
 

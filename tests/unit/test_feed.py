@@ -98,4 +98,4 @@ def test_the_feed_keeps_the_newest_10000(db: SessionDB, foreign: apsw.Connection
     assert newest == 10_501
     assert newest - oldest + 1 == count
     assert 10_000 <= count < 10_100
-    assert db.feed.revision() == 10_501
+    assert db.store.change_log.newest_revision() == 10_501

@@ -206,7 +206,7 @@ def test_odd_dates_become_readable_ones(
     db: SessionDB, foreign: apsw.Connection, created_at: Any, read: str
 ) -> None:
     foreign.execute(INSERT, ("odd", created_at, "{}"))
-    stored = db.sessions.get("odd")
+    stored = db.store.sessions.get("odd")
     assert stored is not None
     assert stored.created_at == read
     record = db.get_session("odd")
@@ -224,12 +224,12 @@ def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: apsw.Co
         " VALUES ('s11', CAST(x'ff41' AS TEXT), '{}'), ('s12', CAST(x'ff42' AS TEXT), '{}')"
     )
     for order in ("newest", "oldest"):
-        whole = db.sessions.page(limit=1000, order=order)
+        whole = db.store.sessions.page(limit=1000, order=order)
         assert len(whole.sessions) == 13
         names: list[str] = []
         cursor: str | None = None
         while True:
-            page = db.sessions.page(limit=1, cursor=cursor, order=order)
+            page = db.store.sessions.page(limit=1, cursor=cursor, order=order)
             names += [session.name for session in page.sessions]
             cursor = page.next_cursor
             if cursor is None:

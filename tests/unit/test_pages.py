@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.models import StoredSession
+from tenets_session_server.models import Session
 from tenets_session_server.storage import session_pages as pages
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -71,17 +71,17 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
             known = [(i, name, rows[name][0]) for i, name in enumerate(rows, 1)]
         if chosen is not None and chosen < len(known):
             db.set_active(known[chosen][1], True)
-        found = db.sessions.get_active()
+        found = db.store.sessions.get_active()
         expected = [
             name
             for _, name, _ in sorted(known, key=sort_key, reverse=order == "newest")
             if (not prefix or name.startswith(prefix))
             and (active is None or active is (found is not None and found.name == name))
         ]
-        read: list[StoredSession] = []
+        read: list[Session] = []
         cursor = None
         while True:
-            page = db.sessions.page(
+            page = db.store.sessions.page(
                 limit=limit, cursor=cursor, active=active, name_prefix=prefix, order=order
             )
             assert len(page.sessions) <= limit
@@ -91,4 +91,4 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
                 break
             assert len(page.sessions) == limit
         assert [session.name for session in read] == expected
-        assert read == [db.sessions.get(session.name) for session in read]
+        assert read == [db.store.sessions.get(session.name) for session in read]

@@ -43,7 +43,7 @@ def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: apsw.Co
 def test_it_is_not_given_for_another_file(db: SessionDB) -> None:
     results = Results(db.db)
     remember(results, KEY)
-    db.db.start_anew()
+    db.db.release()
     results.doubt()
     assert results.get(KEY) is None
 
@@ -52,8 +52,8 @@ def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
     results = Results(db.db)
     remember(results, KEY)
     with pytest.raises(SessionExistsError), db.db.transaction():  # noqa: PT012 - it rolls back
-        db.sessions.create("a")
-        db.sessions.create("a")
+        db.store.sessions.create("a")
+        db.store.sessions.create("a")
     assert results.get(KEY) is not None
 
 

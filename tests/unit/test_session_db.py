@@ -20,7 +20,7 @@ from tenets_session_server.errors import (
     LimitExceededError,
     SessionExistsError,
 )
-from tenets_session_server.storage import deferred_deletes as purges
+from tenets_session_server.storage import deferred_deletes
 from tenets_session_server.storage.session_db import SessionDB, SessionRecord
 
 SEED_SIGNATURES = {
@@ -188,7 +188,7 @@ def test_ids_are_never_given_twice(db: SessionDB) -> None:
     db.delete_session("a", purge_context=False)
     again = db.create_session("a")
     assert again.id > first.id
-    page = db.sessions.page(include_context_count=True)
+    page = db.store.sessions.page(include_context_count=True)
     assert page.sessions[0].context_count == 0  # the orphan is not inherited
 
 
@@ -251,7 +251,7 @@ def test_threads_can_share_it(db: SessionDB) -> None:
     record = db.get_session("shared")
     assert record is not None
     assert len(record.metadata) == 100
-    assert db.sessions.page(include_context_count=True).sessions[0].context_count == 100
+    assert db.store.sessions.page(include_context_count=True).sessions[0].context_count == 100
 
 
 def test_a_closed_db_says_so(config: TenetsConfig) -> None:
@@ -265,7 +265,7 @@ def test_a_closed_db_says_so(config: TenetsConfig) -> None:
 def test_deleting_much_is_done_though_the_rest_has_to_wait(
     config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purges, "AT_ONCE", 10)
+    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
     with SessionDB(replace(config, busy_timeout=0.0)) as db:
         with db.db.transaction():
             for number in range(25):
@@ -278,9 +278,9 @@ def test_deleting_much_is_done_though_the_rest_has_to_wait(
         db.db.on_commit.add(take_the_lock)
         assert db.delete_session("large")
         assert db.get_session("large") is None
-        assert db.totals().context_entries == 15
+        assert db.store.totals().context_entries == 15
         foreign.execute("ROLLBACK")
         db.db.on_commit.clear()
         assert db.delete_all_sessions() == 0
-        assert db.totals().context_entries == 0
+        assert db.store.totals().context_entries == 0
         foreign.close()

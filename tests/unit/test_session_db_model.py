@@ -164,7 +164,7 @@ class SessionDBMachine(RuleBasedStateMachine):
         active = [record for record in self.db.list_sessions() if record.metadata.get("active")]
         found = self.db.get_active_session()
         assert active == ([found] if found else [])
-        page = self.db.sessions.page(active=True)
+        page = self.db.store.sessions.page(active=True)
         assert [session.name for session in page.sessions] == [record.name for record in active]
 
     @invariant()
@@ -179,7 +179,7 @@ class SessionDBMachine(RuleBasedStateMachine):
             assert [content for owner, content in rows if owner == name] == contents
         counts = {
             session.name: session.context_count
-            for session in self.db.sessions.page(include_context_count=True).sessions
+            for session in self.db.store.sessions.page(include_context_count=True).sessions
         }
         assert counts == {name: len(contents) for name, contents in self.model.context.items()}
 

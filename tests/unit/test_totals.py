@@ -12,7 +12,7 @@ import apsw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.foreign import NOW, ForeignWriter
+from support.foreign import NOW, ForeignWriter, totals
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.schema import TRIGGERS
 from tenets_session_server.storage.session_db import SessionDB
@@ -76,17 +76,17 @@ def test_the_totals_are_what_counting_finds(
             with ForeignWriter(database) as foreign:
                 for (sql, values), undone in steps:
                     with_rollback(foreign.connection, sql, values, undone=undone)
-                    assert db.sessions.counts() == counted(db), sql
+                    assert totals(db) == counted(db), sql
                     active = [
                         one.name
-                        for one in db.sessions.page().sessions
-                        if json.loads(one.metadata).get("active")
+                        for one in db.store.sessions.page().sessions
+                        if json.loads(bytes(one.metadata)).get("active")
                     ]
-                    found = db.sessions.get_active()
+                    found = db.store.sessions.get_active()
                     assert active == ([] if found is None else [found.name]), sql
             db.delete_session("a")
             db.delete_all_sessions()
-            assert db.sessions.counts() == counted(db) == (0, 0)
+            assert totals(db) == counted(db) == (0, 0)
 
 
 def with_rollback(
@@ -110,9 +110,9 @@ def test_what_was_done_without_the_triggers_is_counted_anew(db: SessionDB, datab
             foreign.connection.execute(f"DROP TRIGGER {name}")
         foreign.create("b", {"ended_at": "2026-01-02T00:00:00+00:00"})
         foreign.add_context("b", "y")
-    db.db.look_anew()
-    assert db.sessions.counts() == counted(db) == (2, 2)
-    assert db.sessions.most_recently_active() == "b"
+    db.db.repair_or_create()
+    assert totals(db) == counted(db) == (2, 2)
+    assert db.store.sessions.most_recently_active() == "b"
 
 
 def test_the_last_active_one_is_known_however_much_has_happened_since(
@@ -120,16 +120,16 @@ def test_the_last_active_one_is_known_however_much_has_happened_since(
 ) -> None:
     for name in ("a", "b", "c"):
         db.create_session(name)
-    assert db.sessions.most_recently_active() is None
+    assert db.store.sessions.most_recently_active() is None
     for name in ("b", "a", "c"):
         db.set_active(name, True)
     with ForeignWriter(database) as foreign, foreign.connection:
         for number in range(10_200):  # more than the change feed keeps
             foreign.add_context("c", str(number))
-    assert db.sessions.most_recently_active() == "a"
+    assert db.store.sessions.most_recently_active() == "a"
     db.set_active("c", False)
-    assert db.sessions.most_recently_active() == "c"
+    assert db.store.sessions.most_recently_active() == "c"
     db.delete_session("c")
-    assert db.sessions.most_recently_active() == "a"
+    assert db.store.sessions.most_recently_active() == "a"
     db.set_active("a", True)
-    assert db.sessions.most_recently_active() == "b"
+    assert db.store.sessions.most_recently_active() == "b"

@@ -41,7 +41,7 @@ class OpenFile:
 
     ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
     the user about the file and the engine, complete once open (see also :meth:`take_repairs`).
-    ``opened`` counts how often the file has been opened, or what is in it put right.
+    ``generation`` counts how often the file has been opened, or what is in it put right.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -49,7 +49,7 @@ class OpenFile:
         self.name = placement.readable_name(self.path)
         self.warnings: list[str] = []
         self._repairs: list[str] = []
-        self.opened = 0
+        self.generation = 0
         self._config = config
         self._connection: apsw.Connection | None = None
         self._whereabouts = Whereabouts(self.path)
@@ -89,7 +89,7 @@ class OpenFile:
             except BaseException:
                 self._disconnect()
                 raise
-            self.opened += 1
+            self.generation += 1
             for warning in (*self.warnings, *self._repairs):
                 logger.warning("%s", warning)
 
@@ -99,7 +99,7 @@ class OpenFile:
             self._closed = True
             self._disconnect()
 
-    def check(self) -> None:
+    def ensure_open(self) -> None:
         """Let go of a file that is not where it was, and try to open it again.
 
         Raises a ``DatabaseError`` where there is none that can be used.
@@ -107,7 +107,7 @@ class OpenFile:
         with self._lock:
             self._opened()
 
-    def be_durable(self) -> None:
+    def require_durability(self) -> None:
         """From now on let no commit return before it is on the disk, as ``synchronous="full"``."""
         with self._lock:
             if self._config.synchronous != "full":
@@ -115,7 +115,7 @@ class OpenFile:
                 if self._connection is not None:
                     preparation.set_synchronous(self._connection, "full")
 
-    def start_anew(self) -> None:
+    def release(self) -> None:
         """Close the file and forget all about it, as if this were a new process."""
         with self._lock:
             if self._connection is not None:
@@ -124,7 +124,7 @@ class OpenFile:
             self._whereabouts.forget_loss()
             self._tried = self._doubtful = False
 
-    def look_anew(self) -> None:
+    def repair_or_create(self) -> None:
         """Do for somebody new what a new process would, while others go on using the file.
 
         Such a process makes a file that is missing, and puts triggers back. Raises a
@@ -136,7 +136,7 @@ class OpenFile:
             if self._connection is not None:
                 if not self._connection.readonly("main") and (repairs := self._repair()):
                     self._repairs += repairs
-                    self.opened += 1  # what was changed meanwhile, nobody has been told
+                    self.generation += 1  # what was changed meanwhile, nobody has been told
             elif self._whereabouts.is_missing():
                 self._whereabouts.forget_loss()
 

@@ -91,7 +91,7 @@ class Database(OpenFile):
             return self._lock  # it is ours already: joining it means to do nothing
         return self._transaction
 
-    def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def savepoint(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work``, a part of a transaction, returns; undo it alone if it raises.
 
         Where SQLite has rolled everything back by itself (a full disk, say) nothing is left to
@@ -99,18 +99,18 @@ class Database(OpenFile):
         where the transaction has to be given up.
         """
         connection = self._opened()
-        self._keep_apart(connection, "SAVEPOINT part")
+        self._run_savepoint(connection, "SAVEPOINT part")
         try:
             result = work(*args, **kwargs)
         except BaseException:
             if connection.in_transaction:
-                self._keep_apart(connection, "ROLLBACK TO part; RELEASE part")
+                self._run_savepoint(connection, "ROLLBACK TO part; RELEASE part")
             raise
-        self._keep_apart(connection, "RELEASE part")
+        self._run_savepoint(connection, "RELEASE part")
         return result
 
     @staticmethod
-    def _keep_apart(connection: apsw.Connection, sql: str) -> None:
+    def _run_savepoint(connection: apsw.Connection, sql: str) -> None:
         try:
             connection.execute(sql)
         except apsw.Error as error:  # then the whole transaction is of no use
@@ -149,9 +149,9 @@ class Database(OpenFile):
                 data_version = connection.execute("PRAGMA data_version").get
             except apsw.Error as error:
                 self._raise(error)
-            return self.opened, self.commits, data_version
+            return self.generation, self.commits, data_version
 
-    def trim(self) -> bool:
+    def checkpoint(self) -> bool:
         """Move everything from the write-ahead log into the database, and empty the log.
 
         Returns False where other connections are using it. Blocks for as long as the disk needs:

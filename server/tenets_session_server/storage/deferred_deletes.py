@@ -1,58 +1,71 @@
-"""Removing the context of deleted sessions: much of it takes long, and nobody is to wait for that.
+"""Removes the context of deleted sessions in batches, so that nobody waits for a large one.
 
-What is to go is written down in the transaction that deletes the session
-(``session_server_purges``), which so takes effect at once, for everybody. It is then removed in
-short transactions by whoever has time, and what a crash leaves is taken up by the next one.
+The transaction that deletes a session also records what is to be removed
+(``session_server_purges``). So the deletion takes effect at once, for every program. The rows are
+then removed in short transactions. What a crash leaves is removed by the next process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from tenets_session_server.storage.database import Database
 
-AT_ONCE: Final = 2000
-"""How many entries are removed in one transaction, which takes 5 ms."""
+BATCH: Final = 2000
+"""Entries that one transaction removes, which takes 5 ms."""
 
 _DUE: Final = (
     "SELECT id, session_id, last_entry FROM session_server_purges WHERE id > 0 ORDER BY id LIMIT 2"
 )
 
 
-def begin(database: Database, session_id: int | None) -> None:
-    """Have a session's context removed, or (None) all that there is, and remove the first of it.
+class DeferredDeletes:
+    """The context of one database that is still to be removed.
 
-    To be called in the transaction that deletes the session, after that: its triggers tell nothing
-    of context without a session.
+    ``on_pending`` is called when a deletion has left something to do, inside its transaction.
     """
-    database.run(
-        "INSERT INTO session_server_purges (session_id, last_entry)"
-        " SELECT ?, coalesce(max(id), 0) FROM session_context",
-        (session_id,),
-    )
-    _go_on(database)
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.on_pending: Callable[[], None] = lambda: None
 
-def go_on(database: Database) -> bool:
-    """Remove some of what is left; tell whether there is more."""
-    if not database.run(_DUE):
-        return False
-    with database.transaction():
-        return _go_on(database)
+    def begin(self, session_id: int | None) -> None:
+        """Have a session's context removed, or (None) all that there is; remove the first batch.
 
+        Call it in the transaction that deletes the session, after that: the triggers record no
+        change of context whose session is gone.
+        """
+        self._database.run(
+            "INSERT INTO session_server_purges (session_id, last_entry)"
+            " SELECT ?, coalesce(max(id), 0) FROM session_context",
+            (session_id,),
+        )
+        if self._remove_batch():
+            self.on_pending()
 
-def _go_on(database: Database) -> bool:
-    due = database.run(_DUE)
-    if not due:
-        return False
-    purge, session_id, last_entry = due[0]
-    of_it = "TRUE" if session_id is None else "session_id = :session"
-    database.run(
-        "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
-        f" WHERE {of_it} AND id <= :last LIMIT :most)",
-        {"session": session_id, "last": last_entry, "most": AT_ONCE},
-    )
-    if database.run("SELECT changes()")[0][0] == AT_ONCE:
-        return True
-    database.run("DELETE FROM session_server_purges WHERE id = ?", (purge,))
-    return len(due) > 1
+    def run_batch(self) -> bool:
+        """Remove a batch of what is left; return whether there is more.
+
+        Raises ``DatabaseError``; then the batch is still to be removed.
+        """
+        if not self._database.run(_DUE):
+            return False
+        with self._database.transaction():
+            return self._remove_batch()
+
+    def _remove_batch(self) -> bool:
+        due = self._database.run(_DUE)
+        if not due:
+            return False
+        purge, session_id, last_entry = due[0]
+        of_session = "TRUE" if session_id is None else "session_id = :session"
+        self._database.run(
+            "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
+            f" WHERE {of_session} AND id <= :last LIMIT :most)",
+            {"session": session_id, "last": last_entry, "most": BATCH},
+        )
+        if self._database.run("SELECT changes()")[0][0] == BATCH:
+            return True
+        self._database.run("DELETE FROM session_server_purges WHERE id = ?", (purge,))
+        return len(due) > 1

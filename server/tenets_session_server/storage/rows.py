@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from tenets_session_server.models import StoredSession
+from msgspec import UNSET, Raw
+
+from tenets_session_server.models import Session
 from tenets_session_server.storage import metadata, timestamps
 from tenets_session_server.storage.cursors import Position
 from tenets_session_server.storage.database import Bindings, Database, Row
@@ -34,7 +36,7 @@ class SessionQuery:
         self._text = sql.format(session=_AS_TEXT)
         self._bytes = sql.format(session=_AS_BYTES)
 
-    def first(self, database: Database, bindings: Bindings = ()) -> StoredSession | None:
+    def first(self, database: Database, bindings: Bindings = ()) -> Session | None:
         """Return the first session found. Raises as :meth:`Database.run` does."""
         rows = self._run(database, bindings)
         return session(rows[0]) if rows else None
@@ -63,20 +65,20 @@ class SessionQuery:
             return database.run(self._bytes, bindings)
 
 
-def session(row: Row) -> StoredSession:
+def session(row: Row) -> Session:
     """Return the session in a row of a :class:`SessionQuery`."""
     name, stored = row[1], row[3]
     if isinstance(stored, str):
         stored = stored.encode("utf-8")
     elif stored is not None and not isinstance(stored, bytes):
         stored = str(stored).encode("ascii")  # a number
-    return StoredSession(
+    return Session(
         row[0],
         name if isinstance(name, str) else _text(name),
         timestamps.readable(row[2]),
-        metadata.readable(stored),
         bool(row[4]),
-        row[6] if len(row) > 6 else None,
+        Raw(metadata.readable(stored)),
+        row[6] if len(row) > 6 else UNSET,
     )
 
 

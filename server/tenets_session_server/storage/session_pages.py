@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from tenets_session_server.models import SessionPage, StoredSession
+from tenets_session_server.models import Session, SessionList
 from tenets_session_server.storage import cursors
 from tenets_session_server.storage.database import Database, Row, Value
 from tenets_session_server.storage.rows import SessionQuery, position, session
@@ -43,7 +43,7 @@ class Filter:
     include_context_count: bool = False
 
 
-def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None) -> SessionPage:
+def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None) -> SessionList:
     """Return at most ``limit`` sessions, those after ``cursor``.
 
     Raises :class:`InvalidArgumentError` for a bad cursor, and as :meth:`Database.run` does.
@@ -66,7 +66,7 @@ def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None
         counted=wanted.include_context_count,
     )
 
-    def take(rows: Iterable[Row]) -> SessionPage:
+    def take(rows: Iterable[Row]) -> SessionList:
         return _page(rows, limit)
 
     if not shape.prefixed or wanted.active:
@@ -164,17 +164,17 @@ def _after_the_cursor(shape: _Shape) -> list[str]:
     return [f"(s.created_at, s.id) {comparison} ({shape.key}, :id)"]
 
 
-def _page(rows: Iterable[Row], limit: int) -> SessionPage:
-    sessions: list[StoredSession] = []
+def _page(rows: Iterable[Row], limit: int) -> SessionList:
+    sessions: list[Session] = []
     last: Row = ()
     size = 0
     for row in rows:
         if len(sessions) == limit or size >= PAGE_BYTES:
-            return SessionPage(sessions, cursors.dump(position(last)))
+            return SessionList(sessions, cursors.dump(position(last)))
         sessions.append(session(row))
         size += len(sessions[-1].metadata)
         last = row
-    return SessionPage(sessions, None)
+    return SessionList(sessions, None)
 
 
 def _after_prefix(prefix: str) -> str | None:

@@ -1,20 +1,34 @@
-"""Tells that somebody is writing to the database's files, without touching them: inotify(7).
+"""When to look for other programs' commits: after inotify(7) events, and at intervals.
 
-It says that something is going on, not that it is committed, nor always: there are file systems
-whose other users are not seen. It makes looking worth while, and saves looking all the time.
+inotify tells that somebody writes to the files, without touching them. It does not tell that
+something is committed, and on some file systems it does not see every writer. So it only says when
+to poll. ``PRAGMA data_version`` (:meth:`.change_log.ChangeLog.has_external_commits`) says the rest.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 AVAILABLE: Final = sys.platform == "linux"
+
+POLL_INTERVAL: Final = 0.25
+"""Seconds between polls while there are no events."""
+POLL_INTERVAL_WITHOUT_EVENTS: Final = 0.03
+"""Seconds between polls where no events can be had."""
+POLLS_AFTER_EVENT: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+"""Seconds between the polls after an event: the commit follows some time after the writing."""
+POLLS_AFTER_OWN_COMMIT: Final = (0.010, 0.020, 0.040, 0.080, 0.160)
+"""The same after a commit of this process, whose events are ignored until the first of them."""
+PAUSE_AFTER_OTHER_FILES: Final = 0.01
+"""Seconds for which events are ignored after some about other files in the same folder."""
 
 # The bits of <sys/inotify.h>.
 _MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 1 << 1, 1 << 6, 1 << 7, 1 << 8, 1 << 9
@@ -28,7 +42,7 @@ _READ_SIZE: Final = 64 * 1024
 
 
 class FileEvents:
-    """Events of one database; ``fd`` is readable when there are some, None where nothing tells."""
+    """inotify events of one database; ``fd`` is readable when there are some, None without them."""
 
     def __init__(self, path: Path) -> None:
         self.fd: int | None = None
@@ -43,15 +57,12 @@ class FileEvents:
         self.watch()
 
     def watch(self) -> bool:
-        """Watch the folder, if that is not being done; return whether it is.
-
-        To be called again after the folder has been gone.
-        """
+        """Watch the folder unless that is done already; return whether it is watched now."""
         if self.fd is not None and not self._watching:
             mask = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
             mask |= _DELETE_SELF | _MOVE_SELF | _ONLY_FOLDERS
             path = Path(os.path.realpath(self._path))  # a link may lead somewhere else by now
-            # Not the shared memory, which is written for reading as well.
+            # Not the shared memory, which readers write to as well.
             self._names = {os.fsencode(path.name), os.fsencode(f"{path.name}-wal")}
             folder = os.fsencode(path.parent)
             self._watch = self._libc.inotify_add_watch(self.fd, folder, mask)
@@ -66,7 +77,7 @@ class FileEvents:
         self.watch()
 
     def drain(self) -> bool:
-        """Take what has happened; return whether any of it was about the database."""
+        """Take the events that are there; return whether one was about the database."""
         concerned = False
         if self.fd is None:
             return concerned
@@ -90,3 +101,89 @@ class FileEvents:
             os.close(self.fd)
             self.fd = None
             self._watching = False
+
+
+class Watcher:
+    """Calls ``on_poll`` when another program may have committed, from :meth:`start` to :meth:`stop`.
+
+    ``path`` is that of the database.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _on_poll: Callable[[], None]
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._events: FileEvents | None = None
+        self._intervals = iter(POLLS_AFTER_EVENT)
+        self._ignoring_own = False
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._listen_timer: asyncio.TimerHandle | None = None
+
+    def start(self, on_poll: Callable[[], None]) -> None:
+        """Begin to call ``on_poll``, from the running event loop and in the current context."""
+        self._loop, self._on_poll = asyncio.get_running_loop(), on_poll
+        self._events = FileEvents(self._path)
+        self._listen()
+        self._schedule_poll()
+
+    def stop(self) -> None:
+        """Stop, and let go of all descriptors."""
+        if self._events is not None:
+            self._ignore_events()
+            self._events.close()
+            self._events = None
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
+        self._ignoring_own = False
+
+    def own_commit(self) -> None:
+        """Take note of a commit of this process, which causes events that are to be ignored."""
+        if self._events is not None and not self._ignoring_own:
+            self._ignoring_own = True
+            self._ignore_events()
+            self._intervals = iter(POLLS_AFTER_OWN_COMMIT)
+            self._schedule_poll()
+
+    def file_replaced(self) -> None:
+        """Watch the folder that has the database now."""
+        if self._events is not None:
+            self._events.renew()
+
+    def _listen(self) -> None:
+        self._ignore_events()
+        if self._events is not None and self._events.fd is not None:
+            self._loop.add_reader(self._events.fd, self._events_arrived)
+
+    def _ignore_events(self) -> None:
+        if self._listen_timer is not None:
+            self._listen_timer.cancel()
+            self._listen_timer = None
+        if self._events is not None and self._events.fd is not None:
+            self._loop.remove_reader(self._events.fd)
+
+    def _events_arrived(self) -> None:
+        # Not again at once: a burst, or a folder busy with other files, must not cost a turn
+        # for each write.
+        self._ignore_events()
+        if self._events is not None and self._events.drain():
+            self._intervals = iter(POLLS_AFTER_EVENT)
+            self._schedule_poll()
+        else:
+            self._listen_timer = self._loop.call_later(PAUSE_AFTER_OTHER_FILES, self._listen)
+
+    def _schedule_poll(self) -> None:
+        watching = self._events is not None and self._events.watch()
+        usual = POLL_INTERVAL if watching else POLL_INTERVAL_WITHOUT_EVENTS
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        self._poll_timer = self._loop.call_later(next(self._intervals, usual), self._poll)
+
+    def _poll(self) -> None:
+        if self._events is not None and self._events.drain() and not self._ignoring_own:
+            self._intervals = iter(POLLS_AFTER_EVENT)
+        self._ignoring_own = False
+        self._listen()
+        self._schedule_poll()
+        self._on_poll()

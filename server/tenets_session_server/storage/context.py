@@ -1,0 +1,29 @@
+"""The entries of sessions' context; all SQL that writes ``session_context`` but for deletions."""
+
+from __future__ import annotations
+
+from tenets_session_server.models import AddedContext
+from tenets_session_server.storage import timestamps
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.sessions import Sessions
+
+
+class Context:
+    """The context entries of one :class:`Database`; raises as :class:`~.sessions.Sessions` does."""
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database, self._sessions = database, sessions
+
+    def add(self, session_name: str, kind: str, content: str) -> AddedContext:
+        """Append an entry, and create the session in the same transaction where it is missing."""
+        size = len(content) if content.isascii() else len(content.encode("utf-8"))
+        with self._database.transaction():
+            session_id, created = self._sessions.find_or_create(session_name)
+            now = timestamps.now()
+            self._database.run(
+                "INSERT INTO session_context (session_id, kind, content, created_at)"
+                " VALUES (?, ?, ?, ?)",
+                (session_id, kind, content, now),
+            )
+            entry_id = self._database.last_id
+        return AddedContext(entry_id, session_id, session_name, kind, size, now, created)

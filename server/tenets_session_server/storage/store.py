@@ -1,0 +1,98 @@
+"""One database file as a server uses it: the operations, the change log, and its own upkeep."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Self
+
+from tenets_session_server import __version__
+from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
+from tenets_session_server.errors import DatabaseBusyError, DatabaseError
+from tenets_session_server.models import Totals
+from tenets_session_server.storage.change_log import ChangeLog
+from tenets_session_server.storage.context import Context
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.deferred_deletes import DeferredDeletes
+from tenets_session_server.storage.maintenance import Maintenance
+from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.watcher import Watcher
+
+logger = logging.getLogger(__name__)
+
+_COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
+
+
+class Store:
+    """The database that ``config`` names, opened at the first use.
+
+    ``sessions``, ``context`` and ``change_log`` are the operations, by subject. They may be called
+    from several threads. Between :meth:`start` and :meth:`stop` the file is watched and maintained
+    from the event loop.
+    """
+
+    def __init__(self, config: TenetsConfig) -> None:
+        self.database = Database(config)
+        self.deferred_deletes = DeferredDeletes(self.database)
+        self.sessions = Sessions(self.database, self.deferred_deletes)
+        self.context = Context(self.database, self.sessions)
+        self.change_log = ChangeLog(self.database, self.sessions)
+        self.maintenance = Maintenance(self.database, self.deferred_deletes)
+        self.watcher = Watcher(self.database.path)
+
+    @classmethod
+    def for_server(cls, path: str, synchronous: Synchronous, *, named: bool) -> Self:
+        """Return the store of a server. ``named``: the user chose the file, and its permissions."""
+        directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
+        # Another program's lock is waited for by the protocol layer, which goes on meanwhile.
+        return cls(TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0))
+
+    def open_for_client(self) -> None:
+        """Do for a new client what a new process would: open the file, create and repair it.
+
+        A database that cannot be opened is no reason to refuse the client. The problem is logged
+        here, and the client gets it in ``initialize``'s warnings and with each request. It may be
+        solved later.
+        """
+        database = self.database
+        logger.info("tenets-session-server %s, database %s", __version__, database.name)
+        before = database.generation
+        try:
+            database.repair_or_create()
+            database.open()
+        except DatabaseBusyError as error:  # several processes may create it at the same time
+            logger.info("%s: %s; it is tried again", database.name, error)
+        except DatabaseError as error:
+            logger.error("%s: %s", database.name, error)  # noqa: TRY400 - no traceback
+        if database.generation == before:  # otherwise opening has logged them
+            for warning in database.warnings:
+                logger.warning("%s", warning)
+
+    def start(self, on_poll: Callable[[], None]) -> None:
+        """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
+        self.maintenance.start()
+        self.watcher.start(on_poll)
+
+    def stop(self) -> None:
+        """Undo :meth:`start`."""
+        self.watcher.stop()
+        self.maintenance.stop()
+
+    def totals(self) -> Totals:
+        """Return how much there is, counted at one moment. Raises ``DatabaseError``."""
+        with self.database.snapshot():
+            sessions, entries = self.database.run(_COUNTS)[0]
+            revision = self.change_log.newest_revision()
+        return Totals(
+            sessions,
+            entries,
+            revision,
+            self.database.name,
+            *self.database.sizes(),
+            self.database.engine,
+        )
+
+    def close(self) -> None:
+        """Close the file for good; further calls raise ``DatabaseUnavailableError``."""
+        self.database.close()
