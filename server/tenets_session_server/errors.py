@@ -4,6 +4,7 @@
 
     TenetsSessionError
     ├── InvalidArgumentError        a value the caller gave is not acceptable
+    │   └── InvalidParamsError      the same, in params of a request
     ├── SessionNotFoundError        no session of that name
     ├── SessionExistsError          the name is taken
     ├── LimitExceededError          larger than what is accepted
@@ -51,6 +52,13 @@ class InvalidArgumentError(TenetsSessionError, ValueError):
         super().__init__(f"{member}: expected {expected}")
         self.member = member
         self.expected = expected
+
+
+class InvalidParamsError(InvalidArgumentError):
+    """Params of a request are not acceptable; the message names the member."""
+
+    def __init__(self, message: str) -> None:
+        TenetsSessionError.__init__(self, message)
 
 
 class SessionNotFoundError(TenetsSessionError, LookupError):

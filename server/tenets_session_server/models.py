@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, to_builtins
 
 SessionId = Annotated[int, Meta(description="the session's `id`")]
 EntryId = Annotated[int, Meta(description="`id` of the entry; only where it is about context")]
@@ -148,3 +148,18 @@ class Totals(Struct, rename="camel", frozen=True):
     database_bytes: Annotated[int, Meta(description="size of the file")]
     log_bytes: Annotated[int, Meta(description="size of its write-ahead log")]
     engine: Annotated[str, Meta(description='what reads and writes it, as "SQLite 3.51.3"')]
+
+
+class AttachedClient(Struct, rename="camel", frozen=True):
+    """An editor that is being served."""
+
+    name: Annotated[str | None, Meta(description="`clientInfo.name`, or null")]
+    version: Annotated[str | None, Meta(description="`clientInfo.version`, or null")]
+    process_id: Annotated[int | None, Meta(description="its `processId`, or null")]
+    pid: Annotated[int, Meta(description="of the `tenets-session-server` that it has started")]
+    connected_at: Annotated[str, Meta(description="since when, RFC 3339")]
+    you: Annotated[bool, Meta(description="true for the one that has asked")] = False
+
+    def plain(self) -> dict[str, Any]:
+        """Return the same as plain values, by the names on the wire."""
+        return to_builtins(self)  # type: ignore[no-any-return]

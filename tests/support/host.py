@@ -14,8 +14,8 @@ from pathlib import Path
 from support.wire import DEADLINE, INITIALIZE, Json, frame, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import Connection
-from tenets_session_server.rpc.publisher import Hub
-from tenets_session_server.rpc.server import create_server
+from tenets_session_server.rpc.publisher import Publisher
+from tenets_session_server.rpc.pygls_server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 
 __all__ = ["Host", "HostedClient"]
@@ -30,7 +30,7 @@ class HostedClient:
         self._fds = [server_in, server_out]
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self.server = create_server(host.session_db, host.hub)
+        self.server = create_server(host.store, host.publisher)
         self.connection = Connection(self.server, server_in, server_out)
         self.status = asyncio.ensure_future(self._serve())
         self.status.add_done_callback(lambda _: self._close_server_side())
@@ -113,7 +113,8 @@ class Host:
 
     def __init__(self, database: Path) -> None:
         self.session_db = SessionDB(TenetsConfig(database=database, busy_timeout=0.0))
-        self.hub = Hub(self.session_db)
+        self.store = self.session_db.store
+        self.publisher = Publisher(self.store)
         self._clients: list[HostedClient] = []
 
     @classmethod

@@ -13,14 +13,14 @@ from typing import Any
 
 from tenets_session_server.cli import standalone
 from tenets_session_server.cli.options import Options
-from tenets_session_server.rpc import server as rpc_server
-from tenets_session_server.rpc.server import SessionServer
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.rpc import pygls_server
+from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.storage.store import Store
 
 
-def create_odd_server(session_db: SessionDB) -> SessionServer:
+def create_odd_server(store: Store) -> SessionServer:
     """Return the server with the features ``odd/*``."""
-    server = rpc_server.create_server(session_db)
+    server = pygls_server.create_server(store)
 
     @server.feature("odd/print")
     def prints(params: Any) -> str:

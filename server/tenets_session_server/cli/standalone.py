@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -12,10 +13,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tenets_session_server import logs
-from tenets_session_server import wire as transport
 from tenets_session_server.rpc.connection import serve
-from tenets_session_server.rpc.server import create_server
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.rpc.pygls_server import create_server
+from tenets_session_server.storage.store import Store
 
 if TYPE_CHECKING:
     from tenets_session_server.cli.options import Options
@@ -45,17 +45,16 @@ def run(
     stdin, stdout = claim_stdio()
     if problem is not None:
         logger.warning("served by a process of its own: %s", problem)
-    session_db = SessionDB.for_server(
-        database, options.synchronous, named=options.database is not None
-    )
-    session_db.introduce()
+    store = Store.for_server(database, options.synchronous, named=options.database is not None)
+    store.open_for_client()
+    gc.freeze()  # all that has been imported stays: no need to look through it for garbage
     try:
-        return transport.run(_serve(session_db, stdin, stdout, parent or os.getppid()))
+        return asyncio.run(_serve(store, stdin, stdout, parent or os.getppid()))
     except Exception:
         logger.exception("the server has failed")
         return 1
     finally:
-        session_db.close()
+        store.close()
 
 
 def claim_stdio() -> tuple[int, int]:
@@ -77,8 +76,8 @@ def claim_stdio() -> tuple[int, int]:
     return stdin, stdout
 
 
-async def _serve(session_db: SessionDB, stdin: int, stdout: int, parent: int) -> int:
-    serving = asyncio.ensure_future(serve(create_server(session_db), stdin, stdout, parent=parent))
+async def _serve(store: Store, stdin: int, stdout: int, parent: int) -> int:
+    serving = asyncio.ensure_future(serve(create_server(store), stdin, stdout, parent=parent))
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         with contextlib.suppress(NotImplementedError, AttributeError):  # Windows

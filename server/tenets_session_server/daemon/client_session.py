@@ -13,13 +13,13 @@ from tenets_session_server.cli import options
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.channel import Channel
 from tenets_session_server.rpc.connection import Connection
-from tenets_session_server.rpc.server import SessionServer, create_server
+from tenets_session_server.rpc.pygls_server import SessionServer, create_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tenets_session_server.rpc.publisher import Hub
-    from tenets_session_server.storage.session_db import SessionDB
+    from tenets_session_server.rpc.publisher import Publisher
+    from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +62,11 @@ class Attachment:
     ``server`` is what it is served by.
     """
 
-    def __init__(self, offer: Offer, channel: Channel, session_db: SessionDB, hub: Hub) -> None:
+    def __init__(self, offer: Offer, channel: Channel, store: Store, publisher: Publisher) -> None:
         self._offer, self._channel = offer, channel
         self._connection: Connection | None = None
         self._dismissed: str | None = None
-        self.server: SessionServer = create_server(session_db, hub, command_pid=offer.process_id)
+        self.server: SessionServer = create_server(store, publisher, command_pid=offer.process_id)
 
     async def serve(self, prepare: Callable[[], None]) -> int | None:
         """Take the client's streams and serve it to its end; return the exit status.
@@ -113,7 +113,7 @@ class Attachment:
 
     def describe(self) -> dict[str, Any]:
         """Return who it is, as plain values."""
-        return self.server.protocol.describe().plain()
+        return self.server.client.describe().plain()
 
     def dismiss(self, reason: str) -> None:
         """End the connection when what has arrived is done; its command prints the reason."""

@@ -20,8 +20,8 @@ from tenets_session_server.daemon.client_session import Attachment, Offer
 from tenets_session_server.daemon.control import ControlError
 from tenets_session_server.daemon.launch import Lock
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.rpc.publisher import Hub
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.rpc.publisher import Publisher
+from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +38,14 @@ class Listener:
 
     def __init__(
         self,
-        session_db: SessionDB,
+        store: Store,
         where: Address,
         listener: socket.socket,
         folder: int,
         log: Path | None,
     ) -> None:
-        self.session_db, self.where = session_db, where
-        self._hub = Hub(session_db)
+        self.store, self.where = store, where
+        self._publisher = Publisher(store)
         self._listener, self._folder, self._log = listener, folder, log
         self._bound = os.stat(where.socket_name, dir_fd=folder).st_ino
         self._started = time.monotonic()
@@ -142,7 +142,7 @@ class Listener:
         logs.CLIENT.set(f"client {number}")
         if (task := asyncio.current_task()) is not None:
             self._attached.add(task)
-        client = Attachment(offer, channel, self.session_db, self._hub)
+        client = Attachment(offer, channel, self.store, self._publisher)
         self._clients[number] = client
         self._do_not_wait()
         logger.info("attached, by process %d", offer.process_id)
@@ -174,14 +174,14 @@ class Listener:
     def _prepare_database(self, offer: Offer) -> None:
         """Do for a new client what a process of its own would do at its start."""
         if offer.durable:
-            self.session_db.db.be_durable()
-        self.session_db.introduce()
+            self.store.database.require_durability()
+        self.store.open_for_client()
 
     def _let_go_of_the_database(self) -> None:
         """Close it, as a process of its own would: somebody may copy or replace the file now."""
         self._revision = self._newest_revision()
-        self.session_db.db.start_anew()
-        self._hub = Hub(self.session_db)
+        self.store.database.release()
+        self._publisher = Publisher(self.store)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Listener:
             "uptime": round(time.monotonic() - self._started, 3),
             "version": __version__,
             "python": sys.executable,
-            "database": self.session_db.db.name,
+            "database": self.store.database.name,
             "revision": self._newest_revision(),
             "log": None if self._log is None else str(self._log),
             "clients": [client.describe() for client in self._clients.values()],
@@ -235,9 +235,9 @@ class Listener:
 
     def _newest_revision(self) -> int | None:
         """Return the newest revision; where nobody has the database open, what it was then."""
-        if not self.session_db.db.is_open:
+        if not self.store.database.is_open:
             return self._revision
         try:
-            return self.session_db.feed.revision()
+            return self.store.change_log.newest_revision()
         except DatabaseError:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -15,12 +16,11 @@ from typing import Final
 from platformdirs import user_log_path
 
 from tenets_session_server import logs
-from tenets_session_server import wire as transport
 from tenets_session_server.config import Synchronous
 from tenets_session_server.daemon.address import FOLDER, Address
 from tenets_session_server.daemon.daemon import Listener
 from tenets_session_server.daemon.launch import FOLDER_FD, LISTENER_FD, LOCK_FD
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +37,16 @@ def run(database: str, *, named: bool, synchronous: Synchronous, log_level: str)
     where = Address(database)
     log = _open_log(where, log_level)
     _allow_many_clients()
-    session_db = SessionDB.for_server(database, synchronous, named=named)
-    listener = Listener(session_db, where, socket.socket(fileno=LISTENER_FD), FOLDER_FD, log)
+    store = Store.for_server(database, synchronous, named=named)
+    listener = Listener(store, where, socket.socket(fileno=LISTENER_FD), FOLDER_FD, log)
+    gc.freeze()
     try:
-        transport.run(_serve(listener))
+        asyncio.run(_serve(listener))
     except Exception:
         logger.exception("the shared process has failed")
         return 1
     finally:
-        session_db.close()
+        store.close()
     return 0
 
 

@@ -1,43 +1,59 @@
-"""The table of ``tenets/session.*``: which method has which params, which result and which handler.
-
-Everything else that lists methods is derived from it: the registered features, the commands, the
-capability, the reference in PROTOCOL.md.
-"""
+"""What a method is: its params, its result, its handler, and how it is shown and tested."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from msgspec import Struct
+from tenets_session_server.methods.params import Params, ParamsDecoder
 
-from tenets_session_server.methods import handlers
-from tenets_session_server.methods import messages as m
-from tenets_session_server.methods.params import ParamsDecoder
+if TYPE_CHECKING:
+    from tenets_session_server.models import AttachedClient
+    from tenets_session_server.storage.store import Store
+
+P = TypeVar("P", bound=Params)
 
 PREFIX: Final = "tenets/session."
 COMMAND_PREFIX: Final = "tenets.session."
 
 
 @dataclass(frozen=True)
-class Method:
-    """One row: ``verb`` is the part after the prefix, of the method and of the command alike.
+class CallContext:
+    """What a handler may use: the store, and ``clients()``, who is attached to it."""
 
-    ``writes`` tells whether it can change the database, ``remembered`` that its results are given
-    again while that has not changed (see :mod:`.results`): they depend on nothing else.
+    store: Store
+    clients: Callable[[], list[AttachedClient]]
+
+
+Pick = Callable[[CallContext], tuple[Any, str]]
+"""What a command does without an argument: returns its result and a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Method(Generic[P]):
+    """A row of the table. ``verb`` is the part after the prefix, of method and command alike.
+
+    ``handler`` returns the store's value. ``encode`` makes the ``result`` of it where they differ.
+    ``writes``: it may change the database. ``cached``: the result depends on the params and the
+    database only, and clients repeat the request; see :mod:`..rpc.result_cache`. ``pick`` is for a
+    command that is picked from a list; without it the command needs an argument. ``examples`` are
+    params, as the reference shows them, in an order in which they make sense.
     """
 
     verb: str
-    params: type[Struct]
+    params: type[P]
     result: Any
-    handler: Callable[[Any, Any], Any]
+    handler: Callable[[CallContext, P], Any]
+    examples: tuple[Mapping[str, Any], ...]
+    encode: Callable[[CallContext, Any], Any] | None = None
+    pick: Pick | None = None
     writes: bool = False
-    remembered: bool = False
+    cached: bool = False
 
     @cached_property
-    def decoder(self) -> ParamsDecoder[Struct]:
+    def decoder(self) -> ParamsDecoder[P]:
         """What turns the text of ``params`` into :attr:`params`."""
         return ParamsDecoder(self.params)
 
@@ -52,22 +68,12 @@ class Method:
         return COMMAND_PREFIX + self.verb
 
 
-METHODS: Final = (
-    Method("create", m.CreateParams, m.Session, handlers.create, writes=True),
-    # Not remembered: there are too many names for one to be asked for again.
-    Method("get", m.NameParams, m.Session | None, handlers.get),
-    Method("list", m.ListParams, m.SessionList, handlers.list_sessions, remembered=True),
-    Method("getActive", m.NoParams, m.Session | None, handlers.get_active, remembered=True),
-    Method("setActive", m.SetActiveParams, m.Session, handlers.set_active, writes=True),
-    Method(
-        "updateMetadata", m.UpdateMetadataParams, m.Session, handlers.update_metadata, writes=True
-    ),
-    Method("addContext", m.AddContextParams, m.AddedContext, handlers.add_context, writes=True),
-    Method("delete", m.DeleteParams, m.Deleted, handlers.delete, writes=True),
-    Method("deleteAll", m.DeleteAllParams, m.DeletedCount, handlers.delete_all, writes=True),
-    Method("stats", m.NoParams, m.Stats, handlers.stats),
-    Method("changes", m.ChangesParams, m.ChangeList, handlers.changes, remembered=True),
-)
+def method(
+    verb: str, params: type[P], result: Any, *examples: Mapping[str, Any], **options: Any
+) -> Callable[[Callable[[CallContext, P], Any]], Method[P]]:
+    """Make a :class:`Method` of the decorated handler; ``options`` are its other members."""
 
-BY_NAME: Final = {method.name: method for method in METHODS}
-BY_COMMAND: Final = {method.command: method for method in METHODS}
+    def decorate(handler: Callable[[CallContext, P], Any]) -> Method[P]:
+        return Method(verb, params, result, handler, examples, **options)
+
+    return decorate

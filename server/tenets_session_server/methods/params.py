@@ -1,14 +1,56 @@
-"""From JSON text to a params type, or to an error that says which member is wrong and what fits."""
+"""Params: their types, and from JSON text to one of them.
+
+The types validate what arrives, and generate the tables of PROTOCOL.md. Members are camelCase on the
+wire. The ``description`` of a type says what is expected. A client gets it when a member is wrong.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
+from tenets_session_server.errors import InvalidParamsError
+
+_PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f]+\Z"
+
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=_PRINTABLE,
+        description="1 to 255 characters, no control characters, not blank",
+    ),
+]
+Kind = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=_PRINTABLE,
+        description="1 to 64 characters, no control characters, not blank",
+    ),
+]
+Content = Annotated[str, Meta(description="a string")]
+# Raw: the object's text goes to the database as it came, so that nothing in it can change.
+JsonObject = Annotated[Raw, Meta(description="an object")]
+Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000")]
+Cursor = Annotated[str, Meta(description="a nextCursor of an earlier page of the same list")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Prefix = Annotated[str, Meta(max_length=255, description="a string of at most 255 characters")]
+Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "oldest"')]
+
+
+class Params(Struct, rename="camel", frozen=True):
+    """Base of all params: unknown members are ignored, null means the default."""
+
+
+class NoParams(Params, frozen=True):
+    """Params of a method that needs none."""
+
 
 S = TypeVar("S", bound=Struct)
 
@@ -32,7 +74,7 @@ class ParamsDecoder(Generic[S]):
     def decode(self, text: Raw | bytes) -> S:
         """Return the params; no text (no ``params`` member) and ``null`` are ``{}``.
 
-        Raises :class:`RpcError` -32602 that names the member and what was expected.
+        Raises :class:`InvalidParamsError`, which names the member and says what was expected.
         """
         data = text if isinstance(text, bytes) else bytes(text)
         if not data or data == b"null":
@@ -42,14 +84,14 @@ class ParamsDecoder(Generic[S]):
         except msgspec.ValidationError:
             return self._without_nulls(data)
         except msgspec.DecodeError as error:
-            raise RpcError(INVALID_PARAMS, f"params: {error}") from None
+            raise InvalidParamsError(f"params: {error}") from None
         for name, attribute in self._objects:
             # A Raw member takes any JSON: what it is is seen from its first character.
             text = bytes(getattr(decoded, attribute))
             if text == b"null":
                 return self._without_nulls(data)
             if not text.startswith(b"{"):
-                raise RpcError(INVALID_PARAMS, f"{name}: expected {self._expected[name]}")
+                raise InvalidParamsError(f"{name}: expected {self._expected[name]}")
         return decoded
 
     def _without_nulls(self, data: bytes) -> S:
@@ -61,7 +103,7 @@ class ParamsDecoder(Generic[S]):
                 return self.decode(msgspec.json.encode(given))
             return self._decode(data)
         except msgspec.ValidationError as error:
-            raise RpcError(INVALID_PARAMS, self._explain(str(error))) from None
+            raise InvalidParamsError(self._explain(str(error))) from None
 
     def _explain(self, message: str) -> str:
         missing = _MISSING.search(message)

@@ -1,7 +1,7 @@
-"""JSON-RPC and LSP: everything that knows of messages, methods and error codes.
+"""JSON-RPC and LSP for one connection, and what all connections of a store share.
 
-From the pipe inwards: :mod:`.transport` (file descriptors), :mod:`.framing` (bytes to bodies),
-:mod:`.envelope` (bodies to requests), :mod:`.protocol` (who may do what, in which order, one reply
-each), :mod:`.methods` (which request means what), :mod:`.handlers` (the doing).
-:mod:`.connection` holds one client's together; :mod:`.server` makes what a client talks to.
+:mod:`.connection` holds one client's parts together: the transports, the decoder of messages, the
+:mod:`.executor` (order, cancellation, one reply), the :mod:`.lifecycle`, and the client itself
+(:mod:`.client`). :mod:`.publisher` sends every client what was committed. :mod:`.pygls_server` is the
+one module that knows pygls, :mod:`.error_codes` the one that has error numbers.
 """

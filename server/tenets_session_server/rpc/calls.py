@@ -1,7 +1,7 @@
-"""Executes ``tenets/session.*``, called as a method or as a command, and sits out others' locks.
+"""Executes ``tenets/session.*``, called as a method or as a command.
 
-A call returns its result at once, or, where another process holds the database's lock, a coroutine
-that waits for it: nothing else waits with it.
+A call that meets another program's lock on the database becomes pending, and is tried again. Other
+clients' requests go on meanwhile.
 """
 
 from __future__ import annotations
@@ -10,104 +10,126 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from lsprotocol import types
-from msgspec import Raw
+from msgspec import Meta, Raw, Struct
 
-from tenets_session_server.errors import DatabaseBusyError
-from tenets_session_server.methods import commands
-from tenets_session_server.methods.messages import ExecuteCommandParams
-from tenets_session_server.methods.method import BY_COMMAND, Method
+from tenets_session_server.errors import DatabaseBusyError, InvalidParamsError
+from tenets_session_server.methods.method import CallContext, Method
 from tenets_session_server.methods.params import ParamsDecoder
-from tenets_session_server.rpc.error_codes import INVALID_PARAMS, RpcError
-
-if TYPE_CHECKING:
-    from tenets_session_server.rpc.server import SessionServer
+from tenets_session_server.methods.table import BY_COMMAND
+from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
+from tenets_session_server.rpc.result_cache import ResultCache
 
 BUSY_TIMEOUT: Final = 5.0
-"""Seconds for which a write is tried again while another process holds the lock."""
+"""Seconds for which a call is tried again while another process holds the lock."""
 BUSY_PAUSES: Final = (0.002, 0.005, 0.010, 0.020, 0.025)
 """Seconds between tries, the last one again and again; each is varied by half."""
+
+
+class ExecuteCommandParams(Struct, frozen=True):
+    """Params of ``workspace/executeCommand`` (LSP 3.17); the argument is the params object."""
+
+    command: Annotated[str, Meta(description="the name of a command")]
+    arguments: Annotated[list[Raw], Meta(description="an array of at most one object")] | None = (
+        None
+    )
+
 
 _encode: Final = msgspec.json.Encoder().encode
 _execute_command_params: Final = ParamsDecoder(ExecuteCommandParams)
 
 
-class SessionCalls:
-    """The calls of one client. ``handlers`` is pygls' registry of features, by method."""
+class Calls:
+    """The calls of one client.
 
-    def __init__(self, server: SessionServer, handlers: Mapping[str, Callable[..., Any]]) -> None:
-        self._server = server
-        self._handlers = handlers
-        self._database, self._results = server.session_db.db, server.hub.results
+    ``handlers`` are the registered features, by method. ``show`` shows the user a sentence.
+    """
 
-    def method(self, method: Method, params: Raw) -> Any:
-        """Execute a method; raises what its handler raises, and -32602 for its params."""
+    def __init__(
+        self,
+        context: CallContext,
+        handlers: Mapping[str, Callable[..., Any]],
+        cache: ResultCache,
+        show: Callable[[str], None],
+    ) -> None:
+        self._context, self._handlers, self._cache, self._show = context, handlers, cache, show
+
+    def method(self, method: Method[Any], params: Raw) -> Outcome:
+        """Execute a method."""
         try:
-            if method.remembered:
-                return self._remembered(method, bytes(params))
-            return self.uncached(method, params)
+            if method.cached:
+                return Completed(self._cached(method, bytes(params)))
+            return Completed(self.execute(method, params))
         except DatabaseBusyError:
-            return self._call_again(lambda: self.uncached(method, params))
+            return Pending(_retry(lambda: self.execute(method, params)))
+        except Exception as error:  # noqa: BLE001 - every request gets its reply
+            return Failed(error)
 
-    def uncached(self, method: Method, params: Raw) -> Any:
-        """Execute a method; what it reads is not remembered, and may never be committed."""
-        arguments = method.decoder.decode(params)
-        self._results.doubt()  # it may see what has come since: nothing older may follow
-        return self._handlers[method.name](arguments)
+    def execute(self, method: Method[Any], params: Raw) -> Any:
+        """Execute a method now, past the cache; raises what its handler raises.
 
-    def _remembered(self, method: Method, params: bytes) -> Raw:
-        key = (method.name, params)
-        found = self._results.get(key)
-        if found is None:
-            found = Raw(_encode(self.uncached(method, Raw(params))))
-            self._results.put(key, found)
-        return found
+        This is where a store's value becomes the result that is sent.
+        """
+        value = self._handlers[method.name](method.decoder.decode(params))
+        return value if method.encode is None else method.encode(self._context, value)
 
-    def command(self, params: Raw) -> Any:
-        """Execute ``workspace/executeCommand`` (LSP 3.17), whose argument is the params object."""
-        given = _execute_command_params.decode(params)
-        method = BY_COMMAND.get(given.command)
-        if method is None:
-            known = ", ".join(BY_COMMAND)
-            message = f"command: expected one of {known}, got {given.command}"
-            raise RpcError(INVALID_PARAMS, message)
-        arguments = given.arguments or []
-        if arguments == [Raw(b"null")]:
-            arguments = []  # [undefined] in JavaScript: somebody has nothing to say
-        if len(arguments) > 1:
-            message = f"arguments: expected at most one object, got {len(arguments)}"
-            raise RpcError(INVALID_PARAMS, message)
-        if arguments:
-            return self.method(method, arguments[0])
-        pick = commands.PICKED[method.verb]
+    def command(self, params: Raw) -> Outcome:
+        """Execute ``workspace/executeCommand``."""
+        try:
+            given = _execute_command_params.decode(params)
+            method = BY_COMMAND.get(given.command)
+            if method is None:
+                known = ", ".join(BY_COMMAND)
+                raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
+            arguments = given.arguments or []
+            if arguments == [Raw(b"null")]:
+                arguments = []  # [undefined] in JavaScript: there is no argument
+            if len(arguments) > 1:
+                raise InvalidParamsError(
+                    f"arguments: expected at most one object, got {len(arguments)}"
+                )
+            return self.method(method, arguments[0]) if arguments else self._picked(method)
+        except Exception as error:  # noqa: BLE001 - every request gets its reply
+            return Failed(error)
+
+    def _picked(self, method: Method[Any]) -> Outcome:
+        """Execute a command that was picked from a list: its user wants to see what came of it."""
+        pick = method.pick
+        if pick is None:
+            example = _encode(method.examples[0]).decode()
+            raise InvalidParamsError(f"arguments: expected one object such as {example}")
 
         def call() -> Any:
-            return self._show(*pick(self._server))
+            result, sentence = pick(self._context)
+            self._show(sentence)
+            return result
 
+        try:
+            return Completed(call())
+        except DatabaseBusyError:
+            return Pending(_retry(call))
+
+    def _cached(self, method: Method[Any], params: bytes) -> Raw:
+        key = (method.name, params)
+        found = self._cache.get(key)
+        if found is None:
+            found = Raw(_encode(self.execute(method, Raw(params))))
+            self._cache.put(key, found)
+        return found
+
+
+async def _retry(call: Callable[[], Any]) -> Any:
+    """Repeat a call that met another process' lock, with jitter, for :data:`BUSY_TIMEOUT`."""
+    until = time.monotonic() + BUSY_TIMEOUT
+    pauses = iter(BUSY_PAUSES)
+    pause = 0.0
+    while True:
+        pause = next(pauses, pause)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         try:
             return call()
         except DatabaseBusyError:
-            return self._call_again(call)
-
-    def _show(self, result: Any, message: str) -> Any:
-        """Somebody picked the command from a list, and wants to see what came of it."""
-        self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, message))
-        return result
-
-    @staticmethod
-    async def _call_again(call: Callable[[], Any]) -> Any:
-        """Repeat what met another process' lock, with jitter, for :data:`BUSY_TIMEOUT`."""
-        until = time.monotonic() + BUSY_TIMEOUT
-        pauses = iter(BUSY_PAUSES)
-        pause = 0.0
-        while True:
-            pause = next(pauses, pause)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            try:
-                return call()
-            except DatabaseBusyError:
-                if time.monotonic() > until:
-                    raise
+            if time.monotonic() > until:
+                raise

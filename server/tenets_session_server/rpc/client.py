@@ -1,35 +1,64 @@
-"""What one client is sent: replies, errors, and what pygls itself has to say.
+"""One client: what it said of itself, and what it is sent.
 
-Every message is encoded by msgspec and queued whole. What was not expected to go wrong is told with
-a reference only; the log has the rest under it.
+Every message is encoded by msgspec and queued whole; :meth:`Client.flush` sends what is queued. An
+unexpected error is sent as a reference only. The log has the rest under that reference.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
-import msgspec
-
+from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.methods.messages import ErrorReply, Notification, Reply
+from tenets_session_server.models import AttachedClient
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.error_codes import ErrorObject
-from tenets_session_server.wire.envelope import MessageId
-
-if TYPE_CHECKING:
-    from tenets_session_server.wire import Writer
+from tenets_session_server.wire.messages import (
+    ErrorReply,
+    MessageId,
+    OutgoingNotification,
+    Reply,
+    encode,
+)
+from tenets_session_server.wire.transport import Writer
 
 logger = logging.getLogger(__name__)
 
+ERROR: Final = 1
+INFO: Final = 3
+"""Types of ``window/showMessage`` (LSP 3.17, MessageType)."""
 
-class Outgoing:
-    """The way out to one client; until ``writer`` is set, nothing is sent."""
 
-    def __init__(self) -> None:
+class Client:
+    """The client of one connection.
+
+    Until ``writer`` is set nothing is sent. ``last_sent_revision`` belongs to the publisher.
+    ``command_pid`` is the process that the client has started.
+    """
+
+    def __init__(self, command_pid: int) -> None:
         self.writer: Writer | None = None
-        self._encode = msgspec.json.Encoder().encode
+        self.last_sent_revision = 0
+        self.wants_changes = True
+        self.name: str | None = None
+        self.version: str | None = None
+        self.process_id: int | None = None
+        self._command_pid, self._connected_at = command_pid, datetime.now(UTC)
+        self._log_context = logs.CLIENT.get()
+
+    def describe(self, *, you: bool = False) -> AttachedClient:
+        """Return who it is; ``you``: it is the one that asks."""
+        return AttachedClient(
+            name=self.name,
+            version=self.version,
+            process_id=self.process_id,
+            pid=self._command_pid,
+            connected_at=self._connected_at.isoformat(),
+            you=you,
+        )
 
     @property
     def congested(self) -> bool:
@@ -37,65 +66,56 @@ class Outgoing:
         return self.writer is not None and self.writer.congested
 
     def flush(self) -> None:
-        """Send what has been queued."""
+        """Send what is queued."""
         if self.writer is not None:
             self.writer.flush()
 
-    def result(self, message_id: MessageId, result: Any) -> None:
+    def queue(self, message: bytes) -> None:
+        """Queue an encoded message."""
+        if self.writer is not None:
+            self.writer.write(message)
+
+    def reply(self, message_id: MessageId, result: Any) -> None:
         """Queue the reply to a request that succeeded."""
         try:
-            body = self._encode(Reply(message_id, result))
+            message = encode(Reply(message_id, result))
         except Exception as error:  # noqa: BLE001 - a result that is no JSON is a bug of ours
-            self.error(message_id, _bug(f"the result of request {message_id!r}", error))
+            self.reply_error(message_id, _bug(f"the result of request {message_id!r}", error))
             return
         if self.writer is not None:
-            self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            self.writer.write(message)
 
-    def error(self, message_id: MessageId | None, error: ErrorObject) -> None:
+    def reply_error(self, message_id: MessageId | None, error: ErrorObject) -> None:
         """Queue the reply to a request that failed; no id where it cannot be read."""
-        self._queue(self._encode(ErrorReply(message_id, error)))
+        self.queue(encode(ErrorReply(message_id, error)))
 
-    def failure(self, message_id: MessageId, method: str, error: BaseException) -> None:
-        """Queue the reply to a request whose execution raised ``error``, and log what matters."""
-        told = error_codes.from_exception(error)
-        if told is None:
-            told = _bug(method, error)
-        elif isinstance(error, DatabaseError):
-            logger.warning("%s failed: %s", method, error)  # of the file, not of what was sent
-        self.error(message_id, told)
+    def reply_failure(self, message_id: MessageId, method: str, error: BaseException) -> None:
+        """Queue the reply to a request whose execution raised ``error``."""
+        self.reply_error(message_id, explain(method, error))
 
-    def message(self, message: Any) -> None:
-        """Queue a notification or a request to the client, given as plain JSON values."""
-        self._queue(self._encode(message))
+    def send(self, message: bytes) -> None:
+        """Send an encoded message at once, from another client's turn or from none."""
+        with logs.concerning(self._log_context):
+            self.queue(message)
+            self.flush()
 
-    def encoded(self, body: bytes) -> None:
-        """Queue a message that has been encoded already."""
-        self._queue(body)
-
-    def _queue(self, body: bytes) -> None:
-        if self.writer is not None:
-            # One piece for both: a message is never split by another one.
-            self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    def show(self, kind: int, message: str) -> None:
+        """Show the user a message (``window/showMessage``); ``kind`` is :data:`ERROR` or so."""
+        params = {"type": kind, "message": message}
+        self.send(encode(OutgoingNotification("window/showMessage", params)))
 
 
-def notification(method: str, params: Any) -> bytes:
-    """Return an encoded notification, for :meth:`Outgoing.encoded` of any number of clients."""
-    return msgspec.json.encode(Notification(method, params))
-
-
-def log_failure(what: str, error: BaseException) -> None:
-    """Log that a notification's execution raised ``error``: there is nobody else to tell."""
-    told = error_codes.from_exception(error)
-    if told is None:
-        _bug(what, error)
-    elif isinstance(error, DatabaseError):
-        logger.warning("the notification %s failed: %s", what, error)
-    else:
-        logger.warning("the notification %s failed with %d", what, told.code)
+def explain(method: str, error: BaseException) -> ErrorObject:
+    """Return what a client gets for ``error``, and log what the log should have of it."""
+    known = error_codes.from_exception(error)
+    if known is None:
+        return _bug(method, error)
+    if isinstance(error, DatabaseError):  # the trouble is with the file, not with the request
+        logger.warning("%s failed: %s", method, error)
+    return known
 
 
 def _bug(what: str, error: BaseException) -> ErrorObject:
-    """Log a bug; return the little that a client is told, with the words to find it by."""
     reference = secrets.token_hex(4)
     logger.error("internal error %s in %s", reference, what, exc_info=error)
     message = f"internal error; the server's log has it under {reference}"

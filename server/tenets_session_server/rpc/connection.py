@@ -1,8 +1,8 @@
 """One client, from its first byte to its exit status.
 
-:func:`serve` ties a pair of file descriptors to a server and returns when the conversation is over:
-``exit``, the end of input, a client that is gone, one that does not read any more, or a stream that
-cannot be split into messages. It ends only the connection; the caller decides about the process.
+:func:`serve` connects a pair of file descriptors to a server. It returns when the conversation is
+over: ``exit``, the end of input, a client that is gone, one that does not read any more, or a stream
+that cannot be split into messages. It ends only the connection; the caller decides about the process.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import asyncio
 import logging
 from typing import Final
 
-from lsprotocol import types
-
-from tenets_session_server import wire as transport
-from tenets_session_server.rpc import error_codes
-from tenets_session_server.rpc.executor import State
+from tenets_session_server.rpc.executor import RequestExecutor
+from tenets_session_server.rpc.lifecycle import Lifecycle, State
 from tenets_session_server.rpc.liveness import Liveness
-from tenets_session_server.rpc.server import SessionServer
-from tenets_session_server.wire import envelope
-from tenets_session_server.wire.envelope import Invalid
-from tenets_session_server.wire.framing import FrameReader, FramingError
+from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.wire.messages import MessageDecoder
+from tenets_session_server.wire.transport import open_reader, open_writer
 
 logger = logging.getLogger(__name__)
 
-_RUNNING: Final = State.RUNNING  # looking it up in its class takes as long as a call
-
 GRACE: Final = 1.5
 """Seconds to finish requests that arrived whole, and to send replies, once the end is known."""
+
+# Looking it up in its class takes as long as a call.
+_EXITED: Final = State.EXITED
 
 
 async def serve(
@@ -64,17 +61,17 @@ class Connection:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[int] = self._loop.create_future()
-        self._protocol = server.protocol
-        self._frames = FrameReader()
+        self._client, self._publisher = server.client, server.publisher
+        self._messages = MessageDecoder()
+        self._lifecycle = Lifecycle(server, server.publisher, self._initialized)
+        self._executor = RequestExecutor(server, self._lifecycle, self._update_flow)
         self._ending: str | None = None  # the reason, once no more input is taken
         self._deadline: asyncio.TimerHandle | None = None
         self._failed = False
-        self._writer = transport.open_writer(stdout, self._written, self._lost)
-        self._protocol.set_writer(self._writer)
-        self._protocol.on_progress = self._progress
-        self._protocol.on_initialize = self._initialized
+        self._writer = open_writer(stdout, self._client_has_read, self._lost)
+        self._client.writer = self._writer
         try:
-            self._reader = transport.open_reader(stdin, self._arrived)
+            self._reader = open_reader(stdin, self._arrived)
         except BaseException:
             self._writer.close()
             raise
@@ -85,8 +82,7 @@ class Connection:
         """Let go of everything; what is unsent is dropped."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._protocol.on_progress = lambda: None
-        self._protocol.abandon()
+        self._abandon()
         self._reader.close()
         self._liveness.close()
         self._writer.close()
@@ -101,59 +97,50 @@ class Connection:
 
     def _arrived(self, data: bytes) -> None:
         if not data:
-            missing = self._frames.unfinished()
+            missing = self._messages.unfinished()
             if missing is not None:
                 logger.error("the input ended inside %s; it was not executed", missing)
                 self._failed = True
             self._end("the input has ended")
-            self._loop.call_soon(self._progress)
+            self._loop.call_soon(self._update_flow)
             return
-        try:
-            frames = self._frames.feed(data)
-        except FramingError as error:
-            reason, frames = error.args
-            # Not the bytes that the client is told of: they may be somebody's text.
-            said = reason.partition(", found")[0].partition(", got")[0]
-            logger.error("the input cannot be understood any more: %s", said)  # noqa: TRY400
+        messages = self._messages.feed(data)
+        if self._messages.error is not None:
+            # Not the bytes that the client gets: they may be somebody's text.
+            reason = self._messages.error.partition(", found")[0].partition(", got")[0]
+            logger.error("the input cannot be understood any more: %s", reason)
             self._failed = True
             self._end("a framing error")
             self._reader.close()  # though we may have been ending, and draining, already
-            final = Invalid(None, error_codes.PARSE_ERROR, f"framing: {reason}")
-            self._protocol.receive([*map(envelope.read, frames), final])
-            return
-        self._protocol.receive([envelope.read(frame) for frame in frames])
+        self._executor.receive(messages)
 
-    def _progress(self) -> None:
-        """After each turn of the protocol: hold the client back, let it go on, or finish."""
-        if self._ending is None and self._protocol.state is _RUNNING:
-            if self._protocol.overloaded or self._writer.congested:
+    def _update_flow(self) -> None:
+        """After each turn of the executor: hold the client back, let it go on, or finish."""
+        exited = self._lifecycle.state is _EXITED
+        if self._ending is None and not exited:
+            if self._executor.overloaded or self._writer.congested:
                 self._reader.pause()
             else:
                 self._reader.resume()
             return
         if self.finished.done():
             return
-        if self._protocol.state is State.EXITED:
+        if exited:
             self._end("exit")
-        if self._ending is None:
-            if self._protocol.overloaded or self._writer.congested:
-                self._reader.pause()
-            else:
-                self._reader.resume()
-        elif not self._writer.unsent and (
-            self._protocol.state is State.EXITED or (self._reader.closed and self._protocol.idle)
-        ):
+        done = exited or (self._reader.closed and self._executor.idle)
+        if done and not self._writer.unsent:
             self._finish()
 
-    def _written(self) -> None:
-        self._protocol.run()
+    def _client_has_read(self) -> None:
+        self._publisher.catch_up(self._client)
+        self._executor.run()
 
-    def _initialized(self, params: types.InitializeParams) -> None:
-        if params.process_id is not None and self._watch_client:
-            self._liveness.watch_client(params.process_id)
+    def _initialized(self) -> None:
+        if self._client.process_id is not None and self._watch_client:
+            self._liveness.watch_client(self._client.process_id)
 
     def _end(self, reason: str, *, drain: bool = False) -> None:
-        """Take no more input; finish what arrived and send what is owed, but not for ever.
+        """Take no more input; finish what arrived and send what is due, until :data:`GRACE` ends.
 
         With ``drain`` what has been sent before counts as well.
         """
@@ -166,7 +153,7 @@ class Connection:
         else:
             self._reader.close()
         self._deadline = self._loop.call_later(GRACE, self._finish)
-        self._loop.call_soon(self._progress)
+        self._loop.call_soon(self._update_flow)
 
     def _hung_up(self) -> str | None:
         if self._writer.hung_up():
@@ -177,12 +164,16 @@ class Connection:
         logger.warning("the connection is %s: %s", "dropped" if dropped else "lost", reason)
         self._failed = True
         if dropped:
-            self._protocol.abandon()
+            self._abandon()
             self._finish()
         else:
             self._loop.call_soon(self.leave, reason)  # not amid the turn that is writing
-            self._loop.call_soon(self._progress)
+            self._loop.call_soon(self._update_flow)
+
+    def _abandon(self) -> None:
+        self._publisher.detach(self._client)
+        self._executor.abandon()
 
     def _finish(self) -> None:
         if not self.finished.done():
-            self.finished.set_result(1 if self._failed else self._protocol.exit_status)
+            self.finished.set_result(1 if self._failed else self._lifecycle.exit_status)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from pygls.exceptions import JsonRpcException
 
 from tenets_session_server import errors
+from tenets_session_server.wire.messages import Invalid
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -20,6 +20,12 @@ INTERNAL_ERROR: Final = -32603
 SERVER_NOT_INITIALIZED: Final = -32002
 REQUEST_CANCELLED: Final = -32800
 REQUEST_FAILED: Final = -32803
+
+_OF_REASON: Final = {
+    "parseError": PARSE_ERROR,
+    "invalidRequest": INVALID_REQUEST,
+    "invalidParams": INVALID_PARAMS,
+}
 
 
 class ErrorObject(msgspec.Struct, omit_defaults=True):
@@ -31,29 +37,27 @@ class ErrorObject(msgspec.Struct, omit_defaults=True):
 
 
 class RpcError(Exception):
-    """Carries an :class:`ErrorObject` up to where the reply is made."""
+    """Carries an :class:`ErrorObject` to where the reply is made."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.error = ErrorObject(code, message)
 
 
-def request_failed(error: errors.TenetsSessionError) -> ErrorObject:
-    """Return -32803 with ``data = {"kind", "retryable", ...}``."""
-    data = {"kind": error.kind, "retryable": error.retryable, **error.details()}
-    return ErrorObject(REQUEST_FAILED, str(error), data)
+def from_invalid(message: Invalid) -> ErrorObject:
+    """Return the error that answers a body that is not a valid message."""
+    return ErrorObject(_OF_REASON[message.reason], message.message)
 
 
 def from_exception(error: BaseException) -> ErrorObject | None:
-    """Return what a client is told of ``error``; None if that is a bug of ours."""
+    """Return the error that answers ``error``; None if that is a bug of ours."""
     match error:
         case RpcError():
             return error.error
         case errors.InvalidArgumentError():
             return ErrorObject(INVALID_PARAMS, str(error))
         case errors.TenetsSessionError():
-            return request_failed(error)
-        case JsonRpcException() if error.code != INTERNAL_ERROR:
-            return ErrorObject(error.code, error.message)
+            data = {"kind": error.kind, "retryable": error.retryable, **error.details()}
+            return ErrorObject(REQUEST_FAILED, str(error), data)
         case _:
             return None

@@ -1,9 +1,8 @@
 """Group commit: writes that wait together share one transaction, and so one wait for the disk.
 
-Each has a savepoint, so one that fails leaves no trace and the others stay. Nothing is answered
-before the commit, reads between the writes included, as they may have seen what is not committed.
-Where the transaction as a whole fails, nothing has happened, and each is executed by itself, as if
-there were no groups.
+Each call has a savepoint, so one that fails leaves no trace, and the others stay. Nothing is answered
+before the commit, reads between the writes included, as they may have seen what is not committed yet.
+Where the transaction as a whole fails, nothing has happened, and each call is executed by itself.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.methods.method import BY_NAME, Method
-from tenets_session_server.rpc.request_queue import Inbox
-from tenets_session_server.rpc.slices import Sliced
+from tenets_session_server.methods.method import Method
+from tenets_session_server.methods.table import BY_NAME
+from tenets_session_server.rpc.outcome import Completed, Failed, Outcome
+from tenets_session_server.rpc.request_queue import RequestQueue
 from tenets_session_server.storage.database import Database
-from tenets_session_server.wire.envelope import Message, Notification, Request
+from tenets_session_server.wire.messages import Message, Notification, Request
 
 logger = logging.getLogger(__name__)
 
@@ -28,85 +28,83 @@ Call = Request | Notification
 _CALL: Final = (Request, Notification)  # which isinstance is faster with
 
 
-class Executed(Struct):
-    """A call that was executed in a group: its result, or what it raised."""
+class CallOutcome(Struct):
+    """A call that was executed in a group, and what came of it."""
 
     call: Call
-    outcome: Any
-    error: Exception | None = None
+    outcome: Outcome
 
 
-class Groups:
-    """Executes the calls that wait in one client's ``inbox``, as long as they can share a commit.
+class GroupCommit:
+    """Executes the calls that wait in one client's ``queue``, as long as they can share a commit.
 
-    ``execute`` executes one of them, given its method and its params.
+    ``execute`` executes one of them, given its method and its params; it raises what goes wrong.
     """
 
     def __init__(
-        self, database: Database, inbox: Inbox, execute: Callable[[Method, Raw], Any]
+        self, database: Database, queue: RequestQueue, execute: Callable[[Method[Any], Raw], Any]
     ) -> None:
-        self._database, self._inbox, self._execute = database, inbox, execute
-        self._singly = 0  # so many calls are next that must not share a commit
+        self._database, self._queue, self._execute = database, queue, execute
+        self._ungrouped = 0  # so many of the next calls must not share a commit
 
-    def execute(self, until: float) -> list[Executed]:
+    def run(self, until: float) -> list[CallOutcome]:
         """Execute the next write together with the calls after it, until ``time.monotonic()``.
 
-        Returns what was executed, to be answered in this order; only the last outcome may be
-        :class:`Sliced`. Nothing where the next message is not a write that others wait with, or has
-        to be executed by itself.
+        Returns what was executed, to be answered in this order. The list is empty where the next
+        message is not a write that others wait behind, or has to be executed by itself.
         """
-        if self._singly:
-            self._singly -= 1
+        if self._ungrouped:
+            self._ungrouped -= 1
             return []
-        first, second = self._inbox.peek()
-        if second is None or (method := _method(first)) is None:
+        method = _method(self._queue.next)
+        if method is None or not method.writes or _method(self._queue.second) is None:
             return []
-        return self._execute_all(until) if method.writes and _method(second) is not None else []
+        return self._run_group(until)
 
-    def _execute_all(self, until: float) -> list[Executed]:
-        executed: list[Executed] = []
+    def _run_group(self, until: float) -> list[CallOutcome]:
+        executed: list[CallOutcome] = []
         taken: list[Call] = []
         commits = self._database.commits
         try:
             with self._database.transaction():
-                while (method := _method(self._inbox.next)) is not None:
-                    call = self._inbox.take()
+                while (method := _method(self._queue.next)) is not None:
+                    call = self._queue.take()
                     assert isinstance(call, _CALL)  # noqa: S101 - it has a method
                     taken.append(call)
-                    executed.append(self._execute_one(method, call))
-                    unfinished = isinstance(executed[-1].outcome, Sliced)
-                    if unfinished or time.monotonic() > until:
+                    executed.append(CallOutcome(call, self._run_one(method, call)))
+                    if time.monotonic() > until:
                         break
         except Exception as error:
             if self._database.commits != commits:  # it may be there: never do it once more
-                return [self._after_a_doubtful_commit(call, error) for call in taken]
+                return [CallOutcome(call, self._after_unknown(call, error)) for call in taken]
             logger.debug("a group of %d is executed one by one", len(taken), exc_info=error)
-            self._inbox.put_back(taken)
-            self._singly = max(0, len(taken) - 1)  # besides the one that is to be executed now
+            self._queue.put_back(taken)
+            self._ungrouped = max(0, len(taken) - 1)  # besides the one that is executed now
             return []
         return executed
 
-    def _execute_one(self, method: Method, call: Call) -> Executed:
+    def _run_one(self, method: Method[Any], call: Call) -> Outcome:
         try:
-            return Executed(call, self._database.apart(self._execute, method, call.params))
+            return Completed(self._database.savepoint(self._execute, method, call.params))
         except DatabaseError:
             raise
         except Exception as error:
             if not self._database.in_transaction:
                 raise DatabaseError("the transaction has been rolled back") from error
-            return Executed(call, None, error)
+            return Failed(error)
 
-    def _after_a_doubtful_commit(self, call: Call, error: Exception) -> Executed:
+    def _after_unknown(self, call: Call, error: Exception) -> Outcome:
+        """Answer after a commit whose outcome is unknown: what a read has found may not be there."""
         method = BY_NAME[call.method]
         if method.writes:
-            return Executed(call, None, error)
+            return Failed(error)
         try:
-            return Executed(call, self._execute(method, call.params))  # what it found may not hold
-        except Exception as again:  # noqa: BLE001 - its reply tells
-            return Executed(call, None, again)
+            return Completed(self._execute(method, call.params))
+        except Exception as again:  # noqa: BLE001 - its reply has it
+            return Failed(again)
 
 
-def _method(message: Message | None) -> Method | None:
+def _method(message: Message | None) -> Method[Any] | None:
     if isinstance(message, _CALL):
         return BY_NAME.get(message.method)
     return None

@@ -1,74 +1,152 @@
-"""One client's side of the conversation: LSP's lifecycle, and what it is told without asking.
-
-:class:`SessionProtocol` is pygls' ``LanguageServerProtocol`` (lifecycle, feature registry, requests
-to the client, progress) with its own way in and out (:mod:`.execution`, :mod:`.outgoing`).
-"""
+"""LSP's lifecycle of one connection: initialize, shutdown, exit, and what is allowed when."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from lsprotocol import types
-from pygls.protocol import lsp_method
+from msgspec import Meta, Raw, Struct
 
-from tenets_session_server import logs
-from tenets_session_server.errors import DatabaseError
-from tenets_session_server.methods.messages import AttachedClient, Capability
-from tenets_session_server.methods.method import BY_NAME
-from tenets_session_server.rpc.executor import Execution, State
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from cattrs import Converter
-
-    from tenets_session_server.rpc.server import SessionServer
+from tenets_session_server.errors import DatabaseError, InvalidParamsError
+from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.methods.table import BY_NAME
+from tenets_session_server.rpc.client import Client
+from tenets_session_server.rpc.error_codes import (
+    INVALID_REQUEST,
+    SERVER_NOT_INITIALIZED,
+    RpcError,
+)
+from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
+from tenets_session_server.rpc.publisher import Publisher
+from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.wire.messages import MessageId
 
 PROTOCOL_VERSION: Final = 1
+LONGEST_NAME: Final = 255
+"""Characters that are kept of a client's name and version, as others have to read them."""
 
 
-class SessionProtocol(Execution):
-    """The protocol of one connection, and a client of the hub (:class:`~.hub.Client`).
+class State(enum.Enum):
+    """Where a connection is in the lifecycle."""
 
-    ``on_initialize`` is called with what the client says of itself.
+    UNINITIALIZED = enum.auto()
+    RUNNING = enum.auto()
+    SHUT_DOWN = enum.auto()
+    EXITED = enum.auto()
+
+
+# Looking a member up in its class takes as long as a call.
+_RUNNING: Final = State.RUNNING
+
+
+class Capability(Struct, rename="camel", frozen=True):
+    """``capabilities.experimental.tenetsSession`` of the ``initialize`` result."""
+
+    protocol_version: Annotated[int, Meta(description="1; another number: another contract")]
+    methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
+    revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
+    database: Annotated[str, Meta(description="absolute path of the file")]
+    warnings: Annotated[list[str], Meta(description="sentences worth showing to the user")]
+
+
+# Of ``initialize`` only what is used here is decoded. No client is refused over the rest.
+class _InitializeParams(Struct, rename="camel"):
+    process_id: Annotated[int | None, Meta(description="an integer or null")] = None
+    initialization_options: Annotated[Raw, Meta(description="an object")] = Raw(b"{}")
+
+
+class _Options(Struct, rename="camel"):
+    notifications: Annotated[bool | None, Meta(description="true or false")] = True
+
+
+class _ClientInfo(Struct):
+    name: str
+    version: str | None = None
+
+
+class _WithClientInfo(Struct, rename="camel"):
+    client_info: _ClientInfo | None = None
+
+
+_decode_params: Final = ParamsDecoder(_InitializeParams).decode
+_decode_options: Final = ParamsDecoder(_Options).decode
+_decode_client_info: Final = msgspec.json.Decoder(_WithClientInfo).decode
+
+
+class Lifecycle:
+    """The lifecycle of one connection.
+
+    ``on_initialize`` is called when the client has been initialized.
     """
 
-    def __init__(self, server: SessionServer, converter: Converter) -> None:
-        # Before pygls' own, which looks at every attribute, properties included.
-        self.on_initialize: Callable[[types.InitializeParams], None] = lambda _: None
-        self.initialized_with: types.InitializeParams | None = None
-        self._concerned = logs.CLIENT.get()
-        self._hub = server.hub
-        self.told = 0
-        self.wants_changes = True
-        super().__init__(server, converter)
+    def __init__(
+        self, server: SessionServer, publisher: Publisher, on_initialize: Callable[[], None]
+    ) -> None:
+        self.state = State.UNINITIALIZED
+        self.exit_status = 1
+        """What the process should end with now: 0 after ``shutdown``, else 1 (LSP 3.17, exit)."""
+        self.handlers: Final = {
+            types.INITIALIZE: self._initialize,
+            types.SHUTDOWN: self._shutdown,
+            types.EXIT: self._exit,
+        }
+        self._server, self._publisher = server, publisher
+        self._client: Client = server.client
+        self._on_initialize = on_initialize
 
-    def abandon(self) -> None:
-        """See :class:`Execution`; nothing is told any more either."""
-        self._hub.detach(self)
-        super().abandon()
+    def check_request(self, method: str) -> None:
+        """Raise :class:`RpcError` where a request is not allowed now."""
+        if self.state is _RUNNING:
+            if method == types.INITIALIZE:
+                raise RpcError(INVALID_REQUEST, "initialize: already done")
+        elif self.state is State.SHUT_DOWN and method != types.EXIT:
+            raise RpcError(INVALID_REQUEST, f"{method}: the server has been shut down")
+        elif self.state is State.UNINITIALIZED and method not in {types.INITIALIZE, types.EXIT}:
+            raise RpcError(SERVER_NOT_INITIALIZED, f"{method}: expected initialize first")
 
-    def _after_turn(self) -> None:
-        self._hub.catch_up(self)
-        super()._after_turn()
+    def allows_notification(self, method: str) -> bool:
+        """Tell whether a notification is executed now; others are ignored (LSP 3.17)."""
+        if method == types.INITIALIZE:
+            return False
+        return self.state is _RUNNING or method == types.EXIT
 
-    # -- lifecycle ---------------------------------------------------------------------------
+    def _initialize(self, params: Raw, message_id: MessageId) -> Outcome:
+        given = _decode_params(params)
+        try:
+            options = _decode_options(given.initialization_options)
+        except InvalidParamsError as error:
+            raise InvalidParamsError(f"initializationOptions.{error}") from None
+        client = self._client
+        client.process_id = given.process_id
+        client.wants_changes = options.notifications is not False
+        try:
+            info = _decode_client_info(params).client_info
+        except msgspec.DecodeError:  # no object, no name
+            info = None
+        if info is not None:
+            client.name = info.name[:LONGEST_NAME]
+            client.version = None if info.version is None else info.version[:LONGEST_NAME]
+        outcome = self._server.protocol.initialize(client, message_id)
+        if isinstance(outcome, Completed):
+            return Completed(self._initialized(outcome.result))
+        if isinstance(outcome, Pending):  # an extension's own handler takes its time
+            return Pending(self._initialized_later(outcome))
+        return outcome
 
-    @lsp_method(types.INITIALIZE)
-    def lsp_initialize(
-        self, params: types.InitializeParams
-    ) -> Generator[Any, Any, types.InitializeResult]:
-        """Answer ``initialize``: pygls' capabilities, and ours under ``experimental``."""
-        result = yield from super().lsp_initialize(params)
-        database = self._server.session_db.db
-        self.wants_changes = (params.initialization_options or {}).get("notifications") is not False
+    async def _initialized_later(self, pending: Pending) -> Any:
+        return self._initialized(await pending.coroutine)
+
+    def _initialized(self, result: Any) -> Any:
+        """Add our capability to pygls' result; from now on the client is sent changes."""
         revision, problems = 0, []
         try:
-            revision = self._hub.attach(self)
+            revision = self._publisher.attach(self._client)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
             problems = [f"The database cannot be used now: {error}."]
+        database = self._server.store.database
         capability = Capability(
             protocol_version=PROTOCOL_VERSION,
             methods=list(BY_NAME),
@@ -76,52 +154,19 @@ class SessionProtocol(Execution):
             database=database.name,
             warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
-        result.capabilities.workspace = None  # see _OF_NO_USE
-        result.capabilities.experimental = {"tenetsSession": msgspec.to_builtins(capability)}
-        self.state, self.initialized_with = State.RUNNING, params
-        self.on_initialize(params)
+        result["capabilities"]["experimental"] = {"tenetsSession": capability}
+        self.state = _RUNNING
+        self._on_initialize()
         return result
 
-    @lsp_method(types.SHUTDOWN)
-    def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
-        """Answer ``shutdown``; only ``exit`` is accepted afterwards."""
-        yield from super().lsp_shutdown(*args)
-        self._hub.detach(self)
-        self.state = State.SHUT_DOWN
+    def _shutdown(self, params: Raw, message_id: MessageId) -> Outcome:
+        outcome = self._server.protocol.call(types.SHUTDOWN, params, message_id)
+        self._publisher.detach(self._client)
+        self.state, self.exit_status = State.SHUT_DOWN, 0
+        return outcome
 
-    @lsp_method(types.EXIT)
-    def lsp_exit(self, *_args: Any) -> None:  # type: ignore[override]
-        """End the connection; unlike pygls' this ends no process, which may serve others."""
-        self._hub.detach(self)
+    def _exit(self, _params: Raw, _message_id: MessageId) -> Outcome:
+        """End the connection. pygls' own handler would end the process, which serves others."""
+        self._publisher.detach(self._client)
         self.state = State.EXITED
-
-    # -- what the hub tells ------------------------------------------------------------------
-
-    @property
-    def congested(self) -> bool:
-        """See :class:`~.hub.Client`."""
-        return self.out.congested
-
-    def describe(self, *, you: bool = False) -> AttachedClient:
-        """See :class:`~.hub.Client`."""
-        given = self.initialized_with
-        info = None if given is None else given.client_info
-        return AttachedClient(
-            name=None if info is None else info.name,
-            version=None if info is None else info.version,
-            process_id=None if given is None else given.process_id,
-            pid=self._server.command_pid,
-            connected_at=self._server.connected_at.isoformat(),
-            you=you,
-        )
-
-    def tell(self, body: bytes) -> None:
-        """See :class:`~.hub.Client`."""
-        with logs.concerning(self._concerned):
-            self.out.encoded(body)
-            self.out.flush()
-
-    def show(self, kind: types.MessageType, message: str) -> None:
-        """See :class:`~.hub.Client`."""
-        with logs.concerning(self._concerned):
-            self._server.window_show_message(types.ShowMessageParams(kind, message))
+        return Completed(None)

@@ -1,12 +1,10 @@
-"""Tells all clients of a ``SessionDB`` what is committed, by whomever, and watches the file.
+"""Sends the clients of a store what is committed, by any program (``tenets/session.didChange``).
 
-Commits of this process are told at once, those of others when ``PRAGMA data_version`` has changed.
-That is looked at when the operating system tells that the files are written to, and from time to
-time. Everything that is committed by then goes into one ``tenets/session.didChange``, so that
-bursts are joined.
+A commit of this process is published at once, after its author's reply. Commits of other programs are
+found when the store's watcher polls. All that is committed by then goes into one message.
 
-A client that does not read is not sent more and more, but left behind; when it has read on,
-:meth:`Hub.catch_up` tells it everything since, in one message.
+A client that does not read is not sent more and more. It falls behind, and :meth:`Publisher.catch_up`
+sends it everything since, in one message, when it has read on.
 """
 
 from __future__ import annotations
@@ -14,317 +12,210 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
-
-from lsprotocol.types import MessageType
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
-from tenets_session_server.methods.messages import AttachedClient, DidChange
-from tenets_session_server.models import News
-from tenets_session_server.rpc.client import notification
-from tenets_session_server.rpc.result_cache import Results
-from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.watcher import FileEvents
-from tenets_session_server.wire import call_when_idle
+from tenets_session_server.methods.changes import DID_CHANGE
+from tenets_session_server.models import AttachedClient, ChangeBatch
+from tenets_session_server.rpc.client import ERROR, INFO, Client
+from tenets_session_server.rpc.result_cache import ResultCache
+from tenets_session_server.storage.store import Store
+from tenets_session_server.wire.messages import OutgoingNotification, encode
 
 logger = logging.getLogger(__name__)
 
-DID_CHANGE: Final = "tenets/session.didChange"
-
-PUBLISH_WITHIN: Final = 0.005
-"""Seconds after which a commit is told though there are more and more requests."""
-PUBLISH_ALONE: Final = 0.002
-"""Seconds after which the only client is told of its own commits, which it knows of already."""
-LOOK_PAUSES: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
-"""Seconds between looks once the files are written to: the commit comes some time after that."""
-AFTER_OUR_OWN: Final = (0.010, 0.020, 0.040, 0.080, 0.160)
-"""The same after a commit of ours. Until the first of them nothing is listened to, as it would be
-ourselves, again and again while many are made."""
-LISTEN_AGAIN: Final = 0.01
-"""Seconds for which nothing is listened to after something about other files was heard."""
-SELDOM: Final = 0.25
-"""Seconds between looks while they are not."""
-OFTEN: Final = 0.03
-"""Seconds between looks where nothing tells whether they are."""
+SINGLE_CLIENT_DELAY: Final = 0.002
+"""Seconds after which the only client is sent its own commits, which it knows of from the reply."""
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
-TRIM_AFTER: Final = 5.0
-"""Seconds without a commit after which the write-ahead log is emptied; what is written to it next
-takes longer, as it has to grow again."""
+
+UNKNOWN: Final = -1
+"""The last revision that was sent to a client whose knowledge is of another file."""
 
 
-NOTHING: Final = -1
-"""What a client has been told that has to look at everything anew."""
+class Publisher:
+    """One for each store, used from one event loop; it works while there are clients.
 
-
-class Client(Protocol):
-    """A client as the hub sees it. ``told`` is the revision it knows of, and the hub's to set."""
-
-    told: int
-    wants_changes: bool
-
-    @property
-    def congested(self) -> bool:
-        """Whether it has so much left to read that it should not be sent more."""
-
-    def describe(self, *, you: bool = False) -> AttachedClient:
-        """Return who it is; with ``you``, that it is the one that has asked."""
-
-    def tell(self, body: bytes) -> None:
-        """Send an encoded notification, after every reply that is due."""
-
-    def show(self, kind: MessageType, message: str) -> None:
-        """Show the user a message."""
-
-
-class Hub:
-    """One for each ``SessionDB``, used from one event loop; it works while it has clients.
-
-    The ``SessionDB`` may be written to from other threads as well.
+    The store may be written to from other threads as well.
     """
 
     _loop: asyncio.AbstractEventLoop
     _thread: int
 
-    def __init__(self, session_db: SessionDB) -> None:
-        self._db = session_db.db
-        self._feed, self._sessions = session_db.feed, session_db.sessions
-        self.results = Results(session_db.db)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._database, self._change_log = store.database, store.change_log
+        self.result_cache = ResultCache(store.database)
         self._clients: set[Client] = set()
-        self._told = 0  # the revision up to which everybody has been told, but for who is behind
-        self._opened = 0  # which opening of the file that revision is of
+        # The revision up to which every client was sent all changes, but for those that are behind,
+        # and the generation of the file that it belongs to.
+        self._published, self._generation = 0, 0
         self._available = True
-        self._due = False  # whether something may be new that has not been told
         self._retry_at = 0.0
-        self._trim_at: float | None = None
-        self._events: FileEvents | None = None
-        self._pauses = iter(LOOK_PAUSES)
-        self._listening: asyncio.TimerHandle | None = None  # to, again
-        self._deaf = False  # to what we write ourselves
-        self._timer: asyncio.TimerHandle | None = None
-        self._publishing = False  # soon
-        # What is logged here concerns everybody, not the client that happens to have caused it.
-        self._context = contextvars.Context()
+        self._unpublished = False  # a commit may not have been published, because of an error
+        self._scheduled = False
+        # What is logged here concerns all clients, not the one that happens to have caused it.
+        self._log_context = contextvars.Context()
 
     def attach(self, client: Client) -> int:
-        """Tell this client of everything from now on; return the revision it starts from.
+        """Send this client everything from now on; return the revision that it starts from.
 
         Raises the ``DatabaseError`` that fits where there is no database. The client is attached
-        all the same, and told when there is one.
+        all the same, and gets a message when there is one.
         """
-        alone = not self._clients
-        if alone:
-            self._context.run(self._start)
+        first = not self._clients
+        if first:
+            self._log_context.run(self._start)
         try:
-            self._publish()  # what is new is new to the others only
+            self._publish()  # so that the others do not get what this client starts from
         except DatabaseError as error:
-            if alone and not isinstance(error, DatabaseBusyError):
-                self._available = False  # its `initialize` tells; the others are told by `_look`
+            if first and not isinstance(error, DatabaseBusyError):
+                self._available = False  # `initialize` says so to this client, _poll to the others
             raise
         finally:
-            client.told = self._told
+            client.last_sent_revision = self._published
             self._clients.add(client)
-        return client.told
+        return client.last_sent_revision
 
     def detach(self, client: Client) -> None:
-        """Tell this client nothing any more."""
-        self._clients.discard(client)
+        """Send this client nothing any more."""
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
         if not self._clients:
-            self._stop()
+            self._database.on_commit.discard(self._committed)
+            self._store.stop()
+            self._scheduled = False
 
     def describe_clients(self, asked_by: Client) -> list[AttachedClient]:
-        """Return who is attached, whoever came first first."""
+        """Return who is attached, in the order they came."""
         described = [client.describe(you=client is asked_by) for client in self._clients]
         return sorted(described, key=lambda client: client.connected_at)
 
     def catch_up(self, client: Client) -> None:
-        """Tell a client that was left behind what it has missed, now that it reads on."""
-        if client.told < self._told and client in self._clients and not client.congested:
+        """Send a client that fell behind what it has missed, where it reads on now."""
+        if self._is_behind(client) and client in self._clients:
             self._attempt(lambda: self._catch_up(client))
 
     def _catch_up(self, client: Client) -> None:
         self._publish()  # also where the file is another one by now
-        if client.told < self._told and not client.congested:
-            self._tell([client], client.told, self._feed.news(client.told))
+        if self._is_behind(client):
+            batch = self._change_log.batch_after(client.last_sent_revision)
+            if batch is not None:
+                self._send(batch, client.last_sent_revision, [client])
 
-    # -- when to look ------------------------------------------------------------------------
+    def _is_behind(self, client: Client) -> bool:
+        return client.last_sent_revision < self._published and not client.congested
+
+    # -- when --------------------------------------------------------------------------------
 
     def _start(self) -> None:
         self._available = True
-        self._trim_at = time.monotonic() + TRIM_AFTER  # others may have left something to do
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._db.on_commit.add(self._committed)
-        self._events = FileEvents(self._db.path)
-        self._listen()
-        self._look_later()
-
-    def _stop(self) -> None:
-        self._db.on_commit.discard(self._committed)
-        if self._events is not None:
-            self._listen(wanted=False)
-            self._events.close()
-            self._events = None
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        self._publishing = self._deaf = False
+        self._database.on_commit.add(self._committed)
+        self._store.start(self._poll)
 
     def _committed(self) -> None:
+        """Publish a commit of this process soon: its author gets the reply first."""
         if threading.get_ident() != self._thread:
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._publish_commits, context=self._context)
-        elif not self._publishing:
-            # Not now: its author gets the reply first. Nor while there is more to read, whose
-            # commits can be told with it.
-            self._publishing = True
+                self._loop.call_soon_threadsafe(self._publish_own, context=self._log_context)
+        elif not self._scheduled:
+            self._scheduled = True
             if len(self._clients) == 1:
-                self._loop.call_later(PUBLISH_ALONE, self._publish_commits, context=self._context)
+                delay, context = SINGLE_CLIENT_DELAY, self._log_context
+                self._loop.call_later(delay, self._publish_own, context=context)
             else:
-                publish = functools.partial(self._context.run, self._publish_commits)
-                call_when_idle(self._loop, publish, PUBLISH_WITHIN)
+                self._loop.call_soon(self._publish_own, context=self._log_context)
 
-    def _publish_commits(self) -> None:
-        self._publishing = False
-        if not self._clients:
-            return
-        self._attempt(self._publish)
-        # Our own writing is no news. What somebody else does meanwhile is seen by looking.
-        if self._events is not None and not self._deaf:
-            self._deaf = True
-            self._listen(wanted=False)
-            self._pauses = iter(AFTER_OUR_OWN)
-            self._look_later()
+    def _publish_own(self) -> None:
+        self._scheduled = False
+        if self._clients:
+            self._attempt(self._publish)
+            self._store.watcher.own_commit()
 
-    def _listen(self, *, wanted: bool = True) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            self._listening = None
-        if self._events is None or self._events.fd is None:
-            return
-        if wanted:
-            self._loop.add_reader(self._events.fd, self._stirred)
-        else:
-            self._loop.remove_reader(self._events.fd)
-
-    def _stirred(self) -> None:
-        # Not again at once: a burst, or a folder busy with other files, must not cost a turn
-        # for each write.
-        self._listen(wanted=False)
-        if self._events is not None and self._events.drain():
-            self._look_soon()
-        elif self._listening is None:
-            self._listening = self._loop.call_later(LISTEN_AGAIN, self._listen)
-
-    def _look_soon(self) -> None:
-        self._pauses = iter(LOOK_PAUSES)
-        self._look_later()
-
-    def _look_later(self) -> None:
-        watching = self._events is not None and self._events.watch()
-        pause = next(self._pauses, SELDOM if watching else OFTEN)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(pause, self._look)
-
-    def _look(self) -> None:
-        if self._events is not None and self._events.drain() and not self._deaf:
-            self._pauses = iter(LOOK_PAUSES)
-        self._deaf = False
-        self._listen()
-        self._look_later()
+    def _poll(self) -> None:
+        """Look for commits of other programs, and for what an error has kept from being sent."""
         now = time.monotonic()
         if self._available or now >= self._retry_at:
             self._retry_at = now + REOPEN_INTERVAL
-            self._attempt(self._publish_if_moved_on)
-            for client in tuple(self._clients):  # whose catching up has failed
+            self._attempt(self._publish_if_changed)
+            for client in tuple(self._clients):
                 self.catch_up(client)
-        if self._trim_at is not None and now >= self._trim_at:
-            self._trim()
 
-    def _publish_if_moved_on(self) -> None:
-        if self._feed.moved_on() or self._due or self._db.opened != self._opened:
+    def _publish_if_changed(self) -> None:
+        if (
+            self._change_log.has_external_commits()
+            or self._unpublished
+            or self._database.generation != self._generation
+        ):
             self._publish()
 
-    def _trim(self) -> None:
-        """Tidy up; where that is impossible, nobody is the worse for it."""
-        self._trim_at = None
-        try:
-            if self._sessions.purge_some():  # what somebody has begun, and could not finish
-                self._trim_at = 0.0
-            elif not self._db.trim():
-                self._trim_at = time.monotonic() + TRIM_AFTER
-        except DatabaseBusyError:
-            self._trim_at = time.monotonic() + TRIM_AFTER
-        except DatabaseError as error:
-            logger.info("the write-ahead log cannot be emptied: %s", error)
-
     def _attempt(self, work: Callable[[], None]) -> None:
-        """Do it; tell the users once that the database is in the way, and once that it is not."""
+        """Do it; show every user once that the database cannot be used, and once that it can."""
         try:
             work()
         except DatabaseBusyError as error:
-            logger.debug("looking again later: %s", error)
+            logger.debug("the next poll tries again: %s", error)
         except DatabaseError as error:
             if self._available:
                 self._available = False
                 logger.warning("the database cannot be used: %s", error)
-                self._show(MessageType.Error, f"Sessions are not available: {error}")
+                self._show(ERROR, f"Sessions are not available: {error}")
         else:
             if not self._available:
                 self._available = True
-                self._show(MessageType.Info, "Sessions are available again")
+                self._show(INFO, "Sessions are available again")
 
-    # -- what to tell ------------------------------------------------------------------------
+    # -- what --------------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        """Tell everybody what is new; until that has been done, it is due."""
-        self._due = True
-        self._db.check()
-        anew = self._db.opened != self._opened
-        news = None if anew else self._feed.news(self._told)
-        if anew or (news and news.revision < self._told):
+        """Send every client what was committed since the last time."""
+        self._unpublished = True  # until it has worked
+        self._database.ensure_open()
+        base = self._published
+        replaced = self._database.generation != self._generation
+        batch = None if replaced else self._change_log.batch_after(base)
+        if replaced or (batch and batch.revision < base):
             # Another file, or an older state of this one: SQLite's `.restore` writes it in place.
-            anew, news = True, self._feed.resume(self._told)
-            if self._events is not None:
-                self._events.renew()
-        base, self._opened, self._due = 0 if anew else self._told, self._db.opened, False
-        if news is None:
+            replaced, batch = True, self._change_log.resume_after(base)
+            self._store.watcher.file_replaced()
+        self._generation, self._unpublished = self._database.generation, False
+        if batch is None:
             return
-        # Before anybody is told, as that may make others catch up.
-        self._told = news.revision
-        self._trim_at = time.monotonic() + TRIM_AFTER
-        self._tell(self._clients, base, news)
-        if anew:
+        # Before anything is sent, as that may make other clients catch up.
+        self._published = batch.revision
+        self._store.maintenance.commit_seen()
+        self._send(batch, 0 if replaced else base, self._clients)
+        if replaced:
             for client in self._clients:
-                if client.told < news.revision:  # what it knows is of another file
-                    client.told = NOTHING
+                if client.last_sent_revision < batch.revision:
+                    client.last_sent_revision = UNKNOWN
 
-    def _tell(self, clients: set[Client] | list[Client], base: int, news: News | None) -> None:
-        """Tell clients that know ``base`` or more; the others are behind, and catch up later."""
-        if news is None:
-            return
-        body = b""
+    def _send(self, batch: ChangeBatch, base: int, clients: Iterable[Client]) -> None:
+        """Send a batch to the clients that have ``base`` or more; others are behind it."""
+        message = b""
         for client in tuple(clients):
-            if client.congested or not base <= client.told < news.revision:
+            sent = client.last_sent_revision
+            if client.congested or not base <= sent < batch.revision:
                 continue
-            told, client.told = client.told, news.revision  # telling may make it catch up at once
+            client.last_sent_revision = batch.revision  # first: sending may make it catch up
             if not client.wants_changes:
                 continue
-            if told == base:
-                body = body or _encode(news, base)
-                client.tell(body)
+            if sent == base:
+                message = message or _encode(batch)
+                client.send(message)
             else:
-                client.tell(_encode(news, told))
+                client.send(_encode(batch.after(sent)))
 
-    def _show(self, kind: MessageType, message: str) -> None:
+    def _show(self, kind: int, message: str) -> None:
         for client in tuple(self._clients):
             client.show(kind, message)
 
 
-def _encode(news: News, told: int) -> bytes:
-    return notification(DID_CHANGE, DidChange.of(news, told))
+def _encode(batch: ChangeBatch) -> bytes:
+    return encode(OutgoingNotification(DID_CHANGE, batch))

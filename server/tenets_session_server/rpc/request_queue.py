@@ -1,4 +1,4 @@
-"""What one client has sent and waits to be executed, in order, and how much of it there is."""
+"""The messages of one client that wait to be executed, in the order they arrived."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from tenets_session_server.wire.envelope import Message, MessageId, Notification, Request
+from tenets_session_server.wire.messages import Message, MessageId, Notification, Request
 
-MANY: Final = 1000
-MANY_BYTES: Final = 32 * 1024 * 1024
-TOO_MANY_NUMBERS: Final = 8 * MANY
+MAXIMUM_MESSAGES: Final = 1000
+MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+"""With more than either, no more is read from the client."""
 
 
-class Inbox:
-    """A queue of messages, true where there are some."""
+class RequestQueue:
+    """A queue of messages, true where there are some. Every operation takes constant time."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message | None] = deque()  # None for what was withdrawn
+        self._messages: deque[Message] = deque()
         self._size = 0  # bytes of params
-        self._taken = 0  # messages ever taken: the number of the one that comes next
-        # Where requests are, by id: made when the client cancels one, up to that message's number.
-        self._numbers: dict[MessageId, deque[int]] = {}
-        self._numbered = 0
+        # By id: how many requests wait, and how many of the first of them were withdrawn.
+        self._waiting: dict[MessageId, int] = {}
+        self._withdrawn: dict[MessageId, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._messages)
@@ -30,80 +29,81 @@ class Inbox:
     @property
     def overloaded(self) -> bool:
         """Whether so much waits that no more should be read until some of it has been executed."""
-        return len(self._messages) > MANY or self._size > MANY_BYTES
-
-    def put(self, message: Message) -> None:
-        """Add a message."""
-        self._messages.append(message)
-        if isinstance(message, Request | Notification):
-            self._size += len(message.params)
-
-    def put_back(self, messages: Iterable[Message]) -> None:
-        """Return messages that were taken last, in their order, to be taken again."""
-        for message in reversed(tuple(messages)):
-            self._messages.appendleft(message)
-            self._taken -= 1
-            if isinstance(message, Request | Notification):
-                self._size += len(message.params)
-        # What was withdrawn among them does not come back: the others have new numbers.
-        self._numbers.clear()
-        self._numbered = self._taken
+        return len(self._messages) > MAXIMUM_MESSAGES or self._size > MAXIMUM_BYTES
 
     @property
     def next(self) -> Message | None:
         """The message that has waited longest, None where there is none."""
         return self._messages[0] if self._messages else None
 
-    def peek(self) -> tuple[Message | None, Message | None]:
-        """Return the next two messages; None where there is none, or one that was withdrawn."""
-        messages = self._messages
-        if len(messages) < 2:
-            return self.next, None
-        return messages[0], messages[1]
+    @property
+    def second(self) -> Message | None:
+        """The message after :attr:`next`, which may have been withdrawn; None where there is none."""
+        return self._messages[1] if len(self._messages) > 1 else None
+
+    def append(self, message: Message) -> None:
+        """Add a message."""
+        self._messages.append(message)
+        self._count(message)
+
+    def put_back(self, messages: Iterable[Message]) -> None:
+        """Return messages that were taken last, in their order, to be taken again."""
+        for message in reversed(tuple(messages)):
+            self._messages.appendleft(message)
+            self._count(message)
 
     def take(self) -> Message:
-        """Return the message that has waited longest, and forget it; there has to be one."""
-        message = self._messages.popleft()
-        self._taken += 1
-        if self._messages and self._messages[0] is None:
-            self._skip_withdrawn()
-        assert message is not None  # noqa: S101 - what is withdrawn never comes first
-        if isinstance(message, Request | Notification):
-            self._size -= len(message.params)
+        """Remove and return the message that has waited longest; there has to be one."""
+        message = self._remove_first()
+        if self._withdrawn:
+            self._remove_withdrawn()
         return message
 
     def withdraw(self, message_id: MessageId) -> bool:
-        """Forget the request of this id; return whether there was one."""
-        self._number_all()
-        numbers = self._numbers.get(message_id)
-        while numbers:
-            position = numbers.popleft() - self._taken
-            if position >= 0 and isinstance(message := self._messages[position], Request):
-                self._messages[position] = None
-                self._size -= len(message.params)
-                self._skip_withdrawn()
-                return True
-        return False
+        """Remove the first request of this id; return whether there was one."""
+        withdrawn = self._withdrawn.get(message_id, 0)
+        if self._waiting.get(message_id, 0) <= withdrawn:
+            return False
+        self._withdrawn[message_id] = withdrawn + 1
+        self._remove_withdrawn()
+        return True
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._taken += len(self._messages)
+        """Remove everything."""
         self._messages.clear()
-        self._numbers.clear()
+        self._waiting.clear()
+        self._withdrawn.clear()
         self._size = 0
 
-    def _skip_withdrawn(self) -> None:
-        while self._messages and self._messages[0] is None:
-            self._messages.popleft()
-            self._taken += 1
+    def _count(self, message: Message) -> None:
+        if isinstance(message, Request):
+            self._size += len(message.params)
+            self._waiting[message.id] = self._waiting.get(message.id, 0) + 1
+        elif isinstance(message, Notification):
+            self._size += len(message.params)
 
-    def _number_all(self) -> None:
-        """Note the numbers of the requests that are new since the last time."""
-        if self._numbered <= self._taken or len(self._numbers) > TOO_MANY_NUMBERS:
-            self._numbers.clear()  # all that it knew, or most of it, has been taken
-            self._numbered = self._taken
-        for position in range(self._numbered - self._taken, len(self._messages)):
-            message = self._messages[position]
-            if isinstance(message, Request):
-                self._numbers.setdefault(message.id, deque()).append(self._taken + position)
-        self._numbered = self._taken + len(self._messages)
+    def _remove_first(self) -> Message:
+        message = self._messages.popleft()
+        if isinstance(message, Request):
+            self._size -= len(message.params)
+            self._subtract(self._waiting, message.id)
+        elif isinstance(message, Notification):
+            self._size -= len(message.params)
+        return message
+
+    def _remove_withdrawn(self) -> None:
+        """Remove withdrawn requests from the front, so that the next message is one to execute."""
+        while self._messages:
+            first = self._messages[0]
+            if not isinstance(first, Request) or first.id not in self._withdrawn:
+                break
+            self._remove_first()
+            self._subtract(self._withdrawn, first.id)
+
+    @staticmethod
+    def _subtract(counts: dict[MessageId, int], message_id: MessageId) -> None:
+        left = counts[message_id] - 1
+        if left:
+            counts[message_id] = left
+        else:
+            del counts[message_id]

@@ -1,8 +1,7 @@
-"""Results of reads, encoded, for as long as nothing is committed: by anybody, to the same file.
+"""Encoded results of reads, kept until anybody commits to the file.
 
-Windows ask for the same things, and all of them again after each change. What has been answered
-once is answered from here until :meth:`Database.version` is another one, which costs less than any
-query.
+Windows ask for the same pages, and all of them again after each change. A repeated request costs one
+look at :meth:`Database.version`, which is less than any query of a page.
 """
 
 from __future__ import annotations
@@ -13,56 +12,44 @@ from msgspec import Raw
 
 from tenets_session_server.storage.database import Database
 
-KEPT_BYTES: Final = 4 * 1024 * 1024
-"""With this much, everything is forgotten: more than any number of windows asks for again."""
+MAXIMUM_BYTES: Final = 4 * 1024 * 1024
+"""With more than this, everything is dropped: it is more than any number of windows repeats."""
 OVERHEAD: Final = 300
 """Bytes that an entry takes beside its text."""
-LARGEST: Final = KEPT_BYTES // 4
+LARGEST: Final = MAXIMUM_BYTES // 4
 """Larger results are not kept."""
 
 Key = tuple[str, bytes]
 """A method, and the text of its params."""
 
 
-class Results:
+class ResultCache:
     """The results on one database, for all of its clients."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._version: tuple[int, int, int] | None = None
-        self._encoded: dict[Key, Raw] = {}
+        self._results: dict[Key, Raw] = {}
         self._size = 0
-        self._certain = False
-
-    def doubt(self) -> None:
-        """Look at the database before the next result is given.
-
-        To be called when requests have arrived, once for all of them: what held after they came is
-        a good answer to each. And when anything else was read, as that may be newer.
-        """
-        self._certain = False
 
     def get(self, key: Key) -> Raw | None:
-        """Return the result, None where it has to be asked for. Raises ``DatabaseError``."""
-        version = self._version
-        if version is None or not self._certain or version[1] != self._database.commits:
-            version = self._database.version()
-            if version != self._version:
-                self._forget()
-                self._version = version
-            self._certain = True
-        return self._encoded.get(key)
+        """Return the result, None where it has to be computed. Raises ``DatabaseError``."""
+        version = self._database.version()
+        if version != self._version:
+            self._clear()
+            self._version = version
+        return self._results.get(key)
 
-    def put(self, key: Key, encoded: Raw) -> None:
-        """Keep a result that was asked for after :meth:`get` had none."""
-        size = len(encoded) + len(key[1]) + OVERHEAD
+    def put(self, key: Key, result: Raw) -> None:
+        """Keep a result that was computed after :meth:`get` had none."""
+        size = len(result) + len(key[1]) + OVERHEAD
         if size > LARGEST:
             return
-        if self._size + size > KEPT_BYTES:
-            self._forget()
-        self._encoded[key] = encoded
+        if self._size + size > MAXIMUM_BYTES:
+            self._clear()
+        self._results[key] = result
         self._size += size
 
-    def _forget(self) -> None:
-        self._encoded.clear()
+    def _clear(self) -> None:
+        self._results.clear()
         self._size = 0

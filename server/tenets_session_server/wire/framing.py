@@ -1,9 +1,9 @@
 """LSP base protocol framing: a stream of bytes becomes message bodies (LSP 3.17, "Base Protocol").
 
-Accepted beyond the specification, because clients do it and nothing is ambiguous about it: header
-names in any case, any or no blanks after the colon, bare line feeds, blank lines before a header.
-Anything that leaves the start of the next message in doubt is a :class:`FramingError`; after one
-the stream is lost and the connection has to end.
+Accepted beyond the specification, because clients send it and it is not ambiguous: header names in
+any case, any or no blanks after the colon, bare line feeds, blank lines before a header. Where the
+start of the next message is uncertain, the stream cannot be used any more, and the connection has to
+end (:attr:`FrameDecoder.error`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Final
 MAXIMUM_MESSAGE: Final = 16 * 1024 * 1024
 MAXIMUM_HEADER: Final = 8 * 1024
 MAXIMUM_SKIPPED: Final = 1024 * 1024 * 1024
-"""A length above this is taken for garbage rather than for a message to skip over."""
+"""A larger length is an error in the stream, not a message to skip."""
 
 KEPT_OF_OVERSIZED: Final = 4096
 
-# What every known client sends; the other forms take the slow path below.
+# What every known client sends; other forms take the slow path below.
 _match_usual_header: Final = re.compile(rb"Content-Length: (\d{1,8})\r\n\r\n").match
 _HEADER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*")
 _NOT_A_NAME: Final = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\-\r\n \t]")
 _CHARSET: Final = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
 
-class FramingError(Exception):
+class _FramingError(Exception):
     """The stream cannot be split into messages any more; the message says what was found."""
 
 
@@ -42,8 +42,11 @@ class Rejected:
     tail: bytes
 
 
-class FrameReader:
-    """Splits what is fed to it; keeps no more than one unfinished message in memory."""
+class FrameDecoder:
+    """Splits a stream; keeps no more than one unfinished message in memory.
+
+    ``error`` says why the stream cannot be split any more, None while it can.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -52,22 +55,21 @@ class FrameReader:
         self._header_size = 0  # of the header lines read so far
         self._declared: int | None = None  # Content-Length, in a header that is not finished
         self._skip = 0  # bytes of an oversized body that are still to come
-        self._failed = False
-        self._at_rest = True  # nothing is unfinished, nothing has failed
+        self.error: str | None = None
+        self._at_rest = True  # nothing is unfinished, and there was no error
         self._head = b""
         self._tail = b""
 
     def feed(self, data: bytes) -> list[bytes | Rejected]:
-        """Take what has arrived; return the bodies that are complete now.
+        """Take bytes that have arrived; return the bodies that are complete now.
 
-        Raises :class:`FramingError`. Bodies found before the error are in its ``args[1]``, so that
-        what arrived whole is still executed. After that there are no more.
+        Bodies that were complete before an error are returned. After an error there are no more.
         """
         found: list[bytes | Rejected] = []
-        if self._failed:
-            return found  # where messages begin is not known any more
+        if self.error is not None:
+            return found
         if not self._at_rest:
-            data = self._read_on(data, found, only_what_has_begun=True)
+            data = self._read_on(data, found, only_unfinished=True)
         if self._at_rest:
             data = self._read_usual(data, found)
         if data:
@@ -76,7 +78,7 @@ class FrameReader:
 
     @staticmethod
     def _read_usual(data: bytes, found: list[bytes | Rejected]) -> bytes:
-        """Take the bodies that are whole and usual, as nearly all are; return what follows."""
+        """Take bodies that are complete and have the usual header; return what follows."""
         size, position = len(data), 0
         while position < size and (usual := _match_usual_header(data, position)):
             start = usual.end()
@@ -88,9 +90,9 @@ class FrameReader:
         return data[position:]
 
     def _read_on(
-        self, data: bytes, found: list[bytes | Rejected], *, only_what_has_begun: bool = False
+        self, data: bytes, found: list[bytes | Rejected], *, only_unfinished: bool = False
     ) -> bytes:
-        """Take whatever comes, however it is cut; return what is left to others."""
+        """Take bytes in any form; return those that may be left to :meth:`_read_usual`."""
         self._buffer += data
         self._at_rest = False
         position = 0
@@ -100,16 +102,15 @@ class FrameReader:
                 if step is None:
                     break
                 position = step
-                if only_what_has_begun and self._between_messages:
+                if only_unfinished and self._between_messages:
                     break
-        except FramingError as error:
-            self._failed = True
-            self._buffer.clear()  # what was found in it is not to be found again
-            error.args = (*error.args, found)
-            raise
+        except _FramingError as error:
+            self.error = str(error)
+            self._buffer.clear()
+            return b""
         del self._buffer[:position]
         left = b""
-        if only_what_has_begun and self._between_messages:
+        if only_unfinished and self._between_messages:
             left = bytes(self._buffer)
             self._buffer.clear()
         self._at_rest = self._between_messages and not self._buffer
@@ -120,7 +121,7 @@ class FrameReader:
         return self._length is None and not (self._header_size or self._skip)
 
     def unfinished(self) -> str | None:
-        """Return what is missing if the stream ends here, or None at the end of a message."""
+        """Return what is incomplete if the stream ends here, None between messages."""
         if self._length is not None:
             return f"a message of {self._length} bytes after {len(self._buffer)} of them"
         if self._skip:
@@ -161,9 +162,9 @@ class FrameReader:
         line = bytes(self._buffer[position : end if end >= 0 else len(self._buffer)])
         self._check_header_size(len(line))
         if end < 0:
-            # Text that cannot become a header line will not get better by waiting for its end.
+            # Text that cannot become a header line is an error now: its end may never come.
             if _NOT_A_NAME.search(line.partition(b":")[0]):
-                raise FramingError(f"expected a header line, found {line[:60]!r}")
+                raise _FramingError(f"expected a header line, found {line[:60]!r}")
             return None
         line = line.rstrip(b"\r")
         if line:
@@ -171,34 +172,34 @@ class FrameReader:
             self._header_field(line)
         elif self._header_size:
             if self._declared is None:
-                raise FramingError("a header without Content-Length")
+                raise _FramingError("a header without Content-Length")
             self._begin_body(self._declared)
         return end + 1
 
     def _header_field(self, line: bytes) -> None:
         field = _HEADER_LINE.fullmatch(line)
         if field is None:
-            raise FramingError(f"expected a header line, found {line[:60]!r}")
+            raise _FramingError(f"expected a header line, found {line[:60]!r}")
         name, value = field[1].lower(), field[2]
         if name == b"content-length":
             if not value.isdigit() or len(value) > 20:
-                raise FramingError(
+                raise _FramingError(
                     f"Content-Length: expected a number of bytes, got {value[:60]!r}"
                 )
             if self._declared not in {None, int(value)}:
-                raise FramingError("two different Content-Length headers")
+                raise _FramingError("two different Content-Length headers")
             self._declared = int(value)
         elif name == b"content-type" and (charset := _CHARSET.search(value)):
             self._charset = charset[1].lower()
 
     def _check_header_size(self, more: int) -> None:
         if self._header_size + more > MAXIMUM_HEADER:
-            raise FramingError(f"a header of more than {MAXIMUM_HEADER} bytes")
+            raise _FramingError(f"a header of more than {MAXIMUM_HEADER} bytes")
 
     def _begin_body(self, length: int) -> None:
         self._header_size, self._declared = 0, None
         if length > MAXIMUM_SKIPPED:
-            raise FramingError(f"Content-Length: {length} is beyond any message")
+            raise _FramingError(f"Content-Length: {length} is beyond any message")
         if length > MAXIMUM_MESSAGE:
             self._skip, self._head, self._tail = length, b"", b""
         else:

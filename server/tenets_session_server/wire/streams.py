@@ -1,107 +1,89 @@
-"""Reading and writing a descriptor that others may have as well, without ever waiting for them.
-
-Whether a descriptor blocks is a property of the open file description, which everybody shares who
-has inherited it: an editor, its helpers, another client of ours. So it is not touched where that
-can be helped. A pipe is opened once more, which gives a description of our own (proc_pid_fd(5)); a
-socket is asked not to wait with each call (MSG_DONTWAIT).
-"""
+"""What a reader and a writer of bytes are, and how much they buffer."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import socket
-import stat
-import sys
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Final, Protocol
+
+READ_SIZE: Final = 64 * 1024
+CONGESTED_BYTES: Final = 1024 * 1024
+"""With more than this unsent, no more requests of the client are executed until it reads on."""
+OVERFLOW_BYTES: Final = 64 * 1024 * 1024
+"""With more than this unsent, the connection is dropped."""
+DRAINED_BYTES: Final = 16 * 1024 * 1024
+"""How much is still read of what a client had sent before it ended."""
 
 
-class Stream(Protocol):
-    """A descriptor ``fd`` to wait for, and to use when that is over.
+class Reader(Protocol):
+    """Calls back with what arrives."""
 
-    Reading and writing raise BlockingIOError rather than to wait, and OSError.
+    closed: bool
+    """Whether nothing more will come."""
+
+    def pause(self) -> None:
+        """Stop calling until :meth:`resume`; the operating system holds the sender back."""
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+
+    def drain(self) -> None:
+        """Call with what has arrived already, though paused, a piece in each turn; then end."""
+
+    def hung_up(self) -> bool:
+        """Tell whether the other end is closed and the pause hides it."""
+
+    def close(self) -> None:
+        """Stop for good. The descriptor stays open."""
+
+
+class OnLost(Protocol):
+    """Called once, when nothing more can be sent."""
+
+    def __call__(self, reason: str, *, dropped: bool) -> None:
+        """``dropped``: the client has not read for too long."""
+
+
+class Writer(ABC):
+    """Sends what it is given, in order; never blocks the caller.
+
+    ``unsent`` is the number of bytes that the client has not taken yet.
     """
 
-    fd: int
+    _on_lost: OnLost
+    _closed = False
+    unsent = 0
 
-    def read(self, size: int) -> bytes:
-        """Return what is there, at most ``size`` bytes; b"" at the end."""
+    @property
+    def congested(self) -> bool:
+        """Whether so much is unsent that the client should be made to wait."""
+        return self.unsent > CONGESTED_BYTES
 
-    def write(self, data: bytes | memoryview) -> int:
-        """Write what fits; return how much that was."""
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Queue ``data``; :meth:`flush` sends it."""
 
+    @abstractmethod
+    def flush(self) -> None:
+        """Send what can be sent now, and the rest when the client reads."""
+
+    @abstractmethod
+    def hung_up(self) -> bool:
+        """Tell whether the other end of the pipe is closed, without writing to it."""
+
+    @abstractmethod
     def close(self) -> None:
-        """Let go; the descriptor it was made for stays open."""
+        """Stop for good, and drop what is unsent. The descriptor stays open."""
 
+    def _count(self, data: bytes) -> None:
+        """Count a message that was queued; drop the connection where too much is unsent.
 
-def open_stream(fd: int, *, writing: bool) -> Stream:
-    """Return a stream of a pipe, a socket or a terminal."""
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISSOCK(mode):
-        with contextlib.suppress(OSError):  # an unusual family
-            return _Socket(fd)
-    if stat.S_ISFIFO(mode) and sys.platform == "linux":
-        with contextlib.suppress(OSError):  # no /proc, or another user's pipe
-            return _Pipe(fd, os.O_WRONLY if writing else os.O_RDONLY)
-    return _Shared(fd, writing=writing)
+        One large message alone is no reason: the client may be about to read it.
+        """
+        self.unsent += len(data)
+        if OVERFLOW_BYTES < self.unsent != len(data):
+            self._lose(f"the client has left {self.unsent} bytes unread", dropped=True)
 
-
-class _Socket:
-    def __init__(self, fd: int) -> None:
-        self.fd = os.dup(fd)
-        try:
-            self._socket = socket.socket(fileno=self.fd)
-        except BaseException:
-            os.close(self.fd)
-            raise
-
-    def read(self, size: int) -> bytes:
-        return self._socket.recv(size, socket.MSG_DONTWAIT)
-
-    def write(self, data: bytes | memoryview) -> int:
-        return self._socket.send(data, socket.MSG_DONTWAIT)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class _Descriptor:
-    fd: int
-
-    def read(self, size: int) -> bytes:
-        return os.read(self.fd, size)
-
-    def write(self, data: bytes | memoryview) -> int:
-        return os.write(self.fd, data)
-
-
-class _Pipe(_Descriptor):
-    def __init__(self, fd: int, access: int) -> None:
-        self.fd = os.open(f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-class _Shared(_Descriptor):
-    """For want of better: set not to block while we write, read when there is something."""
-
-    def __init__(self, fd: int, *, writing: bool) -> None:
-        self.fd = fd
-        self._restored = os.get_blocking(fd) if writing else None
-        if writing:
-            os.set_blocking(fd, False)
-
-    def read(self, size: int) -> bytes:
-        # Somebody else may have been faster since we were told that there is something.
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        if not poll.poll(0):
-            raise BlockingIOError
-        return super().read(size)
-
-    def close(self) -> None:
-        if self._restored is not None:
-            with contextlib.suppress(OSError):
-                os.set_blocking(self.fd, self._restored)
+    def _lose(self, reason: str, *, dropped: bool = False) -> None:
+        if not self._closed:
+            self.close()
+            self._on_lost(reason, dropped=dropped)

@@ -11,12 +11,12 @@ import stat
 import threading
 from collections.abc import Callable
 
-from tenets_session_server.wire import transport as interface
-from tenets_session_server.wire.transport import OnLost, Unsent
+from tenets_session_server.wire import streams
+from tenets_session_server.wire.streams import OnLost, Writer
 
 
 class ThreadedReader:
-    """Reads in a thread of its own, until it is paused."""
+    """A :class:`~.streams.Reader` with a thread of its own."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
         # Our own: the thread may still use it when the caller has closed its own.
@@ -31,27 +31,22 @@ class ThreadedReader:
         threading.Thread(target=self._run, name="stdin", daemon=True).start()
 
     def pause(self) -> None:
-        """See :class:`~.interface.Reader`."""
         if self._left is None:
             self._may_read.clear()
 
     def resume(self) -> None:
-        """See :class:`~.interface.Reader`."""
         self._may_read.set()
 
     def drain(self) -> None:
-        """See :class:`~.interface.Reader`; of a pipe, what is being read is not waited for."""
-        self._left = interface.DRAINED_BYTES if self._regular else 0
+        self._left = streams.DRAINED_BYTES if self._regular else 0
         self._may_read.set()
         if not self._left:
             self._loop.call_soon(self._finish)
 
     def hung_up(self) -> bool:
-        """See :class:`~.interface.Reader`; only reading tells, here."""
-        return False
+        return False  # only reading shows more
 
     def close(self) -> None:
-        """See :class:`~.interface.Reader`."""
         self.closed = True
         self._may_read.set()
 
@@ -64,7 +59,7 @@ class ThreadedReader:
         data = b"..."
         while data and not self.closed:
             try:
-                data = os.read(self._fd, interface.READ_SIZE)
+                data = os.read(self._fd, streams.READ_SIZE)
             except OSError:
                 data = b""
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
@@ -84,35 +79,30 @@ class ThreadedReader:
                 self._finish()
 
 
-class ThreadedWriter(Unsent):
+class ThreadedWriter(Writer):
     """Writes in a thread of its own."""
 
     def __init__(self, fd: int, on_change: Callable[[], None], on_lost: OnLost) -> None:
         self._fd, self._on_change, self._on_lost = os.dup(fd), on_change, on_lost
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._closed = False
         self._context = contextvars.copy_context()
         threading.Thread(target=self._run, name="stdout", daemon=True).start()
 
     def write(self, data: bytes) -> None:
-        """See :class:`~.interface.Writer`."""
         if not self._closed:
             self._queue.put(data)
-            if self._overflows_with(data):
-                self._lose(f"the client has left {self._unsent} bytes unread", dropped=True)
+            self._count(data)
 
     def flush(self) -> None:
-        """See :class:`~.interface.Writer`; the thread is at it already."""
+        pass  # the thread sends at once
 
     def hung_up(self) -> bool:
-        """See :class:`~.interface.Writer`; only writing tells, here."""
-        return self._closed
+        return self._closed  # only writing shows more
 
     def close(self) -> None:
-        """See :class:`~.interface.Writer`."""
         self._closed = True
-        self._unsent = 0
+        self.unsent = 0
         self._queue.put(None)
 
     def _run(self) -> None:
@@ -133,10 +123,5 @@ class ThreadedWriter(Unsent):
 
     def _sent(self, size: int) -> None:
         if not self._closed:
-            self._unsent -= size
+            self.unsent -= size
             self._on_change()
-
-    def _lose(self, reason: str, *, dropped: bool = False) -> None:
-        if not self._closed:
-            self.close()
-            self._on_lost(reason, dropped=dropped)

@@ -1,92 +1,47 @@
-"""What a reader and a writer of bytes are to their users, and how much they take on."""
+"""Reads and writes file descriptors without ever blocking the event loop.
+
+Pipes, sockets and terminals are watched by the loop (:mod:`.polled`). Regular files, which epoll
+refuses, and Windows' pipes get a thread each (:mod:`.threaded`). :func:`open_reader` and
+:func:`open_writer` choose. Their callers cannot tell the difference.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Callable
 
-READ_SIZE: Final = 64 * 1024
-CONGESTED_BYTES: Final = 1024 * 1024
-"""With this much unsent, no more requests of the client are executed until it reads on."""
-OVERFLOW_BYTES: Final = 64 * 1024 * 1024
-"""With this much unsent, the client is given up."""
+from tenets_session_server.wire.polled import PolledReader, PolledWriter
+from tenets_session_server.wire.streams import OnLost, Reader, Writer
+from tenets_session_server.wire.threaded import ThreadedReader, ThreadedWriter
 
-DRAINED_BYTES: Final = 16 * 1024 * 1024
-"""How much is still read of what a client had sent before it was gone."""
-
-
-class Reader(Protocol):
-    """Calls ``on_data`` with what arrives, and ``on_data(b"")`` once at the end."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more will come."""
-
-    def pause(self) -> None:
-        """Stop calling until :meth:`resume`; the operating system holds the sender back."""
-
-    def resume(self) -> None:
-        """Go on after :meth:`pause`."""
-
-    def drain(self) -> None:
-        """Call with what has arrived already, though paused, a piece in each turn; then end."""
-
-    def hung_up(self) -> bool:
-        """Tell whether the other end is closed and nobody would notice, because of the pause."""
-
-    def close(self) -> None:
-        """Stop for good. The descriptor stays open."""
+__all__ = ["Reader", "Writer", "open_reader", "open_writer"]
 
 
-class OnLost(Protocol):
-    """Called once, when nothing more can be sent."""
+def open_reader(fd: int, on_data: Callable[[bytes], None]) -> Reader:
+    """Start reading ``fd`` on the running loop.
 
-    def __call__(self, reason: str, *, dropped: bool) -> None:
-        """Take note of the reason; ``dropped`` tells that the client has not read for too long."""
-
-
-class Writer(Protocol):
-    """Sends what it is given, in order; never blocks the caller."""
-
-    def write(self, data: bytes) -> None:
-        """Queue ``data``; :meth:`flush` sends it."""
-
-    def flush(self) -> None:
-        """Send what can be sent now, and the rest when the client reads."""
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that the client has not taken yet."""
-
-    @property
-    def congested(self) -> bool:
-        """Whether so much is unsent that the client should be made to wait."""
-
-    def hung_up(self) -> bool:
-        """Tell whether the other end of the pipe is closed, without writing to it."""
-
-    def close(self) -> None:
-        """Stop for good, dropping what is unsent. The descriptor stays open."""
+    ``on_data`` is called with what arrives, and once with ``b""`` at the end.
+    """
+    if _pollable(fd):
+        with contextlib.suppress(PermissionError):  # /dev/null is a device that epoll refuses
+            return PolledReader(fd, on_data)
+    return ThreadedReader(fd, on_data)
 
 
-class Unsent:
-    """Counts for a :class:`Writer` the bytes that the client has not taken yet."""
+def open_writer(fd: int, on_change: Callable[[], None], on_lost: OnLost) -> Writer:
+    """Start writing ``fd`` on the running loop.
 
-    _unsent = 0
+    ``on_change`` is called when the client has read some of what was unsent, ``on_lost`` once, when
+    nothing more can be sent.
+    """
+    writer = PolledWriter if _pollable(fd) else ThreadedWriter
+    return writer(fd, on_change, on_lost)
 
-    @property
-    def unsent(self) -> int:
-        """See :class:`Writer`."""
-        return self._unsent
 
-    @property
-    def congested(self) -> bool:
-        """See :class:`Writer`."""
-        return self._unsent > CONGESTED_BYTES
-
-    def _overflows_with(self, data: bytes) -> bool:
-        """Count a message; tell whether the client has to be given up.
-
-        One large message alone is no reason: the client may be about to read it.
-        """
-        self._unsent += len(data)
-        return self._unsent > OVERFLOW_BYTES and self._unsent > len(data)
+def _pollable(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    waitable = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
+    return sys.platform != "win32" and waitable

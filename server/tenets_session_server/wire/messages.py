@@ -1,9 +1,8 @@
-"""One message body becomes a request, a notification, a response, or the reason why it is none.
+"""Message bodies become requests, notifications and responses; messages become bytes.
 
-JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches).
-The envelope is decoded once, by msgspec; ``params`` stay bytes until the method's own type decodes
-them. What is JSON but no good is answered under its id where that can be read, and so is what is
-too large, too deep or not UTF-8; what is no JSON has no id (JSON-RPC 2.0, section 5).
+JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches). A
+body is decoded once, by msgspec. ``params`` stay JSON text until the method's own type decodes them.
+A body that is not a valid message becomes :class:`Invalid`, with its id where that can be read.
 """
 
 from __future__ import annotations
@@ -16,12 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from tenets_session_server.rpc.error_codes import (
-    INVALID_PARAMS,
-    INVALID_REQUEST,
-    PARSE_ERROR,
-)
-from tenets_session_server.wire.framing import Rejected
+from tenets_session_server.wire.framing import FrameDecoder, Rejected
 
 MAXIMUM_NESTING: Final = 64
 
@@ -55,15 +49,81 @@ class Response(msgspec.Struct, frozen=True):
     error: dict[str, Any] | None
 
 
+InvalidReason = Literal["parseError", "invalidRequest", "invalidParams"]
+"""Names of the errors of JSON-RPC 2.0, section 5.1."""
+
+
 class Invalid(msgspec.Struct, frozen=True):
-    """Not a message we can act on: what to reply, and under which id."""
+    """A body that is not a valid message; ``id`` is None where it cannot be read."""
 
     id: MessageId | None
-    code: int
+    reason: InvalidReason
     message: str
 
 
 Message = Request | Notification | Response | Invalid
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """A response that succeeded, to the client."""
+
+    id: MessageId
+    result: Any
+    jsonrpc: str = "2.0"
+
+
+class ErrorReply(msgspec.Struct, frozen=True, gc=False):
+    """A response that failed, to the client; ``id`` is None where the request's cannot be read."""
+
+    id: MessageId | None
+    error: Any
+    jsonrpc: str = "2.0"
+
+
+class OutgoingNotification(msgspec.Struct, frozen=True, gc=False):
+    """A notification to the client."""
+
+    method: str
+    params: Any
+    jsonrpc: str = "2.0"
+
+
+class MessageDecoder:
+    """A stream of bytes becomes messages.
+
+    ``error`` says why the stream cannot be used any more, None while it can. ``unfinished()`` says
+    what is incomplete if the stream ends now.
+    """
+
+    def __init__(self) -> None:
+        self._frames = FrameDecoder()
+        self.unfinished = self._frames.unfinished
+
+    @property
+    def error(self) -> str | None:
+        """See the class."""
+        return self._frames.error
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take bytes that have arrived; return the messages that are complete now.
+
+        An error of the stream is the last message, an :class:`Invalid` without an id.
+        """
+        if self._frames.error is not None:
+            return []
+        messages = [decode(frame) for frame in self._frames.feed(data)]
+        if self._frames.error is not None:
+            messages.append(Invalid(None, "parseError", f"framing: {self._frames.error}"))
+        return messages
+
+
+def encode(message: Any) -> bytes:
+    """Return a message, of one of the types here or of plain JSON values, with its header.
+
+    Raises what msgspec raises where it is not JSON.
+    """
+    body = _encode(message)
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class _Envelope(msgspec.Struct):
@@ -76,6 +136,7 @@ class _Envelope(msgspec.Struct):
 
 
 # Most messages are requests as they should be, and decoded in one step by the first of the two.
+_encode: Final = msgspec.json.Encoder().encode
 _decode_request: Final = msgspec.json.Decoder(Request).decode
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
@@ -93,10 +154,10 @@ _STEPS_AT_ONCE: Final = 4096
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def read(frame: bytes | Rejected) -> Message:
-    """Return what a frame says. Never raises."""
+def decode(frame: bytes | Rejected) -> Message:
+    """Return the message in a frame. Never raises."""
     if isinstance(frame, Rejected):
-        return Invalid(find_id(frame.head, frame.tail), INVALID_REQUEST, frame.reason)
+        return Invalid(find_id(frame.head, frame.tail), "invalidRequest", frame.reason)
     # Counting is a hundred times cheaper than measuring the depth, and enough for most messages.
     # A short one has no room for so many and what closes them.
     if (
@@ -105,13 +166,13 @@ def read(frame: bytes | Rejected) -> Message:
         and is_too_deep(frame)
     ):
         message = f"JSON nested deeper than {MAXIMUM_NESTING} levels"
-        return Invalid(find_id(frame, frame), INVALID_REQUEST, message)
+        return Invalid(find_id(frame, frame), "invalidRequest", message)
     if not frame.isascii():
         try:
             frame.decode("utf-8")
         except UnicodeDecodeError as error:
             message = f"the message is not UTF-8 (byte {error.start})"
-            return Invalid(find_id(frame, frame), PARSE_ERROR, message)
+            return Invalid(find_id(frame, frame), "parseError", message)
     try:
         return _decode_request(frame)
     except msgspec.DecodeError:
@@ -125,7 +186,7 @@ def _read_other(frame: bytes) -> Message:
         return _explain(frame, error)
     if envelope.jsonrpc != "2.0":
         message_id = None if envelope.id is UNSET else envelope.id
-        return Invalid(message_id, INVALID_REQUEST, 'jsonrpc: expected "2.0"')
+        return Invalid(message_id, "invalidRequest", 'jsonrpc: expected "2.0"')
     if envelope.method is not UNSET:
         if envelope.id is UNSET:
             return Notification(envelope.method, envelope.params)
@@ -135,7 +196,7 @@ def _read_other(frame: bytes) -> Message:
         result = None if envelope.result is UNSET else envelope.result
         return Response(envelope.id, result, envelope.error)
     message_id = None if envelope.id is UNSET else envelope.id
-    return Invalid(message_id, INVALID_REQUEST, "method: expected a string")
+    return Invalid(message_id, "invalidRequest", "method: expected a string")
 
 
 def is_too_deep(text: bytes) -> bool:
@@ -173,24 +234,24 @@ def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
         # Given bytes, json would also guess UTF-16 and accept a byte order mark.
         value = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return Invalid(None, PARSE_ERROR, f"expected JSON: {error}")
+        return Invalid(None, "parseError", f"expected JSON: {error}")
     if isinstance(value, list):
         message = "expected one message: the Language Server Protocol has no batches"
-        return Invalid(None, INVALID_REQUEST, message)
+        return Invalid(None, "invalidRequest", message)
     if not isinstance(value, dict):
-        return Invalid(None, INVALID_REQUEST, "expected a JSON object")
+        return Invalid(None, "invalidRequest", "expected a JSON object")
     if "method" not in value and ("result" in value or "error" in value):
         return Response("", None, None)  # answering a faulty response could go on for ever
     message_id = value.get("id")
     if not _is_id(message_id):
         if "id" in value:
-            return Invalid(None, INVALID_REQUEST, "id: expected an integer or a string")
+            return Invalid(None, "invalidRequest", "id: expected an integer or a string")
         message_id = None
     if isinstance(error, msgspec.ValidationError):
-        return Invalid(message_id, INVALID_REQUEST, str(error))
+        return Invalid(message_id, "invalidRequest", str(error))
     # JSON's grammar allows half of a surrogate pair as an escape; UTF-8, and so SQLite, does not.
     message = "params: expected text without unpaired surrogates such as \\ud800"
-    return Invalid(message_id, INVALID_PARAMS, message)
+    return Invalid(message_id, "invalidParams", message)
 
 
 def _is_id(value: object) -> bool:

@@ -1,0 +1,29 @@
+"""What comes of a call: a result, an error, or something that is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from msgspec import Struct
+
+
+class Completed(Struct, frozen=True, gc=False):
+    """The result, as msgspec encodes it. One that is encoded already is a ``msgspec.Raw``."""
+
+    result: Any
+
+
+class Failed(Struct, frozen=True, gc=False):
+    """What was raised."""
+
+    error: BaseException
+
+
+class Pending(Struct, frozen=True, gc=False):
+    """A coroutine that returns the result. Later requests of the same client wait for it."""
+
+    coroutine: Coroutine[Any, Any, Any]
+
+
+Outcome = Completed | Failed | Pending
