@@ -8,31 +8,25 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from docs import reference
+from docs import exchanges, reference
 from support.editor import Editor
-from support.wire import Wire
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
-from tenets_session_server.methods.messages import DidChange
-from tenets_session_server.methods.method import METHODS
-from tenets_session_server.rpc.client import notification
-from tenets_session_server.rpc.publisher import DID_CHANGE
+from tenets_session_server.methods.changes import DID_CHANGE
+from tenets_session_server.methods.table import METHODS
+from tenets_session_server.models import ChangeBatch
+from tenets_session_server.wire.messages import OutgoingNotification
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PROTOCOL = ROOT / "server" / "PROTOCOL.md"
 ARCHITECTURE = ROOT / "server" / "ARCHITECTURE.md"
 DOCUMENTS = [README, PROTOCOL, ARCHITECTURE, *sorted(ROOT.glob("client_examples/*/README.md"))]
-
-_OF_THE_MACHINE = {"database", "databaseBytes", "logBytes", "engine", "pid"}
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
 
 
 @pytest.mark.parametrize("document", reference.DOCUMENTS, ids=lambda path: path.name)
@@ -50,58 +44,25 @@ def test_the_reference_has_every_table() -> None:
     assert {"methods", "kinds", "commands", "limits"} <= set(keys)
 
 
-@pytest.mark.asyncio
-async def test_the_exchanges_of_the_reference_are_those_of_the_server(
-    server_command: list[str],
-) -> None:
-    exchanges = list(messages(PROTOCOL.read_text(encoding="utf-8")))
-    asked = [message.get("method") for arrow, message in exchanges if arrow == "-->"]
-    assert {method.name for method in METHODS} <= set(asked), "a method without an exchange"
-    async with Wire.started(server_command) as wire:
-        for arrow, message in exchanges:
-            if arrow == "-->":
-                await wire.send(message)
-            else:
-                assert comparable(await wire.read()) == comparable(message)
-        assert await wire.rest() == b""
-        assert await wire.ended() == 0
+def test_the_reference_has_an_exchange_of_every_method() -> None:
+    text = PROTOCOL.read_text(encoding="utf-8")
+    shown = re.findall(r"<!-- exchange: (\w+) -->", text)
+    assert {*shown} == {key for key, _, _ in exchanges.script()}
+    assert len(shown) == len({*shown})
 
 
-def messages(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield arrow and message of each exchange in a document."""
-    for block in re.findall(r"^```jsonrpc\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        for part in re.split(r"^(?=-->|<--)", block, flags=re.MULTILINE)[1:]:
-            yield part[:3], json.loads(part[3:])
-
-
-def comparable(value: Any) -> Any:
-    """Return a message with what differs from run to run replaced.
-
-    That is times, where the file is, and what the tables of the document say is of the machine.
-    """
-    if isinstance(value, dict):
-        return {
-            key: type(one).__name__ if key in _OF_THE_MACHINE else comparable(one)
-            for key, one in value.items()
-            if key != "database" or Path(one).name == "tenets.db"
-        }
-    if isinstance(value, list):
-        return [comparable(one) for one in value]
-    if isinstance(value, str) and (time := _TIME.fullmatch(value)):
-        return "TIME WITH MICROSECONDS" if time[1] else "TIME"
-    return value
+def test_the_shared_process_answers_as_the_reference_shows() -> None:
+    shared = tuple(part for part in exchanges.COMMAND if part != "--standalone")
+    text = PROTOCOL.read_text(encoding="utf-8")
+    assert reference.renewed(text, shared) == text
 
 
 def test_the_notification_of_the_reference_is_one() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
     (example,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     shown = json.loads(example)
-    params = msgspec.json.decode(json.dumps(shown["params"]), type=DidChange)
-    assert json.loads(notification(DID_CHANGE, params)) == shown
-
-
-def test_times_of_another_precision_would_be_noticed() -> None:
-    assert comparable("2026-11-24T09:30:00+00:00") != comparable("2026-11-24T09:30:00.123456+00:00")
+    params = msgspec.json.decode(json.dumps(shown["params"]), type=ChangeBatch)
+    assert json.loads(msgspec.json.encode(OutgoingNotification(DID_CHANGE, params))) == shown
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

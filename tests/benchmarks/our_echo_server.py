@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tenets_session_server.rpc.server import create_server
+
 from tenets_session_server.cli.standalone import claim_stdio
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import serve
-from tenets_session_server.rpc.server import create_server
 from tenets_session_server.storage.session_db import SessionDB
 
 

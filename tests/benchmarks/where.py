@@ -34,7 +34,6 @@ from tenets_session_server.rpc.calls import SessionCalls
 from tenets_session_server.rpc.client import Outgoing
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.wire.framing import FrameReader
 from tenets_session_server.wire.polled import PolledReader
 from tenets_session_server.wire.streams import _Descriptor

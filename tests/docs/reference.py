@@ -1,9 +1,11 @@
-"""Makes the tables of PROTOCOL.md and README.md from the types and options they describe.
+"""Generates the tables and exchanges of PROTOCOL.md and README.md.
 
     python tests/docs/reference.py --write
 
-A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``; without ``--write`` the ones
-that are out of date are named, and the exit status is 1.
+A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``, and comes from the types or options
+that it describes. An exchange stands between ``<!-- exchange: KEY -->`` and ``<!-- end -->``, and comes
+from a real server (:mod:`docs.exchanges`). Without ``--write`` the documents that are out of date are
+named, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -20,19 +22,24 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
-from tenets_session_server import errors
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from docs import exchanges
+from tenets_session_server import errors, models
 from tenets_session_server.cli import options as command_line
-from tenets_session_server.methods import messages
-from tenets_session_server.methods.commands import PICKED
-from tenets_session_server.methods.method import METHODS, Method
+from tenets_session_server.methods import stats
+from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.params import expectations
+from tenets_session_server.methods.table import METHODS
+from tenets_session_server.rpc import lifecycle
 from tenets_session_server.storage import metadata
-from tenets_session_server.wire import envelope, framing
-from tenets_session_server.wire import transport as interface
+from tenets_session_server.wire import framing, messages, streams
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")
-_BLOCK: Final = re.compile(r"(<!-- table: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_BLOCK: Final = re.compile(
+    r"(<!-- (?:table: |(exchange): )(.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
+)
 _NAMES: Final = {str: "string", int: "integer", bool: "boolean", Raw: "object", NoneType: "null"}
 
 
@@ -74,7 +81,7 @@ def params(verb: str) -> str:
 
 def members(name: str) -> str:
     """Return one row for each member of a result type."""
-    struct = getattr(messages, name)
+    struct = next(getattr(module, name) for module in TYPES_IN if hasattr(module, name))
     hints = get_type_hints(struct, include_extras=True)
     meanings = expectations(struct)
     return table(
@@ -102,7 +109,8 @@ def kinds() -> str:
                 first_sentence(error),
             )
             for error in _descendants(errors.TenetsSessionError)
-            if error not in {errors.InvalidArgumentError, errors.DatabaseError}
+            if error is not errors.DatabaseError
+            and not issubclass(error, errors.InvalidArgumentError)
         ),
     )
 
@@ -111,7 +119,13 @@ def commands() -> str:
     """Return one row for each command, with what it does when it is picked from a list."""
     return table(
         ("command", "without an argument"),
-        ((f"`{method.command}`", first_sentence(PICKED[method.verb])) for method in METHODS),
+        (
+            (
+                f"`{method.command}`",
+                "Refuses with -32602." if method.pick is None else first_sentence(method.pick),
+            )
+            for method in METHODS
+        ),
     )
 
 
@@ -124,7 +138,7 @@ def limits() -> str:
             [
                 ("message", f"{framing.MAXIMUM_MESSAGE // mebibyte} MiB", "-32600"),
                 ("header", f"{framing.MAXIMUM_HEADER // 1024} KiB", "framing error"),
-                ("JSON nesting", f"{envelope.MAXIMUM_NESTING} levels", "-32600"),
+                ("JSON nesting", f"{messages.MAXIMUM_NESTING} levels", "-32600"),
                 (
                     "a session's metadata",
                     f"{metadata.MAXIMUM_BYTES // mebibyte} MiB of JSON",
@@ -132,7 +146,7 @@ def limits() -> str:
                 ),
                 (
                     "replies that are not read",
-                    f"{interface.OVERFLOW_BYTES // mebibyte} MiB",
+                    f"{streams.OVERFLOW_BYTES // mebibyte} MiB",
                     "the connection is dropped",
                 ),
             ]
@@ -151,6 +165,8 @@ def options() -> str:
     )
 
 
+TYPES_IN: Final = (models, stats, lifecycle)
+"""The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
     "methods": methods,
     "params": params,
@@ -162,19 +178,21 @@ TABLES: Final[dict[str, Callable[..., str]]] = {
 }
 
 
-def renewed(text: str) -> str:
-    """Return a document with all of its tables made anew."""
+def renewed(text: str, command: tuple[str, ...] = exchanges.COMMAND) -> str:
+    """Return a document with up-to-date tables and exchanges."""
 
     def renew(block: re.Match[str]) -> str:
-        name, *arguments = block[2].split()
-        return f"{block[1]}{TABLES[name](*arguments)}{block[4]}"
+        if block[2]:
+            return f"{block[1]}{exchanges.recorded(command)[block[3]]}{block[5]}"
+        name, *arguments = block[3].split()
+        return f"{block[1]}{TABLES[name](*arguments)}{block[5]}"
 
     return _BLOCK.sub(renew, text)
 
 
 def keys(text: str) -> list[str]:
-    """Return the keys of a document's tables."""
-    return [block[2] for block in _BLOCK.finditer(text)]
+    """Return the keys of a document's tables and exchanges."""
+    return [block[3] for block in _BLOCK.finditer(text)]
 
 
 def params_of(method: Method) -> tuple[msgspec.structs.FieldInfo, ...]:

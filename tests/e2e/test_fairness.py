@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls
 from tenets_session_server.storage import deferred_deletes
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.wire import envelope
-from tenets_session_server.wire import transport as interface
+from tenets_session_server.wire import streams
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,7 +65,7 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: P
 async def test_a_client_with_too_much_unread_is_dropped(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interface, "OVERFLOW_BYTES", 200_000)
+    monkeypatch.setattr(streams, "OVERFLOW_BYTES", 200_000)
     async with Host.opened(database) as host:
         lazy, other = await host.attach(), await host.attach()
         await other.call(CREATE, {"name": "large", "metadata": {"t": "x" * 150_000}})
@@ -132,7 +130,7 @@ async def test_a_write_can_be_cancelled_before_its_wait_has_begun(database: Path
         cancel = notification("$/cancelRequest", {"id": 1})
         with locked(database):
             for message in (create, cancel):
-                client.server.protocol.receive([envelope.read(json.dumps(message).encode())])
+                client.connection._arrived(frame(message))
             reply = await client.read()
             assert (reply["id"], reply["error"]["code"]) == (1, -32800)
         assert (await client.call(LIST, message_id=2))["result"]["sessions"] == []

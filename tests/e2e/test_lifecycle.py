@@ -14,6 +14,7 @@ import pytest
 
 from support.wire import INITIALIZE, Wire, notification, read_from, request
 from tenets_session_server import __version__
+from tenets_session_server.methods.table import METHODS
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,19 +28,15 @@ async def test_initialize_tells_what_there_is(server_command: list[str], databas
         assert result["serverInfo"] == {"name": "tenets-session-server", "version": __version__}
         capabilities = result["capabilities"]
         capability = capabilities["experimental"]["tenetsSession"]
-        verbs = [
-            *("create", "get", "list", "getActive", "setActive", "updateMetadata", "addContext"),
-            *("delete", "deleteAll", "stats", "changes"),
-        ]
         assert capability == {
             "protocolVersion": 1,
-            "methods": [f"tenets/session.{verb}" for verb in verbs],
+            "methods": [method.name for method in METHODS],
             "revision": 0,
             "database": str(database),
             "warnings": [],
         }
         commands = capabilities["executeCommandProvider"]["commands"]
-        assert commands == [f"tenets.session.{verb}" for verb in verbs]
+        assert commands == [method.command for method in METHODS]
         # Nobody's documents are asked for.
         assert capabilities["textDocumentSync"] == {"openClose": False, "change": 0, "save": False}
 

@@ -16,7 +16,7 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
 from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.wire import transport as interface
+from tenets_session_server.wire import streams
 
 NOTE = {"sessionName": "a", "kind": "note", "content": "x"}
 
@@ -94,7 +94,7 @@ async def test_a_file_that_is_replaced_by_an_older_one(
 async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything(
     database: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
     with SessionDB(TenetsConfig(database=elsewhere)) as other:
         for number in range(2_000):
             other.create_session(f"other {number}")

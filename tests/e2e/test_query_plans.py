@@ -1,56 +1,65 @@
 """No method looks at more than it answers with: by SQLite's own plans, and by its own counting.
 
-Each method is called by a client, and every statement that is executed for it is looked at: how
-SQLite would execute it (EXPLAIN QUERY PLAN, with its triggers), and how many steps it has taken.
-``deleteAll`` is not among them: its work is what it deletes.
+Each method is called by a client with its examples, and with its optional params in all combinations.
+For every statement that is executed the test looks at SQLite's plan (EXPLAIN QUERY PLAN, with its
+triggers), and at the steps that it took.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import apsw
+import msgspec
 import pytest
+from msgspec import NODEFAULT, Meta
 
 from support.host import Host, HostedClient
-from tenets_session_server.methods.method import METHODS
+from tenets_session_server.methods.table import METHODS
 from tenets_session_server.storage.schema import ONE_ROW_TABLES
 
 pytestmark = pytest.mark.asyncio
 
 SMALL, LARGE = 200, 5000
 ENTRIES = 10  # of each session
-CALLS: list[tuple[str, dict[str, Any]]] = [
-    ("getActive", {}),
-    ("get", {"name": "session-7"}),
-    ("get", {"name": "nobody"}),
-    ("list", {"limit": 5}),
-    ("list", {"limit": 5, "order": "oldest", "includeContextCount": True}),
-    ("list", {"limit": 5, "active": True}),
-    ("list", {"limit": 5, "active": True, "namePrefix": "session-"}),
-    ("list", {"limit": 5, "active": False}),
-    ("list", {"limit": 5, "namePrefix": "session-7"}),
-    ("list", {"limit": 5, "namePrefix": "session-"}),
-    ("list", {"limit": 5, "namePrefix": "session-", "active": False, "order": "oldest"}),
-    ("list", {"limit": 5, "namePrefix": "nobody"}),
-    ("changes", {"since": 1, "limit": 5}),
-    ("stats", {}),
-    ("create", {"name": "one more"}),
-    ("create", {"name": "and active", "active": True}),
-    ("create", {"name": "session-7"}),
-    ("setActive", {"name": "session-7"}),
-    ("setActive", {"name": "session-7", "active": False}),
-    ("updateMetadata", {"name": "session-7", "updates": {"a": 1}}),
-    ("addContext", {"sessionName": "session-7", "kind": "note", "content": "x"}),
-    ("addContext", {"sessionName": "a new one", "kind": "note", "content": "x"}),
-    ("delete", {"name": "session-8"}),
-    ("delete", {"name": "nobody"}),
-]
-COMMANDS = ["getActive", "list", "setActive", "stats", "create"]
+# Its work is what it deletes.
+PROPORTIONAL = {"deleteAll"}
+
+
+def calls() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every example of every method, and its optional params in all combinations."""
+    for method in METHODS:
+        if method.verb in PROPORTIONAL:
+            continue
+        for example in method.examples:
+            yield method.verb, dict(example)
+        hints = get_type_hints(method.params, include_extras=True)
+        optional = {
+            field.encode_name: values_of(hints[field.name])
+            for field in msgspec.structs.fields(method.params)
+            if field.default is not NODEFAULT
+        }
+        for values in itertools.product(*optional.values()):
+            given = dict(zip(optional, values, strict=True))
+            yield method.verb, {**method.examples[0], **given}
+
+
+def values_of(annotation: Any) -> list[Any]:
+    """Return what a test gives for a param of this type; null means its default."""
+    if annotation is bool:
+        return [True, False]
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    found = []
+    for part in get_args(annotation):
+        found += part.examples or [] if isinstance(part, Meta) else values_of(part)
+    return found or [None]
+
 
 Statement = dict[str, Any]
 
@@ -77,8 +86,8 @@ async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[Hosted
         async with Host.opened(database) as host:
             host.session_db.create_session("first")
             fill(database, sessions)
-            host.session_db.set_active("session-3", True)
-            host.session_db.set_active("session-4", True)
+            host.session_db.set_active("fix login 3", True)
+            host.session_db.set_active("fix login 4", True)
             yield await host.attach(), executed
 
 
@@ -88,7 +97,7 @@ def fill(database: Path, sessions: int) -> None:
         connection.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO sessions (name, created_at, metadata)"
-            " SELECT 'session-' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}' FROM n",
+            " SELECT 'fix login ' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}' FROM n",
             (sessions,),
         )
         connection.execute(
@@ -110,36 +119,30 @@ async def statements_of(
 ) -> list[tuple[str, list[Statement]]]:
     """Make every call; return what was executed for each."""
     found: list[tuple[str, list[Statement]]] = []
-    cursor = None
-    for method, params in CALLS:
+    for verb, params in calls():
         executed.clear()
-        result = await call(client, method, params)
-        found.append((f"{method} {params}", list(executed)))
-        if method == "list" and result["nextCursor"]:
-            cursor = result["nextCursor"]
+        result = await call(client, verb, params)
+        found.append((f"{verb} {params}", list(executed)))
+        if cursor := isinstance(result, dict) and result.get("nextCursor"):
             executed.clear()
-            await call(client, method, {**params, "cursor": cursor})
-            found.append((f"{method} {params}, the next page", list(executed)))
-    assert cursor is not None
-    for verb in COMMANDS:
+            await call(client, verb, {**params, "cursor": cursor})
+            found.append((f"{verb} {params}, the next page", list(executed)))
+    for method in METHODS:
+        if method.pick is None:
+            continue
         executed.clear()
         await client.send(
             {
                 "jsonrpc": "2.0",
                 "id": 1,
                 "method": "workspace/executeCommand",
-                "params": {"command": f"tenets.session.{verb}"},
+                "params": {"command": method.command},
             }
         )
         while "id" not in await client.read():
             pass  # what is shown to the user comes first
-        found.append((f"command {verb}", list(executed)))
+        found.append((method.command, list(executed)))
     return found
-
-
-async def test_every_method_is_looked_at() -> None:
-    called = {method for method, _ in CALLS}
-    assert called == {method.verb for method in METHODS} - {"deleteAll"}
 
 
 async def test_no_plan_scans_a_table_or_sorts_one(database: Path) -> None:

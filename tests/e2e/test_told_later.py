@@ -17,9 +17,9 @@ from tenets_session_server.errors import (
     DatabaseReadOnlyError,
     DatabaseUnavailableError,
 )
-from tenets_session_server.models import News
-from tenets_session_server.rpc import publisher as hub
-from tenets_session_server.wire import transport as interface
+from tenets_session_server.models import ChangeBatch
+from tenets_session_server.storage import maintenance
+from tenets_session_server.wire import streams
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,8 +37,8 @@ async def test_nobody_misses_what_another_one_catches_up_with(database: Path) ->
         with ForeignWriter(database) as foreign:
             foreign.create("b")
             # As if it had just read on, before anybody has looked at the file.
-            one.server.protocol.told = 0
-            one.server.protocol.run()
+            one.server.client.last_sent_revision = 0
+            host.publisher.catch_up(one.server.client)
             await two.until(2)
             foreign.create("c")
             await two.until(3)
@@ -51,14 +51,14 @@ async def test_what_could_not_be_read_is_told_later(
 ) -> None:
     async with Host.opened(database) as host:
         client = await LiveClient.attached(host.connect())
-        news, failures = host.session_db.feed.news, [error, error]
+        batch_after, failures = host.store.change_log.batch_after, [error, error]
 
-        def failing(revision: int) -> News | None:
+        def failing(revision: int) -> ChangeBatch | None:
             if failures:
                 raise failures.pop()
-            return news(revision)
+            return batch_after(revision)
 
-        monkeypatch.setattr(host.session_db.feed, "news", failing)
+        monkeypatch.setattr(host.store.change_log, "batch_after", failing)
         await client.call("create", {"name": "a"})
         await client.until(1)
         failures.append(error)
@@ -78,8 +78,8 @@ async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
         raise DatabaseReadOnlyError("the database may not be written")
 
     async with Host.opened(database) as host:
-        monkeypatch.setattr(hub, "TRIM_AFTER", 0.0)
-        monkeypatch.setattr(host.session_db.db, "trim", failing)
+        monkeypatch.setattr(maintenance, "CHECKPOINT_AFTER", 0.0)
+        monkeypatch.setattr(host.session_db.db, "checkpoint", failing)
         client = await LiveClient.attached(host.connect())
         await client.call("create", {"name": "a"})
         await asyncio.wait_for(tried.wait(), DEADLINE)
@@ -91,7 +91,7 @@ async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
 async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
     async with Host.opened(database) as host:
         sleeping, live = host.connect(), await LiveClient.attached(host.connect())
         behind = await LiveClient.attached(sleeping)
@@ -100,9 +100,9 @@ async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
             await live.call("create", {"name": f"{long}{number}", "active": True})
         await live.until(1_499)
         # The rest is told in one message; until then it is not waiting in memory.
-        unread = sleeping.server.protocol.out.writer
+        unread = sleeping.server.client.writer
         assert unread is not None
-        assert unread.unsent < 2 * interface.CONGESTED_BYTES
+        assert unread.unsent < 2 * streams.CONGESTED_BYTES
         await behind.until(live.revision)
         assert behind.changes == live.changes
         assert len(behind.told) < len(live.told)
@@ -114,7 +114,7 @@ async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
 async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interface, "CONGESTED_BYTES", 20_000)
+    monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
     async with Host.opened(database) as host:
         sleeping, live = host.connect(), await LiveClient.attached(host.connect())
         behind = await LiveClient.attached(sleeping)

@@ -37,10 +37,18 @@ Kind = Annotated[
 Content = Annotated[str, Meta(description="a string")]
 # Raw: the object's text goes to the database as it came, so that nothing in it can change.
 JsonObject = Annotated[Raw, Meta(description="an object")]
-Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000")]
+# Examples are what the tests of query plans give, in all combinations.
+Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000", examples=[5])]
 Cursor = Annotated[str, Meta(description="a nextCursor of an earlier page of the same list")]
 Flag = Annotated[bool, Meta(description="true or false")]
-Prefix = Annotated[str, Meta(max_length=255, description="a string of at most 255 characters")]
+Prefix = Annotated[
+    str,
+    Meta(
+        max_length=255,
+        description="a string of at most 255 characters",
+        examples=["fix", "fix login 7", "no such"],
+    ),
+]
 Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "oldest"')]
 
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenets_session_server.wire import envelope
-from tenets_session_server.wire.envelope import (
+from tenets_session_server.wire import messages
+from tenets_session_server.wire.framing import Rejected
+from tenets_session_server.wire.messages import (
     MAXIMUM_NESTING,
     Invalid,
     Notification,
     Request,
     Response,
 )
-from tenets_session_server.wire.framing import Rejected
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
@@ -51,25 +51,25 @@ def dump(value: object) -> bytes:
 @given(IDS, TEXT, JSON)
 def test_requests_come_through(message_id: int | str, method: str, params: Any) -> None:
     message = {"jsonrpc": "2.0", "id": message_id, "method": method, "params": params}
-    read = envelope.read(dump(message))
+    read = messages.decode(dump(message))
     assert isinstance(read, Request)
     assert (read.id, read.method) == (message_id, method)
     assert json.loads(bytes(read.params)) == params
     del message["id"]
-    read = envelope.read(dump(message))
+    read = messages.decode(dump(message))
     assert isinstance(read, Notification)
     assert read.method == method
 
 
 @given(MESSAGES | JSON)
 def test_any_json_is_a_message_or_an_answer_to_one(value: Any) -> None:
-    read = envelope.read(dump(value))
+    read = messages.decode(dump(value))
     given_id = value.get("id") if isinstance(value, dict) else None
     usable = isinstance(given_id, int | str) and not isinstance(given_id, bool)
     if isinstance(read, Request | Response):
         assert read.id in (given_id, "")
     elif isinstance(read, Invalid):
-        assert read.code == -32600
+        assert read.reason == "invalidRequest"
         assert read.id == (given_id if usable else None)
     if isinstance(value, dict) and usable and "method" in value:
         assert isinstance(read, Request | Invalid)  # what expects a reply gets one
@@ -77,9 +77,9 @@ def test_any_json_is_a_message_or_an_answer_to_one(value: Any) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_answered(body: bytes) -> None:
-    read = envelope.read(body)
+    read = messages.decode(body)
     if isinstance(read, Invalid):
-        assert read.code in {-32700, -32600}
+        assert read.reason in {"parseError", "invalidRequest"}
         assert read.message
 
 
@@ -88,9 +88,9 @@ def test_a_damaged_message_is_never_taken_for_another(message: Any, data: st.Dat
     body = dump(message)
     position = data.draw(st.integers(0, len(body) - 1))
     cut = body[:position]
-    read = envelope.read(cut)
+    read = messages.decode(cut)
     assert isinstance(read, Invalid)
-    assert read.code in {-32700, -32600}
+    assert read.reason in {"parseError", "invalidRequest"}
 
 
 def depth(value: Any) -> int:
@@ -106,7 +106,7 @@ def test_depth_is_what_it_is(value: Any, more: int, brackets: str) -> None:
     nested = [brackets, value]
     for number in range(more):
         nested = [nested, brackets] if number % 2 else {brackets: nested}  # type: ignore[assignment]
-    assert envelope.is_too_deep(dump(nested)) == (depth(nested) > MAXIMUM_NESTING)
+    assert messages.is_too_deep(dump(nested)) == (depth(nested) > MAXIMUM_NESTING)
 
 
 @pytest.mark.parametrize(
@@ -118,20 +118,20 @@ def test_depth_is_what_it_is(value: Any, more: int, brackets: str) -> None:
     ],
 )
 def test_the_id_of_a_rejected_message_is_found_at_its_start(message: str) -> None:
-    read = envelope.read(Rejected("too large", message.encode(), b"xxx"))
-    assert read == Invalid(7, -32600, "too large")
+    read = messages.decode(Rejected("too large", message.encode(), b"xxx"))
+    assert read == Invalid(7, "invalidRequest", "too large")
 
 
 @pytest.mark.parametrize("tail", ['"x"}],"id":7}', '1, "id": 7, "method":"m" }\n', '{},"id":7}'])
 def test_the_id_of_a_rejected_message_is_found_at_its_end(tail: str) -> None:
-    read = envelope.read(Rejected("too large", b'{"params":[', tail.encode()))
-    assert read == Invalid(7, -32600, "too large")
+    read = messages.decode(Rejected("too large", b'{"params":[', tail.encode()))
+    assert read == Invalid(7, "invalidRequest", "too large")
 
 
 def test_an_id_amid_the_params_is_not_taken_for_the_requests() -> None:
     head = b'{"jsonrpc":"2.0","method":"m","params":{"id":7,"x":"'
-    assert envelope.read(Rejected("too large", head, b'xxx"}}')) == Invalid(
-        None, -32600, "too large"
+    assert messages.decode(Rejected("too large", head, b'xxx"}}')) == Invalid(
+        None, "invalidRequest", "too large"
     )
 
 
@@ -139,7 +139,7 @@ def test_an_id_amid_the_params_is_not_taken_for_the_requests() -> None:
 def test_measuring_the_depth_takes_no_longer_than_reading(end: bytes) -> None:
     """With a pattern that goes back, this would take years."""
     body = b"[" * 66 + b'"' + b'\\"' * 4_000_000 + end
-    read = envelope.read(body)
+    read = messages.decode(body)
     assert isinstance(read, Invalid)
 
 
@@ -147,4 +147,4 @@ def test_measuring_the_depth_takes_no_longer_than_reading(end: bytes) -> None:
 def test_strings_do_not_count_as_depth(value: Any) -> None:
     brackets = "[{" * 100
     text = dump([{"id": 1, "x": value, brackets: brackets + '\\"' + brackets}])
-    assert not envelope.is_too_deep(text)
+    assert not messages.is_too_deep(text)
