@@ -84,6 +84,8 @@ def recorded(command: tuple[str, ...] = COMMAND) -> dict[str, str]:
                 lines.append(f"--> {shown(message)}")
                 while "id" in message:
                     answer = read(server.stdout)
+                    # In the order that people read.
+                    answer = {"jsonrpc": answer.pop("jsonrpc"), **answer}
                     lines.append(f"<-- {shown(sample(answer))}")
                     if answer.get("id") == message_id:
                         break
