@@ -56,7 +56,7 @@ def home() -> str:
     """Return the user's home directory; raises RuntimeError if there is none."""
     found = os.path.expanduser("~")
     if not os.path.isabs(found):
-        raise RuntimeError("Could not determine home directory.")
+        raise RuntimeError("cannot determine the home directory")
     return found
 
 
@@ -67,7 +67,7 @@ def absolute(path: str) -> str:
     """
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
-        raise RuntimeError("Could not determine home directory.")
+        raise RuntimeError("cannot determine the home directory")
     return expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
 
 
