@@ -127,13 +127,13 @@ class ClientSession:
         return self._server.protocol.describe().plain()
 
     async def _run_on(self, streams: list[int]) -> int:
+        """Complete the hand-over, and serve the client on its stdin, stdout and log."""
         if len(streams) != 3:
             raise ControlError("not all descriptors have arrived: too many are open")
         for descriptor in streams:
             os.set_inheritable(descriptor, False)
         stdin, stdout, log = streams
-        client, level = str(logs.CLIENT.get()), self._request.log_level
-        handler = logs.add_client(client, level, os.dup(log))
+        handler = logs.add_client(str(logs.CLIENT.get()), self._request.log_level, os.dup(log))
         try:
             # What a process of the client's own would do at its start, and log for it.
             if self._request.synchronous == "full":
@@ -161,9 +161,9 @@ class ClientSession:
         try:
             return await connection.finished
         finally:
-            connection.close()
             for watch in watches:
                 watch.cancel()
+            connection.close()
             await asyncio.wait(watches)  # they use the control socket until they have ended
 
     async def _watch_command(self, connection: Connection) -> None:

@@ -112,7 +112,7 @@ def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
         environment = {k: v for k, v in environment.items() if not k.startswith("PYTHON")}
     # It has to import what we have imported, and nothing from an editor's working directory.
     environment["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if os.path.isabs(part))
-    # What may differ between clients is not said here: each says it in its request.
+    # What may differ between clients comes later, with the request of each.
     command = [
         *(sys.executable, "-P", "-m", "tenets_session_server.daemon"),
         f"--database={request.database}",
