@@ -1,7 +1,7 @@
-"""Where the database is when none is named, from the environment alone.
+"""Where the database is by default, from the environment alone.
 
-Here rather than in :mod:`.config` because the command asks before anything else, and is done in the
-time that Python takes to start: this module imports next to nothing.
+Apart from :mod:`.config` because every start of the command needs it, and takes no longer than
+Python's own: this module imports next to nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ DATABASE_FILE_NAME: Final = "tenets.db"
 
 
 def default_cache_directory(environment: Mapping[str, str] | None = None) -> str:
-    """Return the absolute directory that holds ``tenets.db`` when none is named.
+    """Return the absolute path of the directory that holds ``tenets.db`` by default.
 
-    ``environment`` stands in for ``os.environ``. Creates nothing. Raises RuntimeError where there
-    is no home directory, and OSError where there is no working directory to start from.
+    This is ``$TENETS_CACHE_DIRECTORY`` if it is set, else the directory of the ``tenets`` command
+    line's database if that exists, else the user's cache directory. ``environment`` replaces
+    ``os.environ``. Creates nothing. Raises RuntimeError without a home directory, and OSError
+    without a working directory.
     """
     environment = os.environ if environment is None else environment
     named = environment.get(CACHE_DIRECTORY_VARIABLE, "").strip()
@@ -35,9 +37,10 @@ def default_cache_directory(environment: Mapping[str, str] | None = None) -> str
 
 
 def user_cache_directory(name: str) -> str:
-    """Return this user's own folder for ``name``'s caches, which may not exist yet.
+    """Return this user's cache directory of a program, which may not exist yet.
 
-    As platformdirs' ``user_cache_path`` does; that takes as long to import as all the rest.
+    The same as ``platformdirs.user_cache_path``, which takes as long to import as all the rest.
+    Raises RuntimeError without a home directory.
     """
     if sys.platform == "win32":  # in the registry
         from platformdirs import user_cache_path
@@ -50,22 +53,21 @@ def user_cache_directory(name: str) -> str:
 
 
 def home() -> str:
-    """Return the user's home directory; raises RuntimeError where there is none."""
+    """Return the user's home directory; raises RuntimeError if there is none."""
     found = os.path.expanduser("~")
     if not os.path.isabs(found):
-        raise RuntimeError("Could not determine home directory.")
+        raise RuntimeError("cannot determine the home directory")
     return found
 
 
 def absolute(path: str) -> str:
-    """Return a path from the root, with ``~`` expanded and nothing else changed.
+    """Return a path as an absolute one, with ``~`` expanded and nothing else changed.
 
-    Raises RuntimeError for the home of an unknown user, and OSError where there is no working
-    directory.
+    Raises RuntimeError for the home of an unknown user, and OSError without a working directory.
     """
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
-        raise RuntimeError("Could not determine home directory.")
+        raise RuntimeError("cannot determine the home directory")
     return expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
 
 

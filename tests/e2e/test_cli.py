@@ -72,8 +72,8 @@ def test_mistakes_are_told_with_status_2(arguments: list[str], told: str) -> Non
 def test_an_answer_needs_no_heavy_import() -> None:
     program = (
         "import sys\n"
-        "from tenets_session_server import cli\n"
-        "try:\n    cli.main(sys.argv[1:])\n"
+        "from tenets_session_server.cli import server\n"
+        "try:\n    server.main(sys.argv[1:])\n"
         "except SystemExit:\n    pass\n"
         "print(sorted({'pygls', 'lsprotocol', 'asyncio', 'apsw', 'msgspec'} & set(sys.modules)))"
     )

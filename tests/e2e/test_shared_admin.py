@@ -1,4 +1,4 @@
-"""``tenets-session-server status`` and ``stop``, and the shared process' logs."""
+"""``tenets-session-server status`` and ``stop``, and the daemon's logs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
     place = ["--database", str(database)]
     status, out, err = await run("status", *place)
     assert (status, err) == (1, "")
-    assert out == f"no shared process has {database} open\n"
+    assert out == f"no daemon serves {database}\n"
     status, out, _ = await run(*place, "--json", "status")
     assert (status, json.loads(out)) == (
         1,
@@ -82,14 +82,14 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
         # Names come from editors: none of them talks to the terminal.
         assert f"  Odd?[31m ? editor 7, process {one.process.pid} of {os.getpid()}, since 2" in out
         assert out.replace("\n", "").isprintable()
-    assert "attached, by process" in log.read_text()
+    assert "attached; its command is process" in log.read_text()
 
 
 async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
     place = ["--database", str(database)]
     status, out, err = await run("stop", *place)
     assert (status, err) == (0, "")
-    assert out == f"stopped nothing: no shared process has {database} open\n"
+    assert out == f"nothing to stop: no daemon serves {database}\n"
     async with Wire.started(shared_command) as wire:
         await wire.initialize()
         pid = await shared.server_of(wire)
@@ -98,7 +98,7 @@ async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
         await shared.ended(pid)
         assert await wire.ended() == 1
     status, out, _ = await run("status", *place)
-    assert (status, out) == (1, f"no shared process has {database} open\n")
+    assert (status, out) == (1, f"no daemon serves {database}\n")
 
 
 async def test_a_client_logs_what_concerns_it(
@@ -198,8 +198,9 @@ async def test_what_cannot_be_understood_harms_nobody(
     where = Address(str(database))
     whole = {
         "path": str(database),
+        "named": "True",
         "database": where.database,
-        "folder": "",
+        "folder_identity": "",
         "access": "",
         "installation": where.installation,
         "log_level": "info",

@@ -1,4 +1,4 @@
-"""What ends what: the shared process, the command of an editor, the editor."""
+"""What ends what: the daemon, the command of an editor, the editor."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ async def test_a_killed_process_is_told_within_a_second(
         for wire in (one, two, three):
             assert await wire.ended() == 1
             (line,) = (await wire.log()).splitlines()
-            assert line == ("tenets-session-server: the shared process has ended; start it anew")
+            assert (
+                line == "tenets-session-server: the daemon ended unexpectedly; restart the server"
+            )
     # Its socket is still there, and nobody listens.
     assert shared.socket_of(database).is_socket()
     async with Wire.started(shared_command) as wire:
@@ -149,7 +151,7 @@ async def test_stopping_it_gives_everybody_the_replies_that_are_due(
         for wire in (one, two):
             assert await wire.ended() == 1
             (line,) = (await wire.log()).splitlines()
-            assert line.startswith("tenets-session-server: the shared process has been stopped")
+            assert line.startswith("tenets-session-server: the daemon was stopped; ")
     async with Wire.started(shared_command) as wire:
         await wire.initialize()
         assert len((await wire.result(LIST))["sessions"]) == answered == 50

@@ -1,6 +1,6 @@
-"""Where the shared process cannot be trusted, or does not answer, an editor is served all the same.
+"""An editor is served even if the daemon cannot be trusted, or does not answer.
 
-Each time by a process of its own, with one warning in the log, and nothing of its input lost.
+Its own command serves it, with one warning in the log, and nothing of its input is lost.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ async def is_served_alone(command: list[str], why: str) -> None:
         assert await wire.ended() == 1
         (line,) = (await wire.log()).splitlines()
         assert "WARNING" in line
-        assert "served by a process of its own" in line
+        assert "serving this editor in direct mode" in line
         assert why in line, line
 
 
 async def is_shared(command: list[str]) -> int:
-    """Return the shared process that serves this command."""
+    """Return the daemon that serves this command."""
     async with Wire.started(command) as wire:
         await wire.initialize()
         pid = await shared.server_of(wire)
@@ -151,7 +151,7 @@ async def test_without_any_safe_folder_it_is_served_alone(
     monkeypatch.setenv("XDG_CACHE_HOME", str(runtime))
     (runtime / FOLDER).mkdir()
     (runtime / FOLDER).chmod(0o777)
-    await is_served_alone(shared_command, "not this user's alone")
+    await is_served_alone(shared_command, "other users may ")
 
 
 def folder_that_others_may_enter(sockets: Path, _name: str) -> None:
@@ -285,8 +285,7 @@ def says_half(connection: socket.socket) -> None:
 
 def takes_the_streams(then: Play) -> Play:
     def play(connection: socket.socket) -> None:
-        prefix = connection.recv(control.PREFIX_SIZE)
-        connection.recv(control.length(prefix))
+        control.receive(connection)
         connection.sendall(control.pack("ready"))
         _, descriptors, _, _ = socket.recv_fds(connection, 4096, 8)
         for descriptor in descriptors:
@@ -299,16 +298,16 @@ def takes_the_streams(then: Play) -> Play:
 @pytest.mark.parametrize(
     ("play", "why"),
     [
-        (closes, "ends as soon as it is started"),
+        (closes, "ends right after it starts"),
         (says_nothing, "does not answer"),
-        (says_garbage, "no message of ours"),
-        (says_what_is_not_expected, "says serving"),
+        (says_garbage, "does not send control messages"),
+        (says_what_is_not_expected, "expected ready, received serving"),
         (says_no, "no time for that"),
-        (says_half, "ends as soon as it is started"),
-        (takes_the_streams(closes), "ends as soon as it is started"),
+        (says_half, "ends right after it starts"),
+        (takes_the_streams(closes), "ends right after it starts"),
         (takes_the_streams(says_nothing), "does not answer"),
         (takes_the_streams(says_no), "no time for that"),
-        (takes_the_streams(says_garbage), "no message of ours"),
+        (takes_the_streams(says_garbage), "does not send control messages"),
     ],
 )
 async def test_a_process_that_is_not_what_it_should_be_is_done_without(
@@ -341,5 +340,5 @@ async def test_a_process_of_another_user_is_recognised(monkeypatch: pytest.Monke
     with ours, theirs:
         assert control.check_peer(ours) == os.getpid()
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        with pytest.raises(control.ControlError, match=f"one of user {os.getuid()}"):
+        with pytest.raises(control.ControlError, match=f"belongs to user {os.getuid()}"):
             control.check_peer(ours)

@@ -1,4 +1,4 @@
-"""The shared process: started once, found by everybody, and apart from whoever started it."""
+"""The daemon: started once, found by every command, independent of the one that started it."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
         (tmp_path / "elsewhere").mkdir()
         link.symlink_to(tmp_path / "elsewhere")
         assert await two.ended() == 1
-        assert "leads to another file now" in await two.log()
+        assert "now leads to another file" in await two.log()
         await one.result(CREATE, {"name": "a"})
         async with Wire.started(linked) as three:
             assert (await three.initialize())["database"] == str(tmp_path / "elsewhere/tenets.db")

@@ -1,4 +1,4 @@
-"""The shared processes that tests have started: where they are, and an end to them."""
+"""The daemons that tests have started: where they are, and how to end them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ def ask(path: Path, question: str, database: str) -> dict[str, str] | None:
         connection.settimeout(DEADLINE)
         connection.connect(str(path))
         connection.sendall(control.pack(question, database=database))
-        with contextlib.suppress(ConnectionError), connection.makefile("rb") as stream:
-            prefix = stream.read(control.PREFIX_SIZE)
-            if prefix:
-                answer = control.unpack(stream.read(control.length(prefix)))
-                stream.read()
-                return answer
+        with contextlib.suppress(ConnectionError):
+            answer = control.receive(connection)
+            while connection.recv(4096):
+                pass
+            return answer
     return None
 
 

@@ -1,4 +1,4 @@
-"""The command line: what is read at once is what argparse would have read."""
+"""The command line: what is parsed without argparse is what argparse would have parsed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tenets_session_server.cli.options import OPTIONS, Options
 
 WORDS = st.sampled_from(
     [
-        *(option.flag for option in OPTIONS),
-        *(f"{option.flag}=" for option in OPTIONS),
+        *OPTIONS,
+        *(f"{flag}=" for flag in OPTIONS),
         *("full", "normal", "off", "debug", "loud", "0", "1.5", "-1", "nan", "1e3", "1e9", "x.db"),
         *("--database=x.db", "--log-level=info", "--synchronous=off", "--idle-timeout=5"),
         *("", "-", "--", "-h", "--version", "--data", "~/x.db", "a=b", "--database=a=b"),
@@ -23,8 +23,8 @@ WORDS = st.sampled_from(
 @example(["--database", "x.db", "--stdio"])
 @example(["--database=a=b", "--log-level", "debug", "--log-level=info"])
 @example(["--idle-timeout", "2", "--standalone", "--synchronous", "normal", "--log-file", "x"])
-def test_what_is_read_at_once_is_what_argparse_reads(arguments: list[str]) -> None:
-    plain = options.read_plainly(arguments)
+def test_both_parsers_agree(arguments: list[str]) -> None:
+    plain = options.parse_without_argparse(arguments)
     if plain is not None:
         assert vars(plain) == {
             name: value
@@ -33,6 +33,6 @@ def test_what_is_read_at_once_is_what_argparse_reads(arguments: list[str]) -> No
         }
 
 
-def test_the_usual_lines_are_read_at_once() -> None:
+def test_the_usual_command_lines_need_no_argparse() -> None:
     for line in ("", "--stdio", "--database x.db", "--database=x.db --log-file y", "--standalone"):
-        assert options.read_plainly(line.split()) is not None
+        assert options.parse_without_argparse(line.split()) is not None

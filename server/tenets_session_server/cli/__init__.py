@@ -1,1 +1,1 @@
-"""The command lines: what may be said, and what it does."""
+"""The command lines: which options there are, and what each command does."""

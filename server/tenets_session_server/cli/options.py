@@ -1,7 +1,8 @@
-"""What may be said on the command line, and how it is read.
+"""The options of ``tenets-session-server``, and how a command line is parsed.
 
-The usual lines are read by :func:`read_plainly`, which takes no time; argparse, which takes as long
-as Python's own start, has all others, with its help and its complaints. Both read the same table.
+:func:`parse_without_argparse` parses the usual command lines in no time. argparse, which takes as
+long to import as Python to start, parses all others, and has the help and the error messages. Both
+use the same table, so they agree.
 """
 
 from __future__ import annotations
@@ -10,37 +11,40 @@ import os
 import sys
 
 from tenets_session_server import __version__
+from tenets_session_server.daemon.control import (
+    LOG_LEVELS,
+    SUPPORTED,
+    SYNCHRONOUS,
+    parse_seconds,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
-    from typing import Final
+    from collections.abc import Sequence
+    from typing import Any, Final
 
     from tenets_session_server.config import Synchronous
 
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-LONGEST: Final = 1_000_000
-"""Seconds that may be given, more than eleven days."""
 COMMANDS: Final = ("status", "stop")
 
 _DESCRIPTION: Final = """\
 Serves tenets/session.* to an editor: the Language Server Protocol's framing and lifecycle on
 stdin and stdout, JSON-RPC 2.0. Editors start it; see README.md for how to set one up.
 
-All editors of one user are served by one process in the background, which is started when it is
-needed and ends by itself. `status` tells about it, `stop` ends it.
+One daemon in the background serves all editors of a user. The first editor starts it, and it ends
+by itself. `status` reports on it, `stop` ends it.
 """
 _EPILOG: Final = """\
-Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db where that is set, else
-~/.tenets/cache/tenets.db where that exists, else tenets.db in the user's cache directory.
-Exit status: 0 after shutdown and exit, 1 when the connection ends in any other way, 2 for a
-mistake in the options. Of status: 0 where there is such a process, else 1.
+Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db if that is set, else
+~/.tenets/cache/tenets.db if that exists, else tenets.db in the user's cache directory.
+Exit status: 0 after shutdown and exit, 1 when the connection ends in any other way, 2 for an
+error in the options. Of status: 0 if a daemon is running, else 1.
 """
 
 
 class Options:
-    """What was said; see the table for what each means."""
+    """The values of all options, with their defaults; :data:`OPTIONS` says what each means."""
 
     command: str | None = None
     standalone: bool = False
@@ -58,108 +62,86 @@ def _path(text: str) -> str:
     return os.path.expanduser(text)
 
 
-def seconds(text: str) -> float:
-    """Return a duration that may be given; raises ValueError."""
-    number = float(text)
-    if not 0 <= number <= LONGEST:
-        raise ValueError(f"expected 0 to {LONGEST} seconds")
-    return number
+# As argparse takes them: add_argument(flag, **settings).
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "--stdio": {
+        "help": "serve stdin and stdout (the default, and the only way)",
+        "action": "store_true",
+    },
+    "--database": {"help": "the database to use", "metavar": "FILE", "type": _path},
+    "--standalone": {
+        "help": "serve this editor in direct mode: in a process of its own, without the daemon",
+        "action": "store_true",
+    },
+    "--idle-timeout": {
+        "help": "how long the daemon stays when this was its last editor (default: 60)",
+        "metavar": "SECONDS",
+        "type": parse_seconds,
+    },
+    "--synchronous": {
+        "help": "full: an acknowledged write survives a power cut; normal: faster, if all editors"
+        " of a daemon ask for it (default: full)",
+        "choices": SYNCHRONOUS,
+    },
+    "--log-level": {"help": "how much to log (default: warning)", "choices": LOG_LEVELS},
+    "--log-file": {
+        "help": "where to log what concerns this editor (default: stderr)",
+        "metavar": "FILE",
+        "type": _path,
+    },
+    "--json": {"help": "with status: print JSON", "action": "store_true"},
+}
 
 
-class Option:
-    """One option. Without ``metavar`` it is a switch; ``read`` raises ValueError."""
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Return the options of a command line, by default of this process.
 
-    def __init__(
-        self,
-        flag: str,
-        help_text: str,
-        metavar: str = "",
-        *,
-        choices: Sequence[str] = (),
-        read: Callable[[str], object] = str,
-    ) -> None:
-        self.flag, self.help = flag, help_text
-        self.metavar, self.choices, self.read = metavar, choices, read
-        self.attribute = flag[2:].replace("-", "_")
-        self.takes_value = bool(metavar or choices)
-
-
-OPTIONS: Final = (
-    Option("--stdio", "serve stdin and stdout (the default, and the only way)"),
-    Option("--database", "the database to use", "FILE", read=_path),
-    Option(
-        "--standalone",
-        "serve this editor in a process of its own instead of the one that all share",
-    ),
-    Option(
-        "--idle-timeout",
-        "how long the shared process stays when this was the last editor (default: 60)",
-        "SECONDS",
-        read=seconds,
-    ),
-    Option(
-        "--synchronous",
-        "full: what was acknowledged survives a power cut; normal: faster, if all editors"
-        " that share a process say so (default: full)",
-        choices=("full", "normal"),
-    ),
-    Option("--log-level", "how much to log (default: warning)", choices=LOG_LEVELS),
-    Option(
-        "--log-file",
-        "where to log what concerns this editor (default: stderr)",
-        "FILE",
-        read=_path,
-    ),
-    Option("--json", "with status: print JSON"),
-)
-_BY_FLAG: Final = {option.flag: option for option in OPTIONS}
-
-
-def read(arguments: Sequence[str] | None = None) -> Options:
-    """Return what was said, by default on the command line.
-
-    Ends the process, as argparse does, after ``--help``, ``--version`` and mistakes.
+    Ends the process, as argparse does, after ``--help``, ``--version`` and for errors.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    return read_plainly(arguments) or _read_with_argparse(arguments)
+    return parse_without_argparse(arguments) or _parse_with_argparse(arguments)
 
 
-def read_plainly(arguments: Sequence[str]) -> Options | None:
-    """Return what was said, None where argparse has to see to it."""
+def parse_without_argparse(arguments: Sequence[str]) -> Options | None:
+    """Return the options, None for a command line that argparse has to parse."""
     options = Options()
     remaining = iter(arguments)
     for argument in remaining:
-        flag, given, value = argument.partition("=")
-        option = _BY_FLAG.get(flag)
-        if option is None or (given and not option.takes_value):
+        flag, equals, text = argument.partition("=")
+        settings = OPTIONS.get(flag)
+        if settings is None:
             return None
-        if not option.takes_value:
-            setattr(options, option.attribute, True)
-            continue
-        if not given:
-            value = next(remaining, "-")
-            if value.startswith("-"):  # missing, or perhaps another option
+        value: object = True
+        if "action" in settings:
+            if equals:
                 return None
-        try:
-            chosen = option.read(value)
-        except ValueError:
-            return None
-        if option.choices and chosen not in option.choices:
-            return None
-        setattr(options, option.attribute, chosen)
+        else:
+            if not equals:
+                text = next(remaining, "-")
+                if text.startswith("-"):  # missing, or perhaps another option
+                    return None
+            try:
+                value = settings.get("type", str)(text)
+            except ValueError:
+                return None
+            if "choices" in settings and value not in settings["choices"]:
+                return None
+        setattr(options, flag[2:].replace("-", "_"), value)
     return None if options.json else options
 
 
-def _read_with_argparse(arguments: Sequence[str]) -> Options:
+def _parse_with_argparse(arguments: Sequence[str]) -> Options:
     known = parser()
-    options, rest = known.parse_known_args(arguments, Options())
+    options, unknown = known.parse_known_args(arguments, Options())
     if options.command is not None and options.command not in COMMANDS:
-        rest.append(options.command)
-    if rest:
-        said = " ".join(argument for argument in arguments if argument in rest)
-        known.error(f"unrecognized arguments: {said}")
+        unknown.append(options.command)
+    if unknown:
+        in_order = " ".join(argument for argument in arguments if argument in unknown)
+        known.error(f"unrecognized arguments: {in_order}")
     if options.json and options.command != "status":
         known.error("--json goes with status")
+    if options.command is not None and not SUPPORTED:
+        known.error(f"{options.command}: there is no daemon on {sys.platform}")
     return options
 
 
@@ -179,19 +161,9 @@ def parser() -> argparse.ArgumentParser:
         "command",
         nargs="?",
         metavar="status | stop",
-        help="tell about the shared process of this database, or end it",
+        help="report on the daemon of this database, or end it",
     )
     known.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    for option in OPTIONS:
-        if not option.takes_value:
-            known.add_argument(option.flag, action="store_true", help=option.help)
-            continue
-        known.add_argument(
-            option.flag,
-            type=option.read,
-            choices=option.choices or None,
-            metavar=option.metavar or None,
-            default=getattr(Options, option.attribute),
-            help=option.help,
-        )
+    for flag, settings in OPTIONS.items():
+        known.add_argument(flag, **settings)
     return known

@@ -1,8 +1,8 @@
-"""The command: what was asked for, mistakes of whoever asked, and which part of us is to do it.
+"""The command ``tenets-session-server``: errors of its user, and which process serves the editor.
 
-An editor is served by the process that all share (:mod:`.daemon.shim`), or, where that is not
-wanted or not possible, by this one (:mod:`.standalone`). Until that is known nothing is imported
-that takes time: the usual start is over when Python's own is.
+The daemon does (:mod:`.daemon.shim`) or, if that is not wanted or not possible, this process
+(:mod:`.standalone`). Until that is decided nothing is imported that takes time: in the usual case
+the start takes no longer than Python's own.
 """
 
 from __future__ import annotations
@@ -11,39 +11,51 @@ import os
 import sys
 
 from tenets_session_server import __version__, locations
-from tenets_session_server.cli import options as command_line
+from tenets_session_server.cli.options import Options, parse
+from tenets_session_server.daemon.address import Address
+from tenets_session_server.daemon.control import SUPPORTED, AttachRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-    from tenets_session_server.cli.options import Options
+USAGE_STATUS: Final = 2
+"""The exit status of a :class:`UsageError`; argparse has the same."""
 
-USAGE_ERROR: Final = 2
+
+class UsageError(Exception):
+    """The command line or the environment cannot be right; the message says what was expected."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parent = os.getppid()  # now: it may end while we are still starting
-    closed = occupy_standard_streams()
-    options = command_line.read(arguments)
+    closed = replace_closed_streams()
+    options = parse(arguments)
     try:
-        database = locate(options)
+        database = database_path(options)
         if options.command is not None:
             from tenets_session_server.daemon import admin
 
             return admin.run(options.command, database, as_json=options.json)
         log = open_log(options)
-    except Mistake as mistake:
-        print(f"tenets-session-server: {mistake}", file=sys.stderr)
-        return USAGE_ERROR
+    except UsageError as error:
+        print(f"tenets-session-server: {error}", file=sys.stderr)
+        return USAGE_STATUS
+    in_terminal = os.isatty(0)
+    if in_terminal:
+        hint = "waiting for an editor's messages on stdin; see --help, or press Ctrl-D to end"
+        print(f"tenets-session-server {__version__}: {hint}", file=sys.stderr)
+    direct = options.standalone or in_terminal or "stdin" in closed or "stdout" in closed
     problem = None
-    if may_be_shared(options, closed):
+    if SUPPORTED and not direct:
         from tenets_session_server.daemon import shim
 
         try:
-            return shim.attach(options, database, log=log, parent=parent)
+            address = Address(database)
+            request = attach_request(options, database, address)
+            return shim.attach(address, request, log=log, parent=parent)
         except shim.NotAttachedError as error:
             problem = str(error)
         except KeyboardInterrupt:
@@ -53,15 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return standalone.run(options, database, log=log, closed=closed, parent=parent, problem=problem)
 
 
-class Mistake(Exception):  # noqa: N818 - of the person who starts us
-    """The command line, or the environment, cannot be right; says what was expected."""
-
-
-def occupy_standard_streams() -> list[str]:
+def replace_closed_streams() -> list[str]:
     """Open the null device for each standard stream that is closed; return the names of those.
 
-    Else the next file that is opened, a log for instance, would take its place. To be called before
-    anything is opened.
+    Has to come before anything else is opened: that would get the number of the closed stream.
     """
     closed = []
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -73,38 +80,41 @@ def occupy_standard_streams() -> list[str]:
     return closed
 
 
-def locate(options: Options) -> str:
-    """Return the absolute path of the database; raises :class:`Mistake`."""
+def database_path(options: Options) -> str:
+    """Return the absolute path of the database; raises :class:`UsageError`."""
     try:
-        if options.database is not None:
-            named = locations.absolute(options.database)
-            if os.path.isdir(named):
-                raise Mistake(
-                    f"--database: expected a file, {options.database or named} is a folder"
-                )
-            return named
-        return os.path.join(locations.default_cache_directory(), locations.DATABASE_FILE_NAME)
+        if options.database is None:
+            return os.path.join(locations.default_cache_directory(), locations.DATABASE_FILE_NAME)
+        path = locations.absolute(options.database)
     except (RuntimeError, OSError) as error:  # no home directory, no working directory
         hint = "name the file with --database, by its full path"
-        raise Mistake(f"where is the database? {error}; {hint}") from error
+        raise UsageError(f"cannot locate the database: {error}; {hint}") from error
+    if os.path.isdir(path):
+        raise UsageError(f"--database: expected a file, {options.database or path} is a folder")
+    return path
+
+
+def attach_request(options: Options, path: str, address: Address) -> AttachRequest:
+    """Return what the daemon has to know of this command."""
+    return AttachRequest(
+        path=path,
+        database=address.database,
+        named=options.database is not None,
+        installation=address.installation,
+        folder_identity=address.folder_identity(),
+        access=address.access(),
+        log_level=options.log_level,
+        synchronous=options.synchronous,
+        idle_timeout=options.idle_timeout,
+        pid=os.getpid(),
+    )
 
 
 def open_log(options: Options) -> int | None:
-    """Return a descriptor of ``--log-file``, None without one; raises :class:`Mistake`."""
+    """Return a descriptor of ``--log-file``, None without one; raises :class:`UsageError`."""
     if options.log_file is None:
         return None
     try:
         return os.open(options.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     except OSError as error:
-        raise Mistake(f"--log-file: {error}") from error
-
-
-def may_be_shared(options: Options, closed: Sequence[str]) -> bool:
-    """Tell whether the shared process can serve us; says in a terminal what we wait for there."""
-    in_terminal = os.isatty(0)
-    if in_terminal:
-        hint = "waiting for an editor's messages on stdin; --help tells more, Ctrl-D ends it"
-        print(f"tenets-session-server {__version__}: {hint}", file=sys.stderr)
-    if options.standalone or in_terminal or {"stdin", "stdout"} & set(closed):
-        return False
-    return os.name == "posix"
+        raise UsageError(f"--log-file: {error}") from error

@@ -10,15 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tenets_session_server import logs
+from tenets_session_server.cli.options import Options
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.pygls_server import create_server
 from tenets_session_server.storage.store import Store
-
-if TYPE_CHECKING:
-    from tenets_session_server.cli.options import Options
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +32,8 @@ def run(
     """Serve one client on stdin and stdout; return the exit status.
 
     ``log`` is the descriptor of a log file, ``closed`` names standard streams that were closed at
-    the start, ``parent`` is the id that the parent process had then, and ``problem`` why we are not
-    served by the shared process.
+    the start, ``parent`` is the id that the parent process had then, and ``problem`` says why the
+    daemon does not serve the client.
     """
     logs.configure(options.log_level, log)
     if {"stdin", "stdout"} & set(closed):
@@ -44,10 +41,10 @@ def run(
         return 1
     stdin, stdout = claim_stdio()
     if problem is not None:
-        logger.warning("served by a process of its own: %s", problem)
+        logger.warning("serving this editor in direct mode: %s", problem)
     store = Store.for_server(database, options.synchronous, named=options.database is not None)
     store.open_for_client()
-    gc.freeze()  # all that has been imported stays: no need to look through it for garbage
+    gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:
         return asyncio.run(_serve(store, stdin, stdout, parent or os.getppid()))
     except Exception:
@@ -69,10 +66,10 @@ def claim_stdio() -> tuple[int, int]:
 
         for descriptor in (stdin, stdout):
             msvcrt.setmode(descriptor, os.O_BINARY)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
     os.dup2(2, 1)
-    os.close(nothing)
+    os.close(null)
     return stdin, stdout
 
 

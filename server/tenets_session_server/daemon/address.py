@@ -1,10 +1,10 @@
-"""Where the process that serves a database is to be found, and that nobody else put it there.
+"""Where the daemon of a database listens, and that no other user put it there.
 
-Its socket is in a folder that belongs to this user and that nobody else may enter, in
+Its socket is in a directory that belongs to this user and that nobody else may enter: in
 ``$XDG_RUNTIME_DIR`` or, where there is no such private place, below the user's cache directory. The
-folder is opened once, without following a link, and checked; what is in it is then reached from
-there, by name alone. So nobody can exchange it, and a long path is no problem: the name of a socket
-has to fit into 108 bytes (unix(7)), and these do.
+directory is opened once, without following a link, and checked. It then becomes the working
+directory, and what is in it is reached by name alone: nobody can exchange it, and its path may be
+longer than the 108 bytes that a socket's name may have (unix(7)).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 
 import tenets_session_server
 from tenets_session_server import locations
-from tenets_session_server.daemon.fast_imports import socket
+from tenets_session_server.daemon.control import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 FOLDER: Final = "tenets-session-server"
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class UnsafeError(Exception):
@@ -32,11 +32,11 @@ class UnsafeError(Exception):
 
 
 class Address:
-    """What one process serves: a database file, by an installation of this package.
+    """What one daemon serves: one database file, for one installation of this package.
 
-    ``database`` is the absolute path with its folder's links resolved. A link in place of the file
-    stays one: it may lead elsewhere tomorrow. ``installation`` differs for another version,
-    another interpreter, and for the same version installed anew.
+    ``database`` is the absolute path with the links of its folder resolved. A link in place of the
+    file itself stays: it may lead to another file tomorrow. ``installation`` differs between
+    versions, interpreters, machines, and after the same version was installed again.
     """
 
     def __init__(self, database: str) -> None:
@@ -47,7 +47,7 @@ class Address:
         self.installation = " ".join(
             (
                 tenets_session_server.__version__,
-                os.uname().nodename,  # a home may be that of several machines
+                os.uname().nodename,  # several machines may share a home directory
                 os.path.realpath(sys.executable),  # it may have several names
                 sys.prefix,
                 hex(sys.hexversion),
@@ -55,24 +55,17 @@ class Address:
                 f"{package.st_dev}:{package.st_ino}:{package.st_mtime_ns}",
             )
         )
-        # Short, as it has to be; that two are the same by chance is found when they are compared.
+        # Short, to fit into a socket's name. The daemon compares the whole values, so two that have
+        # the same checksum by chance do no harm.
         self.database_key = f"{_checksum(self.database)}-"
         self.name = f"{self.database_key}{_checksum(self.installation)}"
-
-    @property
-    def socket_name(self) -> str:
-        """Name of the socket in the folder."""
-        return f"{self.name}.sock"
-
-    @property
-    def lock_name(self) -> str:
-        """Name of the file that is locked while a process is being started or ends."""
-        return f"{self.name}.lock"
+        self.socket_name = f"{self.name}.sock"
+        self.lock_name = f"{self.name}.lock"
 
     def folder_identity(self) -> str:
-        """Return what the database's folder is here, "" where there is none yet.
+        """Return the device and inode of the database's folder, "" if there is no folder yet.
 
-        The same path can be another folder in a container.
+        In a container the same path can be another folder.
         """
         try:
             found = os.stat(self.folder)
@@ -81,35 +74,35 @@ class Address:
         return f"{found.st_dev}:{found.st_ino}"
 
     def access(self) -> str:
-        """Return what this process may do with the file, "" where there is none yet.
+        """Return what this process may do with the file, "" if there is no file yet.
 
-        Processes of one user may differ in that: a sandbox, dropped capabilities.
+        Processes of one user may differ in that: by a sandbox, or by dropped capabilities.
         """
         if not os.path.exists(self.database):
             return ""
         return f"{os.access(self.database, os.R_OK)} {os.access(self.database, os.W_OK)}"
 
 
-def enter_folder() -> int:
-    """Make the folder where sockets are the working directory; return a descriptor of it.
+def enter_runtime_directory() -> int:
+    """Make the sockets' directory the working directory; return a descriptor of it.
 
-    It is created where it is missing. Raises :class:`UnsafeError` where there is no safe place.
+    Creates the directory if need be. Raises :class:`UnsafeError` if there is no safe place.
     """
     reasons = []
-    for place, make in _places():
+    for folder, make_parents in _candidates():
         try:
-            return _enter(place, make_parents=make)
+            return _enter(folder, make_parents=make_parents)
         except UnsafeError as error:
             reasons.append(str(error))
         except OSError as error:
-            reasons.append(f"{place}: {error.strerror}")
+            reasons.append(f"{folder}: {error.strerror}")
     raise UnsafeError("; ".join(reasons) or "there is no home directory")
 
 
 def check_socket(name: str) -> bool:
-    """Return whether there is a socket of ours by that name in the working directory.
+    """Return whether the working directory has a socket of this user by that name.
 
-    Raises :class:`UnsafeError` where there is something else.
+    Raises :class:`UnsafeError` if it has something else of that name.
     """
     try:
         found = os.lstat(name)
@@ -121,22 +114,22 @@ def check_socket(name: str) -> bool:
 
 
 def bind(name: str) -> socket.socket:
-    """Return a socket listening by that name in the working directory, for this user alone."""
+    """Return a listening socket of that name in the working directory, for this user only."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
+    umask = os.umask(0o177)
     try:
         listener.bind(name)
+        listener.listen(socket.SOMAXCONN)
     except BaseException:
         listener.close()
         raise
     finally:
-        os.umask(before)
-    listener.listen(socket.SOMAXCONN)
+        os.umask(umask)
     return listener
 
 
-def _places() -> Iterator[tuple[str, bool]]:
-    """Yield folders that may do, and whether those above them may be made too."""
+def _candidates() -> Iterator[tuple[str, bool]]:
+    """Yield directories to try, and whether to create the ones above them as well."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if not os.path.isabs(runtime):
         runtime = f"/run/user/{os.geteuid()}"
@@ -144,7 +137,7 @@ def _places() -> Iterator[tuple[str, bool]]:
         yield os.path.join(runtime, FOLDER), False
     try:
         caches = locations.user_cache_directory(FOLDER)
-    except RuntimeError:
+    except RuntimeError:  # no home directory
         return
     yield os.path.join(caches, "run"), True
 
@@ -154,8 +147,8 @@ def _enter(folder: str, *, make_parents: bool) -> int:
     if make_parents:
         os.makedirs(parent, 0o700, exist_ok=True)
     found = os.stat(parent)
-    if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
-        raise UnsafeError(f"{parent} is not this user's alone to write to")
+    if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
+        raise UnsafeError(f"other users may write to {parent}")
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
@@ -164,7 +157,7 @@ def _enter(folder: str, *, make_parents: bool) -> int:
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
         os.close(descriptor)
-        raise UnsafeError(f"{folder} is not this user's alone")
+        raise UnsafeError(f"other users may enter {folder}")
     os.fchdir(descriptor)
     return descriptor
 

@@ -1,112 +1,92 @@
-"""``tenets-session-server status`` and ``stop``: what serves a database, and an end to it."""
+"""``tenets-session-server status`` and ``stop``: asks the daemons of a database, or ends them."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
-import socket
 import sys
 from datetime import datetime
 from typing import Any, Final
 
-from tenets_session_server.daemon import address, control
-from tenets_session_server.daemon.address import Address, UnsafeError
+from tenets_session_server.daemon import control, launch
+from tenets_session_server.daemon.address import Address, UnsafeError, enter_runtime_directory
 from tenets_session_server.daemon.control import ControlError
-from tenets_session_server.daemon.shim import receive
 
-PATIENCE: Final = 5.0
-"""Seconds within which a process has to answer."""
+TIMEOUT: Final = 5.0
+"""Seconds within which a daemon has to answer, and after ``stop`` to end."""
 
 
 def run(command: str, database: str, *, as_json: bool) -> int:
-    """Do it and print the result; return the exit status."""
+    """Execute ``status`` or ``stop`` and print the result; return the exit status."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know the characters of a path
+        if isinstance(stream, io.TextIOWrapper):  # a path may have characters a terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        where = Address(database)
-        os.close(address.enter_folder())
-        found = _sockets(where)
+        address = Address(database)
+        os.close(enter_runtime_directory())
+        answers = _ask_all(address, command)
         if command == "stop":
-            return _stop(found, where)
-        return _status(found, where, as_json=as_json)
-    except (UnsafeError, ControlError, OSError) as error:
+            return _stopped(answers, address)
+        return _status(answers, address, as_json=as_json)
+    except (UnsafeError, OSError) as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
         return 1
 
 
-def _sockets(where: Address) -> list[str]:
-    """Return the sockets of this database, our own installation's first."""
-    names = [
-        name
-        for name in os.listdir(".")
-        if name.startswith(where.database_key) and name.endswith(".sock")
-    ]
-    return sorted(names, key=lambda name: (name != where.socket_name, name))
-
-
-def _ask_all(names: list[str], where: Address, question: str) -> list[dict[str, str]]:
-    """Return the answers; whoever does not give any is complained of."""
+def _ask_all(address: Address, command: str) -> list[dict[str, str]]:
+    """Return the daemons' answers, our own installation's first; print what goes wrong."""
+    key, own = address.database_key, address.socket_name
+    names = [name for name in os.listdir() if name.startswith(key) and name.endswith(".sock")]
     answers = []
-    for name in names:
+    for name in sorted(names, key=lambda name: (name != own, name)):
         try:
-            answer = _ask(name, control.pack(question, database=where.database))
+            answer = _ask(name, control.pack(command, database=address.database))
         except (UnsafeError, ControlError, OSError) as error:
             print(f"tenets-session-server: {name}: {error}", file=sys.stderr)
         else:
-            if answer is not None and answer["kind"] != "refuse":  # of the same name by chance
+            # Another database's daemon refuses: its key is the same by chance.
+            if answer is not None and answer["kind"] != "refuse":
                 answers.append(answer)
     return answers
 
 
 def _ask(name: str, question: bytes) -> dict[str, str] | None:
-    """Return the answer, None where nobody listens or is there to answer.
-
-    After ``stop`` the connection ends with the process, which is waited for.
-    """
-    if not address.check_socket(name):
+    """Return a daemon's answer, None if it is not running. Waits for its end after ``stop``."""
+    connection = launch.connect(name, TIMEOUT)
+    if connection is None:
         return None
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(PATIENCE)
-        try:
-            connection.connect(name)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-        control.check_peer(connection)
+    with contextlib.closing(connection):
         try:
             connection.sendall(question)
-            answer = receive(connection)
+            answer = control.receive(connection)
             while answer["kind"] == "stopping" and connection.recv(1):
                 pass
         except ConnectionError:
             return None
-        except TimeoutError:
-            raise ControlError("the shared process does not answer") from None
         return answer
 
 
-def _status(names: list[str], where: Address, *, as_json: bool) -> int:
-    answers = _ask_all(names, where, "status")
+def _status(answers: list[dict[str, str]], address: Address, *, as_json: bool) -> int:
     reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
     if as_json:
-        # Other versions', or other installations', are there for a while after an upgrade.
+        # After an upgrade, daemons of the old installation run for a while beside the new one's.
         first = {"running": True, **reports[0]} if reports else {"running": False}
-        shown = {"database": where.database, **first, "others": reports[1:]}
+        shown = {"database": address.database, **first, "others": reports[1:]}
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif reports:
         print("\n\n".join(map(_readable, reports)))
     else:
-        print(f"no shared process has {where.database} open")
+        print(f"no daemon serves {address.database}")
     return 0 if reports else 1
 
 
-def _stop(names: list[str], where: Address) -> int:
-    stopped = [answer["pid"] for answer in _ask_all(names, where, "stop")]
-    for process_id in stopped:
-        print(f"stopped process {process_id}")
-    if not stopped:
-        print(f"stopped nothing: no shared process has {where.database} open")
+def _stopped(answers: list[dict[str, str]], address: Address) -> int:
+    for answer in answers:
+        print(f"stopped process {answer['pid']}")
+    if not answers:
+        print(f"nothing to stop: no daemon serves {address.database}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One client of the shared process: what its command has agreed with us, and its connection."""
+"""One client of the daemon: its command's control connection, its streams, and its exit status."""
 
 from __future__ import annotations
 
@@ -6,145 +6,186 @@ import asyncio
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Final
+import socket
+from typing import Any, Final
 
 from tenets_session_server import logs
-from tenets_session_server.cli import options
 from tenets_session_server.daemon import control
-from tenets_session_server.daemon.channel import Channel
+from tenets_session_server.daemon.control import AttachRequest, ControlError, MessageReader
 from tenets_session_server.rpc.connection import Connection
-from tenets_session_server.rpc.pygls_server import SessionServer, create_server
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tenets_session_server.rpc.publisher import Publisher
-    from tenets_session_server.storage.store import Store
+from tenets_session_server.rpc.publisher import Publisher
+from tenets_session_server.rpc.pygls_server import create_server
+from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTORS: Final = 3
-"""stdin, stdout, and where to log."""
+MESSAGE_TIMEOUT: Final = 5.0
+"""Seconds within which a command has to send, or take, the next message."""
+MAX_DESCRIPTORS: Final = 8
+"""How many are received with a message: more than expected, so that a surplus is noticed."""
 LOG_INTERVAL: Final = 0.005
-"""Seconds between looks whether a log has been written."""
-LOOK_INTERVAL: Final = 1.0
-"""Seconds between looks whether a path with links still leads where it did."""
+"""Seconds between checks whether a client's log has been written."""
+PATH_INTERVAL: Final = 1.0
+"""Seconds between checks whether a path with links still leads where it did."""
 
 
-class Offer:
-    """What a command says of itself when it wants its editor served.
+class ControlConnection:
+    """The daemon's end of a control socket, used by one task at a time.
 
-    Raises :class:`.control.ControlError` where something is missing or cannot be.
+    Receiving and sending raise :class:`.control.ControlError`, and OSError (TimeoutError after
+    MESSAGE_TIMEOUT, ConnectionError at the end of the stream). ``pid`` is the peer's process, None
+    where the platform does not say it.
     """
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        try:
-            self.path, self.database = fields["path"], fields["database"]
-            self.installation = fields["installation"]
-            self.folder, self.access = fields["folder"], fields["access"]
-            self.log_level, self.synchronous = fields["log_level"], fields["synchronous"]
-            self.idle_timeout = options.seconds(fields["idle_timeout"])
-            self.process_id = int(fields["pid"])
-        except (KeyError, ValueError) as error:
-            raise control.ControlError(f"an offer that cannot be understood: {error}") from None
-        if self.log_level not in options.LOG_LEVELS:
-            raise control.ControlError(f"an unknown log level: {self.log_level}")
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self.pid = control.check_peer(connection)
 
-    @property
-    def durable(self) -> bool:
-        """Whether commits have to be on the disk before they are acknowledged."""
-        return self.synchronous != "normal"
+    async def receive(self, descriptors: list[int] | None = None) -> dict[str, str]:
+        """Return the next message.
 
-
-class Attachment:
-    """A client, from its command's offer to its exit status.
-
-    ``server`` is what it is served by.
-    """
-
-    def __init__(self, offer: Offer, channel: Channel, store: Store, publisher: Publisher) -> None:
-        self._offer, self._channel = offer, channel
-        self._connection: Connection | None = None
-        self._dismissed: str | None = None
-        self.server: SessionServer = create_server(store, publisher, command_pid=offer.process_id)
-
-    async def serve(self, prepare: Callable[[], None]) -> int | None:
-        """Take the client's streams and serve it to its end; return the exit status.
-
-        ``prepare`` is called when the client can be logged and before it is heard. Returns None
-        where it never was: unanswered, its command looks for another process.
+        Descriptors that come with it are appended to a list, and then the caller's to close, even
+        if this raises.
         """
-        await self._channel.send("ready")
-        message, streams = await self._channel.receive_descriptors(DESCRIPTORS)
-        with contextlib.ExitStack() as held:
-            for descriptor in streams:
-                held.callback(os.close, descriptor)
-            self._expect("serve", message)
-            if self._dismissed is not None:
+        reader = MessageReader()
+        async with asyncio.timeout(MESSAGE_TIMEOUT):
+            if descriptors is not None:
+                await self.wait_readable()
+                data, received, *_ = socket.recv_fds(
+                    self._connection, reader.missing, MAX_DESCRIPTORS
+                )
+                descriptors += received
+                reader.feed(data)
+            while reader.missing:
+                reader.feed(await self._loop.sock_recv(self._connection, reader.missing))
+        return reader.fields()
+
+    async def send(self, kind: str, **fields: object) -> None:
+        """Send a message."""
+        async with asyncio.timeout(MESSAGE_TIMEOUT):
+            await self._loop.sock_sendall(self._connection, control.pack(kind, **fields))
+
+    async def wait_readable(self) -> None:
+        """Wait, without a timeout, for the peer to send something or to close the connection."""
+        readable = asyncio.Event()
+        self._loop.add_reader(self._connection, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(self._connection)
+
+
+class ClientSession:
+    """One attached client, from its command's request to its exit status."""
+
+    def __init__(
+        self,
+        request: AttachRequest,
+        command: ControlConnection,
+        store: Store,
+        publisher: Publisher,
+    ) -> None:
+        self._request, self._command, self._store = request, command, store
+        self._server = create_server(store, publisher, command_pid=request.pid)
+        self._connection: Connection | None = None
+        self._end_reason: str | None = None  # once the daemon ends the connection
+
+    async def run(self) -> int | None:
+        """Take over the client's streams and serve it to its end; return the exit status.
+
+        Returns None if the daemon stopped before it used the streams: the command gets no answer,
+        and looks for another daemon. Raises as :class:`ControlConnection` does.
+        """
+        streams: list[int] = []
+        try:
+            await self._command.send("ready")
+            control.expect("serve", await self._command.receive(streams))
+            if self._end_reason is not None:
                 return None
-            stdin, stdout, log = streams
-            handler = logs.add_client(str(logs.CLIENT.get()), self._offer.log_level, os.dup(log))
-            held.callback(logs.remove, handler)
-            prepare()
-            await self._channel.send("serving")
-            self._expect("go", await self._channel.receive())
-            status = await self._serve_streams(stdin, stdout)
-            await self._until_logged(handler)
-        return status
+            return await self._run_on(streams)
+        finally:
+            for descriptor in streams:
+                os.close(descriptor)
 
-    @staticmethod
-    def _expect(kind: str, message: Mapping[str, str]) -> None:
-        if message["kind"] != kind:
-            raise control.ControlError(f"expected {kind}, got {message['kind']}")
-
-    async def release(self, status: int) -> None:
-        """Have the command end with a status; it may have ended before."""
-        reason: dict[str, str] = {} if self._dismissed is None else {"reason": self._dismissed}
-        with contextlib.suppress(OSError):
-            await self._channel.send("exit", status=status, **reason)
-
-    @staticmethod
-    async def _until_logged(handler: logs.BackgroundHandler) -> None:
-        """Wait, but not for long, until the client's log is written."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + logs.LAST_WORDS
-        while not handler.idle and loop.time() < deadline:  # noqa: ASYNC110 - written by a thread
-            await asyncio.sleep(LOG_INTERVAL)
-
-    def describe(self) -> dict[str, Any]:
-        """Return who it is, as plain values."""
-        return self.server.client.describe().plain()
-
-    def dismiss(self, reason: str) -> None:
-        """End the connection when what has arrived is done; its command prints the reason."""
-        if self._dismissed is None:
-            self._dismissed = reason
+    def end(self, reason: str) -> None:
+        """End the connection once what has arrived is executed; the command prints the reason."""
+        if self._end_reason is None:
+            self._end_reason = reason
             if self._connection is not None:
                 self._connection.leave(reason)
 
-    async def _serve_streams(self, stdin: int, stdout: int) -> int:
-        # Where numbers of processes mean something else to the client, it is in a container.
-        same_numbers = self._offer.process_id == self._channel.process_id
-        connection = Connection(self.server, stdin, stdout, watch_client=same_numbers)
-        self._connection = connection
-        if self._dismissed is not None:
-            connection.leave(self._dismissed)
-        looking = asyncio.ensure_future(self._look_where_the_path_leads())
+    async def send_exit(self, status: int) -> None:
+        """Let the command end with this status; does nothing if it has ended already."""
+        reason = {} if self._end_reason is None else {"reason": self._end_reason}
+        with contextlib.suppress(OSError):
+            await self._command.send("exit", status=status, **reason)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``stats`` says of the client, as JSON values."""
+        return self._server.client.describe().plain()
+
+    async def _run_on(self, streams: list[int]) -> int:
+        """Complete the hand-over, and serve the client on its stdin, stdout and log."""
+        if len(streams) != 3:
+            raise ControlError("not all descriptors have arrived: too many are open")
+        for descriptor in streams:
+            os.set_inheritable(descriptor, False)
+        stdin, stdout, log = streams
+        handler = logs.add_client(str(logs.CLIENT.get()), self._request.log_level, os.dup(log))
         try:
-            with self._channel.watched(lambda: connection.leave("its command has ended")):
-                status = await connection.finished
+            # What a process of the client's own would do at its start, and log for it.
+            if self._request.synchronous == "full":
+                self._store.database.require_durability()
+            self._store.open_for_client()
+            await self._command.send("serving")
+            control.expect("go", await self._command.receive())
+            status = await self._serve(stdin, stdout)
+            await self._until_logged(handler)
         finally:
-            looking.cancel()
-            connection.close()
+            logs.remove(handler)
         return status
 
-    async def _look_where_the_path_leads(self) -> None:
+    async def _serve(self, stdin: int, stdout: int) -> int:
+        # In a PID namespace of its own the client's process ids mean nothing to us.
+        same_namespace = self._request.pid == self._command.pid
+        connection = Connection(self._server, stdin, stdout, watch_client=same_namespace)
+        self._connection = connection
+        if self._end_reason is not None:
+            connection.leave(self._end_reason)
+        watches = [
+            asyncio.ensure_future(self._watch_command(connection)),
+            asyncio.ensure_future(self._watch_path()),
+        ]
+        try:
+            return await connection.finished
+        finally:
+            for watch in watches:
+                watch.cancel()
+            connection.close()
+            await asyncio.wait(watches)  # they use the control socket until they have ended
+
+    async def _watch_command(self, connection: Connection) -> None:
+        """End the connection when the command ends, or sends what is not expected."""
+        await self._command.wait_readable()
+        connection.leave("its command has ended")
+
+    async def _watch_path(self) -> None:
         """End the connection when the client's path, links resolved, becomes another one."""
-        path = self._offer.path
+        path = self._request.path
         folder = os.path.dirname(path)  # noqa: PTH120
-        before = os.path.dirname(self._offer.database)  # noqa: PTH120
-        while before != folder:
-            await asyncio.sleep(LOOK_INTERVAL)
-            if os.path.realpath(folder) != before:  # noqa: ASYNC240 - as every write looks
-                self.dismiss(f"{path} leads to another file now; start it anew")
+        opened = os.path.dirname(self._request.database)  # noqa: PTH120
+        while opened != folder:
+            await asyncio.sleep(PATH_INTERVAL)
+            if os.path.realpath(folder) != opened:  # noqa: ASYNC240 - a few microseconds
+                self.end(f"{path} now leads to another file; restart the server")
                 return
+
+    @staticmethod
+    async def _until_logged(handler: logs.BackgroundHandler) -> None:
+        """Wait up to LAST_WORDS seconds until the client's log is written."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(logs.LAST_WORDS):
+                while not handler.idle:  # noqa: ASYNC110 - written by a thread
+                    await asyncio.sleep(LOG_INTERVAL)

@@ -1,8 +1,8 @@
-"""Starts the process that serves a database, once, however many commands want it at the same time.
+"""Starts the daemon of a database: one, however many commands want it at the same time.
 
-Whoever gets the lock binds the socket and starts the process with it, and with the lock. So others
-can connect at once and wait; and as long as the lock is held they know that the process is on its
-way, and not hanging.
+The command that takes the lock binds the socket, and starts the daemon with the socket and the
+lock. So other commands can connect at once and wait, and as long as the lock is held they know that
+a daemon is being started, and does not hang.
 """
 
 from __future__ import annotations
@@ -11,132 +11,120 @@ import fcntl
 import os
 import sys
 
-from tenets_session_server.daemon import address
-from tenets_session_server.daemon.fast_imports import socket
+from tenets_session_server.daemon.address import bind, check_socket
+from tenets_session_server.daemon.control import check_peer, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, Self
 
-    from tenets_session_server.cli.options import Options
     from tenets_session_server.daemon.address import Address
+    from tenets_session_server.daemon.control import AttachRequest
 
+# What the daemon is started with: its socket, the lock, and the directory where both are.
 LISTENER_FD: Final = 3
 LOCK_FD: Final = 4
-FOLDER_FD: Final = 5
-"""What the process is started with: its socket, the lock, and the folder where both are."""
+DIRECTORY_FD: Final = 5
 
 
 class Lock:
-    """The lock on starting and ending the process of an address.
+    """The lock that is held while the daemon of an address is started, and while it ends.
 
-    ``folder`` is a descriptor of the folder where it is, by default the working directory's.
+    ``directory`` is a descriptor of the sockets' directory, by default the working directory.
     """
 
-    def __init__(self, name: str, folder: int | None = None) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        self.fd = os.open(name, flags, 0o600, dir_fd=folder)
+    def __init__(self, name: str, directory: int | None = None) -> None:
+        self.fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=directory)
 
-    def take(self) -> bool:
-        """Take the lock if nobody has it; tell whether we have it now."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)  # a daemon that was started with it keeps the lock
+
+    def acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock if no other process has it; return whether that succeeded."""
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def is_taken(self) -> bool:
-        """Tell whether somebody has it; any number may look at the same time."""
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        return False
-
-    def close(self) -> None:
-        """Give it back, unless a process that was started has it too."""
-        os.close(self.fd)
-
 
 def is_locked(name: str) -> bool:
-    """Tell whether somebody has the lock of this name."""
-    lock = Lock(name)
-    try:
-        return lock.is_taken()
-    finally:
-        lock.close()
+    """Return whether a process has the lock; commands that ask this do not block each other."""
+    with Lock(name) as lock:
+        return not lock.acquire(shared=True)
 
 
-def connect(where: Address, patience: float) -> socket.socket | None:
-    """Return a connection to the process of an address, None where there is no such process.
+def connect(name: str, timeout: float) -> socket.socket | None:
+    """Return a connection to this user's process that has a socket of that name, None without one.
 
-    Raises :class:`.address.UnsafeError`, and OSError where connecting fails in another way, or
-    takes longer than ``patience``, in seconds.
+    ``timeout`` is in seconds, for connecting and for each later call. Raises OSError,
+    :class:`.address.UnsafeError` and :class:`.control.ControlError`.
     """
-    if not address.check_socket(where.socket_name):
+    if not check_socket(name):
         return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(patience)
     try:
-        connection.connect(where.socket_name)
-    except (FileNotFoundError, ConnectionRefusedError):  # it has ended and left its socket
+        connection.settimeout(timeout)
+        connection.connect(name)
+        check_peer(connection)
+    except BaseException as error:
         connection.close()
-        return None
-    except BaseException:
-        connection.close()
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            return None  # its process was killed, and left the socket
         raise
     return connection
 
 
-def start_if_missing(where: Address, options: Options, folder: int, patience: float) -> bool:
-    """Start the process unless there is one; return False where somebody else is at it.
+def start_if_missing(
+    address: Address, request: AttachRequest, directory: int, timeout: float
+) -> bool:
+    """Start the daemon unless there is one; return False if another process is starting it.
 
-    ``folder`` is a descriptor of the working directory.
-
-    Raises as :func:`connect` does, and OSError where nothing can be started.
+    ``directory`` is a descriptor of the working directory, ``timeout`` as for :func:`connect`.
+    Raises as :func:`connect` does, and OSError if the daemon cannot be started.
     """
-    lock = Lock(where.lock_name)
-    try:
-        if not lock.take():
+    with Lock(address.lock_name) as lock:
+        if not lock.acquire():
             return False
-        found = connect(where, patience)
-        if found is not None:  # started before we had the lock
+        found = connect(address.socket_name, timeout)
+        if found is not None:  # another process started it before we took the lock
             found.close()
             return True
         try:
-            os.unlink(where.socket_name)
+            os.unlink(address.socket_name)
         except FileNotFoundError:
             pass
-        listener = address.bind(where.socket_name)
+        listener = bind(address.socket_name)
         try:
-            _start(where, options, (listener.fileno(), lock.fd, folder))
+            _start(request, (listener.fileno(), lock.fd, directory))
         finally:
             listener.close()
-    finally:
-        lock.close()
     return True
 
 
-def _start(where: Address, options: Options, descriptors: tuple[int, int, int]) -> None:
-    """Start the process: no child of ours, in a session of its own, with these descriptors only."""
+def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
+    """Start the daemon with these descriptors only, in its own session and not as our child."""
     environment = dict(os.environ)
     if sys.flags.ignore_environment:
         environment = {k: v for k, v in environment.items() if not k.startswith("PYTHON")}
-    # It has to find what we have found, whatever has led us there, and no folder of an editor's.
+    # It has to import what we have imported, and nothing from an editor's working directory.
     environment["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if os.path.isabs(part))
+    # What may differ between clients comes later, with the request of each.
     command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tenets_session_server.daemon",
-        *_arguments(where, options),
+        *(sys.executable, "-P", "-m", "tenets_session_server.daemon"),
+        f"--database={request.database}",
+        *(["--named"] if request.named else []),
+        f"--synchronous={request.synchronous}",
+        f"--log-level={request.log_level}",
     ]
     child = os.fork()
     if child:
         try:
             os.waitpid(child, 0)
-        except ChildProcessError:  # an editor has us ignore our children
+        except ChildProcessError:  # the editor started us with SIGCHLD ignored
             pass
         return
     try:
@@ -151,26 +139,17 @@ def _start(where: Address, options: Options, descriptors: tuple[int, int, int]) 
         os._exit(1)
 
 
-def _arguments(where: Address, options: Options) -> list[str]:
-    """Return what the process is started with; what may differ between clients comes later."""
-    named = [] if options.database is None else ["--named"]
-    level = f"--log-level={options.log_level}"
-    return [f"--database={where.database}", *named, f"--synchronous={options.synchronous}", level]
-
-
 def _keep_only(descriptors: tuple[int, int, int]) -> None:
-    """Let go of every descriptor but these, which get the numbers from 3 on."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    # First away from the numbers that they are to have.
-    spare = [
-        fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (nothing, nothing, nothing, *descriptors)
-    ]
-    for number, one in enumerate(spare):
-        os.dup2(one, number)
-    # Those that are there, not up to a limit: it may have been lowered after they were opened.
+    """Close every other descriptor; these get the numbers from 3 on, and 0 to 2 the null device."""
+    null = os.open(os.devnull, os.O_RDWR)
+    # Copy them above the numbers that they are to get, so that none overwrites another.
+    copies = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (null, null, null, *descriptors)]
+    for number, fd in enumerate(copies):
+        os.dup2(fd, number)
+    # Those that exist, not all up to the limit: it may have been lowered after they were opened.
     for name in os.listdir("/dev/fd"):
         try:
-            if int(name) >= len(spare):
+            if int(name) >= len(copies):
                 os.close(int(name))
-        except OSError:  # the one that the listing itself had open
+        except OSError:  # the one that listdir itself had open
             pass

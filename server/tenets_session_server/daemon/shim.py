@@ -1,8 +1,8 @@
-"""The command that an editor starts: has the editor served by the process of its database.
+"""What the command does in shared mode: it has its editor served by the daemon of its database.
 
-It finds that process, or starts it, hands over its own stdin, stdout and log, waits, and ends with
-the exit status that comes back. It imports the standard library only, and as little of that as
-possible: it is there as soon as Python is, and takes the memory of an empty one.
+It connects to the daemon, or starts it, hands over its own stdin, stdout and log, waits, and ends
+with the exit status that the daemon sends. It imports the standard library only, and as little of
+that as possible: every editor waits for it, and each of its windows keeps one such process.
 """
 
 from __future__ import annotations
@@ -13,156 +13,134 @@ import sys
 import time
 
 from tenets_session_server.daemon import control, launch
-from tenets_session_server.daemon.address import Address, UnsafeError, enter_folder
-from tenets_session_server.daemon.control import ControlError
-from tenets_session_server.daemon.fast_imports import send_descriptors, signal, socket
+from tenets_session_server.daemon.address import Address, UnsafeError, enter_runtime_directory
+from tenets_session_server.daemon.control import AttachRequest, ControlError, signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Final
 
-    from tenets_session_server.cli.options import Options
-
-PATIENCE: Final = 2.0
-"""Seconds within which a process that is not just being started has to answer."""
-START_PATIENCE: Final = 10.0
-"""Seconds that one which is being started may take; a cold disk is slow."""
-PAUSE: Final = 0.005
-"""Seconds between looks while somebody else binds the socket."""
+RESPONSE_TIMEOUT: Final = 2.0
+"""Seconds within which a running daemon has to answer, and a missing one to be found or started."""
+START_TIMEOUT: Final = 10.0
+"""Seconds within which a daemon that is being started has to answer; a cold disk is slow."""
+BIND_INTERVAL: Final = 0.005
+"""Seconds between attempts to connect while another process binds the socket."""
 LOCK_INTERVAL: Final = 0.25
-"""Seconds between looks whether the process is still being started."""
+"""Seconds between checks whether the daemon is still being started."""
 ATTEMPTS: Final = 3
-"""How often a process that ends before it has answered is looked for, or started, again."""
+"""How many daemons may end before they serve us: each time it is looked for, or started, again."""
 PARENT_INTERVAL: Final = 1.0
-"""Seconds between looks whether the editor has ended, where the system does not tell."""
+"""Seconds between checks whether the editor has ended, where the system does not report it."""
 
 
 class NotAttachedError(Exception):
-    """The shared process does not serve us, and has not touched our streams; says why."""
+    """The daemon does not serve us, and has not used our streams; the message says why."""
 
 
-def attach(options: Options, database: str, *, log: int | None, parent: int) -> int:
-    """Have the editor served; return the exit status once that is over.
+def attach(address: Address, request: AttachRequest, *, log: int | None, parent: int) -> int:
+    """Have the editor served; return the exit status when its connection is over.
 
-    ``log`` is a descriptor for the log, by default stderr; ``parent`` the id that the parent
-    process had at the start. Raises :class:`NotAttachedError` where the caller has to serve the
-    editor itself.
+    ``log`` is a descriptor for the log, by default stderr; ``parent`` is the id that the parent
+    process had at the start. Raises :class:`NotAttachedError` if the caller has to serve the editor
+    itself.
     """
     try:
-        folder = enter_folder()
+        directory = enter_runtime_directory()
         try:
-            control.check_platform()
-            nothing = os.open(os.devnull, os.O_RDWR)
-            connection = _agree(database, options, folder, (0, 1, 2 if log is None else log))
+            null = os.open(os.devnull, os.O_RDWR)
+            streams = (0, 1, 2 if log is None else log)
+            connection = _attach(address, request, directory, streams)
         finally:
-            os.close(folder)
-            os.chdir("/")  # no folder of an editor's is kept busy by us
+            os.close(directory)
+            os.chdir("/")  # do not keep the editor's working directory busy
     except (UnsafeError, ControlError, OSError) as error:
         raise NotAttachedError(str(error)) from error
-    # From here on our streams are the other process', and nothing leads back.
+    # From here on only the daemon uses our streams, and we can no longer serve the editor.
     for number in (0, 1):
-        os.dup2(nothing, number)
+        os.dup2(null, number)
     if log is not None:
         os.close(log)
     return _wait(connection, parent)
 
 
-def _agree(
-    database: str, options: Options, folder: int, streams: tuple[int, int, int]
+def _attach(
+    address: Address, request: AttachRequest, directory: int, streams: tuple[int, int, int]
 ) -> socket.socket:
-    """Return a connection to a process that serves us on our streams, started if need be.
+    """Return a connection to a daemon that serves us on our streams; start it if need be.
 
-    Where that raises, nothing has used them.
+    If this raises, nothing has used the streams.
     """
-    where = Address(database)
-    offer = control.pack(
-        "attach",
-        path=database,
-        database=where.database,
-        installation=where.installation,
-        folder=where.folder_identity(),
-        access=where.access(),
-        pid=os.getpid(),
-        log_level=options.log_level,
-        synchronous=options.synchronous,
-        idle_timeout=str(options.idle_timeout),
-    )
     for _ in range(ATTEMPTS):
-        connection = _connect(where, options, folder)
+        connection = _connect(address, request, directory)
         try:
-            control.check_peer(connection)
-            connection.sendall(offer)
-            _wait_until_ready(connection, where)
+            connection.sendall(request.pack())
+            _wait_until_ready(connection, address.lock_name)
             _hand_over(connection, streams)
-        except ConnectionError:  # it was just about to end; or it cannot start
+        except ConnectionError:  # the daemon was just about to end, or cannot start
             connection.close()
         except BaseException:
             connection.close()
             raise
         else:
             return connection
-    raise ControlError("the shared process ends as soon as it is started")
+    raise ControlError("the daemon ends right after it starts")
 
 
-def _connect(where: Address, options: Options, folder: int) -> socket.socket:
-    deadline = time.monotonic() + PATIENCE
-    while (connection := launch.connect(where, PATIENCE)) is None:
+def _connect(address: Address, request: AttachRequest, directory: int) -> socket.socket:
+    deadline = time.monotonic() + RESPONSE_TIMEOUT
+    while (connection := launch.connect(address.socket_name, RESPONSE_TIMEOUT)) is None:
         if time.monotonic() > deadline:
-            raise ControlError("the shared process cannot be started")
-        if not launch.start_if_missing(where, options, folder, PATIENCE):
-            time.sleep(PAUSE)  # somebody else is at it
+            raise ControlError("the daemon cannot be started")
+        if not launch.start_if_missing(address, request, directory, RESPONSE_TIMEOUT):
+            time.sleep(BIND_INTERVAL)
     return connection
 
 
-def _wait_until_ready(connection: socket.socket, where: Address) -> None:
-    """Wait for long while the process is being started, else not."""
-    latest = time.monotonic() + START_PATIENCE
-    deadline = time.monotonic() + PATIENCE
-    while not _readable(connection, LOCK_INTERVAL):
+def _wait_until_ready(connection: socket.socket, lock_name: str) -> None:
+    """Wait up to START_TIMEOUT while the daemon is being started, else up to RESPONSE_TIMEOUT."""
+    start_deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + RESPONSE_TIMEOUT
+    while not _ready(connection.fileno(), select.POLLIN, LOCK_INTERVAL):
         now = time.monotonic()
-        if now < latest and launch.is_locked(where.lock_name):
-            deadline = now + PATIENCE
+        if now < start_deadline and launch.is_locked(lock_name):
+            deadline = now + RESPONSE_TIMEOUT
         elif now > deadline:
-            raise ControlError("the shared process does not answer")
-    _expect("ready", receive(connection))
+            raise ControlError("the daemon does not answer")
+    control.expect("ready", control.receive(connection))
 
 
 def _hand_over(connection: socket.socket, streams: tuple[int, int, int]) -> None:
-    """Give our streams to the process."""
-    # The end of our parent is looked for later: what it has sent before is to be executed.
+    """Give our streams to the daemon. From here on a signal ends us at once.
+
+    The end of our parent is checked only later, in :func:`_wait`: what it sent before it ended is
+    still to be executed.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
-            signal.signal(number, _leave)
-    send_descriptors(connection, control.pack("serve"), streams)
-    if not _readable(connection, PATIENCE):
-        raise ControlError("the shared process does not answer")
-    _expect("serving", receive(connection))
+            signal.signal(number, _exit_at_once)
+    control.send_descriptors(connection, control.pack("serve"), streams)
+    control.expect("serving", control.receive(connection))
     connection.sendall(control.pack("go"))
-
-
-def _readable(connection: socket.socket, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
 
 
 def _wait(connection: socket.socket, parent: int) -> int:
     """Wait for the exit status, or for the end of our parent; return what to end with."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    pause: float | None = PARENT_INTERVAL * 1000
+    interval: float | None = PARENT_INTERVAL * 1000
     if sys.platform == "linux":
         try:
             poll.register(os.pidfd_open(parent), select.POLLIN)
-            pause = None
+            interval = None
         except OSError:  # an older kernel, or a parent outside of our container
             pass
     while True:
-        # The number may have been given to another process by the time that we had opened it.
+        # By the time that it was opened, the id may have belonged to another process.
         if os.getppid() != parent:
             return 1
-        events = poll.poll(pause)
+        events = poll.poll(interval)
         if any(fd == connection.fileno() for fd, _ in events):
             return _exit_status(connection)
         if events:
@@ -171,46 +149,30 @@ def _wait(connection: socket.socket, parent: int) -> int:
 
 def _exit_status(connection: socket.socket) -> int:
     try:
-        end = receive(connection)
-        reason, status = end.get("reason"), control.number(end, "status")
-    except (OSError, ControlError) as error:
-        reason, status = f"{error}; start it anew", 1
+        message = control.receive(connection)
+        reason, status = message.get("reason"), int(message["status"])
+    except (OSError, ControlError, KeyError, ValueError):
+        reason, status = "the daemon ended unexpectedly; restart the server", 1
     if reason is not None:
-        _say(f"tenets-session-server: {reason}\n")
+        _print(f"tenets-session-server: {reason}\n")
     return status
 
 
-def _say(line: str) -> None:
-    """Write to stderr, unless that would have to wait for somebody to read it."""
-    poll = select.poll()
-    poll.register(2, select.POLLOUT)
+def _print(line: str) -> None:
+    """Write to stderr, unless that would block."""
     try:
-        if poll.poll(0):
+        if _ready(2, select.POLLOUT, 0):
             os.write(2, line.encode("utf-8", "backslashreplace"))
-    except OSError:  # nobody is there to read it
+    except OSError:  # the reading end is closed
         pass
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    os._exit(1)  # what we had is closed by that, and the process lets go of the editor
+def _ready(descriptor: int, event: int, seconds: float) -> bool:
+    """Wait up to so many seconds until a descriptor is ready; return whether it is."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(seconds * 1000))
 
 
-def _expect(kind: str, answer: dict[str, str]) -> None:
-    if answer["kind"] != kind:
-        raise ControlError(answer.get("reason", f"the shared process says {answer['kind']}"))
-
-
-def receive(connection: socket.socket) -> dict[str, str]:
-    """Return the next message; raises ConnectionError at the end, TimeoutError, ControlError."""
-    prefix = _receive_exactly(connection, control.PREFIX_SIZE)
-    return control.unpack(_receive_exactly(connection, control.length(prefix)))
-
-
-def _receive_exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise ConnectionResetError("the shared process has ended")
-        data += part
-    return data
+def _exit_at_once(_number: int, _frame: FrameType | None) -> None:
+    os._exit(1)  # the daemon notices that the connection is closed, and releases the streams
