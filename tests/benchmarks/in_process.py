@@ -19,7 +19,7 @@ from benchmarks.workload import Call
 
 
 class InProcess(OneByOne[Callable[[], Any]]):
-    """``SessionStore`` or the bare loop's SQL, called in this process."""
+    """Our store or the bare loop's SQL, called in this process."""
 
     def __init__(self, column: str, size: int, labels: frozenset[str], database: Path) -> None:
         super().__init__(column, size, labels)
@@ -30,9 +30,9 @@ class InProcess(OneByOne[Callable[[], Any]]):
     def start(self, _results: Results) -> None:
         """Open the database."""
         if self.column == STORE:
-            store = open_database(self._database)
-            self._call = lambda call: store_calls.prepared(store, *call)
-            self._close = store.close
+            database = open_database(self._database)
+            self._call = lambda call: store_calls.prepared(database.store, *call)
+            self._close = database.close
         else:
             sql = bare_server.Sql(str(self._database))
             self._call = lambda call: _sql_call(sql, call)
@@ -73,7 +73,7 @@ class InProcess(OneByOne[Callable[[], Any]]):
     def _result(self, call: Call) -> Any:
         found = self._call(call)()
         if self.column == STORE:
-            return store_calls.on_the_wire(call[0], found)
+            return store_calls.on_the_wire(found)
         return json.loads(msgspec.json.encode(found))
 
 

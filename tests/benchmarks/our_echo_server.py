@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenets_session_server.rpc.server import create_server
-
 from tenets_session_server.cli.standalone import claim_stdio
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import serve
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.rpc.pygls_server import create_server
+from tenets_session_server.storage.store import Store
 
 
 def echo(params: Any) -> Any:
@@ -24,14 +23,17 @@ def echo(params: Any) -> Any:
 def main() -> int:
     """Serve stdin and stdout; return the exit status."""
     stdin, stdout = claim_stdio()
-    with SessionDB(TenetsConfig(database=Path(sys.argv[1]), busy_timeout=0.0)) as session_db:
-        server = create_server(session_db)
-        server.feature("echo")(echo)
+    store = Store(TenetsConfig(database=Path(sys.argv[1]), busy_timeout=0.0))
+    server = create_server(store)
+    server.feature("echo")(echo)
 
-        async def run() -> int:
-            return await serve(server, stdin, stdout, parent=os.getppid())
+    async def run() -> int:
+        return await serve(server, stdin, stdout, parent=os.getppid())
 
+    try:
         return asyncio.run(run())
+    finally:
+        store.close()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pygls.lsp.server import LanguageServer
 
@@ -17,15 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.store_calls import on_the_wire, prepared
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.session_db import SessionDB
-
-VERBS: Final = (
-    *("getActive", "get", "list", "create", "setActive", "updateMetadata", "addContext"),
-    *("delete", "changes", "stats"),
-)
+from tenets_session_server.methods.table import METHODS
+from tenets_session_server.storage.store import Store
 
 server = LanguageServer("stock-pygls", "1")
-session_db = SessionDB(TenetsConfig(database=Path(sys.argv[1])))
+store = Store(TenetsConfig(database=Path(sys.argv[1])))
 
 
 def plain(value: Any) -> Any:
@@ -45,13 +41,13 @@ def handler(verb: str) -> Callable[[Any], Any]:
     """Return the handler of a method."""
 
     def handle(params: Any) -> Any:
-        return on_the_wire(verb, prepared(session_db, verb, plain(params))())
+        return on_the_wire(prepared(store, verb, plain(params))())
 
     return handle
 
 
-for method in VERBS:
-    server.feature(f"tenets/session.{method}")(handler(method))
+for method in METHODS:
+    server.feature(method.name)(handler(method.verb))
 
 if __name__ == "__main__":
     server.start_io()

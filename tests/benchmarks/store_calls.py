@@ -1,6 +1,6 @@
-"""Each method as the call into our storage that its handler makes, for who has no handlers of ours.
+"""Each method as its handler's call into our storage, without protocol.
 
-Both the stock server and the column of ``SessionStore`` in this process call it through here.
+The stock server and the ``store`` column of compare.py use it.
 """
 
 from __future__ import annotations
@@ -12,92 +12,29 @@ from typing import Any
 
 import msgspec
 
-from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.methods.method import CallContext
+from tenets_session_server.methods.table import METHODS
+from tenets_session_server.storage.store import Store
+
+_BY_VERB = {method.verb: method for method in METHODS}
 
 
-def prepared(database: SessionDB, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
+def prepared(store: Store, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
     """Return the call for a request; ``params`` as on the wire, ``verb`` without its prefix."""
-    store = database.sessions
-    match verb:
-        case "getActive":
-            return store.get_active
-        case "get":
-            return partial(store.get, params["name"])
-        case "list":
-            return partial(
-                store.page,
-                limit=params.get("limit", 100),
-                active=params.get("active"),
-                name_prefix=params.get("namePrefix"),
-            )
-        case "create":
-            metadata = json.dumps(params["metadata"], separators=(",", ":")).encode()
-            return partial(store.create, params["name"], metadata)
-        case "setActive":
-            return partial(store.set_active, params["name"])
-        case "updateMetadata":
-            updates = json.dumps(params["updates"]).encode()
-            return partial(store.update_metadata, params["name"], updates)
-        case "addContext":
-            return partial(
-                store.add_context, params["sessionName"], params["kind"], params["content"]
-            )
-        case "delete":
-            return partial(_delete, database, params["name"])
-        case "changes":
-            return partial(
-                database.store.change_log.since, params["since"], params.get("limit", 100)
-            )
-        case "stats":
-            return database.totals
-        case _:
-            raise ValueError(verb)
+    method = _BY_VERB[verb]
+    context = CallContext(store, list)
+    decoded = method.decoder.decode(json.dumps(params, separators=(",", ":")).encode())
+    call = partial(method.handler, context, decoded)
+    return partial(_with_the_rest, store, call) if verb.startswith("delete") else call
 
 
-def _delete(database: SessionDB, name: str) -> bool:
-    deleted = database.store.sessions.delete(name)
-    while database.sessions.purge_some():
+def _with_the_rest(store: Store, delete: Callable[[], Any]) -> Any:
+    deleted = delete()
+    while store.deferred_deletes.run_batch():
         pass
     return deleted
 
 
-def on_the_wire(verb: str, found: Any) -> Any:
+def on_the_wire(found: Any) -> Any:
     """Return the result of such a call as what a server sends, in plain values."""
-    match verb:
-        case "list":
-            sessions = [_session(one) for one in found.sessions]
-            return {"sessions": sessions, "nextCursor": found.next_cursor}
-        case "addContext":
-            entry, created = found
-            return {**_camel(entry), "sessionCreated": created}
-        case "delete":
-            return {"deleted": found}
-        case "changes":
-            changes = [
-                {key: value for key, value in _camel(one).items() if value is not None}
-                for one in found.changes
-            ]
-            return {"changes": changes, "revision": found.revision, "truncated": found.truncated}
-        case "stats":
-            return _camel(found)
-        case _:
-            return None if found is None else _session(found)
-
-
-def _session(stored: Any) -> dict[str, Any]:
-    return {
-        "id": stored.id,
-        "name": stored.name,
-        "createdAt": stored.created_at,
-        "active": stored.active,
-        "metadata": json.loads(stored.metadata),
-    }
-
-
-def _camel(found: Any) -> dict[str, Any]:
-    """Return a struct's members by their names on the wire."""
-    members: dict[str, Any] = {}
-    for name, value in msgspec.structs.asdict(found).items():
-        first, *rest = name.split("_")
-        members[first + "".join(word.capitalize() for word in rest)] = value
-    return members
+    return json.loads(msgspec.json.encode(found))

@@ -30,13 +30,13 @@ from benchmarks.lean_client import LeanClient, request
 from benchmarks.report import environment
 from tenets_session_server.cli import server as cli
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.rpc.calls import SessionCalls
-from tenets_session_server.rpc.client import Outgoing
+from tenets_session_server.rpc.calls import Calls
+from tenets_session_server.rpc.client import Client
+from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.wire.framing import FrameReader
-from tenets_session_server.wire.polled import PolledReader
-from tenets_session_server.wire.streams import _Descriptor
+from tenets_session_server.wire.framing import FrameDecoder
+from tenets_session_server.wire.polled import PolledReader, _Descriptor
 
 CALLS: Final = {
     "getActive": {},
@@ -45,14 +45,13 @@ CALLS: Final = {
 MARKED: Final[tuple[tuple[type, str, str], ...]] = (
     (PolledReader, "_readable", "turn"),
     (_Descriptor, "read", "read(2)"),
-    (FrameReader, "feed", "framing"),
-    (SessionCalls, "method", "call"),
-    (Database, "version", "data_version"),
-    (SessionStore, "add_context", "store"),
+    (FrameDecoder, "feed", "framing"),
+    (Calls, "method", "call"),
+    (Context, "add", "store"),
     (Database, "_begin", "begin"),
     (Database, "run", "statement"),
     (Database, "_commit", "commit"),
-    (Outgoing, "result", "encode"),
+    (Client, "reply", "encode"),
     (_Descriptor, "write", "write(2)"),
 )
 STEPS: Final = {
@@ -61,10 +60,8 @@ STEPS: Final = {
     "read(2)>/read(2)": "read(2)",
     "/read(2)>framing": "to framing",
     "framing>/framing": "framing: one body cut off",
-    "/framing>call": "envelope decoded, order, lifecycle, which method",
-    "call>data_version": "is it remembered?",
-    "data_version>/data_version": "PRAGMA data_version: has anybody committed?",
-    "/data_version>/call": "the remembered result",
+    "/framing>call": "message decoded, order, lifecycle, which method",
+    "call>statement": "params decoded, the handler",
     "call>store": "params decoded and validated, the handler",
     "store>begin": "to the transaction",
     "begin>/begin": "is the file still there? (2 statx(2)), BEGIN IMMEDIATE",
@@ -73,7 +70,7 @@ STEPS: Final = {
     "/begin>statement": "to the first statement",
     "/statement>commit": "to the commit",
     "commit>/commit": "COMMIT with its fdatasync(2); is the file still there? (statx(2))",
-    "/commit>/store": "whom to tell, later",
+    "/commit>/store": "schedule the publishing",
     "/store>/call": "the result as a message",
     "/call>encode": "to the reply",
     "encode>/encode": "the reply encoded, framed, queued",

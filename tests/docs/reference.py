@@ -195,7 +195,7 @@ def keys(text: str) -> list[str]:
     return [block[3] for block in _BLOCK.finditer(text)]
 
 
-def params_of(method: Method) -> tuple[msgspec.structs.FieldInfo, ...]:
+def params_of(method: Method[Any]) -> tuple[msgspec.structs.FieldInfo, ...]:
     """Return the params of a method."""
     return msgspec.structs.fields(method.params)
 

@@ -232,8 +232,8 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
         with crashed.db.transaction():
             for number in range(35):
                 crashed.add_context("large", "note", f"{number}")
-        crashed.sessions.delete("large")  # and no more: as when the process dies amid it
-        assert crashed.totals().context_entries == 25
+        crashed.store.sessions.delete("large")  # and no more: as when the process dies amid it
+        assert crashed.store.totals().context_entries == 25
     async with Host.opened(database) as host:
         await host.attach()
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)

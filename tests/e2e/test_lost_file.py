@@ -221,7 +221,7 @@ async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
             await other.result("addContext", NOTE)
             await client.result("addContext", NOTE)
     with SessionDB(TenetsConfig(database=database)) as after:
-        assert after.sessions.page(include_context_count=True).sessions[0].context_count == 3
+        assert after.store.sessions.page(include_context_count=True).sessions[0].context_count == 3
     assert integrity(database) == "ok"
 
 

@@ -183,7 +183,7 @@ async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
             if not database.exists():
                 return False
             with SessionDB(TenetsConfig(database=database)) as stored:
-                return stored.totals().context_entries == 10
+                return stored.store.totals().context_entries == 10
 
         await eventually(executed)
     os.close(reading)
