@@ -1,4 +1,4 @@
-"""Which layer may know what, over the imports of every module (see server/ARCHITECTURE.md)."""
+"""Which module may import which (see server/ARCHITECTURE.md), over the imports of every module."""
 
 from __future__ import annotations
 
@@ -17,36 +17,57 @@ import tenets_session_server
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(tenets_session_server.__file__).parent
 NAME = PACKAGE.name
-# From top to bottom: a module may import its own layer and the ones after it.
-LAYERS = [
-    *("__main__", "cli", "daemon", "standalone", "options", "rpc", "storage", "models"),
-    *("config", "locations", "errors"),
-]
-# Whoever likes may import these, and they import nothing of the package but its version.
+ARCHITECTURE = (ROOT / "server" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+# What each folder, or module of the top level, may import beside its own modules.
+BELOW = {
+    "__main__": {"cli"},
+    "cli": {"daemon", "rpc", "storage", "config", "locations"},
+    "daemon": {"rpc", "storage", "locations", "errors"},
+    "rpc": {"methods", "wire", "storage", "models", "errors"},
+    "methods": {"storage", "models", "errors"},
+    "wire": set[str](),
+    "storage": {"models", "config", "errors"},
+    "config": {"locations"},
+    "models": set[str](),
+    "errors": set[str](),
+    "locations": set[str](),
+}
+# Every module may import these. They import nothing of the package.
 ANYWHERE = {"", "logs"}
-# Third-party packages, and the only layers that may know them.
+# Third-party packages, and the modules or folders that may know them.
 OWNERS = {
     "apsw": {"storage"},
-    "pygls": {"rpc"},
+    "pygls": {"rpc.pygls_server"},
+    "cattrs": {"rpc.pygls_server"},
     "lsprotocol": {"rpc"},
-    "cattrs": {"rpc"},
-    "msgspec": {"rpc", "storage", "models"},
-    "platformdirs": {"locations", "daemon"},
+    "msgspec": {"rpc", "wire", "methods", "storage", "models"},
+    "platformdirs": {"locations", "daemon.__main__"},
 }
+# Parts of the standard library that only some modules may know.
+LIMITED = {
+    "asyncio": {
+        *("cli.standalone", "daemon", "rpc", "wire.polled", "wire.threaded"),
+        *("storage.watcher", "storage.maintenance"),
+    },
+    "sqlite3": set[str](),
+}
+# The core of wire/ does no I/O.
+SANS_IO = {"wire.framing", "wire.messages"}
+IO = {"asyncio", "os", "select", "selectors", "socket", "threading", "logging"}
 
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def layer(dotted: str) -> str:
-    """Return the layer of a module by its name inside the package ("rpc.framing": rpc)."""
-    return dotted.split(".", maxsplit=1)[0]
-
-
 def inside(path: Path) -> str:
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
+
+
+def folder_of(dotted: str) -> str:
+    """Return the folder of a module by its name inside the package ("rpc.client": rpc)."""
+    return dotted.split(".", maxsplit=1)[0]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -63,21 +84,70 @@ def imports(path: Path) -> Iterator[str]:
                 yield f"{module}.{alias.name}" if is_module else module
 
 
-@pytest.mark.parametrize("path", modules(), ids=inside)
-def test_a_module_knows_only_what_stands_below_it(path: Path) -> None:
-    own = layer(inside(path))
+def own_imports(path: Path) -> Iterator[str]:
+    """Yield the modules of the package that a file imports, by their names inside it."""
     for imported in imports(path):
         top, _, rest = imported.partition(".")
         if top == NAME:
-            target = layer(rest)
-            if target in ANYWHERE:
-                continue
-            assert own not in ANYWHERE, f"{own or NAME} imports {imported}"
-            assert LAYERS.index(target) >= LAYERS.index(own), f"{own} imports {imported}"
-        elif top in OWNERS:
-            assert own in OWNERS[top], f"{own} imports {top}"
-        else:
-            assert top in sys.stdlib_module_names, f"{own} imports {top}, which no layer owns"
+            yield rest
+
+
+def is_in(dotted: str, allowed: set[str]) -> bool:
+    return dotted in allowed or folder_of(dotted) in allowed
+
+
+@pytest.mark.parametrize("path", modules(), ids=inside)
+def test_a_folder_imports_only_what_stands_below_it(path: Path) -> None:
+    own = folder_of(inside(path))
+    for imported in own_imports(path):
+        target = folder_of(imported)
+        if target == own or target in ANYWHERE:
+            continue
+        assert own not in ANYWHERE, f"{own or NAME} imports {imported}"
+        assert target in BELOW[own], f"{inside(path)} imports {imported}"
+
+
+def code_map() -> dict[str, list[str]]:
+    """Return the modules of each folder in the order of the code map, from top to bottom."""
+    sections = re.split(r"^### (\w+)/$", ARCHITECTURE, flags=re.MULTILINE)
+    return {
+        folder: re.findall(r"^\| `(\w+)\.py` \|", text.partition("\n## ")[0], re.MULTILINE)
+        for folder, text in zip(sections[1::2], sections[2::2], strict=True)
+    }
+
+
+@pytest.mark.parametrize("path", modules(), ids=inside)
+def test_inside_a_folder_imports_go_down_the_code_map(path: Path) -> None:
+    folder, _, module = inside(path).partition(".")
+    if not module:
+        return  # a package's docstring, or a module of the top level
+    order = code_map()[folder]
+    assert module in order, f"{inside(path)} is not in the code map"
+    for imported in own_imports(path):
+        if folder_of(imported) == folder:
+            target = imported.partition(".")[2]
+            assert order.index(target) > order.index(module), f"{module} imports {target}"
+
+
+def test_the_code_map_names_only_what_there_is() -> None:
+    for folder, names in code_map().items():
+        assert {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"} == {*names}
+        assert ast.parse((PACKAGE / folder / "__init__.py").read_text()).body[1:] == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=inside)
+def test_packages_are_imported_by_their_owners_only(path: Path) -> None:
+    own = inside(path)
+    for imported in imports(path):
+        top = imported.partition(".")[0]
+        if top in OWNERS:
+            assert is_in(own, OWNERS[top]), f"{own} imports {top}"
+        elif top != NAME:
+            assert top in sys.stdlib_module_names, f"{own} imports {top}, which has no owner"
+        if top in LIMITED:
+            assert is_in(own, LIMITED[top]), f"{own} imports {top}"
+        if own in SANS_IO:
+            assert top not in IO, f"{own} imports {top}"
 
 
 def test_the_declared_dependencies_are_the_imported_ones() -> None:
@@ -91,7 +161,7 @@ def test_the_declared_dependencies_are_the_imported_ones() -> None:
 @pytest.mark.parametrize("path", modules(), ids=inside)
 def test_sql_is_in_storage_and_error_numbers_in_rpc(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = layer(inside(path))
+    own = folder_of(inside(path))
     docstrings = {
         node.body[0].value
         for node in ast.walk(tree)
@@ -143,3 +213,8 @@ def test_importing_opens_nothing(tmp_path: Path) -> None:
 def test_no_module_is_a_grab_bag(path: Path) -> None:
     assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", modules(), ids=inside)
+def test_a_module_has_one_screenful_of_subject(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
