@@ -10,14 +10,13 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from benchmarks.lean_client import LeanClient, ServerError, request
+from benchmarks.lean_client import COMMAND, LeanClient, ServerError, request
 from benchmarks.results import (
     PIPE,
     RSS_END,
@@ -30,7 +29,6 @@ from benchmarks.results import (
 from benchmarks.workload import ECHO, PREPARED_METHOD, Call, Situation, Task
 
 HERE: Final = Path(__file__).resolve().parent
-COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
 
 Durations = dict[str, list[int]]
 """Nanoseconds of each request, by label."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.lean_client import STALLED_AFTER, LeanClient, ServerError, request
+from benchmarks.lean_client import COMMAND, STALLED_AFTER, LeanClient, ServerError, request
 from benchmarks.results import SHARED, Results
-from benchmarks.shared import COMMAND, Place
+from benchmarks.shared import Place
 from benchmarks.workload import GET_ACTIVE, SET_ACTIVE
 
 TOLD: Final = "last client told of a write"

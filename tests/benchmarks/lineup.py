@@ -13,6 +13,7 @@ from benchmarks import datasets
 from benchmarks.codex_server import CodexServer
 from benchmarks.contestants import HERE, Contestant, Process, Shared
 from benchmarks.in_process import InProcess
+from benchmarks.lean_client import COMMAND
 from benchmarks.opencode_server import OpencodeServer
 from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
@@ -57,7 +58,7 @@ class Lineup:
         for size in sorted({*self.sizes, self.public_size}):
             yield f"making a database of {size:,} sessions"
             base = self.folder / f"{size}.db"
-            datasets.build(base, size)
+            datasets.build(base, size, COMMAND)
             columns = [OURS]
             if size in self.sizes:
                 columns += [BARE, STOCK, STORE, SQL]

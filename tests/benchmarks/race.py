@@ -21,7 +21,6 @@ from benchmarks.contestants import Contestant, Durations, Process
 from benchmarks.lean_client import ServerError
 from benchmarks.results import BARE, OURS, RATE, Key, Results
 from benchmarks.workload import PREPARED, TASKS, Task
-from tenets_session_server.errors import TenetsSessionError
 
 TURN: Final = 20
 """How many requests are made one after the other before it is the next one's turn."""
@@ -31,7 +30,7 @@ RUSH: Final = 0.15
 """Seconds that pipelined requests may take one after the other; of those that would take longer
 there are fewer."""
 FEWEST: Final = 50
-BROKEN: Final = (ServerError, OSError, apsw.Error, TenetsSessionError)
+BROKEN: Final = (ServerError, OSError, apsw.Error)
 
 
 @dataclass(frozen=True)

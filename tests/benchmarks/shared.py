@@ -33,11 +33,10 @@ from typing import IO, Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.lean_client import LeanClient, request
+from benchmarks.lean_client import COMMAND, LeanClient, request
 from benchmarks.report import environment
 
 HERE: Final = Path(__file__).resolve().parent
-COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
 NOTHING, ATTACH, FIRST, DIRECT, HELLO = STARTS = (
     "python -c pass",
     "attach",

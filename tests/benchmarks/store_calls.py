@@ -1,18 +1,37 @@
-"""Each method as the call into our storage that its handler makes, for who has no handlers of ours.
+"""Each method as the call into our storage that its handler makes.
 
-Both the stock server and the column of ``SessionStore`` in this process call it through here.
+The stock server and the column of ``SessionStore`` in this process call the storage through here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks.lean_client import ServerError
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import TenetsSessionError
 from tenets_session_server.storage.session_db import SessionDB
+
+
+def open_database(path: Path) -> SessionDB:
+    """Open a database with the settings of the server."""
+    return SessionDB(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
+
+
+@contextlib.contextmanager
+def server_errors() -> Iterator[None]:
+    """Raise :class:`ServerError` where the storage raises an error of its own."""
+    try:
+        yield
+    except TenetsSessionError as error:
+        raise ServerError(str(error)) from error
 
 
 def prepared(database: SessionDB, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
