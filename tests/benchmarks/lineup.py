@@ -17,12 +17,9 @@ from benchmarks.lean_client import COMMAND
 from benchmarks.opencode_server import OpencodeServer
 from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
-from benchmarks.workload import ECHO, LABELS, PREPARED
+from benchmarks.workload import ECHO, METHODS, NUMBERS, PREPARED
 
-METHODS: Final = frozenset(LABELS) - {ECHO, PREPARED}
 PUBLIC_METHODS: Final = METHODS - {"changes", "stats"}
-NUMBERS: Final = 1_000_000
-"""More than are used up in a round."""
 AGAINST_PUBLIC: Final = frozenset({"getActive", "setActive"})
 """What is compared with the public class at a size of its own."""
 
