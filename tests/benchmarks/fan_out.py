@@ -27,13 +27,13 @@ def measure(place: Place, database: Path, clients: int, writes: int, results: Re
     Adds three p50 under the size 0: until the last client has its notification, until the writer
     has its reply, and a round trip of getActive by the writer right after each write.
     """
-    with crowd(place, database, clients) as everybody:
+    with crowd(place, database, clients) as attached:
         taken: dict[str, list[int]] = {NOTIFIED: [], WROTE: [], ASKED: []}
         for number in range(-1, writes):  # the first one does not count
-            notified, wrote = everybody.write()
+            notified, wrote = attached.write()
             data = request(number + 1, GET_ACTIVE, {})
             begin = time.perf_counter_ns()
-            everybody.writer.call(data)
+            attached.writer.call(data)
             asked = time.perf_counter_ns() - begin
             if number >= 0:
                 for what, value in ((NOTIFIED, notified), (WROTE, wrote), (ASKED, asked)):

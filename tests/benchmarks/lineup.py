@@ -1,4 +1,4 @@
-"""Who takes part in a run, and with which database."""
+"""The contestants of a run, and their databases."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ AGAINST_PUBLIC: Final = frozenset({"getActive", "setActive"})
 
 @dataclass(frozen=True)
 class Lineup:
-    """Who takes part: everybody at each of ``sizes``, the dearer ones at ``main`` only.
+    """The contestants: most at each of ``sizes``, the expensive ones at ``main`` only.
 
     ``public_size`` is where ours and the public class are compared, ``tenets`` the folder with the
     public package, ``codex`` and ``opencode`` are programs, if they are there, and ``seconds`` is
-    how long each of their turns may take. The programs have as many sessions as is least.
+    how long each of their turns may take. The programs run with the smallest size.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class Lineup:
             base.unlink()
 
     def contestants(self, round_number: int) -> list[Contestant]:
-        """Return everybody, not started yet."""
+        """Return all contestants, not started yet."""
         found = self._all()
         for contestant in found:
             contestant.number_from(round_number * NUMBERS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import random
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ RUSH: Final = 0.15
 BURSTS_SECONDS: Final = 0.2
 """Seconds after which no more bursts of a task are sent in a round."""
 FEWEST: Final = 50
-BROKEN: Final = (ServerError, OSError, apsw.Error)
+BROKEN: Final = (ServerError, OSError, subprocess.SubprocessError, apsw.Error)
 
 
 @dataclass(frozen=True)

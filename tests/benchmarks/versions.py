@@ -1,9 +1,9 @@
 """Compares two installed versions of the server, each in both modes: ``compare.py --old VENV``.
 
 *new* is the version of the running environment, *old* the one that is installed in another virtual
-environment. Both are only talked to as processes, on copies of one database that *old* has created.
-First every task is done once, and the answers are compared; those of *new* may have more members.
-Each round then starts new processes of both and gives them short turns in alternating order.
+environment. Both run as processes, on copies of one database that *old* has created. First every
+task runs once, and the answers are compared; those of *new* may have more members. Each round then
+starts new processes of both and gives them short turns in alternating order.
 
 The ratio of a row is the median over the rounds of new / old within a round: load that slows both
 down cancels out, and a few disturbed rounds do not move the median. The table also has the
@@ -25,8 +25,8 @@ from typing import IO, Final
 from benchmarks import datasets, fan_out
 from benchmarks.bars import Bar, bar_table
 from benchmarks.contestants import Contestant, Process, Shared
-from benchmarks.lean_client import COMMAND, ServerError
-from benchmarks.race import Counts, Order, Race
+from benchmarks.lean_client import COMMAND
+from benchmarks.race import BROKEN, Counts, Order, Race
 from benchmarks.results import (
     NEW,
     NEW_SHARED,
@@ -64,6 +64,7 @@ print("   ", tenets_session_server.__path__[0])
 class Row:
     """What was measured of both versions: one value per round, in µs or ms; less is better."""
 
+    section: str
     title: str
     label: str
     old: list[float]
@@ -79,6 +80,11 @@ class Row:
         """The median of the ratios."""
         return statistics.median(self.ratios)
 
+    @property
+    def limit(self) -> float:
+        """The ratio that the row should not exceed."""
+        return GET_ACTIVE_LIMIT if self.label == "getActive" else ROW_LIMIT
+
     def line(self, width: int) -> str:
         """Return the row of the table."""
         cells = f"{statistics.median(self.old):10,.1f}{statistics.median(self.new):10,.1f}"
@@ -86,7 +92,7 @@ class Row:
         if len(self.ratios) > 1:
             low, _, high = statistics.quantiles(self.ratios, n=4, method="inclusive")
             line += f"{low:10.3f}{high:8.3f}"
-        return line
+        return f"{line}  > {self.limit}" if self.ratio > self.limit else line
 
 
 class Versions:
@@ -131,35 +137,37 @@ class Versions:
         self._races(number, counts, results)
         try:
             self._notifications(number, requests, results)
-        except (ServerError, OSError) as error:
+        except BROKEN as error:
             self.failures[f"two clients: {error}"] = None
         self._rounds.append(results)
 
     def report(self) -> str:
         """Return the table and the summary."""
-        sections = {title: rows for title, rows in self._sections() if rows}
-        rows = list(itertools.chain(*sections.values()))
+        rows = list(self._rows())
         if not rows:
             return "nothing was measured"
         width = max(len(row.title) for row in rows) + 2
         lines = []
-        for title, section in sections.items():
-            head = f"{title:{width}}{'old p50':>10}{'new p50':>10}{'new/old':>10}{'quartiles':>18}"
-            lines += [head, "-" * len(head), *(row.line(width) for row in section), ""]
+        for section, its_rows in itertools.groupby(rows, lambda row: row.section):
+            head = (
+                f"{section:{width}}{'old p50':>10}{'new p50':>10}{'new/old':>10}{'quartiles':>18}"
+            )
+            lines += [head, "-" * len(head), *(row.line(width) for row in its_rows), ""]
         mean = math.exp(statistics.fmean(math.log(row.ratio) for row in rows))
-        active = [row for row in rows if row.label == "getActive"]
-        others = [row for row in rows if row.label != "getActive"]
         bars = [Bar(f"geometric mean of new/old, {len(rows)} rows", mean, MEAN_LIMIT)]
-        bars += _worst("worst row", others, ROW_LIMIT)
-        bars += _worst("worst row of getActive", active, GET_ACTIVE_LIMIT)
+        for what, limit in (("row", ROW_LIMIT), ("getActive", GET_ACTIVE_LIMIT)):
+            held = [row for row in rows if row.limit == limit]
+            worst = max(held, key=lambda row: row.ratio)
+            above = sum(row.ratio > limit for row in held)
+            detail = f"{worst.title}, {worst.section}; {above} of {len(held)} above the bar"
+            bars.append(Bar(f"worst {what}", worst.ratio, limit, detail=detail))
         return "\n".join([*lines, bar_table(bars)])
 
     def as_json(self) -> list[dict[str, object]]:
         """Return every row with its values in each round."""
         return [
-            {"row": f"{title}: {row.title}", "old": row.old, "new": row.new, "ratio": row.ratio}
-            for title, rows in self._sections()
-            for row in rows
+            {"section": row.section, "row": row.title, "old": row.old, "new": row.new}
+            for row in self._rows()
         ]
 
     @property
@@ -209,31 +217,30 @@ class Versions:
             for column, durations in taken.items():
                 results.add_durations(0, NOTIFIED, column, durations)
 
-    def _sections(self) -> Iterator[tuple[str, list[Row]]]:
+    def _rows(self) -> Iterator[Row]:
         for size, (mode, columns) in itertools.product(self._sizes, MODES.items()):
-            rows = []
+            section = f"{size:,} sessions, {mode}"
             for label in [one for one in LABELS if one in METHODS]:
-                rows += self._row(f"{label}, µs", Key(size, label, "", P50), columns)
-                rows += self._row(
-                    f"{label} pipelined, µs each", Key(size, label, "", RATE), columns
-                )
-            rows += self._row(START, Key(size, START, "", START), columns)
-            yield f"{size:,} sessions, {mode}", rows
+                for measure, title in ((P50, ", µs"), (RATE, " pipelined, µs each")):
+                    key = Key(size, label, "", measure)
+                    yield from self._row(section, f"{label}{title}", key, columns)
+            yield from self._row(section, START, Key(size, START, "", START), columns)
         for mode, columns in MODES.items():
-            rows = self._row(f"{NOTIFIED}, µs", Key(0, NOTIFIED, "", P50), columns)
-            rows += self._row(f"{ATTACHED}, ms", Key(0, ATTACHED, "", START), columns)
-            yield f"two clients, {self._main:,} sessions, {mode}", rows
+            section = f"two clients, {self._main:,} sessions, {mode}"
+            for label, measure, unit in ((NOTIFIED, P50, "µs"), (ATTACHED, START, "ms")):
+                key = Key(0, label, "", measure)
+                yield from self._row(section, f"{label}, {unit}", key, columns)
 
-    def _row(self, title: str, key: Key, columns: tuple[str, str]) -> list[Row]:
-        """Return a row of the rounds in which both versions were measured, or none."""
+    def _row(self, section: str, title: str, key: Key, columns: tuple[str, str]) -> Iterator[Row]:
+        """Yield a row of the rounds in which both versions were measured, if there are any."""
         pairs = []
         for results in self._rounds:
             old, new = (results.median(key.size, key.label, one, key.measure) for one in columns)
             if old is not None and new is not None:
                 pairs.append((1e6 / old, 1e6 / new) if key.measure == RATE else (old, new))
-        if not pairs:
-            return []
-        return [Row(title, key.label, [old for old, _ in pairs], [new for _, new in pairs])]
+        if pairs:
+            old_values, new_values = [old for old, _ in pairs], [new for _, new in pairs]
+            yield Row(section, title, key.label, old_values, new_values)
 
 
 def command_of(venv: Path) -> str:
@@ -245,10 +252,3 @@ def _alternating(number: int) -> Order:
     """Return old before new and new before old in turns; the round's number says which is first."""
     steps = itertools.cycle((1, -1) if number % 2 else (-1, 1))
     return lambda pair: pair[:: next(steps)]
-
-
-def _worst(what: str, rows: list[Row], limit: float) -> Iterator[Bar]:
-    if rows:
-        row = max(rows, key=lambda one: one.ratio)
-        above = sum(one.ratio > limit for one in rows)
-        yield Bar(what, row.ratio, limit, detail=f"{row.title}; {above} above the bar")
