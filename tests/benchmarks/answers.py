@@ -1,7 +1,7 @@
-"""Everybody has to give the same answers, or the times mean nothing.
+"""All contestants have to give the same answers, otherwise the times mean nothing.
 
-All begin with copies of one database and are asked the same, so ids and revisions are the same as
-well; what the clock has put into an answer is left out.
+All start with copies of one database and get the same requests, so ids and revisions are the same.
+Timestamps of now are left out. A cursor is opaque: only whether there is one is compared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from benchmarks.contestants import Contestant
-from benchmarks.results import BARE, PIPE, PUBLIC
+from benchmarks.results import NEW_COLUMNS, PIPE, PUBLIC
 from benchmarks.workload import ECHO, ECHO_PARAMS, TASKS
 
 FROM_THE_CLOCK: Final = frozenset({"updated_at", "resumed_at", "ended_at"})
@@ -21,12 +21,15 @@ WRITES_OF_PUBLIC: Final = frozenset({"setActive", "updateMetadata"})
 COUNTS: Final = ("sessions", "contextEntries", "revision")
 
 
-def differences(contestants: Iterable[Contestant]) -> list[tuple[Contestant, str]]:
-    """Ask everybody everything once; return who answers something else than the bare loop."""
+def differences(contestants: Iterable[Contestant], reference: str) -> list[tuple[Contestant, str]]:
+    """Do every task once; return the contestants whose answers differ from the reference's.
+
+    ``reference`` is the column that the others are compared with. The answers of a new version may
+    have members that the reference does not have.
+    """
     found: list[tuple[Contestant, str]] = []
     expected: dict[tuple[int, str], Any] = {}
-    # The bare loop first: it is the measure.
-    for contestant in sorted(contestants, key=lambda one: one.column != BARE):
+    for contestant in sorted(contestants, key=lambda one: one.column != reference):
         if contestant.column == PIPE:
             continue
         for task in TASKS:
@@ -38,6 +41,8 @@ def differences(contestants: Iterable[Contestant]) -> list[tuple[Contestant, str
                 wanted = ECHO_PARAMS if label == ECHO else expected.setdefault(key, given)
                 if contestant.column == PUBLIC:
                     wanted = True if label in WRITES_OF_PUBLIC else _as_public(wanted)
+                if contestant.column in NEW_COLUMNS:
+                    given = _known_members(given, wanted)
                 if given != wanted:
                     found.append((contestant, f"{label} answers {given}, not {wanted}"))
     return found
@@ -51,6 +56,8 @@ def _comparable(label: str, answer: Any) -> Any:
 
 def _without_clock(value: Any, *, dated: bool) -> Any:
     if isinstance(value, dict):
+        if "nextCursor" in value:
+            value = {**value, "nextCursor": value["nextCursor"] is not None}
         left_out = FROM_THE_CLOCK | {"createdAt"} if dated else FROM_THE_CLOCK
         return {
             key: _without_clock(member, dated=dated)
@@ -58,6 +65,19 @@ def _without_clock(value: Any, *, dated: bool) -> Any:
             if key not in left_out
         }
     return [_without_clock(one, dated=dated) for one in value] if isinstance(value, list) else value
+
+
+def _known_members(answer: Any, wanted: Any) -> Any:
+    """Return an answer without the members that the wanted one does not have."""
+    if isinstance(answer, dict) and isinstance(wanted, dict):
+        return {
+            key: _known_members(member, wanted[key])
+            for key, member in answer.items()
+            if key in wanted
+        }
+    if isinstance(answer, list) and isinstance(wanted, list) and len(answer) == len(wanted):
+        return [_known_members(*pair) for pair in zip(answer, wanted, strict=True)]
+    return answer
 
 
 def _as_public(answer: Any) -> Any:

@@ -59,8 +59,8 @@ class Measured:
         """Yield all bars."""
         ours = self.p50("getActive", OURS)
         bare = self.p50("getActive", BARE)
-        anew = over(self.p50("getActive anew", OURS), self.p50("getActive anew", BARE))
-        detail = "" if anew is None else f"{anew:.2f} where it was not asked before"
+        cold = over(self.p50("getActive cold", OURS), self.p50("getActive cold", BARE))
+        detail = "" if cold is None else f"{cold:.2f} without the cache"
         yield Bar("getActive round trip / bare loop", over(ours, bare), 1.5, detail=detail)
         stock = over(self.p50("getActive", STOCK), ours)
         yield Bar("getActive: stock pygls / ours", stock, 8, at_least=True)
@@ -73,10 +73,10 @@ class Measured:
             ratio = over(public, self.p50(label, OURS, self.public_size))
             yield Bar(what, ratio, 100, at_least=True)
         yield self._growth()
-        for label, what in (("list 100", "page of 100"), ("list 100 anew", "the same, anew")):
+        for label, what in (("list 100", "page of 100"), ("list 100 cold", "the same, cold")):
             page = over(self.p50(label, OURS), self.p50(PREPARED, BARE))
             yield Bar(f"{what} / bare loop sending the same bytes", page, 3)
-        yield from self._told()
+        yield from self._notified()
         few = self.results.median(0, soak.AFTER_FEW, OURS, soak.MIB)
         many = self.results.median(0, soak.AFTER_MANY, OURS, soak.MIB)
         what = "RSS after many requests / after 1,000"
@@ -108,16 +108,16 @@ class Measured:
         detail = ", ".join(f"{label} {ratio:.2f}" for ratio, label in found[:3])
         return Bar(what, found[0][0], 1.5, detail=detail)
 
-    def _told(self) -> Iterator[Bar]:
-        told, wrote, asked = (
+    def _notified(self) -> Iterator[Bar]:
+        notified, wrote, asked = (
             self.results.median(0, what, SHARED, P50)
-            for what in (fan_out.TOLD, fan_out.WROTE, fan_out.ASKED)
+            for what in (fan_out.NOTIFIED, fan_out.WROTE, fan_out.ASKED)
         )
-        write = over(told, wrote)
+        write = over(notified, wrote)
         detail = "" if write is None else f"{write:.1f} round trips of the write itself"
         yield Bar(
-            "a write, until the last client is told / getActive",
-            over(told, asked),
+            "a write, until the last client is notified / getActive",
+            over(notified, asked),
             25,
             detail=detail,
         )

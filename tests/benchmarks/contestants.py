@@ -1,7 +1,7 @@
-"""Those who are compared: how each is started, asked and ended.
+"""The contestants: how each one starts, answers and ends.
 
-All do the same tasks in turns. :class:`Process` is one that speaks the protocol through pipes; see
-also in_process.py, public_package.py and other_server.py.
+All do the same tasks in turns. :class:`Process` speaks the protocol through pipes; see also
+in_process.py, public_package.py and other_server.py.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from benchmarks.lean_client import LeanClient, ServerError, request
+from benchmarks.lean_client import COMMAND, LeanClient, ServerError, request
 from benchmarks.results import (
     PIPE,
     RSS_END,
@@ -30,7 +29,6 @@ from benchmarks.results import (
 from benchmarks.workload import ECHO, PREPARED_METHOD, Call, Situation, Task
 
 HERE: Final = Path(__file__).resolve().parent
-COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
 
 Durations = dict[str, list[int]]
 """Nanoseconds of each request, by label."""
@@ -167,9 +165,7 @@ class Process(OneByOne[bytes]):
         if self.labels == {ECHO}:  # it is measured as a whole elsewhere
             return
         results.add(Key(self.size, START, self.column, START), taken)
-        if self.column != SHARED:  # there it is of the command, which only waits
-            resident = self.client.resident_mib()
-            results.add(Key(self.size, RSS_START, self.column, RSS_START), resident)
+        self._add_resident(RSS_START, results)
 
     def page(self) -> bytes:
         """Return the text of the result of ``list 100``."""
@@ -185,10 +181,9 @@ class Process(OneByOne[bytes]):
     def end(self, results: Results) -> None:
         """End the process as LSP has it."""
         client = self.client
-        if self.column not in {PIPE, SHARED} and self.labels != {ECHO}:
-            resident = client.resident_mib()
-            results.add(Key(self.size, RSS_END, self.column, RSS_END), resident)
         if self.column != PIPE:
+            if self.labels != {ECHO}:
+                self._add_resident(RSS_END, results)
             client.call(self._request("shutdown", None))
             client.tell("exit")
         self._client = None
@@ -206,6 +201,10 @@ class Process(OneByOne[bytes]):
             return ""
         lines = self._log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-8:])
+
+    def _add_resident(self, measure: str, results: Results) -> None:
+        resident = self.client.resident_mib()
+        results.add(Key(self.size, measure, self.column, measure), resident)
 
     def _revision(self) -> int:
         return 0 if self.column == PIPE else super()._revision()
@@ -241,9 +240,16 @@ class Process(OneByOne[bytes]):
 class Shared(Process):
     """Our command as an editor starts it: attached to the process that serves this database."""
 
-    def __init__(self, size: int, labels: frozenset[str], database: Path) -> None:
-        super().__init__(SHARED, size, labels, database, [COMMAND, "--database", str(database)])
-        self._stop = [COMMAND, "stop", "--database", str(database)]
+    def __init__(
+        self,
+        size: int,
+        labels: frozenset[str],
+        database: Path,
+        column: str = SHARED,
+        command: str = COMMAND,
+    ) -> None:
+        super().__init__(column, size, labels, database, [command, "--database", str(database)])
+        self._stop = [command, "stop", "--database", str(database)]
 
     def end(self, results: Results) -> None:
         """End the command, then the process that serves."""
@@ -255,6 +261,9 @@ class Shared(Process):
         if self._client is not None:
             super().kill()
             subprocess.run(self._stop, check=False, capture_output=True)
+
+    def _add_resident(self, measure: str, results: Results) -> None:
+        """Add nothing: the command itself only waits for the process that serves."""
 
 
 class _Reply(msgspec.Struct):

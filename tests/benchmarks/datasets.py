@@ -1,7 +1,7 @@
 """The databases that are measured: so many sessions, ten entries each, one session active.
 
-Every size is built once in a run, with the schema, the triggers and the settings of the server;
-what the contestants get are copies, made while nobody has the file open.
+Every size is built once in a run. The server creates the schema and sets the active session, plain
+SQL adds the rows. The contestants get copies, made while no process has the file open.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any, Final
 
 import apsw
 
-from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.session_db import SessionDB
+from benchmarks.lean_client import LeanClient, request
 
 ENTRIES_PER_SESSION: Final = 10
 PREFIXED: Final = 10
@@ -61,34 +60,43 @@ def entry_rows(size: int) -> Iterator[Row]:
         yield number // ENTRIES_PER_SESSION + 1, ENTRY, _moment(number)
 
 
-def build(path: Path, size: int) -> None:
-    """Make a database of ``size`` sessions."""
-    open_database(path).close()
+def build(path: Path, size: int, command: str) -> None:
+    """Make a database of ``size`` sessions; ``command`` starts the server that creates it."""
+    _ask(command, path, "stats", {})
     with contextlib.closing(apsw.Connection(str(path))) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         with connection:
             connection.executemany(_INSERT_SESSION, session_rows(size))
         with connection:
             connection.executemany(_INSERT_ENTRY, entry_rows(size))
-    with contextlib.closing(open_database(path)) as database:
-        database.set_active(active_name(size), True)
+    _ask(command, path, "setActive", {"name": active_name(size)})
     _flush(path)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a database that nobody has open into a folder of its own; leave it on the disk.
+    """Copy a database that no process has open into a folder of its own, and flush the copy.
 
-    Its own, because the server is told by the system of every write in its database's folder. On
-    the disk, because else the system writes the copies there while something is measured.
+    A folder of its own, because a server is notified of every write in its database's folder.
+    Flushed, because otherwise the system writes the copies to the disk during the measurements.
     """
     target.parent.mkdir(parents=True)
     shutil.copyfile(source, target)
     _flush(target)
 
 
-def open_database(path: Path) -> SessionDB:
-    """Open a database with the settings under which our server runs."""
-    return SessionDB(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
+def _ask(command: str, path: Path, verb: str, params: dict[str, Any]) -> None:
+    """Start a server on a database, send one request, and end the server."""
+    with path.with_suffix(".log").open("ab") as log:
+        client = LeanClient([command, "--standalone", "--database", str(path)], log)
+        try:
+            client.call(request(1, "initialize", {"processId": None, "capabilities": {}}))
+            client.tell("initialized")
+            client.call(request(2, f"tenets/session.{verb}", params))
+            client.call(request(3, "shutdown", None))
+            client.tell("exit")
+            client.end()
+        finally:
+            client.kill()
 
 
 def _moment(number: int) -> str:
@@ -96,7 +104,7 @@ def _moment(number: int) -> str:
 
 
 def _flush(path: Path) -> None:
-    # Nobody has it open: closing this descriptor drops no lock of SQLite's.
+    # Closing this descriptor drops no lock of SQLite's, as no process has the file open.
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

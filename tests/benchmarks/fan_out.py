@@ -1,4 +1,4 @@
-"""One client of the shared process writes: how long until the last of all clients is told?"""
+"""One client writes: how long until the last of all clients is notified?"""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final
 
 from benchmarks.lean_client import STALLED_AFTER, LeanClient, ServerError, request
 from benchmarks.results import SHARED, Results
-from benchmarks.shared import COMMAND, Place
+from benchmarks.shared import Place
 from benchmarks.workload import GET_ACTIVE, SET_ACTIVE
 
-TOLD: Final = "last client told of a write"
+NOTIFIED: Final = "last client notified of a write"
 WROTE: Final = "write with all clients attached"
 ASKED: Final = "getActive with all clients attached"
 READ_SIZE: Final = 64 * 1024
@@ -24,51 +24,57 @@ READ_SIZE: Final = 64 * 1024
 def measure(place: Place, database: Path, clients: int, writes: int, results: Results) -> None:
     """Measure so many writes with so many clients, one of which makes them.
 
-    Adds three p50 under the size 0, all from the same moments: until the last has been told, until
-    the writer has its reply, and a round trip of getActive by the writer.
+    Adds three p50 under the size 0: until the last client has its notification, until the writer
+    has its reply, and a round trip of getActive by the writer right after each write.
     """
-    with _attached(place, database, clients) as everybody:
-        writer = everybody[0]
-        names = [
-            place.call(writer, "tenets/session.list", {"limit": 2})["sessions"][n]["name"]
-            for n in (0, 1)
-        ]
-        crowd = _Crowd(everybody)
-        taken: dict[str, list[int]] = {TOLD: [], WROTE: [], ASKED: []}
+    with crowd(place, database, clients) as attached:
+        taken: dict[str, list[int]] = {NOTIFIED: [], WROTE: [], ASKED: []}
         for number in range(-1, writes):  # the first one does not count
-            data = request(10_000 + number, SET_ACTIVE, {"name": names[number % 2]})
-            told, wrote = crowd.write(data)
+            notified, wrote = attached.write()
             data = request(number + 1, GET_ACTIVE, {})
             begin = time.perf_counter_ns()
-            writer.call(data)
+            attached.writer.call(data)
             asked = time.perf_counter_ns() - begin
             if number >= 0:
-                for what, value in ((TOLD, told), (WROTE, wrote), (ASKED, asked)):
+                for what, value in ((NOTIFIED, notified), (WROTE, wrote), (ASKED, asked)):
                     taken[what].append(value)
         for what, durations in taken.items():
             results.add_durations(0, what, SHARED, durations)
 
 
-class _Crowd:
-    """Everybody's output, read as it comes; the first client is the one that writes."""
+class Crowd:
+    """The clients of one database; the first one writes."""
 
-    def __init__(self, clients: list[LeanClient]) -> None:
-        self._writer = clients[0]
+    last_start: float
+    """Milliseconds from the start of the last client to its reply to initialize."""
+
+    def __init__(self, place: Place, clients: list[LeanClient], last_start: float) -> None:
+        self.writer, self.last_start = clients[0], last_start
+        sessions = place.call(self.writer, "tenets/session.list", {"limit": 2})["sessions"]
+        self._names = [session["name"] for session in sessions]
+        self._writes = 0
         self._descriptors = [client.stdout for client in clients]
         self._poll = select.poll()
         for descriptor in self._descriptors:
             self._poll.register(descriptor, select.POLLIN)
 
-    def write(self, data: bytes) -> tuple[int, int]:
-        """Return ns until everybody has been told, and until the writer has its reply."""
+    def write(self) -> tuple[int, int]:
+        """Switch the active session.
+
+        Returns ns until every client, the writer included, has its notification, and until the
+        writer has its reply.
+        """
+        self._writes += 1
+        params = {"name": self._names[self._writes % 2]}
+        data = request(10_000 + self._writes, SET_ACTIVE, params)
         waiting = set(self._descriptors)
         replied = 0
         begin = time.perf_counter_ns()
-        self._writer.send(data)
+        self.writer.send(data)
         while waiting or not replied:
             ready = self._poll.poll(STALLED_AFTER * 1000)
             if not ready:
-                raise ServerError(f"{len(waiting)} clients have not been told")
+                raise ServerError(f"{len(waiting)} clients have not been notified")
             for descriptor, _ in ready:
                 output = os.read(descriptor, READ_SIZE)
                 if b'"result"' in output:
@@ -81,19 +87,23 @@ class _Crowd:
 
 
 @contextlib.contextmanager
-def _attached(place: Place, database: Path, count: int) -> Iterator[list[LeanClient]]:
+def crowd(place: Place, database: Path, count: int, *options: str) -> Iterator[Crowd]:
+    """Start clients, with the same options of the command; end them and the shared process."""
     clients: list[LeanClient] = []
     try:
         with (database.parent / "clients.log").open("wb") as log:
             for _ in range(count):
-                client = LeanClient([COMMAND, "--database", str(database)], log)
+                command = [place.command, "--database", str(database), *options]
+                client = LeanClient(command, log)
                 clients.append(client)
                 place.call(client, "initialize", {"processId": None, "capabilities": {}})
+                taken = (time.perf_counter_ns() - client.started_at) / 1e6
                 client.tell("initialized")
-            yield clients
+            yield Crowd(place, clients, taken)
             for client in clients:
                 place.leave(client)
     finally:
         for client in clients:
             client.kill()
-        place.stop(str(database))
+        if "--standalone" not in options:
+            place.stop(str(database))

@@ -13,7 +13,6 @@ import msgspec
 
 from benchmarks import bare_server, store_calls
 from benchmarks.contestants import OneByOne, method
-from benchmarks.datasets import open_database
 from benchmarks.results import STORE, Results
 from benchmarks.workload import Call
 
@@ -27,12 +26,13 @@ class InProcess(OneByOne[Callable[[], Any]]):
         self._call: Callable[[Call], Callable[[], Any]]
         self._close: Callable[[], None] | None = None
 
+    @store_calls.server_errors()
     def start(self, _results: Results) -> None:
         """Open the database."""
         if self.column == STORE:
-            database = open_database(self._database)
-            self._call = lambda call: store_calls.prepared(database.store, *call)
-            self._close = database.close
+            store = store_calls.open_database(self._database)
+            self._call = lambda call: store_calls.prepared(store, *call)
+            self._close = store.close
         else:
             sql = bare_server.Sql(str(self._database))
             self._call = lambda call: _sql_call(sql, call)
@@ -55,6 +55,7 @@ class InProcess(OneByOne[Callable[[], Any]]):
     def _prepare(self, call: Call) -> Callable[[], Any]:
         return self._call(call)
 
+    @store_calls.server_errors()
     def _time(self, requests: list[Callable[[], Any]]) -> list[int]:
         clock = time.perf_counter_ns
         durations = []
@@ -64,12 +65,14 @@ class InProcess(OneByOne[Callable[[], Any]]):
             durations.append(clock() - begin)
         return durations
 
+    @store_calls.server_errors()
     def _time_all(self, requests: list[Callable[[], Any]]) -> int:
         begin = time.perf_counter_ns()
         for call in requests:
             call()
         return time.perf_counter_ns() - begin
 
+    @store_calls.server_errors()
     def _result(self, call: Call) -> Any:
         found = self._call(call)()
         if self.column == STORE:

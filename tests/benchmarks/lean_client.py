@@ -1,7 +1,7 @@
-"""The one client for all contestants: raw pipes, and no more parsing than it takes to keep pace.
+"""The client for all contestants: raw pipes, and as little parsing as possible.
 
-Replies are split off by their Content-Length and looked at with ``in`` only; decoding them is left
-to whoever wants to check them, after the clock has been stopped.
+It splits replies by their Content-Length and searches them with ``in`` only. The caller decodes
+them, where it has to, after it has stopped the clock.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import os
 import re
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
+"""The command of the running environment."""
 READ_SIZE: Final = 64 * 1024
 STALLED_AFTER: Final = 60.0
 """Seconds without one byte after which a server is taken to be stuck, so that the run can end."""
@@ -100,7 +103,7 @@ class LeanClient:
                 except BlockingIOError:
                     pass
                 except BrokenPipeError:
-                    unsent = unsent[:0]  # reading tells how far it got
+                    unsent = unsent[:0]  # reading shows how far it got
                 if not unsent:
                     self._poll.unregister(self._stdin)
             if self._stdout in ready:
@@ -125,7 +128,7 @@ class LeanClient:
             self.end()
 
     def resident_mib(self) -> float:
-        """Return the process' resident set (VmRSS), where the system tells it, else NaN."""
+        """Return the process' resident set (VmRSS), NaN where the system does not report it."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         except OSError:

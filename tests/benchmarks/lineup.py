@@ -1,4 +1,4 @@
-"""Who takes part in a run, and with which database."""
+"""The contestants of a run, and their databases."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from benchmarks import datasets
 from benchmarks.codex_server import CodexServer
 from benchmarks.contestants import HERE, Contestant, Process, Shared
 from benchmarks.in_process import InProcess
+from benchmarks.lean_client import COMMAND
 from benchmarks.opencode_server import OpencodeServer
 from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
-from benchmarks.workload import ECHO, LABELS, PREPARED
+from benchmarks.workload import ECHO, METHODS, NUMBERS, PREPARED
 
-METHODS: Final = frozenset(LABELS) - {ECHO, PREPARED}
 PUBLIC_METHODS: Final = METHODS - {"changes", "stats"}
-NUMBERS: Final = 1_000_000
-"""More than are used up in a round."""
 AGAINST_PUBLIC: Final = frozenset({"getActive", "setActive"})
 """What is compared with the public class at a size of its own."""
 
 
 @dataclass(frozen=True)
 class Lineup:
-    """Who takes part: everybody at each of ``sizes``, the dearer ones at ``main`` only.
+    """The contestants: most at each of ``sizes``, the expensive ones at ``main`` only.
 
     ``public_size`` is where ours and the public class are compared, ``tenets`` the folder with the
     public package, ``codex`` and ``opencode`` are programs, if they are there, and ``seconds`` is
-    how long each of their turns may take. The programs have as many sessions as is least.
+    how long each of their turns may take. The programs run with the smallest size.
     """
 
     folder: Path
@@ -57,7 +55,7 @@ class Lineup:
         for size in sorted({*self.sizes, self.public_size}):
             yield f"making a database of {size:,} sessions"
             base = self.folder / f"{size}.db"
-            datasets.build(base, size)
+            datasets.build(base, size, COMMAND)
             columns = [OURS]
             if size in self.sizes:
                 columns += [BARE, STOCK, STORE, SQL]
@@ -68,7 +66,7 @@ class Lineup:
             base.unlink()
 
     def contestants(self, round_number: int) -> list[Contestant]:
-        """Return everybody, not started yet."""
+        """Return all contestants, not started yet."""
         found = self._all()
         for contestant in found:
             contestant.number_from(round_number * NUMBERS)

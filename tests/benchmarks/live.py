@@ -32,7 +32,7 @@ from benchmarks.lean_client import frame, request
 from benchmarks.report import environment
 
 GIVE_UP: Final = 30.0
-"""Seconds within which a client has to be told; beyond it the run has failed."""
+"""Seconds within which a client has to be notified, otherwise the run fails."""
 
 
 class Watcher:
@@ -79,7 +79,7 @@ def cpu_seconds(pid: int) -> float:
 
 @contextlib.contextmanager
 def watchers(database: Path, count: int) -> Iterator[list[Watcher]]:
-    """Start that many servers, ready to be told."""
+    """Start that many servers, ready to be notified."""
     with tempfile.TemporaryFile() as log:
         started: list[Watcher] = []
         try:
@@ -97,7 +97,7 @@ def watchers(database: Path, count: int) -> Iterator[list[Watcher]]:
 
 
 def foreign_latencies(database: Path, clients: list[Watcher], commits: int) -> list[float]:
-    """Return the milliseconds from each commit to each client's being told of it."""
+    """Return the milliseconds from each commit to each client's notification."""
     writer = apsw.Connection(str(database))
     writer.set_busy_timeout(10_000)
     poll = select.poll()
@@ -116,7 +116,7 @@ def foreign_latencies(database: Path, clients: list[Watcher], commits: int) -> l
             ready = poll.poll(GIVE_UP * 1000)
             now = time.perf_counter()
             if not ready:
-                raise SystemExit(f"{len(waiting)} clients were not told within {GIVE_UP} s")
+                raise SystemExit(f"{len(waiting)} clients were not notified within {GIVE_UP} s")
             for fd, _ in ready:
                 if by_fd[fd].messages():
                     found.append((now - committed) * 1000)
@@ -176,7 +176,7 @@ def main() -> int:
             database = Path(folder) / "tenets.db"
             with watchers(database, count) as clients:
                 clients[0].send(request(1, "tenets/session.create", {"name": "a"}))
-                for client in clients:  # each is told, and the first one gets its reply
+                for client in clients:  # each is notified, and the first one gets its reply
                     client.messages()
                 time.sleep(0.2)
                 trips = round_trips(clients[-1], max(given.commits, 20))

@@ -21,9 +21,9 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.lean_client import LeanClient, request
+from benchmarks.lean_client import COMMAND, LeanClient, request
 from benchmarks.report import environment
-from benchmarks.shared import COMMAND, Place
+from benchmarks.shared import Place
 
 GET_ACTIVE: Final = "tenets/session.getActive"
 ALONE_SECONDS: Final = 3.0

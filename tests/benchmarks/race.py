@@ -1,8 +1,8 @@
-"""One round: everybody is started, does every task in turns with the others, and is ended.
+"""One round: all contestants start, do every task in turns, and end.
 
-What else the machine does meanwhile so hits all alike: turns are short, and their order is another
-one each time. After the turn of a server that tells its clients of changes there is some work left
-to it; the request before each turn, which does not count, lets that pass.
+Turns are short and their order changes each time, so that other load on the machine affects all
+contestants alike. After its turn a server may still have notifications to send; the first request
+of a turn, which does not count, absorbs that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import random
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -21,44 +23,69 @@ from benchmarks.contestants import Contestant, Durations, Process
 from benchmarks.lean_client import ServerError
 from benchmarks.results import BARE, OURS, RATE, Key, Results
 from benchmarks.workload import PREPARED, TASKS, Task
-from tenets_session_server.errors import TenetsSessionError
 
 TURN: Final = 20
-"""How many requests are made one after the other before it is the next one's turn."""
+"""How many requests a contestant gets, one after the other, in a turn."""
 LONG_ENOUGH: Final = 0.4
-"""Seconds after which a contestant is given no more turns at a task in a round, done or not."""
+"""Seconds after which a contestant gets no more turns at a task in a round."""
 RUSH: Final = 0.15
-"""Seconds that pipelined requests may take one after the other; of those that would take longer
-there are fewer."""
+"""Seconds that the pipelined requests would take one after the other, at most."""
+BURSTS_SECONDS: Final = 0.2
+"""Seconds after which no more bursts of a task are sent in a round."""
 FEWEST: Final = 50
-BROKEN: Final = (ServerError, OSError, apsw.Error, TenetsSessionError)
+BROKEN: Final = (ServerError, OSError, subprocess.SubprocessError, apsw.Error)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How much is done in each round, for each contestant and method."""
+    """Requests in each round, for each contestant and method.
+
+    With several ``bursts``, the contestants take turns at sending equal parts of the ``pipelined``
+    requests. Each burst gives a rate, so that one during other load on the machine does not matter.
+    """
 
     requests: int
     pipelined: int
+    bursts: int = 1
 
     def of(self, task: Task) -> int:
         """Return how many round trips; a quarter of them where each waits for the disk."""
         return max(1, self.requests // 4) if task.durable else self.requests
 
     def pipelined_of(self, task: Task) -> int:
-        """Return how many pipelined requests, likewise."""
+        """Return how many requests in each burst; a quarter of a single one likewise."""
+        if self.bursts > 1:
+            return max(1, self.pipelined // self.bursts)
         return max(1, self.pipelined // 4) if task.durable else self.pipelined
 
 
-class Race:
-    """The contestants that still run; one that breaks is out for the rest of the round."""
+Order = Callable[[list[Contestant]], list[Contestant]]
 
-    def __init__(self, contestants: list[Contestant], results: Results) -> None:
+
+def shuffled(contestants: list[Contestant]) -> list[Contestant]:
+    """Return the contestants in random order."""
+    return random.sample(contestants, len(contestants))
+
+
+class Race:
+    """The contestants that still run; one that breaks is out for the rest of the round.
+
+    ``reference`` is the column whose answers are right, ``order`` returns the order of each turn.
+    """
+
+    def __init__(
+        self,
+        contestants: list[Contestant],
+        results: Results,
+        reference: str = BARE,
+        order: Order = shuffled,
+    ) -> None:
         self._contestants = contestants
         self._results = results
+        self._reference, self._order = reference, order
 
     def run(self, counts: Counts, *, checked: bool = False) -> None:
-        """Run the round; ``checked``: see first whether all give the same answers."""
+        """Run the round; ``checked``: first compare the answers of all contestants."""
         with contextlib.ExitStack() as stack:
             for contestant in self._contestants:
                 stack.callback(contestant.kill)
@@ -69,14 +96,14 @@ class Race:
             with _collector_off():
                 for task in TASKS:
                     each_takes = self._take_turns(task, counts.of(task))
-                    self._rush(task, counts.pipelined_of(task), each_takes)
+                    self._rush(task, counts, each_takes)
             self._each(lambda contestant: contestant.end(self._results))
 
     def _each(self, action: Callable[[Contestant], None], task: Task | None = None) -> None:
         taking_part = [
             one for one in self._contestants if task is None or one.labels.intersection(task.labels)
         ]
-        for contestant in random.sample(taking_part, len(taking_part)):
+        for contestant in self._order(taking_part):
             try:
                 action(contestant)
             except BROKEN as error:
@@ -103,7 +130,7 @@ class Race:
                 self._out(bare, str(error))
 
     def _check_answers(self) -> None:
-        for contestant, difference in differences(self._contestants):
+        for contestant, difference in differences(self._contestants, self._reference):
             self._out(contestant, difference)
 
     def _take_turns(self, task: Task, count: int) -> dict[Contestant, float]:
@@ -131,13 +158,20 @@ class Race:
             if durations
         }
 
-    def _rush(self, task: Task, count: int, each_takes: dict[Contestant, float]) -> None:
+    def _rush(self, task: Task, counts: Counts, each_takes: dict[Contestant, float]) -> None:
+        count = counts.pipelined_of(task)
+
         def rush(contestant: Contestant) -> None:
-            most = max(FEWEST, int(RUSH / each_takes[contestant]))
-            for label, rate in contestant.rush(task, min(count, most)).items():
+            most = count
+            if counts.bursts == 1:
+                most = min(count, max(FEWEST, int(RUSH / each_takes[contestant])))
+            for label, rate in contestant.rush(task, most).items():
                 self._results.add(Key(contestant.size, label, contestant.column, RATE), rate)
 
-        self._each(rush, task)
+        end = time.monotonic() + BURSTS_SECONDS
+        for number in range(counts.bursts):
+            if number == 0 or time.monotonic() < end:
+                self._each(rush, task)
 
 
 def _seconds(durations: Durations) -> float:

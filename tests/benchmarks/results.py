@@ -9,6 +9,9 @@ from typing import Final
 PIPE, BARE, STOCK, OURS, SHARED, STORE, SQL, PUBLIC, CODEX, OPENCODE = COLUMNS = (
     *("pipe", "bare", "stock", "ours", "shared", "store", "sql", "public", "codex", "opencode"),
 )
+OLD, NEW, OLD_SHARED, NEW_SHARED = ("old", "new", "old shared", "new shared")
+"""Two versions of the server, in both modes; see versions.py."""
+NEW_COLUMNS: Final = frozenset({NEW, NEW_SHARED})
 P50, P99, RATE = MEASURES = ("p50, µs", "p99, µs", "pipelined, requests/s")
 START, RSS_START, RSS_END = PROCESS = (
     "start to initialize reply, ms",

@@ -1,12 +1,12 @@
-"""What a further window costs: attached to the shared process, against one of its own.
+"""What a further window costs: attached to the shared process, or with a process of its own.
 
     python tests/benchmarks/shared.py [--rounds N] [--requests N] [--windows N ...] [--smoke]
 
 Three tables, all in one run:
 
 * **start**: from starting the command to the reply to ``initialize``, beside a Python that does
-  nothing (``python -c pass``, start to end) and the least pygls server that there is; in each round
-  everybody once, in another order;
+  nothing (``python -c pass``, start to end) and a minimal pygls server; in each round every one
+  once, in random order;
 * **memory**: resident sets, added up, of as many windows as named, in both modes;
 * **latency**: the same requests in both modes, all processes on one CPU where the system allows it.
 
@@ -33,11 +33,10 @@ from typing import IO, Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.lean_client import LeanClient, request
+from benchmarks.lean_client import COMMAND, LeanClient, request
 from benchmarks.report import environment
 
 HERE: Final = Path(__file__).resolve().parent
-COMMAND: Final = str(Path(sys.executable).with_name("tenets-session-server"))
 NOTHING, ATTACH, FIRST, DIRECT, HELLO = STARTS = (
     "python -c pass",
     "attach",
@@ -48,25 +47,26 @@ NOTHING, ATTACH, FIRST, DIRECT, HELLO = STARTS = (
 
 
 class Place:
-    """A folder for one run: databases, sockets, logs."""
+    """A folder for one run: databases, sockets, logs. ``command`` starts the server."""
 
-    def __init__(self, folder: Path, log: IO[bytes]) -> None:
-        self.folder, self.log = folder, log
+    def __init__(self, folder: Path, log: IO[bytes], command: str = COMMAND) -> None:
+        self.folder, self.log, self.command = folder, log, command
         self._ids = itertools.count(1)
         runtime = folder / "run"
-        runtime.mkdir(mode=0o700)
+        runtime.mkdir(mode=0o700, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
         os.environ["XDG_STATE_HOME"] = str(folder / "state")
-        # An installed package has its byte code; this one is to get it with the first start.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        # As in a user's environment: with byte code, and with the modules that are installed.
+        for name in [one for one in os.environ if one.startswith("PYTHON")]:
+            del os.environ[name]
 
     def window(self, database: str, *options: str) -> LeanClient:
         """Start the command on a database, and initialize it."""
-        command = [COMMAND, "--database", str(self.folder / database), *options]
+        command = [self.command, "--database", str(self.folder / database), *options]
         return self._initialized(LeanClient(command, self.log))
 
     def hello(self) -> LeanClient:
-        """Start the least pygls server, and initialize it."""
+        """Start a minimal pygls server, and initialize it."""
         command = [sys.executable, str(HERE / "hello_server.py")]
         return self._initialized(LeanClient(command, self.log))
 
@@ -82,7 +82,7 @@ class Place:
 
     def stop(self, database: str) -> None:
         """End the shared process of a database."""
-        command = [COMMAND, "stop", "--database", str(self.folder / database)]
+        command = [self.command, "stop", "--database", str(self.folder / database)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def _initialized(self, client: LeanClient) -> LeanClient:

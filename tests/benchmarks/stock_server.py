@@ -1,7 +1,7 @@
 """A language server as pygls' documentation would have it, on the same sessions as ours.
 
 pygls 2.1 as it comes: its framing, its conversion of params into objects, its handlers, each of
-which makes the call into our storage that ours makes. Nobody is told of changes.
+which makes the call into our storage that ours makes. It sends no notifications of changes.
 """
 
 from __future__ import annotations

@@ -5,18 +5,37 @@ The stock server and the ``store`` column of compare.py use it.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks.lean_client import ServerError
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.errors import TenetsSessionError
 from tenets_session_server.methods.method import CallContext
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.storage.store import Store
 
 _BY_VERB = {method.verb: method for method in METHODS}
+
+
+def open_database(path: Path) -> Store:
+    """Open a database with the settings of the server."""
+    return Store(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
+
+
+@contextlib.contextmanager
+def server_errors() -> Iterator[None]:
+    """Raise :class:`ServerError` where the storage raises an error of its own."""
+    try:
+        yield
+    except TenetsSessionError as error:
+        raise ServerError(str(error)) from error
 
 
 def prepared(store: Store, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:

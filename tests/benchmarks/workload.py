@@ -1,8 +1,8 @@
-"""What is asked of every contestant: each method as a task that leaves the database as it was.
+"""The requests that every contestant gets: each method as a task that restores the database.
 
-A :class:`Task` makes steps of requests for one turn. Of a step with a label the requests are
-measured; one without does what is needed before or after. ``deleteAll`` is left out: its work is
-whatever there is to delete.
+A :class:`Task` makes the steps of one turn. The requests of a step with a label are measured; a
+step without one sets up or cleans up. ``deleteAll`` is left out, as its cost depends on what there
+is to delete.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _reading(label: str, verb: str, **params: Any) -> Task:
     return Task((label,), lambda _, count: [Step(label, [(verb, params)] * count)])
 
 
-def _reading_anew(label: str, verb: str) -> Task:
-    """Ask the same each time, but so that no earlier answer can be given: with an unknown param."""
+def _reading_cold(label: str, verb: str) -> Task:
+    """Ask the same with another unknown param each time, so that no cached reply matches."""
 
     def steps(situation: Situation, count: int) -> list[Step]:
         numbers = itertools.islice(situation.numbers, count)
@@ -115,11 +115,11 @@ def _add_context(_situation: Situation, count: int) -> list[Step]:
 TASKS: Final = (
     _reading(ECHO, ECHO, **ECHO_PARAMS),
     _reading("getActive", "getActive"),
-    _reading_anew("getActive anew", "getActive"),
+    _reading_cold("getActive cold", "getActive"),
     Task(("get",), _get),
     _reading("list 10", "list", limit=10),
     _reading("list 100", "list"),
-    _reading_anew("list 100 anew", "list"),
+    _reading_cold("list 100 cold", "list"),
     _reading(PREPARED, PREPARED_METHOD),
     _reading("list by prefix", "list", namePrefix=PREFIX, limit=10),
     _reading("list active", "list", active=True),
@@ -131,5 +131,9 @@ TASKS: Final = (
     Task(("addContext",), _add_context, durable=True),
 )
 LABELS: Final = tuple(label for task in TASKS for label in task.labels)
-GROWING: Final = ("list 100", "list 100 anew")
-"""What has more to do in a larger database by its nature: ten sessions do not fill a page."""
+METHODS: Final = frozenset(LABELS) - {ECHO, PREPARED}
+"""What the product itself has."""
+NUMBERS: Final = 1_000_000
+"""More than a round uses. Each round starts at another multiple: every write changes something."""
+GROWING: Final = ("list 100", "list 100 cold")
+"""What has more to do in a larger database: ten sessions do not fill a page."""
