@@ -5,19 +5,19 @@
     TenetsSessionError
     ├── InvalidArgumentError        a value the caller gave is not acceptable
     │   └── InvalidParamsError      the same, in params of a request
-    ├── SessionNotFoundError        no session of that name
+    ├── SessionNotFoundError        there is no session of that name
     ├── SessionExistsError          the name is taken
     ├── LimitExceededError          larger than what is accepted
-    ├── RevisionExpiredError        changes that long ago are not kept
+    ├── RevisionExpiredError        changes that old are not kept
     └── DatabaseError               the file, the disk or another process is in the way
         ├── DatabaseBusyError       another process holds the write lock
         ├── DatabaseFullError       no space left
         ├── DatabaseReadOnlyError   the file may not be written
         ├── DatabaseCorruptError    not a database, or a damaged one
         ├── DatabaseUnavailableError  cannot be opened or read
-        └── OutcomeUnknownError     the commit failed half way: it may or may not have happened
+        └── OutcomeUnknownError     the commit failed: it may or may not have happened
 
-Storage raises them; only ``rpc.error_codes`` knows which JSON-RPC error each becomes.
+Storage raises them. Only ``rpc.error_codes`` knows which JSON-RPC error each becomes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from typing import ClassVar
 class TenetsSessionError(Exception):
     """Base of every error this package raises on purpose.
 
-    ``kind`` is the stable name that clients see in ``error.data.kind``; ``retryable`` tells
-    whether the same call may succeed later without anyone changing anything; ``members`` are the
-    attributes that clients are told as well.
+    ``kind`` is the stable name that clients see in ``error.data.kind``. ``retryable``: the same call
+    may succeed later although nothing was changed. ``members`` are the attributes that
+    ``error.data`` has as well.
     """
 
     kind: ClassVar[str]
@@ -78,7 +78,7 @@ class SessionNotFoundError(TenetsSessionError, LookupError):
 class SessionExistsError(TenetsSessionError, ValueError):
     """The name is taken.
 
-    The seed let ``sqlite3.IntegrityError`` through here.
+    Upstream raises ``sqlite3.IntegrityError`` here.
     """
 
     kind = "sessionExists"
@@ -104,7 +104,7 @@ class LimitExceededError(TenetsSessionError, ValueError):
 
 
 class RevisionExpiredError(TenetsSessionError, LookupError):
-    """The changes after that revision are not all kept: fetch the sessions anew.
+    """The changes after that revision are not all kept: fetch the sessions again.
 
     ``oldest`` is the oldest revision that is kept.
     """
@@ -118,7 +118,7 @@ class RevisionExpiredError(TenetsSessionError, LookupError):
 
 
 class DatabaseError(TenetsSessionError):
-    """The database could not do it, through no fault of the caller's."""
+    """The file, the disk or another program is in the way; the call itself was valid."""
 
     kind = "databaseUnavailable"
 

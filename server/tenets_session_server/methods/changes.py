@@ -1,4 +1,4 @@
-"""What was committed: the method that asks for it, and the notification that tells of it."""
+"""What was committed: the method that returns it, and the notification that sends it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tenets_session_server.methods.params import (
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
 
 SHOWN: Final = 10
-"""How many names of a long list are shown to who picks the command."""
+"""How many names of a long list are shown when the command is picked."""
 
 
 def create_now(call: CallContext) -> tuple[Session, str]:
@@ -194,7 +194,7 @@ class DeleteParams(Params, frozen=True):
     writes=True,
 )
 def delete(call: CallContext, params: DeleteParams) -> Deleted:
-    """Delete a session, and its context unless told otherwise."""
+    """Delete a session, and its context unless `purgeContext` is false."""
     return call.store.sessions.delete(params.name, purge_context=params.purge_context)
 
 
@@ -207,5 +207,5 @@ class DeleteAllParams(Params, frozen=True):
 # Without an argument it could do its work; but one wrong key in a picker must not delete everything.
 @method("deleteAll", DeleteAllParams, DeletedCount, {}, writes=True)
 def delete_all(call: CallContext, params: DeleteAllParams) -> DeletedCount:
-    """Delete every session, and all context unless told otherwise."""
+    """Delete every session, and all context unless `purgeContext` is false."""
     return call.store.sessions.delete_all(purge_context=params.purge_context)

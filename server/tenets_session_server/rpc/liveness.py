@@ -1,9 +1,9 @@
 """Notices that an editor is gone when its pipes do not tell.
 
-A pipe stays open as long as anybody holds it: a helper process of the editor, a shell, a debugger.
-So once a second three more things are looked at: whether our parent has changed (it died and
-somebody else inherited us), whether the process that the client named in ``initialize`` is still
-there (LSP 3.17, ``InitializeParams.processId``), and whether stdout has been hung up.
+A pipe stays open as long as any process holds it: a helper of the editor, a shell, a debugger. So three
+more things are checked every second: whether the parent process has changed (it ended, and this
+process was inherited by another), whether the process that the client named in ``initialize`` has
+ended (LSP 3.17, ``InitializeParams.processId``), and whether stdout has been hung up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 INTERVAL: Final = 1.0
-"""Seconds between looks; an editor's end is acted upon within two of them."""
+"""Seconds between checks; the end of an editor takes effect within two of them."""
 
 
 class Liveness:
@@ -34,40 +34,40 @@ class Liveness:
         self._client: int | None = None
         self._pidfd: int | None = None
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(INTERVAL, self._look)
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(INTERVAL, self._check)
 
     def watch_client(self, process_id: int) -> None:
         """Watch the process that the client says it is.
 
-        One that cannot be seen now is not watched: it is in a container or on another machine,
-        where its number means nothing here.
+        A process that cannot be seen now is not watched: it is in a container or on another
+        machine, where its number means something else.
         """
         if self._timer is None or process_id <= 0 or not _is_alive(process_id):
             return
         self._client = process_id
-        self._watch_no_process()
+        self._close_pidfd()
         if sys.platform == "linux":
-            # Exact and immediate: a number can be given to another process, and a process that
-            # nobody has waited for still counts as alive for kill(2).
+            # Exact and immediate. A number can be reused, and kill(2) takes a process that has
+            # ended, but was not waited for, to be alive.
             with contextlib.suppress(OSError):
                 self._pidfd = os.pidfd_open(process_id)
                 self._loop.add_reader(self._pidfd, self._gone, f"process {process_id} has ended")
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._watch_no_process()
+        self._close_pidfd()
 
-    def _watch_no_process(self) -> None:
+    def _close_pidfd(self) -> None:
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
 
-    def _look(self) -> None:
-        self._timer = self._loop.call_later(INTERVAL, self._look)
+    def _check(self) -> None:
+        self._timer = self._loop.call_later(INTERVAL, self._check)
         if self._parent is not None and os.getppid() != self._parent:
             self._gone(f"the parent process {self._parent} has ended")
         elif self._client is not None and not _is_alive(self._client):
@@ -83,7 +83,7 @@ class Liveness:
 
 def _is_alive(process_id: int) -> bool:
     if sys.platform == "win32":
-        return True  # os.kill would end it there; the pipes have to tell
+        return True  # os.kill would end it there
     try:
         os.kill(process_id, 0)
     except (ProcessLookupError, OverflowError):
