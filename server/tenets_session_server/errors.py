@@ -28,8 +28,8 @@ from typing import ClassVar
 class TenetsSessionError(Exception):
     """Base of every error this package raises on purpose.
 
-    ``kind`` is the stable name that clients see in ``error.data.kind``. ``retryable``: the same call
-    may succeed later although nothing was changed. ``members`` are the attributes that
+    ``kind`` is the stable name that clients see in ``error.data.kind``. ``retryable``: the same
+    call may succeed later although nothing was changed. ``members`` are the attributes that
     ``error.data`` has as well.
     """
 

@@ -2,10 +2,10 @@
 
     python tests/docs/reference.py --write
 
-A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``, and comes from the types or options
-that it describes. An exchange stands between ``<!-- exchange: KEY -->`` and ``<!-- end -->``, and comes
-from a real server (:mod:`docs.exchanges`). Without ``--write`` the documents that are out of date are
-named, and the exit status is 1.
+A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``, and comes from the types or
+options that it describes. An exchange stands between ``<!-- exchange: KEY -->`` and ``<!-- end
+-->``, and comes from a real server (:mod:`docs.exchanges`). Without ``--write`` the documents that
+are out of date are named, and the exit status is 1.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """No method looks at more than it answers with: by SQLite's own plans, and by its own counting.
 
-Each method is called by a client with its examples, and with its optional params in all combinations.
-For every statement that is executed the test looks at SQLite's plan (EXPLAIN QUERY PLAN, with its
-triggers), and at the steps that it took.
+Each method is called by a client with its examples, and with its optional params in all
+combinations. For every statement that is executed the test looks at SQLite's plan (EXPLAIN QUERY
+PLAN, with its triggers), and at the steps that it took.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def fill(database: Path, sessions: int) -> None:
         connection.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO sessions (name, created_at, metadata)"
-            " SELECT 'fix login ' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}' FROM n",
+            " SELECT 'fix login ' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}'"
+            " FROM n",
             (sessions,),
         )
         connection.execute(

@@ -1,7 +1,8 @@
 """Params: their types, and from JSON text to one of them.
 
-The types validate what arrives, and generate the tables of PROTOCOL.md. Members are camelCase on the
-wire. The ``description`` of a type says what is expected. A client gets it when a member is wrong.
+The types validate what arrives, and generate the tables of PROTOCOL.md. Members are camelCase on
+the wire. The ``description`` of a type says what is expected. A client gets it when a member is
+wrong.
 """
 
 from __future__ import annotations

@@ -204,7 +204,8 @@ class DeleteAllParams(Params, frozen=True):
     purge_context: Flag = True
 
 
-# Without an argument it could do its work; but one wrong key in a picker must not delete everything.
+# Without an argument it could do its work; but one wrong key in a picker must not delete
+# everything.
 @method("deleteAll", DeleteAllParams, DeletedCount, {}, writes=True)
 def delete_all(call: CallContext, params: DeleteAllParams) -> DeletedCount:
     """Delete every session, and all context unless `purgeContext` is false."""

@@ -78,19 +78,8 @@ class Calls:
     def command(self, params: Raw) -> Outcome:
         """Execute ``workspace/executeCommand``."""
         try:
-            given = _execute_command_params.decode(params)
-            method = BY_COMMAND.get(given.command)
-            if method is None:
-                known = ", ".join(BY_COMMAND)
-                raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
-            arguments = given.arguments or []
-            if arguments == [Raw(b"null")]:
-                arguments = []  # [undefined] in JavaScript: there is no argument
-            if len(arguments) > 1:
-                raise InvalidParamsError(
-                    f"arguments: expected at most one object, got {len(arguments)}"
-                )
-            return self.method(method, arguments[0]) if arguments else self._picked(method)
+            method, argument = _decode_command(params)
+            return self._picked(method) if argument is None else self.method(method, argument)
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             return Failed(error)
 
@@ -118,6 +107,21 @@ class Calls:
             found = Raw(_encode(self.execute(method, Raw(params))))
             self._cache.put(key, found)
         return found
+
+
+def _decode_command(params: Raw) -> tuple[Method[Any], Raw | None]:
+    """Return a command's method and its argument, None without one."""
+    given = _execute_command_params.decode(params)
+    method = BY_COMMAND.get(given.command)
+    if method is None:
+        known = ", ".join(BY_COMMAND)
+        raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
+    arguments = given.arguments or []
+    if len(arguments) > 1:
+        raise InvalidParamsError(f"arguments: expected at most one object, got {len(arguments)}")
+    if not arguments or bytes(arguments[0]) == b"null":  # [undefined] in JavaScript
+        return method, None
+    return method, arguments[0]
 
 
 async def _retry(call: Callable[[], Any]) -> Any:

@@ -1,8 +1,9 @@
 """One client, from its first byte to its exit status.
 
 :func:`serve` connects a pair of file descriptors to a server. It returns when the conversation is
-over: ``exit``, the end of input, a client that is gone, one that does not read any more, or a stream
-that cannot be split into messages. It ends only the connection; the caller decides about the process.
+over: ``exit``, the end of input, a client that is gone, one that does not read any more, or a
+stream that cannot be split into messages. It ends only the connection; the caller decides about the
+process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Executes what one client has sent: in order, cancellable, with exactly one reply to a request.
 
 A handler is a plain function and runs to its end, so nothing can come between a request and its
-reply. What has to wait (for another process' lock, say) becomes a task. The client's further requests
-wait behind it, other clients' do not.
+reply. What has to wait (for another process' lock, say) becomes a task. The client's further
+requests wait behind it, other clients' do not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Group commit: writes that wait together share one transaction, and so one wait for the disk.
 
-Each call has a savepoint, so one that fails leaves no trace, and the others stay. Nothing is answered
-before the commit, reads between the writes included, as they may have seen what is not committed yet.
-Where the transaction as a whole fails, nothing has happened, and each call is executed by itself.
+Each call has a savepoint, so one that fails leaves no trace, and the others stay. Nothing is
+answered before the commit, reads between the writes included, as they may have seen what is not
+committed yet. Where the transaction as a whole fails, nothing has happened, and each call is
+executed by itself.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class GroupCommit:
             return Failed(error)
 
     def _after_unknown(self, call: Call, error: Exception) -> Outcome:
-        """Answer after a commit whose outcome is unknown: what a read has found may not be there."""
+        """Answer a call after a commit of unknown outcome: a read may have seen what is not there."""
         method = BY_NAME[call.method]
         if method.writes:
             return Failed(error)

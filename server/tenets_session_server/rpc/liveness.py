@@ -1,9 +1,9 @@
 """Notices that an editor is gone when its pipes do not tell.
 
-A pipe stays open as long as any process holds it: a helper of the editor, a shell, a debugger. So three
-more things are checked every second: whether the parent process has changed (it ended, and this
-process was inherited by another), whether the process that the client named in ``initialize`` has
-ended (LSP 3.17, ``InitializeParams.processId``), and whether stdout has been hung up.
+A pipe stays open as long as any process holds it: a helper of the editor, a shell, a debugger. So
+three more things are checked every second: whether the parent process has changed (it ended, and
+this process was inherited by another), whether the process that the client named in ``initialize``
+has ended (LSP 3.17, ``InitializeParams.processId``), and whether stdout has been hung up.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Sends the clients of a store what is committed, by any program (``tenets/session.didChange``).
 
-A commit of this process is published at once, after its author's reply. Commits of other programs are
-found when the store's watcher polls. All that is committed by then goes into one message.
+A commit of this process is published at once, after its author's reply. Commits of other programs
+are found when the store's watcher polls. All that is committed by then goes into one message.
 
-A client that does not read is not sent more and more. It falls behind, and :meth:`Publisher.catch_up`
-sends it everything since, in one message, when it has read on.
+A client that does not read is not sent more and more. It falls behind, and
+:meth:`Publisher.catch_up` sends it everything since, in one message, when it has read on.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class PyglsProtocol(LanguageServerProtocol):
     def initialize(self, client: Client, message_id: MessageId) -> Outcome:
         """Return pygls' result of ``initialize``, as plain values.
 
-        pygls gets no client capabilities and no folders. Structuring 16 MB of folders takes 25 s and
-        2.5 GB, and nothing here depends on them.
+        pygls gets no client capabilities and no folders. Structuring 16 MB of folders takes 25 s
+        and 2.5 GB, and nothing here depends on them.
         """
         name = None if client.name is None else types.ClientInfo(client.name, client.version)
         outcome = self._execute(

@@ -38,7 +38,7 @@ class RequestQueue:
 
     @property
     def second(self) -> Message | None:
-        """The message after :attr:`next`, which may have been withdrawn; None where there is none."""
+        """The message after :attr:`next`, perhaps a withdrawn one; None where there is none."""
         return self._messages[1] if len(self._messages) > 1 else None
 
     def append(self, message: Message) -> None:

@@ -1,7 +1,7 @@
 """Encoded results of reads, kept until anybody commits to the file.
 
-Windows ask for the same pages, and all of them again after each change. A repeated request costs one
-look at :meth:`Database.version`, which is less than any query of a page.
+Windows ask for the same pages, and all of them again after each change. A repeated request costs
+one look at :meth:`Database.version`, which is less than any query of a page.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Accepted beyond the specification, because clients send it and it is not ambiguous: header names in
 any case, any or no blanks after the colon, bare line feeds, blank lines before a header. Where the
-start of the next message is uncertain, the stream cannot be used any more, and the connection has to
-end (:attr:`FrameDecoder.error`).
+start of the next message is uncertain, the stream cannot be used any more, and the connection has
+to end (:attr:`FrameDecoder.error`).
 """
 
 from __future__ import annotations

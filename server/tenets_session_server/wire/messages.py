@@ -1,8 +1,9 @@
 """Message bodies become requests, notifications and responses; messages become bytes.
 
 JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches). A
-body is decoded once, by msgspec. ``params`` stay JSON text until the method's own type decodes them.
-A body that is not a valid message becomes :class:`Invalid`, with its id where that can be read.
+body is decoded once, by msgspec. ``params`` stay JSON text until the method's own type decodes
+them. A body that is not a valid message becomes :class:`Invalid`, with its id where that can be
+read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Descriptors that the event loop can watch: pipes, sockets, terminals.
 
-asyncio's own pipe transports are not used. On one socket for both directions, as ``socat`` and inetd
-give it, the writing one takes incoming data for a hang-up.
+asyncio's own pipe transports are not used. On one socket for both directions, as ``socat`` and
+inetd give it, the writing one takes incoming data for a hang-up.
 
 Whether a descriptor blocks is a property of the open file description. Everybody shares it who has
-inherited it: an editor, its helpers, another client. So it is not changed where that can be avoided.
-A pipe is opened once more, which gives a description of our own (proc_pid_fd(5)). A socket is asked
-not to wait with each call (MSG_DONTWAIT).
+inherited it: an editor, its helpers, another client. So it is not changed where that can be
+avoided. A pipe is opened once more, which gives a description of our own (proc_pid_fd(5)). A socket
+is asked not to wait with each call (MSG_DONTWAIT).
 """
 
 from __future__ import annotations
