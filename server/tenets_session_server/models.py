@@ -143,7 +143,11 @@ class Totals(Struct, rename="camel", frozen=True):
     """How much there is, at one moment but for the sizes of the files; sizes are in bytes."""
 
     sessions: Annotated[int, Meta(description="how many sessions there are")]
-    context_entries: Annotated[int, Meta(description="how many context entries, of all sessions")]
+    context_entries: Annotated[
+        int,
+        int,
+        Meta(description="how many context entries; of a deleted session until they are removed"),
+    ]
     revision: NewestRevision
     database: Annotated[str, Meta(description="absolute path of the file")]
     database_bytes: Annotated[int, Meta(description="size of the file")]

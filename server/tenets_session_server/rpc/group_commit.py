@@ -95,7 +95,7 @@ class GroupCommit:
             return Failed(error)
 
     def _after_unknown(self, call: Call, error: Exception) -> Outcome:
-        """Answer a call after a commit of unknown outcome: a read may have seen what is not there."""
+        """Answer a call after a commit of unknown outcome: a read may have seen what is lost."""
         method = BY_NAME[call.method]
         if method.writes:
             return Failed(error)
