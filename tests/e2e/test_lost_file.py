@@ -158,13 +158,13 @@ async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
 
 
 @pytest.mark.asyncio
-async def test_a_deleted_file_is_not_made_anew_but_by_a_new_server(
+async def test_only_a_new_server_creates_a_deleted_file_again(
     server_command: list[str], database: Path
 ) -> None:
     async with LiveClient.started_on(server_command) as client:
         await client.result("create", {"name": "a"})
         shutil.rmtree(database.parent)
-        await client.until_shown("put it back, or start the server anew")
+        await client.until_shown("put it back, or restart the server")
         assert "error" in await client.call("create", {"name": "b"})
         assert not database.parent.exists()
     async with LiveClient.started_on(server_command) as client:
@@ -235,7 +235,7 @@ async def test_an_older_state_that_is_restored_in_place(
         with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
             sessions.create_session("old", {"active": True})
     else:
-        for statement in schema.SEED_TABLES:
+        for statement in schema.UPSTREAM_TABLES:
             older.execute(statement)
         older.execute(
             "INSERT INTO sessions (name, created_at, metadata)"

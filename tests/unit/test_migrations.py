@@ -93,7 +93,7 @@ def test_of_several_active_sessions_the_newest_stays(
         assert (active.name, active.metadata) == ("newest", {"active": True, "own": 1})
         middle = db.store.sessions.get("middle")
         assert middle is not None
-        assert middle.metadata.startswith(b'{"active":false,"own":1.50,"updated_at":"')
+        assert bytes(middle.metadata).startswith(b'{"active":false,"own":1.50,"updated_at":"')
         assert {*json.loads(bytes(middle.metadata))} == {"active", "own", "updated_at", "ended_at"}
         assert db.db.warnings == []
 

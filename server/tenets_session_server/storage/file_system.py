@@ -39,7 +39,7 @@ def readable_name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def make_private(path: Path) -> bool:
+def create_private(path: Path) -> bool:
     """Create the database's folder (0700) and file (0600) where they are missing.
 
     Returns whether the file was created. Folders and files that exist keep their permissions.
@@ -66,7 +66,7 @@ def make_private(path: Path) -> bool:
     return True
 
 
-def tighten(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Take group's and others' permissions from a file of ours; SQLite's side files follow it."""
     if os.name != "posix":
         return

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SEED_TABLES: Final = (
+UPSTREAM_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS sessions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT UNIQUE NOT NULL,
@@ -35,7 +35,7 @@ SEED_TABLES: Final = (
         FOREIGN KEY(session_id) REFERENCES sessions(id)
     )""",
 )
-SEED_COLUMNS: Final = {
+UPSTREAM_COLUMNS: Final = {
     "sessions": {"id", "name", "created_at", "metadata"},
     "session_context": {"id", "session_id", "kind", "content", "created_at"},
 }
