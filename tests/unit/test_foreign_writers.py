@@ -56,12 +56,43 @@ def test_inserting_many_active_ones_leaves_the_last(
     assert active_names(db) == ["s5"]
 
 
-def test_replacing_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+@pytest.mark.parametrize("row", [(None, "a"), (1, "a"), (1, "new"), (2, "a"), (2, "new")], ids=str)
+@pytest.mark.parametrize("active", ["true", "false"])
+def test_replacing_rows_leaves_no_stale_pointer(
+    db: SessionDB, foreign: apsw.Connection, row: tuple[int | None, str], active: str
+) -> None:
     db.create_session("a", {"active": True})
-    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": false}'))
-    assert db.get_active_session() is None
-    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": true}'))
-    assert active_names(db) == ["a"]
+    db.create_session("b")
+    metadata = f'{{"active": {active}}}'
+    foreign.execute("REPLACE INTO sessions VALUES (?, ?, ?, ?)", (*row, NOW, metadata))
+    remaining = ["a"] if row == (2, "new") else []
+    assert active_names(db) == ([row[1]] if active == "true" else remaining)
+    found = db.get_active_session()
+    assert active_names(db) == ([] if found is None else [found.name])
+
+
+@pytest.mark.parametrize("change", ["id = 1", "name = 'a'", "id = 1, name = 'a'"])
+@pytest.mark.parametrize("active", ["true", "false"])
+def test_a_row_that_moves_over_the_active_one_leaves_no_stale_pointer(
+    db: SessionDB, foreign: apsw.Connection, change: str, active: str
+) -> None:
+    db.create_session("a", {"active": True})
+    db.create_session("b")
+    foreign.execute(
+        f"UPDATE OR REPLACE sessions SET {change}, metadata = ? WHERE name = 'b'",
+        (f'{{"active": {active}}}',),
+    )
+    (remaining,) = db.list_sessions()
+    assert active_names(db) == ([remaining.name] if active == "true" else [])
+    assert db.get_active_session() == (remaining if active == "true" else None)
+
+
+def test_an_insert_without_an_id_deactivates_a_session_whose_id_is_minus_one(
+    db: SessionDB, foreign: apsw.Connection
+) -> None:
+    foreign.execute("INSERT INTO sessions VALUES (-1, 'odd', ?, '{\"active\": true}')", (NOW,))
+    foreign.execute(INSERT, ("b", NOW, '{"active": true}'))
+    assert active_names(db) == ["b"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

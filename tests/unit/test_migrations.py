@@ -143,6 +143,68 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
         assert [*db.db.warnings, *db.db.take_repairs()] == []
 
 
+# As the version before "no_replace_triggers" had them, which needed the table and the column.
+OLDER_TRIGGERS = {
+    "session_server_note_replaced": """BEFORE INSERT ON sessions BEGIN
+        DELETE FROM session_server_replaced;
+        INSERT INTO session_server_replaced SELECT id, name FROM sessions WHERE name = NEW.name;
+    END""",
+    "session_server_note_replaced_context": """BEFORE INSERT ON session_context
+        WHEN EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id) BEGIN
+        UPDATE session_server_totals SET replaced_entry = NEW.id;
+    END""",
+}
+
+
+def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
+    config: TenetsConfig, database: Path
+) -> None:
+    SessionDB(config).close()
+    older = apsw.Connection(str(database))
+    for with_warning in (False, True):
+        if not with_warning:
+            older.execute(
+                "DELETE FROM session_server_migrations WHERE name = 'no_replace_triggers'"
+            )
+        for name, body in OLDER_TRIGGERS.items():
+            older.execute(f"CREATE TRIGGER {name} {body}")
+        older.execute("REPLACE INTO sessions VALUES (1, 'a', '2026-01-01', '{}')")
+        older.execute("REPLACE INTO sessions VALUES (2, 'a', '2026-01-01', '{}')")
+        older.execute("REPLACE INTO session_context VALUES (1, 2, 'note', 'x', '2026-01-01')")
+        with SessionDB(config) as db:
+            repairs = db.db.take_repairs()
+            assert [name in repair for repair in repairs for name in OLDER_TRIGGERS] == (
+                [True, True] if with_warning else []
+            )
+            triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            assert dict(triggers) == schema.TRIGGERS
+            assert totals(db) == (1, 1)
+            db.create_session("b")
+            db.delete_session("b")
+    older.close()
+
+
+def test_a_newer_versions_triggers_are_left_alone(config: TenetsConfig, database: Path) -> None:
+    SessionDB(config).close()
+    newer = apsw.Connection(str(database))
+    newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
+    obsolete, changed, missing = (
+        *("session_server_note_replaced", "session_server_session_deleted"),
+        "session_server_prune_changes",
+    )
+    newer.execute(f"CREATE TRIGGER {obsolete} BEFORE INSERT ON sessions BEGIN SELECT 1; END")
+    newer.execute(f"DROP TRIGGER {changed}")
+    newer.execute(f"CREATE TRIGGER {changed} AFTER DELETE ON sessions BEGIN SELECT 2; END")
+    before = objects(newer)
+    newer.execute(f"DROP TRIGGER {missing}")
+    with SessionDB(config) as db:
+        (repair,) = db.db.take_repairs()
+        assert missing in repair
+        assert changed not in repair
+    assert objects(newer) == before
+    newer.close()
+
+
 def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
     newer = apsw.Connection(str(database))

@@ -1,7 +1,7 @@
 """Statements and transactions on the one connection to the database file.
 
-* Writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with no ``await`` in between. So a write either fails
-  at once, before it did anything, or happens whole.
+* Writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with no ``await`` in between. So a write either
+  fails at once, before it did anything, or happens whole.
 * Every read runs to its end: a half-read cursor would keep the WAL from being checkpointed.
 * apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them.
 

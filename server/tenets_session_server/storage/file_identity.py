@@ -71,7 +71,7 @@ class FileIdentity:
         return None
 
     def used_by_others(self) -> bool:
-        """Tell whether another process has opened what is at the path now: then the WAL is its own."""
+        """Tell whether another process has opened what is at the path now, and so uses its WAL."""
         same_file = self._file_at_path.read() == self._file
         return _is_locked(self._shm_path if same_file else self._path)
 
@@ -137,7 +137,7 @@ def _is_locked(path: Path | str) -> bool:
         locks = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
         return False
-    # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; a waiting process has "->" before "POSIX".
+    # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; "->" marks a process that waits.
     fields = [line.replace("->", "").split() for line in locks.splitlines()]
     return any(wanted in one and one[4:5] != [str(os.getpid())] for one in fields)
 

@@ -1,8 +1,8 @@
 """Brings a database file up to date, whether it is new, upstream's or an older server's.
 
-Migrations are an append-only list of named steps. Opening a file applies the missing ones in one
-transaction with their records, and then renews the triggers, so a file is never half migrated. If
-nothing is missing, no lock is taken. Steps that are unknown here belong to a newer version and stay.
+Migrations are an append-only list of named steps. Opening a file applies the missing ones, records
+them and renews the triggers, all in one transaction, so a file is never half migrated. If nothing
+is missing, no lock is taken. Steps that are unknown here belong to a newer version; they stay.
 
 Servers of several versions may use one file at the same time, and each puts back its own triggers.
 """
@@ -49,11 +49,12 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
         raise
     if missing or not wrong:
         return bool(missing), []
-    return True, [
+    repair = (
         f"{len(wrong)} trigger(s) in the database were missing or another version's "
         f"({', '.join(wrong)}); they were renewed. Changes that other programs made meanwhile may "
         "be missing in the change log."
-    ]
+    )
+    return True, [repair]
 
 
 def check_tables(connection: apsw.Connection) -> None:
@@ -96,7 +97,7 @@ def _applied(connection: apsw.Connection) -> set[str]:
 
 
 def _wrong_triggers(connection: apsw.Connection) -> list[str]:
-    """Return the names of triggers that are missing or differ.
+    """Return the names of triggers that are missing, differ, or are obsolete.
 
     An older version may have put its own back. In a newer version's file, only missing ones count.
     """
@@ -105,7 +106,7 @@ def _wrong_triggers(connection: apsw.Connection) -> list[str]:
     if _applied(connection) - {name for name, _ in MIGRATIONS}:
         return sorted(schema.TRIGGERS.keys() - present.keys())
     differing = {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
-    return sorted(differing)
+    return sorted(differing | (schema.OBSOLETE_TRIGGERS & present.keys()))
 
 
 def _renew_triggers(connection: apsw.Connection, names: Iterable[str]) -> None:
@@ -132,7 +133,7 @@ def _normalise_active(connection: apsw.Connection) -> None:
         f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1",
     )
     session_id = newest[0][0] if newest else None
-    connection.execute(f"{schema.DEACTIVATE_OTHERS} IS NOT ? AND {active}", (session_id,))
+    connection.execute(f"{schema.DEACTIVATE_WHERE_ID} IS NOT ? AND {active}", (session_id,))
     connection.execute("UPDATE session_server_active SET session_id = ?", (session_id,))
 
 
@@ -191,4 +192,8 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("replaced_rows", _statements(*schema.REPLACED_TABLE)),
     ("purges", _statements(*schema.PURGES_TABLE)),
     ("totals", _statements(*schema.TOTALS_TABLE, *schema.RECENT_COLUMN)),
+    (
+        "no_replace_triggers",
+        _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in schema.OBSOLETE_TRIGGERS)),
+    ),
 )
