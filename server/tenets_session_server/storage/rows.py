@@ -89,12 +89,6 @@ def _text(stored: bytes | float) -> str:
 def position(row: Row) -> Position:
     """Return where a row of a :class:`SessionQuery` stands in the order of ``created_at``."""
     key = row[2]
-    match key:
-        case str():
-            return Position("text", key.encode("utf-8"), row[0])
-        case bytes():
-            return Position("text" if row[5] == "text" else "blob", key, row[0])
-        case int():
-            return Position("integer", key, row[0])
-        case _:
-            return Position("real", key, row[0])
+    if isinstance(key, str):
+        return Position(key.encode("utf-8"), True, row[0])
+    return Position(key, isinstance(key, bytes) and row[5] == "text", row[0])
