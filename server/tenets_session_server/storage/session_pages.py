@@ -33,7 +33,7 @@ _MATCHES: Final = f"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {_HAS_PRE
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class Listing:
     """Which sessions are in a list and in which order; see :meth:`.sessions.Sessions.page`."""
 
     active: bool | None = None
@@ -43,10 +43,10 @@ class Filter:
 
     def scope(self) -> int:
         """Return what the cursors of the list have in common."""
-        return cursors.scope("list", self.active, self.name_prefix or None, self.order)
+        return cursors.scope("list", self.active, self.name_prefix, self.order)
 
 
-def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None) -> SessionList:
+def read_page(database: Database, listing: Listing, limit: int, cursor: str | None) -> SessionList:
     """Return at most ``limit`` sessions, those after ``cursor``.
 
     Raises :class:`InvalidArgumentError` for a cursor of another list, and as :meth:`Database.run`.
@@ -54,84 +54,75 @@ def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None
     bindings: dict[str, Value] = {"rows": limit + 1}
     key = None
     if cursor is not None:
-        start = cursors.load(cursor, wanted.scope())
+        start = cursors.load(cursor, listing.scope())
         key = "CAST(:key AS TEXT)" if start.is_text else ":key"
         bindings.update(key=start.key, id=start.id)
-    if wanted.name_prefix:
-        after = _after_prefix(wanted.name_prefix)
+    prefix = listing.name_prefix
+    if prefix is not None:
+        after = _after_prefix(prefix)
         # If no string is above all that start with the prefix, every blob is.
-        bindings.update(prefix=wanted.name_prefix, after=b"" if after is None else after)
-    shape = _Shape(
-        "DESC" if wanted.order == "newest" else "ASC",
-        key,
-        wanted.active,
-        prefixed=bool(wanted.name_prefix),
-        counted=wanted.include_context_count,
+        bindings.update(prefix=prefix, after=b"" if after is None else after)
+    statements = _statements(
+        listing.order, key, listing.active, prefix is not None, listing.include_context_count
     )
 
     def take(rows: Iterable[Row]) -> SessionList:
-        return _page(rows, limit, wanted)
+        return _page(rows, limit, listing)
 
-    if not shape.prefixed or wanted.active:
-        return _walk(shape).read(database, bindings, take)
+    if prefix is None or listing.active:
+        return statements.walk.read(database, bindings, take)
     with database.snapshot():
         ids = None
         if database.run(_MATCHES, {**bindings, "few": FEW})[0][0] == FEW:
-            ids = _walk_for_ids(database, shape, bindings, limit + 1)
+            ids = _walk_for_ids(database, statements.all_in_order, bindings, limit + 1)
         if ids is None:
-            ids = database.run(_ids_by_name(shape), bindings)
-        return take(_by_id(shape).each(database, ids))
+            ids = database.run(statements.ids_by_name, bindings)
+        return take(statements.by_id.each(database, ids))
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """What the text of a statement depends on; values are bound."""
-
-    direction: Literal["ASC", "DESC"]
-    key: str | None
-    active: bool | None
-    prefixed: bool
-    counted: bool
-
-    @property
-    def columns(self) -> str:
-        return "{session}" + (_COUNT if self.counted else "")
-
-    @property
-    def after_cursor(self) -> str:
-        comparison = "<" if self.direction == "DESC" else ">"
-        return f"(s.created_at, s.id) {comparison} ({self.key}, :id)" if self.key else "1"
-
-    @property
-    def not_active(self) -> str:
-        return f"s.id IS NOT {_ACTIVE_ID}" if self.active is False else "1"
-
-    @property
-    def order(self) -> str:
-        return f"ORDER BY s.created_at {self.direction}, s.id {self.direction}"
+class _Statements:
+    walk: SessionQuery
+    all_in_order: str
+    ids_by_name: str
+    by_id: SessionQuery
 
 
 @lru_cache
-def _walk(shape: _Shape) -> SessionQuery:
-    prefix = _HAS_PREFIX if shape.prefixed else "1"
-    conditions = f"{shape.after_cursor} AND {prefix} AND {shape.not_active}"
-    if shape.active:
-        # The LIMIT keeps SQLite from flattening the subquery, which finds the session by its id.
-        source, order = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)", ""
-    else:
-        source, order = "sessions", shape.order
-    return SessionQuery(
-        f"SELECT {shape.columns} FROM {source} AS s WHERE {conditions} {order} LIMIT :rows"
+def _statements(
+    order: Order, key: str | None, active: bool | None, prefixed: bool, counted: bool
+) -> _Statements:
+    """Return the statements of a list; ``key`` is the cursor's, as SQL."""
+    comparison, direction = ("<", "DESC") if order == "newest" else (">", "ASC")
+    in_order = f"ORDER BY s.created_at {direction}, s.id {direction}"
+    after_cursor = "1" if key is None else f"(s.created_at, s.id) {comparison} ({key}, :id)"
+    not_active = "1" if active is not False else f"s.id IS NOT {_ACTIVE_ID}"
+    has_prefix = _HAS_PREFIX if prefixed else "1"
+    columns = "{session}" + (_COUNT if counted else "")
+    # A LIMIT keeps SQLite from flattening a subquery. So the active session is found by its id, and
+    # names by the prefix (where LIMIT -1 limits nothing).
+    walked = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)" if active else "sessions"
+    named = f"(SELECT id, created_at FROM sessions WHERE {has_prefix} LIMIT -1)"
+    return _Statements(
+        walk=SessionQuery(
+            f"SELECT {columns} FROM {walked} AS s WHERE {after_cursor} AND {has_prefix}"
+            f" AND {not_active} {'' if active else in_order} LIMIT :rows"
+        ),
+        all_in_order=f"SELECT s.id, {has_prefix} AND {not_active} FROM sessions AS s"
+        f" WHERE {after_cursor} {in_order} LIMIT :walked",
+        ids_by_name=f"SELECT s.id FROM {named} AS s WHERE {after_cursor} AND {not_active}"
+        f" {in_order} LIMIT :rows",
+        by_id=SessionQuery(f"SELECT {columns} FROM sessions AS s WHERE s.id = :id"),
     )
 
 
 def _walk_for_ids(
-    database: Database, shape: _Shape, bindings: dict[str, Value], count: int
+    database: Database, sql: str, bindings: dict[str, Value], count: int
 ) -> list[Row] | None:
     """Return the ids of the next sessions with the prefix, None if the walk is given up."""
     found: list[Row] = []
     walked = 0
-    with database.rows(_all_in_order(shape), {**bindings, "walked": WALKED}) as rows:
+    with database.rows(sql, {**bindings, "walked": WALKED}) as rows:
         for session_id, matches in rows:
             walked += 1
             if matches:
@@ -141,35 +132,13 @@ def _walk_for_ids(
     return found if walked < WALKED else None
 
 
-@lru_cache
-def _all_in_order(shape: _Shape) -> str:
-    return (
-        f"SELECT s.id, {_HAS_PREFIX} AND {shape.not_active} FROM sessions AS s"
-        f" WHERE {shape.after_cursor} {shape.order} LIMIT :walked"
-    )
-
-
-@lru_cache
-def _ids_by_name(shape: _Shape) -> str:
-    return (
-        # LIMIT -1 limits nothing, but keeps SQLite from flattening the subquery.
-        f"SELECT s.id FROM (SELECT id, created_at FROM sessions WHERE {_HAS_PREFIX} LIMIT -1) AS s"
-        f" WHERE {shape.after_cursor} AND {shape.not_active} {shape.order} LIMIT :rows"
-    )
-
-
-@lru_cache
-def _by_id(shape: _Shape) -> SessionQuery:
-    return SessionQuery(f"SELECT {shape.columns} FROM sessions AS s WHERE s.id = :id")
-
-
-def _page(rows: Iterable[Row], limit: int, wanted: Filter) -> SessionList:
+def _page(rows: Iterable[Row], limit: int, listing: Listing) -> SessionList:
     sessions: list[Session] = []
     last: Row = ()
     size = 0
     for row in rows:
         if len(sessions) == limit or size >= PAGE_BYTES:
-            return SessionList(sessions, cursors.dump(position(last), wanted.scope()))
+            return SessionList(sessions, cursors.dump(position(last), listing.scope()))
         sessions.append(session(row))
         size += len(sessions[-1].metadata)
         last = row
