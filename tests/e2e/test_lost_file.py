@@ -13,7 +13,6 @@ from support.host import Host
 from support.live import LiveClient, eventually, size
 from support.wire import DEADLINE
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
 from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import transport as interface
@@ -221,7 +220,7 @@ async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
             await other.result("addContext", NOTE)
             await client.result("addContext", NOTE)
     with SessionDB(TenetsConfig(database=database)) as after:
-        assert after.sessions.page(include_context_count=True).sessions[0].context_count == 3
+        assert after.store.sessions.page(include_context_count=True).sessions[0].context_count == 3
     assert integrity(database) == "ok"
 
 
@@ -259,38 +258,6 @@ async def test_an_older_state_that_is_restored_in_place(
         names = [one["name"] for one in (await client.result("list"))["sessions"]]
         assert names == ["new", "old"]
     older.close()
-
-
-def test_a_file_that_is_moved_during_a_write_makes_its_outcome_unknown(
-    database: Path, elsewhere: Path
-) -> None:
-    with SessionDB(TenetsConfig(database=database)) as sessions:
-        sessions.create_session("a")
-        # It is raised at the end of the transaction.
-        with pytest.raises(OutcomeUnknownError), sessions.db.transaction():  # noqa: PT012
-            sessions.add_context("a", "note", "written to what nobody can find")
-            database.rename(elsewhere)
-        with pytest.raises(DatabaseUnavailableError):
-            sessions.list_sessions()
-
-
-@pytest.mark.parametrize("endings", [["-wal"], ["-wal", "-shm"]])
-def test_a_log_that_is_deleted_during_a_write_costs_no_note(
-    database: Path, endings: list[str]
-) -> None:
-    with SessionDB(TenetsConfig(database=database)) as sessions:
-        sessions.add_context("a", "note", "acknowledged")
-        told: list[int] = []
-        sessions.db.on_commit.add(lambda: told.append(sessions.db.commits))
-        with pytest.raises(OutcomeUnknownError), sessions.db.transaction():  # noqa: PT012
-            sessions.add_context("a", "note", "written to what nobody can find")
-            for ending in endings:
-                database.with_name(f"tenets.db{ending}").unlink()
-        assert told, "it may have happened: others have to look"
-    with SessionDB(TenetsConfig(database=database)) as sessions:
-        contents = sessions.db.run("SELECT content FROM session_context ORDER BY id")
-        assert contents[0] == ("acknowledged",)
-    assert integrity(database) == "ok"
 
 
 @pytest.mark.asyncio

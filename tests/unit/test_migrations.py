@@ -1,4 +1,4 @@
-"""Files of every age are opened: new, the seed's, damaged, newer than this version."""
+"""Files of every kind are opened: new, upstream's, damaged, of an older or a newer version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.store import Store
 
-SEED_SCHEMA = """
+UPSTREAM_SCHEMA = """
     CREATE TABLE IF NOT EXISTS sessions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT UNIQUE NOT NULL,
@@ -37,11 +37,11 @@ SEED_SCHEMA = """
 
 
 @pytest.fixture
-def seed_file(database: Path) -> apsw.Connection:
+def upstream_file(database: Path) -> apsw.Connection:
     """A database as the ``tenets`` command line leaves it, open in another program."""
     database.parent.mkdir()
     connection = apsw.Connection(str(database))
-    connection.execute(SEED_SCHEMA)
+    connection.execute(UPSTREAM_SCHEMA)
     return connection
 
 
@@ -50,33 +50,34 @@ def objects(connection: apsw.Connection) -> dict[str, str]:
     return {str(name): str(sql) for name, sql in rows.fetchall()}
 
 
-def test_what_is_added_is_only_added(config: TenetsConfig, seed_file: apsw.Connection) -> None:
-    before = objects(seed_file)
+def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.Connection) -> None:
+    before = objects(upstream_file)
     SessionDB(config).close()
-    after = objects(seed_file)
+    after = objects(upstream_file)
     assert {name: after[name] for name in before} == before
     added = after.keys() - before.keys()
     assert added
     assert all(name.startswith("session_server_") for name in added)
 
 
-def test_a_new_file_has_the_seeds_tables(config: TenetsConfig, database: Path) -> None:
+def test_a_new_file_has_upstreams_tables(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
     new = apsw.Connection(str(database))
     columns = "SELECT name, type, [notnull], pk FROM pragma_table_info(?)"
-    seed = apsw.Connection(":memory:")
-    seed.execute(SEED_SCHEMA)
+    upstream = apsw.Connection(":memory:")
+    upstream.execute(UPSTREAM_SCHEMA)
     for table in ("sessions", "session_context"):
         assert (
-            new.execute(columns, (table,)).fetchall() == seed.execute(columns, (table,)).fetchall()
+            new.execute(columns, (table,)).fetchall()
+            == upstream.execute(columns, (table,)).fetchall()
         )
-    new.execute(SEED_SCHEMA)  # as the seed does at each start
+    new.execute(UPSTREAM_SCHEMA)  # as upstream does at each start
     assert new.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     new.close()
 
 
 def test_of_several_active_sessions_the_newest_stays(
-    config: TenetsConfig, seed_file: apsw.Connection
+    config: TenetsConfig, upstream_file: apsw.Connection
 ) -> None:
     rows = [
         ("oldest", "2026-01-01T00:00:00+00:00", '{"active": true}'),
@@ -86,7 +87,9 @@ def test_of_several_active_sessions_the_newest_stays(
         ("poison", "2026-01-05T00:00:00+00:00", '{"active": true'),
     ]
     for row in rows:
-        seed_file.execute("INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)", row)
+        upstream_file.execute(
+            "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)", row
+        )
     with SessionDB(config) as db:
         active = db.get_active_session()
         assert active is not None
@@ -99,10 +102,10 @@ def test_of_several_active_sessions_the_newest_stays(
 
 
 def test_existing_sessions_and_context_stay(
-    config: TenetsConfig, seed_file: apsw.Connection
+    config: TenetsConfig, upstream_file: apsw.Connection
 ) -> None:
-    seed_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
-    seed_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
+    upstream_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
+    upstream_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
     with SessionDB(config) as db:
         record = db.get_session("a")
         assert record is not None
@@ -270,7 +273,7 @@ def test_many_processes_open_a_new_file_at_once(database: Path) -> None:
         assert len(db.list_sessions()) == 80
 
 
-def test_a_deferred_open_is_tried_again(config: TenetsConfig, database: Path) -> None:
+def test_a_failed_open_is_tried_again(config: TenetsConfig, database: Path) -> None:
     database.parent.write_text("in the way")
     with pytest.raises(DatabaseError):
         SessionDB(config)

@@ -106,7 +106,7 @@ def test_the_recorded_active_session_is_the_only_active_one(steps: list[Step]) -
 
 
 def test_the_totals_are_right_again_once_the_triggers_are_renewed(
-    db: SessionDB, foreign: apsw.Connection
+    db: SessionDB, foreign: ForeignWriter
 ) -> None:
     db.create_session("a")
     db.add_context("a", "note", "x")
@@ -144,7 +144,7 @@ def test_what_was_done_without_the_triggers_is_counted_when_they_are_renewed(
     db.add_context("a", "note", "x")
     with ForeignWriter(database) as foreign:
         for name in TRIGGERS:
-            foreign.connection.execute(f"DROP TRIGGER {name}")
+            foreign.execute(f"DROP TRIGGER {name}")
         foreign.create("b", {"ended_at": "2026-01-02T00:00:00+00:00"})
         foreign.add_context("b", "y")
     db.db.repair_or_create()
