@@ -164,16 +164,15 @@ def _context_change(change_type: str, row: str) -> str:
         SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;"""
 
 
-def _make_room(event: str) -> str:
-    # Before an INSERT that gives no id, NEW.id is -1, which is also a valid id.
+def _make_room(event: str, other: str) -> str:
     return f"""BEFORE {event} ON sessions WHEN {is_active("NEW.metadata")}
     BEGIN
-        {DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active)
-            AND (id <> NEW.id OR id = -1) AND {is_active("metadata")};
+        {DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active) AND {other}
+            AND {is_active("metadata")};
     END"""
 
 
-def _point_to_new(also: str = "") -> str:
+def _record_active(also: str = "") -> str:
     # OR REPLACE may have put this row, or none, in the place of the recorded one. If nothing
     # changes, the row is not written: that would add a page to the commit.
     return f"""UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END{also}
@@ -193,18 +192,19 @@ _UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_NEW} THEN 'updated'
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
     for name, body in {
-        "session_server_make_room_insert": _make_room("INSERT"),
-        "session_server_make_room_update": _make_room("UPDATE OF metadata"),
+        # Before an INSERT that gives no id, NEW.id is -1, which is also a valid id.
+        "session_server_make_room_insert": _make_room("INSERT", "(id <> NEW.id OR id = -1)"),
+        "session_server_make_room_update": _make_room("UPDATE OF metadata", "id <> NEW.id"),
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
         UPDATE session_server_totals SET sessions = sessions + 1;
-        {_point_to_new()}
+        {_record_active()}
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
-        {_point_to_new(f", recent = {_RECENT}")}
+        {_record_active(f", recent = {_RECENT}")}
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
         {_change(_UPDATE_TYPE, "NEW", _MORE_THAN_A_NAME)}
     END""",

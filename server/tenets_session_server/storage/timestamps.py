@@ -7,7 +7,6 @@ so that no row is unreadable.
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -20,15 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def now() -> str:
     """Return the current time to the microsecond, as upstream stores ``created_at``."""
-    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    # As isoformat(): no fraction if it is zero.
-    fraction = f".{microseconds:06d}" if (microseconds := nanoseconds // 1000) else ""
-    return f"{_to_the_second(second)}{fraction}+00:00"
-
-
-@lru_cache(maxsize=1)
-def _to_the_second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return datetime.now(UTC).isoformat()
 
 
 def now_seconds() -> str:
