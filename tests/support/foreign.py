@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ NOW = "2026-01-01T00:00:00+00:00"
 
 
 class ForeignWriter:
-    """A connection of its own, with the statements of the seed's ``SessionDB`` (tenets 0.13.3)."""
+    """A connection of its own, with the statements of upstream's ``SessionDB`` (tenets 0.13.3)."""
 
     def __init__(self, database: Path) -> None:
         self.connection = apsw.Connection(str(database))
@@ -28,12 +29,13 @@ class ForeignWriter:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
+    def execute(self, sql: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
+        """Execute any statement."""
+        return self.connection.execute(sql, bindings)
+
     def create(self, name: str, metadata: dict[str, Any] | None = None) -> None:
         """As ``create_session``."""
-        self.connection.execute(
-            "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
-            (name, datetime.now(UTC).isoformat(), json.dumps(metadata or {})),
-        )
+        self.execute(INSERT, (name, datetime.now(UTC).isoformat(), json.dumps(metadata or {})))
 
     def set_active(self, name: str, active: bool = True) -> None:
         """As ``set_active``: first this session, then the others, each in a commit of its own."""
@@ -45,15 +47,15 @@ class ForeignWriter:
 
     def add_context(self, name: str, content: str) -> None:
         """As ``add_context`` to a session that exists."""
-        self.connection.execute(
+        self.execute(
             "INSERT INTO session_context (session_id, kind, content, created_at)"
             " SELECT id, 'note', ?, ? FROM sessions WHERE name = ?",
             (content, datetime.now(UTC).isoformat(), name),
         )
 
     def add_much_context(self, name: str, count: int) -> None:
-        """Add so many entries in one commit, which takes no time."""
-        self.connection.execute(
+        """Add so many entries in one fast commit."""
+        self.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO session_context (session_id, kind, content, created_at)"
             " SELECT s.id, 'note', 'x', ? FROM sessions AS s, n WHERE s.name = ?",
@@ -64,10 +66,8 @@ class ForeignWriter:
         """As ``delete_session``: first the context, then the session, in one commit."""
         with self.connection:
             of_session = "SELECT id FROM sessions WHERE name = ?"
-            self.connection.execute(
-                f"DELETE FROM session_context WHERE session_id = ({of_session})", (name,)
-            )
-            self.connection.execute("DELETE FROM sessions WHERE name = ?", (name,))
+            self.execute(f"DELETE FROM session_context WHERE session_id = ({of_session})", (name,))
+            self.execute("DELETE FROM sessions WHERE name = ?", (name,))
 
     def revision(self) -> int:
         """Return the newest revision in the file."""
@@ -75,16 +75,16 @@ class ForeignWriter:
 
     def rows(self, sql: str, *bindings: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        return self.connection.execute(sql, bindings).fetchall()
+        return self.execute(sql, bindings).fetchall()
 
     def _update(self, name: str, updates: dict[str, Any]) -> None:
         ((stored,),) = self.rows("SELECT metadata FROM sessions WHERE name = ?", name)
         merged = json.dumps({**json.loads(stored or "{}"), **updates})
-        self.connection.execute("UPDATE sessions SET metadata = ? WHERE name = ?", (merged, name))
+        self.execute("UPDATE sessions SET metadata = ? WHERE name = ?", (merged, name))
 
 
 def changes(db: SessionDB) -> list[tuple[str, str]]:
-    """Return the change feed as (type, session name)."""
+    """Return the change log as (type, session name)."""
     rows = db.db.run("SELECT type, session_name FROM session_server_changes ORDER BY revision")
     return [(row[0], row[1]) for row in rows]
 

@@ -1,20 +1,20 @@
-"""Fixtures of the storage tests: a SessionDB on a real file, and a foreign program's view of it."""
+"""Fixtures of the storage tests: a SessionDB on a real file, and another program on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
+from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
 
 @pytest.fixture
 def config(database: Path) -> TenetsConfig:
-    """A configuration as the seed's users make it: only the folder is named."""
+    """A configuration as upstream's users make it: only the folder is named."""
     config = TenetsConfig()
     config.cache.directory = database.parent
     return config
@@ -28,10 +28,7 @@ def db(config: TenetsConfig) -> Iterator[SessionDB]:
 
 
 @pytest.fixture
-def foreign(db: SessionDB, database: Path) -> Iterator[apsw.Connection]:
-    """Another program's connection to the same file, with SQLite's defaults."""
-    assert db.db.path == database
-    connection = apsw.Connection(str(database))
-    connection.set_busy_timeout(5000)
-    yield connection
-    connection.close()
+def foreign(db: SessionDB) -> Iterator[ForeignWriter]:
+    """Another program on the same file, with SQLite's defaults."""
+    with ForeignWriter(db.db.path) as writer:
+        yield writer

@@ -1,7 +1,7 @@
 """Operations of several processes at once: nothing is lost, nothing fails, one session is active.
 
-Of the seed's, two racing ``set_active`` could leave none active, four writers of metadata kept half
-of their keys, and racing ``add_context`` raised.
+With upstream's, two racing ``set_active`` could leave none active, four writers of metadata kept
+half of their keys, and racing ``add_context`` raised.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def race(database: Path, body: str, racers: int = 4) -> None:
 
 @pytest.fixture
 def check(database: Path) -> SessionDB:
-    """The database to look at afterwards."""
+    """The database, to check the outcome."""
     return SessionDB(TenetsConfig(database=database))
 
 

@@ -1,4 +1,4 @@
-"""The invariants hold whoever writes: any SQL, any SQLite, any metadata, any order of commits."""
+"""The invariants hold for every writer: any SQL, any SQLite, any metadata, any order of commits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
-from support.foreign import INSERT, NOW, active_names, changes
+from support.foreign import INSERT, NOW, ForeignWriter, active_names, changes
 from tenets_session_server.storage.session_db import SessionDB
 
 
-def test_a_foreign_insert_takes_over(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_a_foreign_insert_takes_over(db: SessionDB, foreign: ForeignWriter) -> None:
     db.create_session("ours", {"active": True, "own": 1})
     foreign.execute(INSERT, ("theirs", NOW, '{"active": 1}'))
     active = db.get_active_session()
@@ -34,7 +33,7 @@ def test_a_foreign_insert_takes_over(db: SessionDB, foreign: apsw.Connection) ->
     ]
 
 
-def test_activating_all_at_once_leaves_one(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_activating_all_at_once_leaves_one(db: SessionDB, foreign: ForeignWriter) -> None:
     for number in range(5):
         db.create_session(f"s{number}")
     foreign.execute("UPDATE sessions SET metadata = json_set(metadata, '$.active', json('true'))")
@@ -44,9 +43,7 @@ def test_activating_all_at_once_leaves_one(db: SessionDB, foreign: apsw.Connecti
     assert active_names(db) == [active.name]
 
 
-def test_inserting_many_active_ones_leaves_the_last(
-    db: SessionDB, foreign: apsw.Connection
-) -> None:
+def test_inserting_many_active_ones_leaves_the_last(db: SessionDB, foreign: ForeignWriter) -> None:
     foreign.execute(
         "INSERT INTO sessions (name, created_at, metadata)"
         " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)"
@@ -56,17 +53,48 @@ def test_inserting_many_active_ones_leaves_the_last(
     assert active_names(db) == ["s5"]
 
 
-def test_replacing_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+@pytest.mark.parametrize("row", [(None, "a"), (1, "a"), (1, "new"), (2, "a"), (2, "new")], ids=str)
+@pytest.mark.parametrize("active", ["true", "false"])
+def test_replacing_rows_leaves_no_stale_pointer(
+    db: SessionDB, foreign: ForeignWriter, row: tuple[int | None, str], active: str
+) -> None:
     db.create_session("a", {"active": True})
-    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": false}'))
-    assert db.get_active_session() is None
-    foreign.execute("INSERT OR REPLACE" + INSERT[6:], ("a", NOW, '{"active": true}'))
-    assert active_names(db) == ["a"]
+    db.create_session("b")
+    metadata = f'{{"active": {active}}}'
+    foreign.execute("REPLACE INTO sessions VALUES (?, ?, ?, ?)", (*row, NOW, metadata))
+    remaining = ["a"] if row == (2, "new") else []
+    assert active_names(db) == ([row[1]] if active == "true" else remaining)
+    found = db.get_active_session()
+    assert active_names(db) == ([] if found is None else [found.name])
+
+
+@pytest.mark.parametrize("change", ["id = 1", "name = 'a'", "id = 1, name = 'a'"])
+@pytest.mark.parametrize("active", ["true", "false"])
+def test_a_row_that_moves_over_the_active_one_leaves_no_stale_pointer(
+    db: SessionDB, foreign: ForeignWriter, change: str, active: str
+) -> None:
+    db.create_session("a", {"active": True})
+    db.create_session("b")
+    foreign.execute(
+        f"UPDATE OR REPLACE sessions SET {change}, metadata = ? WHERE name = 'b'",
+        (f'{{"active": {active}}}',),
+    )
+    (remaining,) = db.list_sessions()
+    assert active_names(db) == ([remaining.name] if active == "true" else [])
+    assert db.get_active_session() == (remaining if active == "true" else None)
+
+
+def test_an_insert_without_an_id_deactivates_a_session_whose_id_is_minus_one(
+    db: SessionDB, foreign: ForeignWriter
+) -> None:
+    foreign.execute("INSERT INTO sessions VALUES (-1, 'odd', ?, '{\"active\": true}')", (NOW,))
+    foreign.execute(INSERT, ("b", NOW, '{"active": true}'))
+    assert active_names(db) == ["b"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_only_python_knows_hide_no_active_session(
-    db: SessionDB, foreign: apsw.Connection, number: str
+    db: SessionDB, foreign: ForeignWriter, number: str
 ) -> None:
     foreign.execute(INSERT, ("a", NOW, f'{{"x": {number}, "active": true}}'))
     active = db.get_active_session()
@@ -80,14 +108,14 @@ def test_numbers_that_only_python_knows_hide_no_active_session(
     assert active_names(db) == ["a"]
 
 
-def test_deleting_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_deleting_the_active_row(db: SessionDB, foreign: ForeignWriter) -> None:
     db.create_session("a", {"active": True})
     foreign.execute("DELETE FROM sessions")
     assert db.get_active_session() is None
     assert changes(db)[-1] == ("deleted", "a")
 
 
-def test_renaming_the_active_row(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_renaming_the_active_row(db: SessionDB, foreign: ForeignWriter) -> None:
     db.create_session("a", {"active": True})
     foreign.execute("UPDATE sessions SET name = 'b'")
     assert active_names(db) == ["b"]
@@ -105,7 +133,7 @@ MALFORMED: list[Any] = [
 
 @pytest.mark.parametrize("metadata", MALFORMED, ids=repr)
 def test_no_metadata_makes_a_foreign_statement_fail(
-    db: SessionDB, foreign: apsw.Connection, metadata: Any
+    db: SessionDB, foreign: ForeignWriter, metadata: Any
 ) -> None:
     db.create_session("good", {"active": True})
     foreign.execute(INSERT, ("bad", NOW, metadata))
@@ -117,20 +145,20 @@ def test_no_metadata_makes_a_foreign_statement_fail(
 
 
 def test_last_insert_rowid_is_the_foreign_programs_own(
-    db: SessionDB, foreign: apsw.Connection
+    db: SessionDB, foreign: ForeignWriter
 ) -> None:
-    """The seed takes the id of a new session from ``lastrowid``; triggers must not change it."""
+    """Upstream takes the id of a new session from ``lastrowid``; triggers must not change it."""
     for number in range(3):
         db.create_session(f"s{number}", {"active": True})
     foreign.execute(INSERT, ("theirs", NOW, '{"active": true}'))
     record = db.get_session("theirs")
     assert record is not None
-    assert foreign.last_insert_rowid() == record.id
-    assert foreign.changes() == 1
+    assert foreign.connection.last_insert_rowid() == record.id
+    assert foreign.connection.changes() == 1
 
 
 def test_pythons_own_sqlite_can_write(db: SessionDB, database: Path) -> None:
-    """As the ``tenets`` command line does: sqlite3, WAL, the steps of the seed's ``set_active``."""
+    """As the ``tenets`` command line does: sqlite3, WAL, the steps of upstream's ``set_active``."""
     db.create_session("ours", {"active": True})
     program = textwrap.dedent("""
         import json, sqlite3, sys
@@ -163,7 +191,7 @@ def test_pythons_own_sqlite_can_write(db: SessionDB, database: Path) -> None:
 
 @pytest.mark.parametrize("metadata", MALFORMED, ids=repr)
 def test_poison_metadata_hides_nothing_and_loses_nothing(
-    db: SessionDB, foreign: apsw.Connection, metadata: Any
+    db: SessionDB, foreign: ForeignWriter, metadata: Any
 ) -> None:
     db.create_session("good", {"x": 1})
     foreign.execute(INSERT, ("bad", NOW, metadata))
@@ -203,7 +231,7 @@ def test_poison_metadata_hides_nothing_and_loses_nothing(
     ],
 )
 def test_odd_dates_become_readable_ones(
-    db: SessionDB, foreign: apsw.Connection, created_at: Any, read: str
+    db: SessionDB, foreign: ForeignWriter, created_at: Any, read: str
 ) -> None:
     foreign.execute(INSERT, ("odd", created_at, "{}"))
     stored = db.store.sessions.get("odd")
@@ -215,7 +243,7 @@ def test_odd_dates_become_readable_ones(
     assert record.created_at.tzinfo is not None
 
 
-def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: ForeignWriter) -> None:
     dates: list[Any] = [NOW, NOW, "yesterday", 0, 17, 0.1, 1e300, b"\xff", b"", "", NOW + "x"]
     for number, created_at in enumerate(dates):
         foreign.execute(INSERT, (f"s{number}", created_at, "{}"))
@@ -237,7 +265,7 @@ def test_pages_pass_over_odd_dates_of_every_type(db: SessionDB, foreign: apsw.Co
         assert names == [session.name for session in whole.sessions]
 
 
-def test_text_that_is_not_utf8_hides_nothing(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_text_that_is_not_utf8_hides_nothing(db: SessionDB, foreign: ForeignWriter) -> None:
     foreign.execute(
         "INSERT INTO sessions (name, created_at, metadata) VALUES (CAST(x'61ff' AS TEXT), ?,"
         " CAST(x'7b2261223a2261ff227d' AS TEXT))",
@@ -248,8 +276,8 @@ def test_text_that_is_not_utf8_hides_nothing(db: SessionDB, foreign: apsw.Connec
     assert db.delete_all_sessions() == 2
 
 
-def test_metadata_of_the_seed_stays_readable_by_the_seed(
-    db: SessionDB, foreign: apsw.Connection
+def test_upstreams_metadata_stays_readable_by_upstream(
+    db: SessionDB, foreign: ForeignWriter
 ) -> None:
     foreign.execute(INSERT, ("theirs", NOW, json.dumps({"ü": "é🧵", "pinned_files": ["/a b"]})))
     db.set_active("theirs", True)

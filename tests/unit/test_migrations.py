@@ -1,4 +1,4 @@
-"""Files of every age are opened: new, the seed's, damaged, newer than this version."""
+"""Files of every kind are opened: new, upstream's, damaged, of an older or a newer version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.store import Store
 
-SEED_SCHEMA = """
+UPSTREAM_SCHEMA = """
     CREATE TABLE IF NOT EXISTS sessions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT UNIQUE NOT NULL,
@@ -37,11 +37,11 @@ SEED_SCHEMA = """
 
 
 @pytest.fixture
-def seed_file(database: Path) -> apsw.Connection:
+def upstream_file(database: Path) -> apsw.Connection:
     """A database as the ``tenets`` command line leaves it, open in another program."""
     database.parent.mkdir()
     connection = apsw.Connection(str(database))
-    connection.execute(SEED_SCHEMA)
+    connection.execute(UPSTREAM_SCHEMA)
     return connection
 
 
@@ -50,33 +50,34 @@ def objects(connection: apsw.Connection) -> dict[str, str]:
     return {str(name): str(sql) for name, sql in rows.fetchall()}
 
 
-def test_what_is_added_is_only_added(config: TenetsConfig, seed_file: apsw.Connection) -> None:
-    before = objects(seed_file)
+def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.Connection) -> None:
+    before = objects(upstream_file)
     SessionDB(config).close()
-    after = objects(seed_file)
+    after = objects(upstream_file)
     assert {name: after[name] for name in before} == before
     added = after.keys() - before.keys()
     assert added
     assert all(name.startswith("session_server_") for name in added)
 
 
-def test_a_new_file_has_the_seeds_tables(config: TenetsConfig, database: Path) -> None:
+def test_a_new_file_has_upstreams_tables(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
     new = apsw.Connection(str(database))
     columns = "SELECT name, type, [notnull], pk FROM pragma_table_info(?)"
-    seed = apsw.Connection(":memory:")
-    seed.execute(SEED_SCHEMA)
+    upstream = apsw.Connection(":memory:")
+    upstream.execute(UPSTREAM_SCHEMA)
     for table in ("sessions", "session_context"):
         assert (
-            new.execute(columns, (table,)).fetchall() == seed.execute(columns, (table,)).fetchall()
+            new.execute(columns, (table,)).fetchall()
+            == upstream.execute(columns, (table,)).fetchall()
         )
-    new.execute(SEED_SCHEMA)  # as the seed does at each start
+    new.execute(UPSTREAM_SCHEMA)  # as upstream does at each start
     assert new.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     new.close()
 
 
 def test_of_several_active_sessions_the_newest_stays(
-    config: TenetsConfig, seed_file: apsw.Connection
+    config: TenetsConfig, upstream_file: apsw.Connection
 ) -> None:
     rows = [
         ("oldest", "2026-01-01T00:00:00+00:00", '{"active": true}'),
@@ -86,23 +87,25 @@ def test_of_several_active_sessions_the_newest_stays(
         ("poison", "2026-01-05T00:00:00+00:00", '{"active": true'),
     ]
     for row in rows:
-        seed_file.execute("INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)", row)
+        upstream_file.execute(
+            "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)", row
+        )
     with SessionDB(config) as db:
         active = db.get_active_session()
         assert active is not None
         assert (active.name, active.metadata) == ("newest", {"active": True, "own": 1})
         middle = db.store.sessions.get("middle")
         assert middle is not None
-        assert middle.metadata.startswith(b'{"active":false,"own":1.50,"updated_at":"')
+        assert bytes(middle.metadata).startswith(b'{"active":false,"own":1.50,"updated_at":"')
         assert {*json.loads(bytes(middle.metadata))} == {"active", "own", "updated_at", "ended_at"}
         assert db.db.warnings == []
 
 
 def test_existing_sessions_and_context_stay(
-    config: TenetsConfig, seed_file: apsw.Connection
+    config: TenetsConfig, upstream_file: apsw.Connection
 ) -> None:
-    seed_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
-    seed_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
+    upstream_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
+    upstream_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
     with SessionDB(config) as db:
         record = db.get_session("a")
         assert record is not None
@@ -141,6 +144,68 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
     assert objects(foreign).keys() >= schema.TRIGGERS.keys()
     with SessionDB(config) as db:
         assert [*db.db.warnings, *db.db.take_repairs()] == []
+
+
+# As the version before "no_replace_triggers" had them, which needed the table and the column.
+OLDER_TRIGGERS = {
+    "session_server_note_replaced": """BEFORE INSERT ON sessions BEGIN
+        DELETE FROM session_server_replaced;
+        INSERT INTO session_server_replaced SELECT id, name FROM sessions WHERE name = NEW.name;
+    END""",
+    "session_server_note_replaced_context": """BEFORE INSERT ON session_context
+        WHEN EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id) BEGIN
+        UPDATE session_server_totals SET replaced_entry = NEW.id;
+    END""",
+}
+
+
+def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
+    config: TenetsConfig, database: Path
+) -> None:
+    SessionDB(config).close()
+    older = apsw.Connection(str(database))
+    for with_warning in (False, True):
+        if not with_warning:
+            older.execute(
+                "DELETE FROM session_server_migrations WHERE name = 'no_replace_triggers'"
+            )
+        for name, body in OLDER_TRIGGERS.items():
+            older.execute(f"CREATE TRIGGER {name} {body}")
+        older.execute("REPLACE INTO sessions VALUES (1, 'a', '2026-01-01', '{}')")
+        older.execute("REPLACE INTO sessions VALUES (2, 'a', '2026-01-01', '{}')")
+        older.execute("REPLACE INTO session_context VALUES (1, 2, 'note', 'x', '2026-01-01')")
+        with SessionDB(config) as db:
+            repairs = db.db.take_repairs()
+            assert [name in repair for repair in repairs for name in OLDER_TRIGGERS] == (
+                [True, True] if with_warning else []
+            )
+            triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            assert dict(triggers) == schema.TRIGGERS
+            assert totals(db) == (1, 1)
+            db.create_session("b")
+            db.delete_session("b")
+    older.close()
+
+
+def test_a_newer_versions_triggers_are_left_alone(config: TenetsConfig, database: Path) -> None:
+    SessionDB(config).close()
+    newer = apsw.Connection(str(database))
+    newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
+    obsolete, changed, missing = (
+        *("session_server_note_replaced", "session_server_session_deleted"),
+        "session_server_prune_changes",
+    )
+    newer.execute(f"CREATE TRIGGER {obsolete} BEFORE INSERT ON sessions BEGIN SELECT 1; END")
+    newer.execute(f"DROP TRIGGER {changed}")
+    newer.execute(f"CREATE TRIGGER {changed} AFTER DELETE ON sessions BEGIN SELECT 2; END")
+    before = objects(newer)
+    newer.execute(f"DROP TRIGGER {missing}")
+    with SessionDB(config) as db:
+        (repair,) = db.db.take_repairs()
+        assert missing in repair
+        assert changed not in repair
+    assert objects(newer) == before
+    newer.close()
 
 
 def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: Path) -> None:
@@ -208,7 +273,7 @@ def test_many_processes_open_a_new_file_at_once(database: Path) -> None:
         assert len(db.list_sessions()) == 80
 
 
-def test_a_deferred_open_is_tried_again(config: TenetsConfig, database: Path) -> None:
+def test_a_failed_open_is_tried_again(config: TenetsConfig, database: Path) -> None:
     database.parent.write_text("in the way")
     with pytest.raises(DatabaseError):
         SessionDB(config)

@@ -1,4 +1,4 @@
-"""SessionDB behaves as the seed's (tenets 0.13.3), method by method."""
+"""SessionDB behaves as upstream's (tenets 0.13.3), method by method."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 import pytest
 
+from support.foreign import ForeignWriter
 from tenets_session_server.config import CacheConfig, TenetsConfig
 from tenets_session_server.errors import (
     DatabaseUnavailableError,
@@ -23,7 +24,7 @@ from tenets_session_server.errors import (
 from tenets_session_server.storage import deferred_deletes
 from tenets_session_server.storage.session_db import SessionDB, SessionRecord
 
-SEED_SIGNATURES = {
+UPSTREAM_SIGNATURES = {
     "create_session": ["name", "metadata"],
     "get_session": ["name"],
     "list_sessions": [],
@@ -36,10 +37,10 @@ SEED_SIGNATURES = {
 }
 
 
-@pytest.mark.parametrize("name", SEED_SIGNATURES)
-def test_signatures_are_the_seeds(name: str) -> None:
+@pytest.mark.parametrize("name", UPSTREAM_SIGNATURES)
+def test_signatures_are_upstreams(name: str) -> None:
     parameters = inspect.signature(getattr(SessionDB, name)).parameters
-    assert list(parameters)[1:] == SEED_SIGNATURES[name]
+    assert list(parameters)[1:] == UPSTREAM_SIGNATURES[name]
 
 
 def test_the_file_is_where_the_config_says(config: TenetsConfig, database: Path) -> None:
@@ -78,7 +79,7 @@ def test_names_are_only_found_exactly(db: SessionDB) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "'; DROP TABLE sessions; --", "ü" * 1000, "\0"])
-def test_any_name_goes_as_in_the_seed(db: SessionDB, name: str) -> None:
+def test_any_name_goes_as_upstream(db: SessionDB, name: str) -> None:
     db.create_session(name)
     record = db.get_session(name)
     assert record is not None
@@ -102,7 +103,7 @@ def test_list_is_newest_first_and_complete(db: SessionDB) -> None:
 
 
 @pytest.mark.parametrize("value", [True, 1, "yes", [0], {"a": 1}, 0.5, "false", -1])
-def test_any_true_value_is_active_as_in_the_seed(db: SessionDB, value: Any) -> None:
+def test_any_true_value_is_active_as_upstream(db: SessionDB, value: Any) -> None:
     db.create_session("a")
     db.create_session("b", {"active": value})
     active = db.get_active_session()
@@ -121,7 +122,7 @@ def test_any_false_value_is_not(db: SessionDB, value: Any) -> None:
     assert db.get_active_session() is None
 
 
-def test_set_active_merges_what_the_seed_merges(db: SessionDB) -> None:
+def test_set_active_merges_what_upstream_merges(db: SessionDB) -> None:
     db.create_session("a", {"own": 1, "active": False})
     before = datetime.now(UTC).replace(microsecond=0)
     assert db.set_active("a", True) is True
@@ -171,7 +172,7 @@ def test_update_is_a_shallow_merge(db: SessionDB) -> None:
 
 
 def test_add_context_returns_none_and_creates_the_session(
-    db: SessionDB, foreign: apsw.Connection
+    db: SessionDB, foreign: ForeignWriter
 ) -> None:
     assert db.add_context("new", "note", "text") is None  # type: ignore[func-returns-value]
     session = db.get_session("new")

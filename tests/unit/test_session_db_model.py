@@ -1,4 +1,4 @@
-"""SessionDB against a plain-Python model of the seed, over any sequence of operations.
+"""SessionDB against a plain-Python model of upstream, over any sequence of operations.
 
 The state machine also writes as a foreign program does and re-opens the database at any moment;
 after every step the whole content has to be the model's, and at most one session is active.
@@ -39,7 +39,7 @@ DATES = {"updated_at", "resumed_at", "ended_at"}
 
 
 class Model:
-    """The seed's semantics, with its activation made atomic."""
+    """Upstream's semantics, with its activation made atomic."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Any]] = {}  # in order of creation
@@ -130,7 +130,7 @@ class SessionDBMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, metadata=METADATA)
     def foreign_write(self, name: str, metadata: dict[str, Any]) -> None:
-        """Another program overwrites a session's metadata, as the seed's update does."""
+        """Another program overwrites a session's metadata, as upstream's update does."""
         if name not in self.model.sessions:
             return
         foreign = apsw.Connection(str(self.db.db.path))

@@ -1,4 +1,4 @@
 """The database: the one place that knows SQL and apsw.
 
-Start at :mod:`.session_db` for the public class and at :mod:`.schema` for what is in the file.
+Start at :mod:`.store` for the operations, and at :mod:`.schema` for what is in the file.
 """

@@ -1,8 +1,8 @@
-"""The change log: what was committed to the file, in order, by any program.
+"""The change log: what any program has committed to the file, in order.
 
-Triggers record every change within its own transaction (see :mod:`.schema`), so the log has nothing
-that is not committed, and misses nothing that is. The key of its rows is the *revision*. Everything
-here only reads, but for :meth:`ChangeLog.resume_after`.
+Triggers record every change within its own transaction (see :mod:`.schema`), so the log has what is
+committed and nothing else. The key of its rows is the *revision*. Only
+:meth:`ChangeLog.resume_after` writes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.sessions import Sessions
 
 _NEWEST: Final = "SELECT max(revision) FROM session_server_changes"
-# Where no change is kept. The row is written with the first change, and stays.
+# For a log that is empty. The row is written with the first change, and stays.
 _LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'"
 _OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
 _AFTER: Final = """SELECT revision, type, session_id, CAST(session_name AS BLOB), context_id
@@ -27,9 +27,9 @@ _EVERYTHING: Final = -1  # as a LIMIT
 
 
 class ChangeLog:
-    """The changes of one database, for any number of readers.
+    """The change log of one database, for any number of readers.
 
-    All methods raise the ``DatabaseError`` that fits where the file cannot be read.
+    All methods raise a ``DatabaseError`` if the file cannot be read.
     """
 
     def __init__(self, database: Database, sessions: Sessions) -> None:
@@ -37,7 +37,7 @@ class ChangeLog:
         self._seen: tuple[int, int] | None = None  # the generation, and its data version
 
     def newest_revision(self) -> int:
-        """Return the number of the newest committed change, 0 where there was none yet."""
+        """Return the number of the newest change, 0 if there was none yet."""
         newest: int | None = self._database.run(_NEWEST)[0][0]
         if newest is not None:
             return newest
@@ -47,8 +47,8 @@ class ChangeLog:
     def since(self, revision: int, limit: int) -> ChangeList:
         """Return at most ``limit`` changes after ``revision``.
 
-        Raises :class:`RevisionExpiredError` where some of them are not kept any more, or where the
-        file has never had that revision.
+        Raises :class:`RevisionExpiredError` if some of them are no longer kept, or if the file has
+        never had that revision.
         """
         with self._database.snapshot():
             newest = self.newest_revision()
@@ -61,13 +61,13 @@ class ChangeLog:
         return ChangeList(changes[:limit], newest, truncated=len(changes) > limit)
 
     def batch_after(self, revision: int) -> ChangeBatch | None:
-        """Return all changes after ``revision`` and the active session; None without changes.
+        """Return all changes after ``revision`` and the active session; None if there are none.
 
-        Where some of the changes are not kept any more, ``incomplete`` is set.
+        ``incomplete`` is set if some of the changes are no longer kept.
         """
         with self._database.snapshot():
             changes = self._after(revision, _EVERYTHING)
-            # Revisions are consecutive but where some are not kept or the file is another one.
+            # Revisions are consecutive, unless some are no longer kept or the file was replaced.
             incomplete = not changes or changes[0].revision != revision + 1
             newest = self.newest_revision() if incomplete else changes[-1].revision
             if newest == revision:
@@ -75,12 +75,11 @@ class ChangeLog:
             return ChangeBatch(newest, changes, self._sessions.get_active(), incomplete)
 
     def resume_after(self, revision: int) -> ChangeBatch:
-        """Return an incomplete batch for those who know ``revision`` of what may be another file.
+        """Return an incomplete batch for clients whose ``revision`` may be that of another file.
 
-        The changes of this file do not tell the difference, and its revisions may be lower. Then
-        they are made to continue above ``revision``, as revisions that are sent must only increase.
-        (In a file that may not be written they stay lower. What is committed there is sent once it
-        is above.)
+        The changes of this file are not the difference between the two, and its revisions may be
+        lower. As revisions that are sent must only increase, new ones then continue above
+        ``revision``. (In a read-only file they stay lower; changes are sent once they are above.)
         """
         if self.newest_revision() <= revision != 0:
             with contextlib.suppress(DatabaseReadOnlyError), self._database.transaction():

@@ -1,10 +1,10 @@
-"""The file behind a database: opened when it is needed, let go of when it is lost, opened again.
+"""The connection to a database file that may be missing, deleted or replaced at any time.
 
-* A file that cannot be opened now is tried again at the next call, so that a server outlives a disk
-  that is not mounted yet.
-* A file that has been deleted, moved or replaced is let go of at once: nothing is written to what
-  nobody can find any more. It is opened again when it is back, and never made anew: whoever moved
-  it away may be about to put it back.
+* A file that cannot be opened is tried again at the next use, so a server survives a disk that is
+  not mounted yet.
+* If the file was deleted, moved or replaced, its connection is closed at once: what is written to
+  it could never be found again. It is opened again when it is back, but no new file is created in
+  its place: the user who moved it may be about to put it back.
 """
 
 from __future__ import annotations
@@ -22,215 +22,273 @@ from typing import Final, NoReturn
 import apsw
 
 from tenets_session_server import errors
-from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import connection_setup as preparation
-from tenets_session_server.storage import file_system as placement
-from tenets_session_server.storage.file_identity import Whereabouts
+from tenets_session_server.config import Synchronous, TenetsConfig
+from tenets_session_server.storage import file_system, migrations
+from tenets_session_server.storage.file_identity import FileIdentity
 from tenets_session_server.storage.sqlite_errors import translate
 
 logger = logging.getLogger(__name__)
 
-LOOK_INTERVAL: Final = 0.005
-"""Seconds for which reads believe that the file is where it was; writes look each time."""
-OPENING_TIMEOUT: Final = 1.0
+SAFE_SQLITE: Final = (3, 51, 3)
+"""The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
+CHECK_INTERVAL: Final = 0.005
+"""Seconds between checks of the file's identity by reads; a write checks each time."""
+FIRST_BUSY_TIMEOUT: Final = 1.0
 """Seconds for which the first opening waits for a lock: several editors may start at once."""
+JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
+CACHE_KIBIBYTES: Final = 8 * 1024
 
 
-class OpenFile:
-    """The connection to the file that ``config`` names, opened at the first use.
+class FileConnection:
+    """Owns the connection to the file that ``config`` names, and opens it at the first use.
 
-    ``path`` is where it is, ``name`` the same for people to read; ``warnings`` are sentences for
-    the user about the file and the engine, complete once open (see also :meth:`take_repairs`).
-    ``generation`` counts how often the file has been opened, or what is in it put right.
+    ``connection`` is None while the file is closed. ``lock`` is held by each use. ``warnings`` are
+    sentences for the user about the file and the engine, complete once the file is open (see also
+    :meth:`take_repairs`). ``generation`` counts how often the file has been opened or repaired.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.path = config.database_path
-        self.name = placement.readable_name(self.path)
+        self.name = file_system.readable_name(self.path)
+        self.connection: apsw.Connection | None = None
+        self.lock = threading.RLock()
         self.warnings: list[str] = []
-        self._repairs: list[str] = []
         self.generation = 0
         self._config = config
-        self._connection: apsw.Connection | None = None
-        self._whereabouts = Whereabouts(self.path)
-        self._lock = threading.RLock()
-        self._tried = self._closed = self._doubtful = False
-        self._looked_at = 0.0
+        self._identity = FileIdentity(self.path)
+        self._repairs: list[str] = []
+        self._opened_before = self._closed = self._must_reopen = False
+        self._checked_at = 0.0
 
-    def _prepare(self, connection: apsw.Connection) -> tuple[list[str], list[str]]:
-        """Make a connection and its file ready; return warnings, and what was put right."""
-        raise NotImplementedError
+    def get(self) -> apsw.Connection:
+        """Return the connection, and open the file if necessary; the caller holds the lock.
 
-    def _repair(self) -> list[str]:
-        """Put right what is missing in an open file; return sentences for the user."""
-        raise NotImplementedError
+        The file was at its path :data:`CHECK_INTERVAL` ago at most. Raises a ``DatabaseError``.
+        """
+        now = time.monotonic()
+        connection = self.connection
+        if connection is not None:
+            if now - self._checked_at <= CHECK_INTERVAL or connection.in_transaction:
+                return connection
+            self._checked_at = now
+            if self._must_reopen:
+                self._must_reopen = False
+                self._disconnect()
+            else:
+                self._release_if_lost(connection)
+        if self.connection is None:
+            self.open()
+        assert self.connection is not None  # noqa: S101 - open() raises otherwise
+        return self.connection
+
+    def get_checked(self) -> apsw.Connection:
+        """Return the connection as :meth:`get` does; the file is at its path now."""
+        connection = self.connection
+        if connection is None or self._must_reopen or self._identity.mismatch() is not None:
+            self._checked_at = 0.0
+            return self.get()
+        return connection
+
+    def check_after_commit(self) -> str | None:
+        """Return what has happened to the file that was just written, None if nothing has."""
+        mismatch = self._identity.mismatch()
+        self._checked_at = time.monotonic() if mismatch is None else 0.0
+        return mismatch
 
     def open(self) -> None:
-        """Open, check and migrate the file; does nothing where that is done already.
+        """Open, check and migrate the file unless it is open.
 
         Raises a :class:`~tenets_session_server.errors.DatabaseError`; the next call tries again.
         """
-        with self._lock:
-            if self._connection is not None:
+        with self.lock:
+            if self.connection is not None:
                 return
             if self._closed:
                 raise errors.DatabaseUnavailableError("the database has been closed")
             self.warnings = []
             try:
-                self._whereabouts.check_it_is_back()
-                created = placement.make_private(self.path)
+                self._identity.check_restored()
+                created = file_system.create_private(self.path)
                 if not created and self._config.database is None:
-                    placement.tighten(self.path)
-                with self._translated():
-                    self._connection = self._connect()
-                    self.warnings, repairs = self._prepare(self._connection)
-                    self._repairs += repairs
-                    self._set_busy_timeout(self._connection, self._config.busy_timeout)
+                    file_system.make_private(self.path)
+                with self.translated():
+                    self.connection = self._connect()
+                    warnings = _set_up(self.connection, self.path, self._config.synchronous)
+                    self._migrate(self.connection)
+                    _set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException:
                 self._disconnect()
                 raise
+            self.warnings = warnings
             self.generation += 1
-            for warning in (*self.warnings, *self._repairs):
+            for warning in warnings:
                 logger.warning("%s", warning)
 
     def close(self) -> None:
-        """Close the connection for good; the last one to close a file empties its WAL."""
-        with self._lock:
+        """Close the file for good; the last connection to a file empties its WAL."""
+        with self.lock:
             self._closed = True
             self._disconnect()
 
     def ensure_open(self) -> None:
-        """Let go of a file that is not where it was, and try to open it again.
-
-        Raises a ``DatabaseError`` where there is none that can be used.
-        """
-        with self._lock:
-            self._opened()
-
-    def require_durability(self) -> None:
-        """From now on let no commit return before it is on the disk, as ``synchronous="full"``."""
-        with self._lock:
-            if self._config.synchronous != "full":
-                self._config = dataclasses.replace(self._config, synchronous="full")
-                if self._connection is not None:
-                    preparation.set_synchronous(self._connection, "full")
+        """Close a file that was lost, and try to open it again. Raises a ``DatabaseError``."""
+        with self.lock:
+            self.get()
 
     def release(self) -> None:
-        """Close the file and forget all about it, as if this were a new process."""
-        with self._lock:
-            if self._connection is not None:
-                self._let_go_if_lost(self._connection)
+        """Close the file and forget its state, as if the next use were in a new process."""
+        with self.lock:
+            if self.connection is not None:
+                self._release_if_lost(self.connection)
             self._disconnect()
-            self._whereabouts.forget_loss()
-            self._tried = self._doubtful = False
+            self._identity.reset()
+            self._opened_before = self._must_reopen = False
 
     def repair_or_create(self) -> None:
-        """Do for somebody new what a new process would, while others go on using the file.
+        """Do for a new client what a new process would, while others go on using the file.
 
-        Such a process makes a file that is missing, and puts triggers back. Raises a
-        ``DatabaseError`` where that is impossible.
+        A file that is missing may be created at the next use, and missing triggers are put back.
+        Raises a ``DatabaseError`` if that is impossible.
         """
-        with self._lock:
-            if self._connection is not None:
-                self._let_go_if_lost(self._connection)
-            if self._connection is not None:
-                if not self._connection.readonly("main") and (repairs := self._repair()):
-                    self._repairs += repairs
-                    self.generation += 1  # what was changed meanwhile, nobody has been told
-            elif self._whereabouts.is_missing():
-                self._whereabouts.forget_loss()
+        with self.lock:
+            if self.connection is not None:
+                self._release_if_lost(self.connection)
+            if self.connection is None:
+                if self._identity.is_missing():
+                    self._identity.reset()
+            elif not self.connection.readonly("main"):
+                with self.translated():
+                    if self._migrate(self.connection):
+                        # The change log lacks what other programs changed without triggers.
+                        self.generation += 1
 
     def take_repairs(self) -> list[str]:
-        """Return sentences for the user about what was put right; to be told once."""
-        with self._lock:
+        """Return sentences for the user about what was repaired since the last call."""
+        with self.lock:
             repairs, self._repairs = self._repairs, []
             return repairs
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection; it is not made, nor is the file looked at."""
-        return self._connection is not None
-
-    @property
-    def engine(self) -> str:
-        """Name and version of the engine."""
-        return f"SQLite {apsw.sqlite_lib_version()}"
+    def require_durability(self) -> None:
+        """From now on let no commit return before it is on the disk, as ``synchronous="full"``."""
+        with self.lock:
+            if self._config.synchronous != "full":
+                self._config = dataclasses.replace(self._config, synchronous="full")
+                if self.connection is not None:
+                    _set_synchronous(self.connection, "full")
 
     def sizes(self) -> tuple[int, int]:
-        """Return the sizes of the file and its write-ahead log in bytes, 0 for what is missing."""
-        return placement.size(self.path), placement.size(Path(f"{os.path.realpath(self.path)}-wal"))
-
-    def _opened(self, *, certain: bool = False) -> apsw.Connection:
-        """Return the connection to a file that is still there, opening it if need be.
-
-        For reads that was looked at lately; ``certain`` looks now.
-        """
-        now = time.monotonic()
-        connection = self._connection
-        if connection is not None and now - self._looked_at <= LOOK_INTERVAL and not certain:
-            return connection
-        if connection is not None and not connection.in_transaction:
-            self._looked_at = now
-            if self._doubtful:  # opening puts right what can be: an older file was restored, say
-                self._doubtful = False
-                self._disconnect()
-            else:
-                self._let_go_if_lost(connection)
-        if self._connection is None:
-            self.open()
-        assert self._connection is not None  # noqa: S101 - open() raises otherwise
-        return self._connection
-
-    def _let_go_if_lost(self, connection: apsw.Connection) -> None:
-        loss = self._whereabouts.lost()
-        if loss is None:
-            return
-        logger.warning("%s %s", self.name, loss)
-        # Else what is committed could be lost with the log, or be taken for the next file's.
-        if self._whereabouts.may_be_emptied():
-            try:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except apsw.Error as error:
-                logger.warning("its write-ahead log could not be emptied: %s", error)
-        # Otherwise closing does the same once more, and removes the log by its name.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self._disconnect()
-        self._whereabouts.let_go()
+        """Return the sizes of the file and its write-ahead log in bytes, 0 for a missing file."""
+        wal = Path(f"{os.path.realpath(self.path)}-wal")
+        return file_system.size(self.path), file_system.size(wal)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Raise the errors of the block as :meth:`raise_translated` does."""
         try:
             yield
         except apsw.Error as error:
-            self._raise(error)
+            self.raise_translated(error)
 
-    def _raise(self, error: apsw.Error) -> NoReturn:
-        """Raise our error for one of apsw's, or the same one where it is for the caller."""
+    def raise_translated(self, error: apsw.Error) -> NoReturn:
+        """Raise our error for one of apsw's; a ``ConstraintError`` or a bug is raised as it is."""
         ours = None if isinstance(error, apsw.ConstraintError) else translate(error)
         if ours is None:
             raise error
         if isinstance(ours, errors.DatabaseCorruptError):
-            self._doubtful, self._looked_at = True, 0.0
+            # Opening may help: if an older state was restored in place, it is migrated.
+            self._must_reopen, self._checked_at = True, 0.0
         raise ours from error
 
     def _connect(self) -> apsw.Connection:
-        flags = apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(placement.sqlite_name(self.path), flags=flags)
+        name = file_system.sqlite_name(self.path)
+        connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READWRITE)
         timeout = self._config.busy_timeout
-        if not self._tried:  # later there are clients who would be kept waiting
-            timeout = max(timeout, OPENING_TIMEOUT)
-        self._tried = True
-        if not self._whereabouts.opened(connection):
+        if not self._opened_before:  # later, clients would have to wait as well
+            timeout = max(timeout, FIRST_BUSY_TIMEOUT)
+        self._opened_before = True
+        if not self._identity.record(connection):
             connection.close(True)
             raise errors.DatabaseUnavailableError(f"{self.name} was moved while it was opened")
-        self._set_busy_timeout(connection, timeout)
+        _set_busy_timeout(connection, timeout)
         return connection
 
-    @staticmethod
-    def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
-        connection.set_busy_timeout(round(seconds * 1000))
+    def _migrate(self, connection: apsw.Connection) -> bool:
+        """Bring the file up to date if it can be written; return whether it was written."""
+        if connection.readonly("main"):
+            migrations.check_up_to_date(connection)
+            return False
+        written, repairs = migrations.migrate(connection)
+        self._repairs += repairs
+        for repair in repairs:
+            logger.warning("%s", repair)
+        return written
+
+    def _release_if_lost(self, connection: apsw.Connection) -> None:
+        mismatch = self._identity.mismatch()
+        if mismatch is None:
+            return
+        logger.warning("%s %s", self.name, mismatch)
+        # Committed rows that are only in the WAL would be lost with it, or be taken for the next
+        # file's. But if another process has opened that file, the WAL at the path is its own.
+        if not self._identity.used_by_others():
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except apsw.Error as error:
+                logger.warning("its write-ahead log could not be emptied: %s", error)
+        # Closing must not do the same once more, nor delete the WAL at the path by its name.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._disconnect()
+        self._identity.released()
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self.connection = self.connection, None
         if connection is not None:
             connection.close(True)
+
+
+def _set_up(connection: apsw.Connection, path: Path, synchronous: Synchronous) -> list[str]:
+    """Apply SQLite's settings; return warnings for the user. Raises apsw's errors."""
+    warnings = [engine_warning(apsw.sqlite_lib_version())]
+    if network := file_system.network_file_system(path):
+        warnings.append(
+            f"The database is on a network file system ({network}), where SQLite's locks "
+            "are not reliable; keep it on a local disk."
+        )
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA foreign_keys = OFF")  # as upstream: context may outlive sessions
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
+    _set_synchronous(connection, synchronous)
+    migrations.check_tables(connection)
+    if connection.readonly("main"):
+        warnings.append("The database cannot be written: sessions are read-only.")
+    else:
+        mode = connection.execute("PRAGMA journal_mode").get
+        if mode != "wal":
+            mode = connection.execute("PRAGMA journal_mode = WAL").get
+        if mode != "wal":
+            warnings.append(
+                f"The database cannot use write-ahead logging here (journal mode {mode}): "
+                "readers and writers wait for each other."
+            )
+    return [warning for warning in warnings if warning]
+
+
+def _set_synchronous(connection: apsw.Connection, synchronous: Synchronous) -> None:
+    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+
+
+def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
+    connection.set_busy_timeout(round(seconds * 1000))
+
+
+def engine_warning(version: str) -> str | None:
+    """Return a warning if SQLite ``version`` ("3.51.3") may lose committed rows."""
+    if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
+        return None
+    safe = ".".join(map(str, SAFE_SQLITE))
+    return (
+        f"SQLite {version} can lose committed rows when several programs write at once; "
+        f"install apsw {safe} or newer."
+    )

@@ -1,4 +1,4 @@
-"""The entries of sessions' context; all SQL that writes ``session_context`` but for deletions."""
+"""The context entries of sessions; all SQL that adds to ``session_context``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Context:
         self._database, self._sessions = database, sessions
 
     def add(self, session_name: str, kind: str, content: str) -> AddedContext:
-        """Append an entry, and create the session in the same transaction where it is missing."""
+        """Append an entry, and create the session in the same transaction if it is missing."""
         size = len(content) if content.isascii() else len(content.encode("utf-8"))
         with self._database.transaction():
             session_id, created = self._sessions.find_or_create(session_name)

@@ -1,64 +1,63 @@
 """Cursors of keyset pages: where a page ended, as an opaque string.
 
 A cursor holds the sort key of the last row, not its number, so pages neither skip nor repeat rows
-while others write, and deleting the row it names does no harm.
+while others write, and the row may be deleted. It also holds a checksum of the list that it belongs
+to: the position in one list means nothing in another.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+import zlib
+from typing import Annotated, Final
 
 import msgspec
 
 from tenets_session_server.errors import InvalidArgumentError
 
-KeyType = Literal["text", "blob", "integer", "real"]
+_SQLiteInteger = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The sort key of a row: its ``created_at`` with the type SQLite has for it, and its id.
+class Position(msgspec.Struct, array_like=True, frozen=True):
+    """The sort key of a row and the row's id.
 
-    Text is bytes here too, since another program's may not be UTF-8.
+    Text is bytes here too (``is_text``), since another program's may not be UTF-8.
     """
 
-    key_type: KeyType
-    key: bytes | int | float
-    id: int
+    key: bytes | _SQLiteInteger | float
+    is_text: bool
+    id: _SQLiteInteger
 
 
-class _Wire(msgspec.Struct, array_like=True):
-    key_type: KeyType
-    key: str
-    id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_decoder: Final = msgspec.msgpack.Decoder(tuple[Position, int])
 
 
-_decoder: Final = msgspec.json.Decoder(_Wire)
+def scope(method: str, *parameters: str | float | bool | None) -> int:
+    """Return the checksum of a list: its method, and each parameter that changes what is in it.
+
+    Parameters that only decide how much of a row or how many rows a page has are left out.
+    """
+    return zlib.crc32(repr((method, parameters)).encode())
 
 
-def dump(position: Position) -> str:
-    """Return the cursor of a position."""
-    key = position.key
-    text = key.hex() if isinstance(key, bytes | float) else str(key)
-    wire = msgspec.json.encode(_Wire(position.key_type, text, position.id))
-    return base64.urlsafe_b64encode(wire).decode("ascii")
+def dump(position: Position, scope: int) -> str:
+    """Return the cursor of a position in the list of this scope."""
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode((position, scope))).decode("ascii")
 
 
-def load(cursor: str) -> Position:
-    """Return the position of a cursor; raises :class:`InvalidArgumentError` for another string."""
+def load(cursor: str, scope: int) -> Position:
+    """Return the position of a cursor.
+
+    Raises :class:`InvalidArgumentError` if it is no cursor, or that of a list of another scope.
+    """
     try:
-        wire = _decoder.decode(base64.b64decode(cursor.encode("ascii"), b"-_", validate=True))
-        key: bytes | int | float
-        match wire.key_type:
-            case "text" | "blob":
-                key = bytes.fromhex(wire.key)
-            case "integer":
-                key = int(wire.key)
-                key.to_bytes(8, signed=True)  # OverflowError for what SQLite cannot hold
-            case "real":
-                key = float.fromhex(wire.key)
-    except (ValueError, OverflowError, msgspec.MsgspecError):
-        raise InvalidArgumentError("cursor", "a nextCursor of an earlier page") from None
-    return Position(wire.key_type, key, wire.id)
+        wire = base64.b64decode(cursor.encode("ascii"), b"-_", validate=True)
+        position, its_scope = _decoder.decode(wire)
+    except (ValueError, msgspec.MsgspecError):
+        pass
+    else:
+        if its_scope == scope:
+            return position
+    raise InvalidArgumentError(
+        "cursor", "a nextCursor of the same list: same method, order and filter"
+    )

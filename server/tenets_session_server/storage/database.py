@@ -1,20 +1,17 @@
-"""The one connection to the database file.
+"""Statements and transactions on the one connection to the database file.
 
-A :class:`Database` owns one apsw connection (see :mod:`.opening`) and every rule about using it:
-
-* writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with nothing awaited in between, so a write either
-  fails at once, before it did anything, or happens whole;
-* every read is run to its end (a half-read cursor holds back the WAL's checkpoint for ever);
+* Writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with no ``await`` in between. So a write either
+  fails at once, before it did anything, or happens whole.
+* Every read runs to its end: a half-read cursor would keep the WAL from being checkpointed.
 * apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them.
 
-Calls may come from several threads; they take turns.
+Several threads may call; they take turns.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -23,9 +20,7 @@ import apsw
 
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import connection_setup as preparation
-from tenets_session_server.storage import migrations
-from tenets_session_server.storage.connection import OpenFile
+from tenets_session_server.storage.connection import FileConnection
 from tenets_session_server.storage.sqlite_errors import translate
 
 logger = logging.getLogger(__name__)
@@ -37,97 +32,124 @@ Row = tuple[Any, ...]
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
-class Database(OpenFile):
-    """One connection to the file that ``config`` names, and every rule about using it.
+class Database:
+    """The database that ``config`` names, opened at the first use.
 
-    ``commits`` counts what was committed here, or may have been; those in ``on_commit`` are called
-    after each.
+    ``path`` is that of the file, and ``name`` the same as readable text. ``engine`` is the name and
+    version of the engine. ``commits`` counts what was committed here, or may have been; the
+    functions in ``on_commit`` are called after each commit, outside of the transaction.
+
+    The methods that concern the file rather than what is in it (``open``, ``close``, ``release``,
+    ``ensure_open``, ``repair_or_create``, ``require_durability``, ``take_repairs``, ``sizes``) are
+    those of :class:`.connection.FileConnection`.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
-        super().__init__(config)
+        self._file = file = FileConnection(config)
+        self._lock = file.lock
+        self.path, self.name = file.path, file.name
+        self.open, self.close, self.release = file.open, file.close, file.release
+        self.ensure_open, self.repair_or_create = file.ensure_open, file.repair_or_create
+        self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
+        self.sizes = file.sizes
+        self.engine = f"SQLite {apsw.sqlite_lib_version()}"
         self.commits = 0
         self.on_commit: set[Callable[[], None]] = set()
-        self._transaction = _Transaction(self._begin, self._end)
-        self._owner = 0  # the thread whose transaction is open
+        self._transaction = _Transaction(self, file)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open; does not open it."""
+        return self._file.connection is not None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the user about the file and the engine, complete once the file is open."""
+        return self._file.warnings
+
+    @property
+    def generation(self) -> int:
+        """How often the file has been opened or repaired."""
+        return self._file.generation
 
     def run(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Execute one statement and return all of its rows.
 
-        Outside of :meth:`transaction` it must not write. Raises a ``DatabaseError``, and
-        ``apsw.ConstraintError`` for the caller to make sense of.
+        A statement that writes needs a :meth:`transaction`. Raises a ``DatabaseError``, and
+        ``apsw.ConstraintError``, which the caller has to interpret.
         """
         with self._lock:
-            # Within a transaction it is looked after where that begins and ends.
-            connection = self._connection if self._owner else None
+            # In a transaction, begin and commit check the file.
+            connection = self._file.connection if self._transaction.thread else None
             if connection is None:
-                connection = self._opened()
+                connection = self._file.get()
             try:
                 return connection.execute(sql, bindings).fetchall()
             except apsw.Error as error:
-                self._raise(error)
+                self._file.raise_translated(error)
 
     @contextmanager
     def rows(self, sql: str, bindings: Bindings) -> Iterator[Iterable[Row]]:
-        """Give the block the rows of a query, one by one, as many as it wants.
+        """Give the block the rows of a query one by one; it need not read all of them.
 
         For results that may be large. Raises as :meth:`run` does.
         """
-        with self._lock, self._translated():
-            cursor = self._opened().execute(sql, bindings)
+        with self._lock, self._file.translated():
+            cursor = self._file.get().execute(sql, bindings)
             try:
                 yield cursor
             finally:
-                cursor.close(True)  # resets the statement: nothing is left half read
+                cursor.close(True)  # resets the statement: nothing stays half read
 
     def transaction(self) -> AbstractContextManager[bool | None]:
-        """Run the block in one write transaction; joins the one that is open already, if any.
+        """Run the block in a write transaction, or in the one that this thread has open.
 
-        Everything or nothing: an exception rolls back. Raises ``DatabaseBusyError`` before the
-        block runs where another process holds the lock, and ``OutcomeUnknownError`` where the
-        commit itself meets an I/O error.
+        If the block raises, everything is rolled back. Raises ``DatabaseBusyError`` before the
+        block runs if another process holds the lock, and ``OutcomeUnknownError`` if the commit
+        itself meets an I/O error.
         """
-        if self._owner == threading.get_ident():
-            return self._lock  # it is ours already: joining it means to do nothing
+        if self._transaction.thread == threading.get_ident():
+            return self._lock  # which this thread holds: to join is to do nothing
         return self._transaction
 
     def savepoint(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what ``work``, a part of a transaction, returns; undo it alone if it raises.
+        """Return what ``work`` returns; if it raises, undo only what it did in the transaction.
 
-        Where SQLite has rolled everything back by itself (a full disk, say) nothing is left to
-        undo; :attr:`in_transaction` tells. Raises what ``work`` raises, and a ``DatabaseError``
-        where the transaction has to be given up.
+        SQLite rolls back the whole transaction by itself after some errors (a full disk, say). Then
+        :attr:`in_transaction` is False. Raises what ``work`` raises, and a ``DatabaseError`` if the
+        transaction has to be given up.
         """
-        connection = self._opened()
-        self._run_savepoint(connection, "SAVEPOINT part")
+        connection = self._file.get()
+        self._run_savepoint(connection, "SAVEPOINT work")
         try:
             result = work(*args, **kwargs)
         except BaseException:
             if connection.in_transaction:
-                self._run_savepoint(connection, "ROLLBACK TO part; RELEASE part")
+                self._run_savepoint(connection, "ROLLBACK TO work; RELEASE work")
             raise
-        self._run_savepoint(connection, "RELEASE part")
+        self._run_savepoint(connection, "RELEASE work")
         return result
 
     @staticmethod
     def _run_savepoint(connection: apsw.Connection, sql: str) -> None:
         try:
             connection.execute(sql)
-        except apsw.Error as error:  # then the whole transaction is of no use
+        except apsw.Error as error:  # then the whole transaction has to be given up
             raise translate(error) or errors.DatabaseError(
                 f"a savepoint failed ({error})"
             ) from error
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open: what is read may not be committed yet."""
-        return self._connection is not None and self._connection.in_transaction
+        """Whether a transaction is open, so that reads may see what is not committed yet."""
+        connection = self._file.connection
+        return connection is not None and connection.in_transaction
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Run the block's reads on one moment's state of the file. Raises as :meth:`run` does."""
+        """Run the block's reads on the state of one moment. Raises as :meth:`run` does."""
         with self._lock:
-            connection = self._opened()
+            connection = self._file.get()
             if connection.in_transaction:
                 yield
                 return
@@ -135,113 +157,99 @@ class Database(OpenFile):
             try:
                 yield
             finally:
-                self._roll_back(connection)
+                _roll_back(connection)
 
     def version(self) -> tuple[int, int, int]:
-        """Return what is another value after any commit, ours or others'; costs 2 us.
+        """Return a value that differs after any commit, here or elsewhere; costs 2 us.
 
         Raises as :meth:`run` does.
         """
         with self._lock:
-            connection = self._opened()
+            connection = self._file.get()
             try:
-                # What other connections commit changes it.
+                # It changes with the commits of other connections.
                 data_version = connection.execute("PRAGMA data_version").get
             except apsw.Error as error:
-                self._raise(error)
-            return self.generation, self.commits, data_version
+                self._file.raise_translated(error)
+            return self._file.generation, self.commits, data_version
 
     def checkpoint(self) -> bool:
         """Move everything from the write-ahead log into the database, and empty the log.
 
-        Returns False where other connections are using it. Blocks for as long as the disk needs:
-        for times when nobody is waiting.
+        Returns False if other connections are using the log. Blocks for as long as the disk needs,
+        so call it when no client waits.
         """
-        with self._lock, self._translated():
-            return not self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
+        with self._lock, self._file.translated():
+            connection = self._file.get()
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
 
     @property
     def last_id(self) -> int:
-        """The id of the row this connection inserted last (triggers do not count)."""
+        """The id of the row that this connection inserted last, not counting triggers."""
         with self._lock:
-            return (self._connection or self._opened()).last_insert_rowid()
+            return (self._file.connection or self._file.get()).last_insert_rowid()
 
-    def _prepare(self, connection: apsw.Connection) -> tuple[list[str], list[str]]:
-        return preparation.prepare(self, connection, self._config.synchronous)
 
-    def _repair(self) -> list[str]:
-        return migrations.migrate(self)
+class _Transaction(AbstractContextManager[None]):
+    """The one write transaction of a database; every write enters it, so it is made only once."""
 
-    def _begin(self) -> None:
-        self._lock.acquire()
+    def __init__(self, database: Database, file: FileConnection) -> None:
+        self._database, self._file = database, file
+        self.thread = 0  # that has it open
+
+    def __enter__(self) -> None:
+        self._file.lock.acquire()
         try:
-            connection = self._connection
-            if connection is None or self._doubtful or self._whereabouts.lost() is not None:
-                connection = self._opened(certain=True)
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                self._file.get_checked().execute("BEGIN IMMEDIATE")
             except apsw.Error as error:
-                self._raise(error)
+                self._file.raise_translated(error)
         except BaseException:
-            self._lock.release()
+            self._file.lock.release()
             raise
-        self._owner = threading.get_ident()
+        self.thread = threading.get_ident()
 
-    def _end(self, failed: bool) -> None:
-        self._owner = 0
-        before = self.commits
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        self.thread = 0
+        database, connection = self._database, self._file.connection
+        before = database.commits
         try:
-            if self._connection is not None and failed:
-                self._roll_back(self._connection)
-            elif self._connection is not None:
-                self._commit(self._connection)
+            if connection is not None and exc_type is not None:
+                _roll_back(connection)
+            elif connection is not None:
+                self._commit(connection)
         finally:
-            committed = self.commits != before
-            self._lock.release()
+            committed = database.commits != before
+            self._file.lock.release()
             if committed:
-                for tell in tuple(self.on_commit):
-                    tell()
+                for notify in tuple(database.on_commit):
+                    notify()
 
     def _commit(self, connection: apsw.Connection) -> None:
         try:
             connection.execute("COMMIT")
         except apsw.IOError as error:
-            self._roll_back(connection)
-            self.commits += 1
+            _roll_back(connection)
+            self._database.commits += 1
             raise errors.OutcomeUnknownError(
                 f"the commit failed half way; check whether the change is there ({error})"
             ) from error
         except BaseException as error:
-            self._roll_back(connection)
+            _roll_back(connection)
             if isinstance(error, apsw.Error):
-                self._raise(error)
+                self._file.raise_translated(error)
             raise
-        self.commits += 1
-        self._looked_at = time.monotonic()
-        if loss := self._whereabouts.lost():
-            self._looked_at = 0.0
+        self._database.commits += 1
+        if mismatch := self._file.check_after_commit():
             raise errors.OutcomeUnknownError(
-                f"the database {loss} while this was written: check whether it is there"
+                f"the database {mismatch} while this was written: check whether it is there"
             )
 
-    @staticmethod
-    def _roll_back(connection: apsw.Connection) -> None:
-        # Some errors (a full disk, an I/O error) have made SQLite roll back already.
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except apsw.Error:
-                logger.exception("rolling back failed")
 
-
-class _Transaction(AbstractContextManager[None]):
-    """``with`` for a transaction: entered by every write, so no generator is made for it."""
-
-    def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
-        self._begin, self._end = begin, end
-
-    def __enter__(self) -> None:
-        self._begin()
-
-    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        self._end(exc_type is not None)
+def _roll_back(connection: apsw.Connection) -> None:
+    # After some errors (a full disk, an I/O error) SQLite has rolled back already.
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            logger.exception("rolling back failed")

@@ -1,8 +1,8 @@
-"""Removes the context of deleted sessions in batches, so that nobody waits for a large one.
+"""Removes the context of deleted sessions in batches, so that no client waits for a large one.
 
-The transaction that deletes a session also records what is to be removed
-(``session_server_purges``). So the deletion takes effect at once, for every program. The rows are
-then removed in short transactions. What a crash leaves is removed by the next process.
+The transaction that deletes a session also records what remains to be removed
+(``session_server_purges``), so the deletion takes effect at once for every program. Short
+transactions then remove the rows. After a crash, the next process goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from tenets_session_server.storage.database import Database
 
 BATCH: Final = 2000
-"""Entries that one transaction removes, which takes 5 ms."""
+"""Entries that one transaction removes; it takes 5 ms."""
 
 _DUE: Final = (
     "SELECT id, session_id, last_entry FROM session_server_purges WHERE id > 0 ORDER BY id LIMIT 2"
@@ -21,9 +21,9 @@ _DUE: Final = (
 
 
 class DeferredDeletes:
-    """The context of one database that is still to be removed.
+    """The context of one database that remains to be removed.
 
-    ``on_pending`` is called when a deletion has left something to do, inside its transaction.
+    ``on_pending`` is called, inside its transaction, by a deletion that needs more batches.
     """
 
     def __init__(self, database: Database) -> None:
@@ -31,10 +31,10 @@ class DeferredDeletes:
         self.on_pending: Callable[[], None] = lambda: None
 
     def begin(self, session_id: int | None) -> None:
-        """Have a session's context removed, or (None) all that there is; remove the first batch.
+        """Remove a first batch of a session's context, or (None) of all, and record the rest.
 
-        Call it in the transaction that deletes the session, after that: the triggers record no
-        change of context whose session is gone.
+        Call it after the session is deleted, in the same transaction: the triggers record no change
+        of context whose session is gone.
         """
         self._database.run(
             "INSERT INTO session_server_purges (session_id, last_entry)"
@@ -45,9 +45,9 @@ class DeferredDeletes:
             self.on_pending()
 
     def run_batch(self) -> bool:
-        """Remove a batch of what is left; return whether there is more.
+        """Remove one batch; return whether there is more.
 
-        Raises ``DatabaseError``; then the batch is still to be removed.
+        Raises a ``DatabaseError``; then the batch remains to be removed.
         """
         if not self._database.run(_DUE):
             return False
@@ -58,7 +58,7 @@ class DeferredDeletes:
         due = self._database.run(_DUE)
         if not due:
             return False
-        purge, session_id, last_entry = due[0]
+        delete_id, session_id, last_entry = due[0]
         of_session = "TRUE" if session_id is None else "session_id = :session"
         self._database.run(
             "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
@@ -67,5 +67,5 @@ class DeferredDeletes:
         )
         if self._database.run("SELECT changes()")[0][0] == BATCH:
             return True
-        self._database.run("DELETE FROM session_server_purges WHERE id = ?", (purge,))
+        self._database.run("DELETE FROM session_server_purges WHERE id = ?", (delete_id,))
         return len(due) > 1

@@ -1,98 +1,106 @@
-"""Whether an open database is still where its name leads, and when it may be opened again.
+"""Whether the database and its write-ahead log (WAL) are still the files that were opened.
 
-A file that was deleted, moved or replaced lives on for who has it open, and takes writes that
-nobody will find; so does a write-ahead log. And a log that is left behind is taken for that of
-whatever file comes next. So each use asks here first, and whoever finds the file gone empties the
-log into it and lets go; nobody opens what is there now before all others have let go as well.
+A file that is deleted, moved or replaced while it is open takes writes that nobody will find. So
+does its WAL. And SQLite takes a WAL that is left behind for that of the next file at the path. So
+the server checks the inodes before each use. If one has changed, it empties the WAL into the old
+file and closes that. The new file is opened once every other process has closed the old one.
 
-Nothing here opens a file: closing it would drop SQLite's locks (see :mod:`.placement`).
+Nothing here opens a file: closing it would drop SQLite's locks (see :mod:`.file_system`).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import struct
+import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
 from tenets_session_server.errors import DatabaseUnavailableError
 from tenets_session_server.storage.file_system import readable_name
-from tenets_session_server.storage.inode import Identity, Place, identity
+
+Inode = tuple[int, int]
+"""A device number and an inode number."""
 
 SETTLED: Final = 0.5
-"""Seconds after the loss, and without a write, after which what is there is taken for complete."""
-_FILE_LOST: Final = "has been deleted, moved or replaced"
-CONSTANT: Final = 2.0
-"""The same for a file that is written to, but does not change its size: it is being used."""
+"""Seconds without a write, and since the loss, after which a new file counts as complete."""
+CONSTANT_SIZE: Final = 2.0
+"""The same for a file that is written to but keeps its size: another process is using it."""
+
+_AT_FDCWD: Final = ctypes.c_int(-100)
+_NO_FLAGS: Final = ctypes.c_int(0)
+_STATX_INO: Final = ctypes.c_uint(0x100)
+_STATX_BYTES: Final = 256
+# struct statx: stx_ino, and after the times stx_dev_major and stx_dev_minor.
+_FIELDS: Final = struct.Struct("=32xQ96xII")
 
 
-class Whereabouts:
-    """Follows one database from opening to opening."""
+class FileIdentity:
+    """The inodes of one database and its WAL, as they were when it was opened."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._place = path, Place(path)
-        self._log_place = self._place
-        self._memory_path = ""
-        self._file: Identity | None = None
-        self._log: Identity | None = None
-        self._lost_at: float | None = None
-        self._candidate: tuple[Identity, int, float] | None = None  # file, size, since when
+        self._path, self._file_at_path = path, _PathInode(path)
+        self._wal_at_path = self._file_at_path
+        self._shm_path = ""
+        self._file: Inode | None = None
+        self._wal: Inode | None = None
+        self._released_at: float | None = None
+        self._candidate: tuple[Inode, int, float] | None = None  # file, size, since when
 
-    def opened(self, connection: apsw.Connection) -> bool:
-        """Take note of what has just been opened; return False where it is gone already."""
+    def record(self, connection: apsw.Connection) -> bool:
+        """Record the file that has just been opened; return False if it has moved already."""
         real = os.path.realpath(self._path)
-        self._log_place, self._memory_path = Place(f"{real}-wal"), f"{real}-shm"
-        self._file, self._log = self._place.identity(), None
-        self._lost_at = self._candidate = None
-        return not has_moved(connection) and self._file is not None
+        self._wal_at_path, self._shm_path = _PathInode(f"{real}-wal"), f"{real}-shm"
+        self._file, self._wal = self._file_at_path.read(), None
+        self.reset()
+        return not _has_moved(connection) and self._file is not None
 
-    def lost(self) -> str | None:
-        """Return what has become of the open file, None where nothing has; costs 3 us."""
-        if self._place.identity() != self._file:
-            return _FILE_LOST
-        log = self._log_place.identity()
-        if self._log is None:
-            self._log = log
-        elif log != self._log:
+    def mismatch(self) -> str | None:
+        """Return what has happened to the open file, None if nothing has; costs 3 us."""
+        if self._file_at_path.read() != self._file:
+            return "has been deleted, moved or replaced"
+        wal = self._wal_at_path.read()
+        if self._wal is None:
+            self._wal = wal
+        elif wal != self._wal:
             return "has lost its write-ahead log"
         return None
 
-    def may_be_emptied(self) -> bool:
-        """Tell whether the log is still nobody's but that of the file that was lost.
+    def used_by_others(self) -> bool:
+        """Tell whether another process has opened what is at the path now, and so uses its WAL."""
+        same_file = self._file_at_path.read() == self._file
+        return _is_locked(self._shm_path if same_file else self._path)
 
-        Others may have opened what is there now, and then it is theirs.
-        """
-        same_file = self._place.identity() == self._file
-        return not in_use(self._memory_path if same_file else self._path)
+    def released(self) -> None:
+        """Record that the connection to a lost file has just been closed."""
+        self._released_at = time.monotonic()
 
-    def let_go(self) -> None:
-        """Take note that the file has just been let go of."""
-        self._lost_at = time.monotonic()
-
-    def forget_loss(self) -> None:
-        """Forget that something was lost: what is there may be opened, or made, at once."""
-        self._lost_at = self._candidate = None
+    def reset(self) -> None:
+        """Forget a loss: whatever is at the path may be opened, or a new file created."""
+        self._released_at = self._candidate = None
 
     def is_missing(self) -> bool:
         """Tell whether nothing is at the path."""
-        return self._place.identity() is None
+        return self._file_at_path.read() is None
 
-    def check_it_is_back(self) -> None:
-        """Check that what was lost is there again, that all have let go, and nobody is writing it.
+    def check_restored(self) -> None:
+        """After a loss, check that there is a file again, complete and not being written.
 
-        A backup that is just being copied to its place looks like a database, or like an empty one.
-        Raises :class:`DatabaseUnavailableError`; does nothing where nothing was lost.
+        A backup that is being copied looks like a database, or like an empty one; and other servers
+        need time to close the lost file. Raises :class:`DatabaseUnavailableError`.
         """
-        if self._lost_at is None:
+        if self._released_at is None:
             return
         try:
             status = self._path.stat()
         except OSError:
-            way_out = "put it back, or start the server anew to begin with an empty one"
-            raise self._unavailable(f"has been deleted or moved: {way_out}") from None
+            raise self._unavailable(
+                "has been deleted or moved: put it back, or restart the server to create a new one"
+            ) from None
         if not status.st_size:
             raise self._unavailable("has been replaced by an empty file")
         now = time.monotonic()
@@ -100,28 +108,28 @@ class Whereabouts:
         if self._candidate is None or self._candidate[:2] != found:
             self._candidate = (*found, now)
         unwritten = not 0 <= time.time() - status.st_mtime < SETTLED
-        constant = now - self._candidate[2] >= CONSTANT
-        if now - self._lost_at < SETTLED or not (unwritten or constant):
-            raise self._unavailable("has been replaced only just now")
+        constant = now - self._candidate[2] >= CONSTANT_SIZE
+        if now - self._released_at < SETTLED or not (unwritten or constant):
+            raise self._unavailable("has just been replaced; it is opened once it is complete")
 
     def _unavailable(self, what: str) -> DatabaseUnavailableError:
         return DatabaseUnavailableError(f"{readable_name(self._path)} {what}")
 
 
-def has_moved(connection: apsw.Connection) -> bool:
-    """Tell whether the file is not at its path any more, as SQLite sees it; costs 1 us."""
+def _has_moved(connection: apsw.Connection) -> bool:
+    """Ask SQLite whether the open file is no longer at its path; costs 1 us."""
     moved = ctypes.c_int(0)
-    # False where the platform cannot tell (Windows, where an open file cannot be moved).
+    # False if the platform cannot tell (Windows, where an open file cannot be moved).
     known = connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
     return known and bool(moved.value)
 
 
-def in_use(path: Path | str) -> bool:
+def _is_locked(path: Path | str) -> bool:
     """Tell whether another process has SQLite's locks on a file (proc_locks(5)).
 
-    False where that is unknown.
+    False if that is unknown.
     """
-    found = identity(path)
+    found = _PathInode(path).read()
     if found is None:
         return False
     wanted = f"{os.major(found[0]):02x}:{os.minor(found[0]):02x}:{found[1]}"
@@ -129,6 +137,52 @@ def in_use(path: Path | str) -> bool:
         locks = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
         return False
-    # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; who waits has "->" before the kind.
+    # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; "->" marks a process that waits.
     fields = [line.replace("->", "").split() for line in locks.splitlines()]
     return any(wanted in one and one[4:5] != [str(os.getpid())] for one in fields)
+
+
+def _find_statx() -> Any:
+    """Return the C library's statx(2), None if there is none or the system refuses it."""
+    if sys.platform != "linux":
+        return None
+    statx = getattr(ctypes.CDLL(None), "statx", None)
+    if statx is None:
+        return None
+    buffer = ctypes.create_string_buffer(_STATX_BYTES)
+    return None if statx(_AT_FDCWD, b"/", _NO_FLAGS, _STATX_INO, buffer) else statx
+
+
+_statx: Final = _find_statx()
+
+
+class _PathInode:
+    """Reads the inode at one path again and again; for one thread at a time.
+
+    It asks for the inode number only, by statx(2). Asking for a file's times has a cost: on Linux
+    6.13 and newer the next write must then record new ones in the file system's journal (multigrain
+    timestamps). For a WAL that is checked at each commit, that is a tenth of the commit.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = os.fspath(path)
+        self._buffer = ctypes.create_string_buffer(_STATX_BYTES)
+        # Converted once: that takes as long as the call.
+        name = ctypes.c_char_p(os.fsencode(path))
+        self._arguments = (_AT_FDCWD, name, _NO_FLAGS, _STATX_INO, self._buffer)
+
+    def read(self) -> Inode | None:
+        """Return the inode that the path leads to, None if there is none; costs 1 us."""
+        if _statx is None:
+            return self._read_by_stat()
+        if _statx(*self._arguments):
+            return None
+        inode, major, minor = _FIELDS.unpack_from(self._buffer)
+        return os.makedev(major, minor), inode
+
+    def _read_by_stat(self) -> Inode | None:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116 - called for every request
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino

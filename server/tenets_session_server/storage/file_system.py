@@ -1,6 +1,6 @@
-"""The database file as a file: created private, and on a disk that SQLite can trust.
+"""The database as a file: its name, its permissions, and the file system that it is on.
 
-Nothing here opens a file that exists: closing any other descriptor of it in this process would drop
+Nothing here opens a file that exists: closing another descriptor of it in this process would drop
 SQLite's POSIX locks, and with them acknowledged commits (sqlite.org/howtocorrupt.html, 2.2).
 """
 
@@ -24,9 +24,9 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 
 
 def sqlite_name(path: Path) -> str:
-    """Return a path as SQLite wants it, in UTF-8, whatever the locale is.
+    """Return a path as SQLite needs it, in UTF-8 whatever the locale is.
 
-    Raises :class:`DatabaseUnavailableError` for one that cannot be written in UTF-8.
+    Raises :class:`DatabaseUnavailableError` if its bytes are not UTF-8.
     """
     try:
         return os.fsencode(path).decode("utf-8")
@@ -35,17 +35,17 @@ def sqlite_name(path: Path) -> str:
 
 
 def readable_name(path: Path) -> str:
-    """Return a path as text that can be sent and logged; what is not UTF-8 becomes ``\\xNN``."""
+    """Return a path as text for messages and logs; bytes that are not UTF-8 become ``\\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def make_private(path: Path) -> bool:
-    """Create the database's folder (0700) and file (0600) where they are missing.
+def create_private(path: Path) -> bool:
+    """Create the database's folder (0700) and file (0600) if they are missing.
 
-    Returns whether the file was created. Folders and files that exist keep their permissions.
-    Raises :class:`DatabaseUnavailableError` where that is impossible.
+    Returns whether the file was created. What exists keeps its permissions. Raises
+    :class:`DatabaseUnavailableError` if that is impossible.
     """
-    path = Path(os.path.realpath(path))  # a link may lead to a file that is still to be made
+    path = Path(os.path.realpath(path))  # a link may lead to a file that does not exist yet
     try:
         for folder in reversed((path.parent, *path.parent.parents)):
             if not folder.exists():
@@ -55,7 +55,7 @@ def make_private(path: Path) -> bool:
                 return False
             what = "a folder" if path.is_dir() else "no regular file"
             raise _unavailable(path, f"is {what}; expected a database file")
-        # O_EXCL: a file that someone else has just created, and may have locked, is left alone.
+        # O_EXCL: do not open a file that another process has just created, and may have locked.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.parent.is_dir():
@@ -66,18 +66,21 @@ def make_private(path: Path) -> bool:
     return True
 
 
-def tighten(path: Path) -> None:
-    """Take group's and others' permissions from a file of ours; SQLite's side files follow it."""
+def make_private(path: Path) -> None:
+    """Remove the permissions of group and others from the user's own file.
+
+    SQLite gives the WAL and the shared memory the same ones.
+    """
     if os.name != "posix":
         return
-    with contextlib.suppress(OSError):  # a read-only disk; opening it tells what is wrong, if so
+    with contextlib.suppress(OSError):  # on a read-only disk; opening reports it if that matters
         status = path.stat()
         if status.st_uid == os.getuid() and status.st_mode & 0o077:
             path.chmod(status.st_mode & 0o700)
 
 
 def size(path: Path) -> int:
-    """Return the size of a file in bytes, 0 where there is none."""
+    """Return the size of a file in bytes, 0 if there is none."""
     try:
         return path.stat().st_size
     except OSError:
@@ -87,8 +90,8 @@ def size(path: Path) -> int:
 def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
     """Return the type of the network file system that ``path`` is on, or None.
 
-    ``mountinfo`` stands in for ``/proc/self/mountinfo`` (proc_pid_mountinfo(5)). Where a platform
-    does not tell, only Windows' ``\\\\server\\share`` paths are recognised.
+    ``mountinfo`` replaces the text of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5)). Without
+    that file, only Windows' ``\\\\server\\share`` paths are recognised.
     """
     if sys.platform == "win32":
         return "smb" if path.drive.startswith("\\\\") else None
@@ -102,7 +105,7 @@ def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
     for line in mountinfo.splitlines():
         fields = line.split(" ")
         mount_point = Path(_unescape(fields[4]))
-        # Of mounts on the same point the last one is on top, hence >=.
+        # The last mount on a mount point hides the others, hence >=.
         if resolved.is_relative_to(mount_point) and len(mount_point.parts) >= len(found.parts):
             found, file_system = mount_point, fields[fields.index("-") + 1]
     return file_system if file_system in NETWORK_FILE_SYSTEMS else None

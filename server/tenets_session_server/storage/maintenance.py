@@ -1,8 +1,7 @@
-"""What a database needs when nobody is waiting: deferred deletes, and a short write-ahead log.
+"""Background work on a database: deferred deletes, and emptying the write-ahead log when idle.
 
-It works between :meth:`Maintenance.start` and :meth:`Maintenance.stop`, on the running event loop,
-in pieces of a few milliseconds. Where something fails, clients are not affected. It is logged, and
-tried again.
+It runs on the event loop in steps of a few milliseconds. If a step fails, clients are not affected;
+the error is logged and the step is repeated later.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from tenets_session_server.storage.deferred_deletes import DeferredDeletes
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_AFTER: Final = 5.0
-"""Seconds without a commit after which the write-ahead log is emptied. The next commits take longer,
-as the log has to grow again."""
+"""Seconds without a commit until the log is emptied. It grows again, which slows commits."""
 RETRY_AFTER: Final = 0.25
-"""Seconds until deferred deletes go on after an error."""
+"""Seconds until deferred deletes go on if the database was busy."""
 
 
 class Maintenance:
-    """The maintenance of one database."""
+    """The background work on one database, from :meth:`start` to :meth:`stop`."""
 
     def __init__(self, database: Database, deferred_deletes: DeferredDeletes) -> None:
         self._database, self._deferred_deletes = database, deferred_deletes
@@ -36,14 +34,14 @@ class Maintenance:
         self._deleting: asyncio.Handle | None = None
 
     def start(self) -> None:
-        """Begin, with what earlier processes may have left."""
+        """Begin, with the deferred deletes that earlier processes may have left."""
         self._loop = asyncio.get_running_loop()
         self._deferred_deletes.on_pending = self._delete_soon
         self._deleting = self._loop.call_soon(self._delete_batch)
         self.commit_seen()
 
     def stop(self) -> None:
-        """End; what is left is for the next process."""
+        """Stop; what remains is for the next process."""
         self._deferred_deletes.on_pending = lambda: None
         for handle in (self._checkpoint, self._deleting):
             if handle is not None:
@@ -51,7 +49,7 @@ class Maintenance:
         self._loop = self._checkpoint = self._deleting = None
 
     def commit_seen(self) -> None:
-        """Empty the log :data:`CHECKPOINT_AFTER` seconds from now, unless there are more commits."""
+        """Empty the log :data:`CHECKPOINT_AFTER` seconds from now, unless more is committed."""
         self._last_commit = time.monotonic()
         if self._checkpoint is None and self._loop is not None:
             self._checkpoint = self._loop.call_later(CHECKPOINT_AFTER, self._checkpoint_if_idle)
@@ -65,7 +63,7 @@ class Maintenance:
             self._deleting = self._loop.call_soon(self._delete_batch)
 
     def _delete_batch(self) -> None:
-        """Remove one batch; others have their turn before the next one."""
+        """Remove one batch, and let the loop run before the next one."""
         self._deleting = None
         if self._loop is None:
             return
@@ -74,7 +72,7 @@ class Maintenance:
                 self._deleting = self._loop.call_soon(self._delete_batch)
                 self.commit_seen()
         except DatabaseError as error:
-            logger.info("context of deleted sessions is removed later: %s", error)
+            logger.info("removing the context of deleted sessions is postponed: %s", error)
             if isinstance(error, DatabaseBusyError):
                 self._deleting = self._loop.call_later(RETRY_AFTER, self._delete_batch)
 
@@ -86,11 +84,11 @@ class Maintenance:
         if left > 0:
             self._checkpoint = self._loop.call_later(left, self._checkpoint_if_idle)
             return
-        self._begin_deleting()  # what an error has interrupted
+        self._begin_deleting()  # after an error it may have stopped
         try:
             if not self._database.checkpoint():
                 self.commit_seen()  # another connection is reading; try again later
         except DatabaseBusyError:
             self.commit_seen()
         except DatabaseError as error:
-            logger.info("the write-ahead log cannot be emptied: %s", error)
+            logger.info("the write-ahead log could not be emptied: %s", error)

@@ -1,65 +1,70 @@
-"""Brings a database file, new or as the ``tenets`` command line left it, up to date.
+"""Brings a database file up to date, whether it is new, upstream's or an older server's.
 
-Migrations are an append-only list of named steps. Each open applies those that are missing, all in
-one transaction with their records and followed by the triggers as they are now, so a file is never
-half migrated; when nothing is missing, no lock is taken. Steps that are unknown here come from a
-newer version and are left alone.
+Migrations are an append-only list of named steps. Opening a file applies the missing ones, records
+them and renews the triggers, all in one transaction, so a file is never half migrated. If nothing
+is missing, no lock is taken. Steps that are unknown here belong to a newer version; they stay.
+
+Servers of several versions may use one file at the same time, and each puts back its own triggers.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-from tenets_session_server.errors import DatabaseCorruptError
+import apsw
+
+from tenets_session_server.errors import DatabaseCorruptError, DatabaseReadOnlyError
 from tenets_session_server.storage import schema
-
-if TYPE_CHECKING:
-    from tenets_session_server.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 MIGRATIONS_TABLE: Final = "session_server_migrations"
 
 
-def migrate(database: Database) -> list[str]:
-    """Apply what is missing and return warnings for the user.
+def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
+    """Apply what is missing; return whether anything was written, and sentences for the user.
 
-    Raises :class:`DatabaseCorruptError` where tables of the seed's names have other columns, and
-    every :class:`DatabaseError` of a write where something has to be written.
+    Raises apsw's errors; then nothing has been written.
     """
-    if not _outdated(database):
-        return []
-    with database.transaction():
-        # Asked again under the lock: another process may have been faster.
-        applied = _applied(database)
+    if not _missing_parts(connection):
+        return False, []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Checked again under the lock: another process may have been faster.
+        applied = _applied(connection)
         missing = [(name, step) for name, step in MIGRATIONS if name not in applied]
         for name, step in missing:
-            step(database)
-            database.run(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
+            step(connection)
+            connection.execute(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
             logger.info("applied migration %s", name)
-        lost = [] if missing else sorted(_missing_triggers(database, applied))
-        if missing or lost:
-            _renew_triggers(database)
-    if not lost:
-        return []
-    warning = (
-        f"The database had lost {len(lost)} trigger(s) ({', '.join(lost)}); they were put back. "
-        "Changes made meanwhile by other programs were not announced."
+        wrong = _wrong_triggers(connection)
+        if missing or wrong:
+            _renew_triggers(connection, wrong)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if missing or not wrong:
+        return bool(missing), []
+    repair = (
+        f"{len(wrong)} trigger(s) in the database were missing or another version's "
+        f"({', '.join(wrong)}); they were renewed. Changes that other programs made meanwhile may "
+        "be missing in the change log."
     )
-    return [warning]
+    return True, [repair]
 
 
-def check_tables(database: Database) -> None:
+def check_tables(connection: apsw.Connection) -> None:
     """Refuse another program's file before anything is written to it.
 
-    Raises :class:`DatabaseCorruptError` where a table has a name of ours but not its columns.
+    Raises :class:`DatabaseCorruptError` if a table of upstream's name lacks upstream's columns.
     """
-    for table, expected in schema.SEED_COLUMNS.items():
-        columns = {
-            row[0] for row in database.run("SELECT name FROM pragma_table_info(?)", (table,))
-        }
+    for table, expected in schema.UPSTREAM_COLUMNS.items():
+        rows = _rows(connection, "SELECT name FROM pragma_table_info(?)", table)
+        columns = {row[0] for row in rows}
         if columns and not expected <= columns:
             raise DatabaseCorruptError(
                 f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "
@@ -67,129 +72,128 @@ def check_tables(database: Database) -> None:
             )
 
 
-def normalise_active(database: Database) -> None:
+def check_up_to_date(connection: apsw.Connection) -> None:
+    """Check that a file that cannot be written needs no migration.
+
+    Raises :class:`DatabaseReadOnlyError` if it does.
+    """
+    if missing := _missing_parts(connection):
+        raise DatabaseReadOnlyError(
+            f"the database cannot be written, and lacks {', '.join(missing)}: "
+            "open it once with write permission"
+        )
+
+
+def _missing_parts(connection: apsw.Connection) -> list[str]:
+    applied = _applied(connection)
+    names = [name for name, _ in MIGRATIONS if name not in applied]
+    return names or _wrong_triggers(connection)
+
+
+def _applied(connection: apsw.Connection) -> set[str]:
+    if not _rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", MIGRATIONS_TABLE):
+        return set()
+    return {row[0] for row in _rows(connection, f"SELECT name FROM {MIGRATIONS_TABLE}")}
+
+
+def _wrong_triggers(connection: apsw.Connection) -> list[str]:
+    """Return the names of triggers that are missing, differ, or are obsolete.
+
+    An older version may have put its own back. In a newer version's file, only missing ones count.
+    """
+    rows = _rows(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    present: dict[str, str] = dict(rows)
+    if _applied(connection) - {name for name, _ in MIGRATIONS}:
+        return sorted(schema.TRIGGERS.keys() - present.keys())
+    differing = {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
+    return sorted(differing | (schema.OBSOLETE_TRIGGERS & present.keys()))
+
+
+def _renew_triggers(connection: apsw.Connection, names: Iterable[str]) -> None:
+    """Make these triggers as they should be, and repair what may have gone wrong without them.
+
+    The triggers come first, so that the change log records what the repair deactivates.
+    """
+    for name in names:
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        if name in schema.TRIGGERS:
+            connection.execute(schema.TRIGGERS[name])
+    _normalise_active(connection)
+    _count(connection)
+
+
+def _normalise_active(connection: apsw.Connection) -> None:
     """Make the most recently created active session the only one, and the recorded one.
 
-    As the seed's ``get_active_session`` chooses when several are marked.
+    Upstream's ``get_active_session`` chooses the same if several are marked as active.
     """
     active = schema.is_active("metadata")
-    newest = database.run(
-        f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1"
+    newest = _rows(
+        connection,
+        f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1",
     )
     session_id = newest[0][0] if newest else None
-    database.run(f"{schema.DEACTIVATE_OTHERS} IS NOT ? AND {active}", (session_id,))
-    database.run("UPDATE session_server_active SET session_id = ?", (session_id,))
+    connection.execute(f"{schema.DEACTIVATE_WHERE_ID} IS NOT ? AND {active}", (session_id,))
+    connection.execute("UPDATE session_server_active SET session_id = ?", (session_id,))
 
 
-def count_anew(database: Database) -> None:
-    """Fill the tables of what triggers keep up to date, as they would be with what is there now."""
-    database.run(
-        "UPDATE session_server_totals SET replaced_entry = NULL,"
-        " sessions = (SELECT count(*) FROM sessions),"
+def _count(connection: apsw.Connection) -> None:
+    """Compute what triggers keep up to date: the totals, and which sessions were active last."""
+    connection.execute(
+        "UPDATE session_server_totals SET sessions = (SELECT count(*) FROM sessions),"
         " context_entries = (SELECT count(*) FROM session_context)"
     )
-    # The change feed is exact, but forgets; the metadata is to the second.
-    recent = database.run(
+    # The change log is exact, but keeps the newest only; the metadata is to the second.
+    recent = _rows(
+        connection,
         """SELECT id FROM (
-            SELECT s.id, told.revision, CASE WHEN json_valid(s.metadata) THEN
+            SELECT s.id, logged.revision, CASE WHEN json_valid(s.metadata) THEN
                 max(coalesce(json_extract(s.metadata, '$.resumed_at'), ''),
                     coalesce(json_extract(s.metadata, '$.ended_at'), '')) END AS last_active
             FROM sessions AS s LEFT JOIN (
                 SELECT session_id, max(revision) AS revision FROM session_server_changes
-                WHERE type = 'deactivated' GROUP BY session_id) AS told ON told.session_id = s.id
+                WHERE type = 'deactivated' GROUP BY session_id
+            ) AS logged ON logged.session_id = s.id
             WHERE s.id IS NOT (SELECT session_id FROM session_server_active))
         WHERE revision IS NOT NULL OR last_active > ''
         ORDER BY revision IS NOT NULL DESC, revision DESC, last_active DESC, id DESC LIMIT ?""",
-        (schema.RECENT_LENGTH,),
+        schema.RECENT_LENGTH,
     )
     text = "".join(f"{session_id}," for (session_id,) in recent)
-    database.run("UPDATE session_server_active SET recent = ?", (text[: schema.RECENT_LENGTH],))
-
-
-def missing_parts(database: Database) -> list[str]:
-    """Return the names of what a file lacks, for files that cannot be written."""
-    applied = _applied(database)
-    names = [name for name, _ in MIGRATIONS if name not in applied]
-    return names or sorted(_missing_triggers(database, applied))
-
-
-def _outdated(database: Database) -> bool:
-    applied = _applied(database)
-    return any(name not in applied for name, _ in MIGRATIONS) or bool(
-        _missing_triggers(database, applied)
+    connection.execute(
+        "UPDATE session_server_active SET recent = ?", (text[: schema.RECENT_LENGTH],)
     )
 
 
-def _applied(database: Database) -> set[str]:
-    known = database.run("SELECT 1 FROM sqlite_master WHERE name = ?", (MIGRATIONS_TABLE,))
-    if not known:
-        return set()
-    return {row[0] for row in database.run(f"SELECT name FROM {MIGRATIONS_TABLE}")}
+def _rows(connection: apsw.Connection, sql: str, *bindings: str | int) -> list[tuple[Any, ...]]:
+    return connection.execute(sql, bindings).fetchall()
 
 
-def _missing_triggers(database: Database, applied: set[str]) -> set[str]:
-    """Return the triggers that are not there, or not as they are now.
+def _statements(*statements: str) -> Callable[[apsw.Connection], None]:
+    def step(connection: apsw.Connection) -> None:
+        for statement in statements:
+            connection.execute(statement)
 
-    An older version may have put its own back. A newer one's are its own business.
-    """
-    rows = database.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    present: dict[str, str] = dict(rows)
-    if applied - {name for name, _ in MIGRATIONS}:
-        return schema.TRIGGERS.keys() - present.keys()
-    return {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
+    return step
 
 
-def _seed_tables(database: Database) -> None:
-    for statement in schema.SEED_TABLES:
-        database.run(statement)
-    database.run(
-        f"CREATE TABLE {MIGRATIONS_TABLE} (name TEXT PRIMARY KEY,"
-        " applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"
-    )
-
-
-def _indexes(database: Database) -> None:
-    for statement in schema.INDEXES:
-        database.run(statement)
-
-
-def _active_and_changes(database: Database) -> None:
-    for statement in (*schema.ACTIVE_TABLE, *schema.CHANGES_TABLE):
-        database.run(statement)
-
-
-def _replaced_rows(database: Database) -> None:
-    for statement in schema.REPLACED_TABLE:
-        database.run(statement)
-
-
-def _purges(database: Database) -> None:
-    for statement in schema.PURGES_TABLE:
-        database.run(statement)
-
-
-def _totals(database: Database) -> None:
-    for statement in (*schema.TOTALS_TABLE, *schema.RECENT_COLUMN):
-        database.run(statement)
-
-
-def _renew_triggers(database: Database) -> None:
-    """Put the triggers in as they are now, and right what may have gone wrong without them.
-
-    They come first, so that what normalising deactivates is in the change feed as well.
-    """
-    for name, statement in schema.TRIGGERS.items():
-        database.run(f"DROP TRIGGER IF EXISTS {name}")
-        database.run(statement)
-    normalise_active(database)
-    count_anew(database)
-
-
-MIGRATIONS: Final[tuple[tuple[str, Callable[[Database], None]], ...]] = (
-    ("seed_tables", _seed_tables),
-    ("indexes", _indexes),
-    ("active_and_changes", _active_and_changes),
-    ("replaced_rows", _replaced_rows),
-    ("purges", _purges),
-    ("totals", _totals),
+# The names are stored in files: they never change. A step never changes either.
+MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
+    (
+        "seed_tables",
+        _statements(
+            *schema.UPSTREAM_TABLES,
+            f"CREATE TABLE {MIGRATIONS_TABLE} (name TEXT PRIMARY KEY,"
+            " applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+        ),
+    ),
+    ("indexes", _statements(*schema.INDEXES)),
+    ("active_and_changes", _statements(*schema.ACTIVE_TABLE, *schema.CHANGES_TABLE)),
+    ("replaced_rows", _statements(*schema.REPLACED_TABLE)),
+    ("purges", _statements(*schema.PURGES_TABLE)),
+    ("totals", _statements(*schema.TOTALS_TABLE, *schema.RECENT_COLUMN)),
+    (
+        "no_replace_triggers",
+        _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in schema.OBSOLETE_TRIGGERS)),
+    ),
 )

@@ -1,8 +1,7 @@
-"""Rows of ``sessions`` become sessions, whatever another program has put into them.
+"""Converts rows of ``sessions``, whatever another program has stored in them.
 
-Text that another program wrote may not be UTF-8, and one such value would fail the whole query. So
-a query has two forms: as it is nearly always, with text as text, and, where that fails, with text
-as bytes.
+Text that another program wrote may not be UTF-8, and one such value fails the whole query. So each
+query has two forms: one reads text as text; if that fails, the other reads text as bytes.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _AS_BYTES: Final = f"""s.id, CAST(s.name AS BLOB),
 
 
 class SessionQuery:
-    """A SELECT of sessions: ``{session}`` in ``sql`` stands for the columns, of ``sessions AS s``.
+    """A SELECT of sessions; ``{session}`` in ``sql`` stands for the columns of ``sessions AS s``.
 
-    A further column is the session's context count.
+    One more column may follow: the session's context count.
     """
 
     def __init__(self, sql: str) -> None:
@@ -37,19 +36,19 @@ class SessionQuery:
         self._bytes = sql.format(session=_AS_BYTES)
 
     def first(self, database: Database, bindings: Bindings = ()) -> Session | None:
-        """Return the first session found. Raises as :meth:`Database.run` does."""
+        """Return the first session, or None. Raises as :meth:`Database.run` does."""
         rows = self._run(database, bindings)
         return session(rows[0]) if rows else None
 
     def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
-        """Return a row for each id, in their order, for a query by ``:id``."""
+        """Yield the row of each id, in the order given, for a query by ``:id``."""
         for (session_id,) in ids:
             yield from self._run(database, {"id": session_id})
 
     def read(self, database: Database, bindings: Bindings, take: Callable[[Iterable[Row]], T]) -> T:
-        """Return what ``take`` makes of the rows, of which it reads as many as it wants.
+        """Return ``take(rows)``; it need not read all rows, and may be called twice.
 
-        It may be called twice. Raises as :meth:`Database.run` does.
+        Raises as :meth:`Database.run` does.
         """
         try:
             with database.rows(self._text, bindings) as rows:
@@ -87,14 +86,8 @@ def _text(stored: bytes | float) -> str:
 
 
 def position(row: Row) -> Position:
-    """Return where a row of a :class:`SessionQuery` stands in the order of ``created_at``."""
+    """Return the position of a :class:`SessionQuery`'s row in the order of ``created_at``."""
     key = row[2]
-    match key:
-        case str():
-            return Position("text", key.encode("utf-8"), row[0])
-        case bytes():
-            return Position("text" if row[5] == "text" else "blob", key, row[0])
-        case int():
-            return Position("integer", key, row[0])
-        case _:
-            return Position("real", key, row[0])
+    if isinstance(key, str):
+        return Position(key.encode("utf-8"), True, row[0])
+    return Position(key, isinstance(key, bytes) and row[5] == "text", row[0])

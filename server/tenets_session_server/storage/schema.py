@@ -1,17 +1,22 @@
-"""What is in the database file: the seed's two tables, untouched, and what we add beside them.
+"""What is in the database file: upstream's two tables, untouched, and what we add beside them.
 
-Everything we add is additive and named ``session_server_*``; the public ``tenets`` package opens
-the same file and knows nothing of it. The invariants are kept by *triggers*, because they bind
-every writer, the ``tenets`` command line and any SQLite client included:
+All that we add is named ``session_server_*``. The public ``tenets`` package opens the same file and
+does not know of it. *Triggers* keep the invariants, because they bind every writer, the ``tenets``
+command line and any SQLite client included:
 
-* **At most one session is active.** ``metadata.active`` is what the command line reads and writes,
-  so it stays the truth; before a row becomes active, the other one stops being it, in the same
-  statement (a unique index would make the command line's own activation fail half the time).
+* **At most one session is active.** The command line reads and writes ``metadata.active``, so that
+  is the truth. Before a row becomes active, a trigger deactivates the other one in the same
+  statement. (With a unique index instead, half of the command line's activations would fail.)
 * **``session_server_active``** holds the id of the active session, so finding it needs no scan.
 * **``session_server_changes``** is a transactional outbox: what was committed, in order. Its key is
   the ``revision`` that clients see.
 
-Trigger SQL never raises, whatever the metadata is, since that would break the writer's statement:
+``INSERT OR REPLACE`` and ``UPDATE OR REPLACE`` delete rows without firing triggers. The public
+package never uses them on these tables. Should another program do so, the first two still hold, but
+the change log has no ``deleted`` for such a row, and the totals still count it until the triggers
+are renewed (see :mod:`.migrations`).
+
+Trigger SQL never raises, whatever the metadata is, since that would fail the writer's statement:
 hence ``typeof`` and ``json_valid`` before any other JSON function.
 """
 
@@ -19,7 +24,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SEED_TABLES: Final = (
+UPSTREAM_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS sessions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT UNIQUE NOT NULL,
@@ -35,19 +40,17 @@ SEED_TABLES: Final = (
         FOREIGN KEY(session_id) REFERENCES sessions(id)
     )""",
 )
-SEED_COLUMNS: Final = {
+UPSTREAM_COLUMNS: Final = {
     "sessions": {"id", "name", "created_at", "metadata"},
     "session_context": {"id", "session_id", "kind", "content", "created_at"},
 }
 
 INDEXES: Final = (
-    # Without it a page of the list sorts every session.
+    # Without it, a page of the list sorts all sessions.
     "CREATE INDEX session_server_sessions_by_created ON sessions(created_at)",
-    # Without it counting, listing or purging one session's context scans everybody's.
+    # Without it, counting, listing or deleting one session's context scans that of all.
     "CREATE INDEX session_server_context_by_session ON session_context(session_id)",
 )
-
-ONE_ROW_TABLES: Final = {"session_server_active", "session_server_totals"}
 
 ACTIVE_TABLE: Final = (
     """CREATE TABLE session_server_active (
@@ -56,6 +59,15 @@ ACTIVE_TABLE: Final = (
     )""",
     "INSERT INTO session_server_active (slot, session_id) VALUES (1, NULL)",
 )
+
+RECENT_COLUMN: Final = (
+    "ALTER TABLE session_server_active ADD COLUMN recent TEXT NOT NULL DEFAULT ''",
+)
+"""The ids of the sessions that were active, the latest first, each followed by a comma.
+
+When that changes, the row is written anyway. A table of its own would add pages to the commit."""
+RECENT_LENGTH: Final = 500
+"""Characters of it that are kept; the last id may be cut off, and then has no comma."""
 
 CHANGES_TABLE: Final = (
     """CREATE TABLE session_server_changes (
@@ -66,12 +78,27 @@ CHANGES_TABLE: Final = (
         context_id INTEGER
     )""",
 )
-
 CHANGES_KEPT: Final = 10_000
-"""How many of the newest changes stay, and fewer than PRUNED_AT_ONCE more."""
-PRUNED_AT_ONCE: Final = 100
-"""The oldest are removed together, so that their page is not written with each new one."""
+"""The number of newest changes that are kept, give or take PRUNE_INTERVAL."""
+PRUNE_INTERVAL: Final = 100
+"""Changes between two prunings. A pruning at each change would write the oldest page each time."""
 
+REPLACED_TABLE: Final = (
+    """CREATE TABLE session_server_replaced (
+        session_id INTEGER PRIMARY KEY,
+        name TEXT
+    )""",
+)
+"""Not used any more. An older server may put back its triggers, which need the table."""
+
+PURGES_TABLE: Final = (
+    """CREATE TABLE session_server_purges (
+        id INTEGER PRIMARY KEY,
+        session_id INTEGER,
+        last_entry INTEGER NOT NULL
+    )""",
+)
+"""Deferred deletes: the context of a deleted session, or (NULL) of all, up to the last entry."""
 
 TOTALS_TABLE: Final = (
     """CREATE TABLE session_server_totals (
@@ -82,27 +109,19 @@ TOTALS_TABLE: Final = (
     )""",
     "INSERT INTO session_server_totals (slot, sessions, context_entries) VALUES (1, 0, 0)",
 )
-"""How much there is, as counting would find it. ``replaced_entry`` is the id of a context entry
-that an INSERT OR REPLACE is about to remove, which fires no trigger either."""
+"""The numbers that counting the rows would give. ``replaced_entry`` is used by an older server's
+triggers only."""
 
-RECENT_COLUMN: Final = (
-    "ALTER TABLE session_server_active ADD COLUMN recent TEXT NOT NULL DEFAULT ''",
-)
-"""The ids of the sessions that were active, the last one first, each with a comma after it. It is
-in a row that is written anyway when that changes: a table of its own would cost pages in each
-commit."""
-RECENT_LENGTH: Final = 500
-"""So many characters of it are kept; what has no comma any more is not an id."""
+ONE_ROW_TABLES: Final = {"session_server_active", "session_server_totals"}
 
 
 def is_active(metadata: str) -> str:
-    """Return SQL for ``bool(metadata.get("active"))`` as Python, and so the seed, evaluates it.
+    """Return SQL for ``bool(metadata.get("active"))`` as Python, and so upstream, evaluates it.
 
     ``metadata`` is an SQL expression. The result is 1 or 0, never NULL, and never an error.
 
-    Python writes and reads NaN and infinities, which SQLite takes for broken JSON. Of such text
-    the words count, as Python writes them; how old the writer's SQLite is does not matter. What is
-    JSON, but no object, has no such member.
+    Python writes and reads NaN and infinities, which are broken JSON for SQLite. In such text, look
+    for the member as Python writes it. JSON that is no object has no members.
     """
     value = f"json_extract({metadata}, '$.active')"
     return f"""CASE
@@ -123,16 +142,16 @@ def is_active(metadata: str) -> str:
 
 
 NOW_SECONDS: Final = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
-"""UTC to the second, in the seed's form."""
+"""UTC to the second, in upstream's form."""
 
 DEACTIVATED: Final = (
     "CASE WHEN json_valid(metadata) THEN json_set(metadata, '$.active', json('false'),"
     f" '$.updated_at', {NOW_SECONDS}, '$.ended_at', {NOW_SECONDS})"
     """ ELSE replace(metadata, '"active": true', '"active": false') END"""
 )
-"""What a session's metadata becomes when another one takes over, as in the seed's set_active."""
+"""A session's metadata after another session was activated, as upstream's ``set_active`` has it."""
 
-DEACTIVATE_OTHERS: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHERE id"
+DEACTIVATE_WHERE_ID: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHERE id"
 
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
@@ -145,143 +164,88 @@ def _context_change(change_type: str, row: str) -> str:
         SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;"""
 
 
-def _make_room(event: str) -> str:
+def _make_room(event: str, other: str) -> str:
     return f"""BEFORE {event} ON sessions WHEN {is_active("NEW.metadata")}
     BEGIN
-        {DEACTIVATE_OTHERS} = (SELECT session_id FROM session_server_active) AND id <> NEW.id
+        {DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active) AND {other}
             AND {is_active("metadata")};
     END"""
 
 
-REPLACED_TABLE: Final = (
-    """CREATE TABLE session_server_replaced (
-        session_id INTEGER PRIMARY KEY,
-        name TEXT
-    )""",
-)
-"""Rows that an INSERT OR REPLACE is about to remove: SQLite fires no trigger for their deletion."""
-
-PURGES_TABLE: Final = (
-    """CREATE TABLE session_server_purges (
-        id INTEGER PRIMARY KEY,
-        session_id INTEGER,
-        last_entry INTEGER NOT NULL
-    )""",
-)
-"""Context that is still to be removed: a deleted session's, or (NULL) everybody's, up to an entry.
-
-So deleting much takes effect at once, is done in pieces, and is finished after a crash."""
+def _record_active(also: str = "") -> str:
+    # OR REPLACE may have put this row, or none, in the place of the recorded one. If nothing
+    # changes, the row is not written: that would add a page to the commit.
+    return f"""UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END{also}
+            WHERE CASE WHEN {_NEW} THEN session_id IS NOT NEW.id
+                ELSE session_id = NEW.id OR session_id NOT IN (SELECT id FROM sessions) END;"""
 
 
-# An INSERT that ignores or updates the row instead leaves it here until the next one.
-def _note_replaced(event: str, but: str = "1") -> str:
-    return f"""BEFORE {event} ON sessions
-    BEGIN
-        DELETE FROM session_server_replaced;
-        INSERT INTO session_server_replaced (session_id, name)
-            SELECT id, name FROM sessions WHERE (name = NEW.name OR id = NEW.id) AND {but};
-    END"""
-
-
-def _note_replaced_context(event: str, when: str = "1") -> str:
-    # Only a conflict costs a write; the note outlives an INSERT OR IGNORE.
-    return f"""BEFORE {event} ON session_context
-    WHEN {when} AND EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id)
-    BEGIN
-        UPDATE session_server_totals SET replaced_entry = NEW.id;
-    END"""
-
-
-def _tell_replaced(was_active: str = "1") -> str:
-    # The row may be there again under its id, but it is another one. Or it was never in the way: an
-    # id that is not known yet is -1 before an INSERT.
-    where = """(session_id = NEW.id
-                OR NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = session_id))"""
-    rows = f"(SELECT session_id FROM session_server_replaced WHERE {where})"
-    return f"""UPDATE session_server_active SET session_id = NULL
-            WHERE session_id IN {rows} AND {was_active};
-        UPDATE session_server_totals SET sessions = sessions - (SELECT count(*) FROM {rows})
-            WHERE EXISTS {rows};
-        INSERT INTO session_server_changes (type, session_id, session_name)
-            SELECT 'deleted', session_id, name FROM session_server_replaced
-            WHERE {where} ORDER BY session_id;
-        DELETE FROM session_server_replaced;"""
-
-
-_OLD = is_active("OLD.metadata")
-_NEW = is_active("NEW.metadata")
-_RECENT = f"""substr(
+_OLD: Final = is_active("OLD.metadata")
+_NEW: Final = is_active("NEW.metadata")
+_RECENT: Final = f"""CASE WHEN session_id IS NOT OLD.id OR {_NEW} THEN recent ELSE substr(
                 OLD.id || ',' || ltrim(replace(',' || recent, ',' || OLD.id || ',', ','), ','),
-                1, {RECENT_LENGTH})"""
-_MORE_THAN_A_NAME = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.metadata)"
-_FLIPPED = f"CASE WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"
+                1, {RECENT_LENGTH}) END"""
+_MORE_THAN_A_NAME: Final = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.metadata)"
+_UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_NEW} THEN 'updated'
+            WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"""
 
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
     for name, body in {
-        "session_server_make_room_insert": _make_room("INSERT"),
-        "session_server_make_room_update": _make_room("UPDATE OF metadata"),
-        "session_server_note_replaced": _note_replaced("INSERT"),
-        "session_server_note_replaced_again": _note_replaced("UPDATE OF id, name", "id <> OLD.id"),
-        # Before or after the trigger below, whichever SQLite chooses.
-        "session_server_session_moved": f"""AFTER UPDATE OF id, name ON sessions
-    BEGIN
-        {_tell_replaced(f"NOT {_NEW}")}
-    END""",
+        # Before an INSERT that gives no id, NEW.id is -1, which is also a valid id.
+        "session_server_make_room_insert": _make_room("INSERT", "(id <> NEW.id OR id = -1)"),
+        "session_server_make_room_update": _make_room("UPDATE OF metadata", "id <> NEW.id"),
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
-        {_tell_replaced()}
         UPDATE session_server_totals SET sessions = sessions + 1;
-        UPDATE session_server_active SET session_id = NEW.id WHERE {_NEW};
+        {_record_active()}
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
-        UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END,
-            recent = CASE WHEN {_NEW} THEN recent ELSE {_RECENT} END
-            WHERE {_NEW} OR session_id = OLD.id;
+        {_record_active(f", recent = {_RECENT}")}
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
-        {_change(_FLIPPED, "NEW", f"{_OLD} <> {_NEW}")}
-        {_change("'updated'", "NEW", f"{_OLD} = {_NEW} AND {_MORE_THAN_A_NAME}")}
+        {_change(_UPDATE_TYPE, "NEW", _MORE_THAN_A_NAME)}
     END""",
         "session_server_session_deleted": f"""AFTER DELETE ON sessions
     BEGIN
         UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
         UPDATE session_server_totals SET sessions = sessions - 1;
-        DELETE FROM session_server_replaced WHERE session_id = OLD.id;
         {_change("'deleted'", "OLD")}
     END""",
-        "session_server_note_replaced_context": _note_replaced_context("INSERT"),
         "session_server_context_inserted": f"""AFTER INSERT ON session_context
     BEGIN
-        UPDATE session_server_totals SET replaced_entry = NULL,
-            context_entries = context_entries + 1 - (replaced_entry IS NEW.id);
+        UPDATE session_server_totals SET context_entries = context_entries + 1;
         {_context_change("contextAdded", "NEW")}
     END""",
-        "session_server_note_replaced_context_again": _note_replaced_context(
-            "UPDATE OF id", "NEW.id <> OLD.id"
-        ),
         "session_server_context_updated": f"""AFTER UPDATE ON session_context
     BEGIN
-        UPDATE session_server_totals SET replaced_entry = nullif(replaced_entry, OLD.id),
-            context_entries = context_entries - (NEW.id <> OLD.id AND replaced_entry IS NEW.id);
-        UPDATE session_server_totals SET replaced_entry = nullif(replaced_entry, NEW.id);
         {_context_change("contextRemoved", "OLD")}
         {_context_change("contextAdded", "NEW")}
     END""",
+        # No change is recorded for context whose session is gone: `deleted` says it all. That is
+        # why deferred deletes begin after the session is deleted.
+        "session_server_context_deleted": f"""AFTER DELETE ON session_context
+    BEGIN
+        UPDATE session_server_totals SET context_entries = context_entries - 1;
+        {_context_change("contextRemoved", "OLD")}
+    END""",
         "session_server_prune_changes": f"""AFTER INSERT ON session_server_changes
-    WHEN NEW.revision % {PRUNED_AT_ONCE} = 0
+    WHEN NEW.revision % {PRUNE_INTERVAL} = 0
     BEGIN
         DELETE FROM session_server_changes WHERE revision <= NEW.revision - {CHANGES_KEPT};
     END""",
-        # Nothing is told of context that goes with its session: `deleted` says it all. That is why
-        # purging deletes the session first.
-        "session_server_context_deleted": f"""AFTER DELETE ON session_context
-    BEGIN
-        UPDATE session_server_totals SET context_entries = context_entries - 1,
-            replaced_entry = nullif(replaced_entry, OLD.id);
-        {_context_change("contextRemoved", "OLD")}
-    END""",
     }.items()
 }
+
+OBSOLETE_TRIGGERS: Final = frozenset(
+    {
+        "session_server_note_replaced",
+        "session_server_note_replaced_again",
+        "session_server_session_moved",
+        "session_server_note_replaced_context",
+        "session_server_note_replaced_context_again",
+    }
+)
+"""Those of older versions, which recorded the rows that OR REPLACE was about to delete."""

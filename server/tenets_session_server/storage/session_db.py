@@ -1,28 +1,23 @@
-"""The seed's ``tenets.storage.session_db``, re-implemented: same class, same file, swap the import.
+"""The class of upstream's ``tenets.storage.session_db``, on the same file: swap the import.
 
-What is different from the seed (tenets 0.13.3), all of it on purpose:
+It differs from upstream (tenets 0.13.3) on purpose:
 
-* every operation is atomic, and at most one session is ever active, whoever writes;
-* a taken name raises :class:`~tenets_session_server.errors.SessionExistsError`, and database
-  errors are those of :mod:`tenets_session_server.errors` instead of ``sqlite3``'s;
-* metadata that is not JSON (NaN, infinities) is refused instead of stored unreadably;
-* one row that another program damaged does not hide the others;
-* one connection is kept open: :meth:`SessionDB.close`, or use it as a context manager.
+* every operation is atomic, and at most one session is active, whichever program writes;
+* a taken name raises :class:`~tenets_session_server.errors.SessionExistsError`, and database errors
+  are those of :mod:`tenets_session_server.errors` instead of ``sqlite3``'s;
+* metadata that is not JSON (NaN, infinities) is refused: other programs could not read it;
+* a row that another program damaged does not hide the others;
+* one connection stays open: call :meth:`SessionDB.close`, or use it as a context manager.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from tenets_session_server.config import CacheConfig, TenetsConfig
-from tenets_session_server.errors import (
-    DatabaseError,
-    InvalidArgumentError,
-    SessionNotFoundError,
-)
+from tenets_session_server.errors import DatabaseError, InvalidArgumentError, SessionNotFoundError
 from tenets_session_server.models import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.store import Store
@@ -35,13 +30,13 @@ logger = logging.getLogger(__name__)
 class SessionDB:
     """SQLite-backed sessions, with upstream's methods, signatures and return values.
 
-    It may be used from several threads. ``config``, ``logger`` and ``db`` are as upstream.
-    ``store`` is the same file in the form that the server uses. Raises a :class:`~tenets_session_server.errors.DatabaseError` where the file cannot be
+    Several threads may use it. ``config``, ``logger`` and ``db`` are as upstream; ``store`` is what
+    the server uses. Raises a :class:`~tenets_session_server.errors.DatabaseError` if it cannot be
     opened.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
-        # Any object with a ``cache.directory`` will do, such as upstream's own configuration.
+        # Upstream's own configuration will do, as any object with a ``cache.directory``.
         if not isinstance(config, TenetsConfig):
             config = TenetsConfig(cache=CacheConfig(directory=config.cache.directory))
         self.config, self.logger = config, logger
@@ -52,12 +47,7 @@ class SessionDB:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -68,7 +58,7 @@ class SessionDB:
         """Create a session; upstream: ``create_session``.
 
         Raises :class:`~tenets_session_server.errors.SessionExistsError` for a taken name and
-        :class:`~tenets_session_server.errors.InvalidArgumentError` where metadata is not JSON.
+        :class:`~tenets_session_server.errors.InvalidArgumentError` if metadata is not JSON.
         """
         _check_text("name", name)
         return self.store.sessions.create(name, metadata_text.encode(metadata)).to_record()
@@ -80,33 +70,27 @@ class SessionDB:
 
     def list_sessions(self) -> list[SessionRecord]:
         """Return all sessions, newest first; upstream: ``list_sessions``."""
-        records: list[SessionRecord] = []
-        cursor: str | None = None
         with self.store.database.snapshot():
-            while True:
-                page = self.store.sessions.page(limit=1000, cursor=cursor)
+            page = self.store.sessions.page(limit=1000)
+            records = [session.to_record() for session in page.sessions]
+            while page.next_cursor is not None:
+                page = self.store.sessions.page(limit=1000, cursor=page.next_cursor)
                 records += [session.to_record() for session in page.sessions]
-                cursor = page.next_cursor
-                if cursor is None:
-                    return records
+        return records
 
     def get_active_session(self) -> SessionRecord | None:
         """Return the active session, or None; upstream: ``get_active_session``.
 
-        Where another program had marked several before this file was first opened here, the most
-        recently created of them was kept.
+        If several were marked as active when a server first opened the file, the newest one stayed.
         """
         found = self.store.sessions.get_active()
         return found.to_record() if found else None
 
     def add_context(self, session_name: str, kind: str, content: str) -> None:
-        """Append an entry, creating the session where it is missing; upstream: ``add_context``."""
-        for member, value in (
-            ("session_name", session_name),
-            ("kind", kind),
-            ("content", content),
-        ):
-            _check_text(member, value)
+        """Append an entry, creating the session if it is missing; upstream: ``add_context``."""
+        _check_text("session_name", session_name)
+        _check_text("kind", kind)
+        _check_text("content", content)
         self.store.context.add(session_name, kind, content)
 
     def delete_session(self, name: str, purge_context: bool = True) -> bool:
@@ -132,10 +116,10 @@ class SessionDB:
             while self.store.deferred_deletes.run_batch():
                 pass
         except DatabaseError as error:  # the deletion itself has taken effect
-            logger.info("context of deleted sessions is removed later: %s", error)
+            logger.info("removing the context of deleted sessions is postponed: %s", error)
 
     def update_session_metadata(self, name: str, updates: Mapping[str, Any]) -> bool:
-        """Merge ``updates`` into the top level of the metadata; upstream: ``update_session_metadata``.
+        """Merge ``updates`` into the metadata's top level; upstream: ``update_session_metadata``.
 
         Returns whether there is such a session.
         """
@@ -159,7 +143,7 @@ class SessionDB:
 
 
 def _check_text(member: str, value: object) -> None:
-    """Raise where SQLite would store something else than was given, or nothing."""
+    """Raise ``InvalidArgumentError`` for what SQLite would not store as this very text."""
     try:
         if isinstance(value, str) and value.encode("utf-8") is not None:
             return

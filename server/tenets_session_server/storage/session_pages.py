@@ -1,8 +1,8 @@
-"""Pages of sessions, each at the cost of the page, however many sessions there are.
+"""Pages of sessions: the cost depends on the size of the page, not on the number of sessions.
 
-The index of ``created_at`` is walked from where the page begins until it is full. Sessions whose
-names start with a prefix are found by name and then sorted, where they are few; where they are many
-the walk meets one often enough, or is given up.
+A page walks the index of ``created_at`` from the cursor until it is full. With a name prefix there
+are two ways. If few names match, they are found by name and sorted. If many match, the walk meets
+one often; if it does not, it is given up, and the names are sorted after all.
 """
 
 from __future__ import annotations
@@ -20,157 +20,125 @@ from tenets_session_server.storage.rows import SessionQuery, position, session
 Order = Literal["newest", "oldest"]
 
 PAGE_BYTES: Final = 8 * 1024 * 1024
-"""A page ends early once its metadata reaches this size, whatever its limit."""
+"""A page ends once its metadata reaches this size, whatever its limit."""
 FEW: Final = 2000
-"""Fewer names than this that start with a prefix are sorted, which takes a millisecond or two."""
+"""With fewer matching names than this they are sorted, which takes a millisecond or two."""
 WALKED: Final = 20_000
-"""So many sessions are looked at to find those of a prefix among them, which takes 10 ms; where
-these do not fill a page, the names are sorted, however many there are."""
+"""Sessions that a walk visits before it is given up, which takes 10 ms."""
 
-_COUNT: Final = "(SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id)"
+_COUNT: Final = ", (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id)"
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"
-_MATCHES: Final = """SELECT count(*) FROM (
-    SELECT 1 FROM sessions WHERE name >= :prefix AND name < :after LIMIT :few)"""
+_HAS_PREFIX: Final = "name >= :prefix AND name < :after"
+_MATCHES: Final = f"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {_HAS_PREFIX} LIMIT :few)"
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which sessions, in which order; see :meth:`.session_store.SessionStore.page`."""
+class Listing:
+    """Which sessions are in a list and in which order; see :meth:`.sessions.Sessions.page`."""
 
     active: bool | None = None
     name_prefix: str | None = None
     order: Order = "newest"
     include_context_count: bool = False
 
+    def scope(self) -> int:
+        """Return what the cursors of the list have in common."""
+        return cursors.scope("list", self.active, self.name_prefix, self.order)
 
-def read_page(database: Database, wanted: Filter, limit: int, cursor: str | None) -> SessionList:
+
+def read_page(database: Database, listing: Listing, limit: int, cursor: str | None) -> SessionList:
     """Return at most ``limit`` sessions, those after ``cursor``.
 
-    Raises :class:`InvalidArgumentError` for a bad cursor, and as :meth:`Database.run` does.
+    Raises :class:`InvalidArgumentError` for a cursor of another list, and as :meth:`Database.run`.
     """
     bindings: dict[str, Value] = {"rows": limit + 1}
     key = None
     if cursor is not None:
-        start = cursors.load(cursor)
-        key = "CAST(:key AS TEXT)" if start.key_type == "text" else ":key"
+        start = cursors.load(cursor, listing.scope())
+        key = "CAST(:key AS TEXT)" if start.is_text else ":key"
         bindings.update(key=start.key, id=start.id)
-    if wanted.name_prefix:
-        # Where no string is above all that start with the prefix, every blob is.
-        after = _after_prefix(wanted.name_prefix)
-        bindings.update(prefix=wanted.name_prefix, after=b"" if after is None else after)
-    shape = _Shape(
-        "DESC" if wanted.order == "newest" else "ASC",
-        key,
-        wanted.active,
-        prefixed=bool(wanted.name_prefix),
-        counted=wanted.include_context_count,
+    prefix = listing.name_prefix
+    if prefix is not None:
+        after = _after_prefix(prefix)
+        # If no string is above all that start with the prefix, every blob is.
+        bindings.update(prefix=prefix, after=b"" if after is None else after)
+    statements = _statements(
+        listing.order, key, listing.active, prefix is not None, listing.include_context_count
     )
 
     def take(rows: Iterable[Row]) -> SessionList:
-        return _page(rows, limit)
+        return _page(rows, limit, listing)
 
-    if not shape.prefixed or wanted.active:
-        return _walk(shape).read(database, bindings, take)
+    if prefix is None or listing.active:
+        return statements.walk.read(database, bindings, take)
     with database.snapshot():
         ids = None
         if database.run(_MATCHES, {**bindings, "few": FEW})[0][0] == FEW:
-            ids = _look_for_ids(database, shape, bindings, limit + 1)
+            ids = _walk_for_ids(database, statements.all_in_order, bindings, limit + 1)
         if ids is None:
-            ids = database.run(_ids_by_name(shape), bindings)
-        return take(_by_id(shape).each(database, ids))
+            ids = database.run(statements.ids_by_name, bindings)
+        return take(statements.by_id.each(database, ids))
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """What decides over the text of the statement; the values are bound."""
-
-    direction: str
-    key: str | None
-    active: bool | None
-    prefixed: bool
-    counted: bool
+class _Statements:
+    walk: SessionQuery
+    all_in_order: str
+    ids_by_name: str
+    by_id: SessionQuery
 
 
 @lru_cache
-def _walk(shape: _Shape) -> SessionQuery:
-    # The limit keeps the subquery by itself: the active session is found by its id.
-    active = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)"
-    conditions = _after_the_cursor(shape)
-    if shape.prefixed:
-        conditions.append("s.name >= :prefix AND s.name < :after")
-    if shape.active is False:
-        conditions.append(f"s.id IS NOT {_ACTIVE_ID}")
-    order = f"ORDER BY s.created_at {shape.direction}, s.id {shape.direction}"
-    return SessionQuery(
-        f"SELECT {{session}}{_counted(shape)} FROM {active if shape.active else 'sessions'} AS s"
-        f" WHERE {' AND '.join(conditions)} {'' if shape.active else order} LIMIT :rows"
+def _statements(
+    order: Order, key: str | None, active: bool | None, prefixed: bool, counted: bool
+) -> _Statements:
+    """Return the statements of a list; ``key`` is the cursor's, as SQL."""
+    comparison, direction = ("<", "DESC") if order == "newest" else (">", "ASC")
+    in_order = f"ORDER BY s.created_at {direction}, s.id {direction}"
+    after_cursor = "1" if key is None else f"(s.created_at, s.id) {comparison} ({key}, :id)"
+    not_active = "1" if active is not False else f"s.id IS NOT {_ACTIVE_ID}"
+    has_prefix = _HAS_PREFIX if prefixed else "1"
+    columns = "{session}" + (_COUNT if counted else "")
+    # A LIMIT keeps SQLite from flattening a subquery. So the active session is found by its id, and
+    # names by the prefix (where LIMIT -1 limits nothing).
+    walked = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)" if active else "sessions"
+    named = f"(SELECT id, created_at FROM sessions WHERE {has_prefix} LIMIT -1)"
+    return _Statements(
+        walk=SessionQuery(
+            f"SELECT {columns} FROM {walked} AS s WHERE {after_cursor} AND {has_prefix}"
+            f" AND {not_active} {'' if active else in_order} LIMIT :rows"
+        ),
+        all_in_order=f"SELECT s.id, {has_prefix} AND {not_active} FROM sessions AS s"
+        f" WHERE {after_cursor} {in_order} LIMIT :walked",
+        ids_by_name=f"SELECT s.id FROM {named} AS s WHERE {after_cursor} AND {not_active}"
+        f" {in_order} LIMIT :rows",
+        by_id=SessionQuery(f"SELECT {columns} FROM sessions AS s WHERE s.id = :id"),
     )
 
 
-def _look_for_ids(
-    database: Database, shape: _Shape, bindings: dict[str, Value], count: int
+def _walk_for_ids(
+    database: Database, sql: str, bindings: dict[str, Value], count: int
 ) -> list[Row] | None:
-    """Return the ids of the next sessions of a prefix; None where that would take too long."""
+    """Return the ids of the next sessions with the prefix, None if the walk is given up."""
     found: list[Row] = []
     walked = 0
-    with database.rows(_all_in_order(shape), {**bindings, "walked": WALKED}) as rows:
-        for session_id, fits in rows:
+    with database.rows(sql, {**bindings, "walked": WALKED}) as rows:
+        for session_id, matches in rows:
             walked += 1
-            if fits:
+            if matches:
                 found.append((session_id,))
                 if len(found) == count:
                     return found
     return found if walked < WALKED else None
 
 
-@lru_cache
-def _all_in_order(shape: _Shape) -> str:
-    fits = "s.name >= :prefix AND s.name < :after"
-    if shape.active is False:
-        fits += f" AND s.id IS NOT {_ACTIVE_ID}"
-    return (
-        f"SELECT s.id, {fits} FROM sessions AS s WHERE {' AND '.join(_after_the_cursor(shape))}"
-        f" ORDER BY s.created_at {shape.direction}, s.id {shape.direction} LIMIT :walked"
-    )
-
-
-@lru_cache
-def _ids_by_name(shape: _Shape) -> str:
-    conditions = _after_the_cursor(shape)
-    if shape.active is False:
-        conditions.append(f"s.id IS NOT {_ACTIVE_ID}")
-    return (
-        # The limit, which is none, keeps the subquery by itself.
-        "SELECT s.id FROM (SELECT id, created_at FROM sessions"
-        " WHERE name >= :prefix AND name < :after LIMIT -1) AS s"
-        f" WHERE {' AND '.join(conditions)}"
-        f" ORDER BY s.created_at {shape.direction}, s.id {shape.direction} LIMIT :rows"
-    )
-
-
-@lru_cache
-def _by_id(shape: _Shape) -> SessionQuery:
-    return SessionQuery(f"SELECT {{session}}{_counted(shape)} FROM sessions AS s WHERE s.id = :id")
-
-
-def _counted(shape: _Shape) -> str:
-    return f", {_COUNT}" if shape.counted else ""
-
-
-def _after_the_cursor(shape: _Shape) -> list[str]:
-    if shape.key is None:
-        return ["1"]
-    comparison = "<" if shape.direction == "DESC" else ">"
-    return [f"(s.created_at, s.id) {comparison} ({shape.key}, :id)"]
-
-
-def _page(rows: Iterable[Row], limit: int) -> SessionList:
+def _page(rows: Iterable[Row], limit: int, listing: Listing) -> SessionList:
     sessions: list[Session] = []
     last: Row = ()
     size = 0
     for row in rows:
         if len(sessions) == limit or size >= PAGE_BYTES:
-            return SessionList(sessions, cursors.dump(position(last)))
+            return SessionList(sessions, cursors.dump(position(last), listing.scope()))
         sessions.append(session(row))
         size += len(sessions[-1].metadata)
         last = row

@@ -1,7 +1,6 @@
-"""The operations on sessions, each of them atomic; all SQL that writes ``sessions``.
+"""The operations on sessions; all SQL that writes ``sessions``.
 
-Metadata comes and goes as the text that is stored. The same operations in the form of the public
-``tenets`` package are :class:`~tenets_session_server.storage.session_db.SessionDB`.
+Each operation is atomic. Metadata is passed as the text that is stored.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import msgspec
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
-from tenets_session_server.storage import metadata, session_pages, timestamps
+from tenets_session_server.storage import metadata, timestamps
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.deferred_deletes import DeferredDeletes
 from tenets_session_server.storage.rows import SessionQuery
-from tenets_session_server.storage.session_pages import Order
+from tenets_session_server.storage.session_pages import Listing, Order, read_page
 
 _BY_NAME: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.name = ?")
 _BY_ID: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = ?")
@@ -32,8 +31,8 @@ _INACTIVE_NAME: Final = """SELECT CAST(name AS BLOB) FROM sessions
 class Sessions:
     """The sessions of one :class:`Database`.
 
-    Every operation raises the ``DatabaseError`` that fits when the file, the disk or another process
-    is in the way. Then nothing has happened.
+    Every operation may raise a ``DatabaseError``. Nothing has been written then, unless it is an
+    ``OutcomeUnknownError``.
     """
 
     def __init__(self, database: Database, deferred_deletes: DeferredDeletes) -> None:
@@ -42,7 +41,7 @@ class Sessions:
     def create(
         self, name: str, metadata_text: bytes = metadata.EMPTY, *, active: bool = False
     ) -> Session:
-        """Create a session, and make it the active one where asked to.
+        """Create a session, and activate it if ``active``.
 
         ``metadata_text`` is the text of a JSON object. Raises :class:`SessionExistsError`,
         :class:`InvalidArgumentError` or :class:`LimitExceededError`.
@@ -58,7 +57,7 @@ class Sessions:
         return _BY_NAME.first(self._database, (name,))
 
     def get_active(self) -> Session | None:
-        """Return the active session; costs the same however many sessions there are."""
+        """Return the active session, at the same cost however many sessions there are."""
         return _ACTIVE.first(self._database)
 
     def page(
@@ -73,33 +72,34 @@ class Sessions:
     ) -> SessionList:
         """Return at most ``limit`` sessions by ``created_at`` (then id), newest first by default.
 
-        ``cursor`` is an earlier page's ``next_cursor``. A page whose metadata is very large has
-        fewer than ``limit``. Raises :class:`InvalidArgumentError` for a cursor of another list.
+        ``cursor`` is the ``next_cursor`` of a page with the same ``active``, ``name_prefix`` and
+        ``order``; another one raises :class:`InvalidArgumentError`. A page with very large metadata
+        has fewer sessions than ``limit``.
         """
-        wanted = session_pages.Filter(active, name_prefix, order, include_context_count)
-        return session_pages.read_page(self._database, wanted, limit, cursor)
+        # Every name starts with "".
+        listing = Listing(active, name_prefix or None, order, include_context_count)
+        return read_page(self._database, listing, limit, cursor)
 
     def most_recently_active(self) -> str | None:
         """Return the name of the inactive session that was active last, or None.
 
-        The newest ones are remembered. The result is None although there is one only where all of
-        those have been deleted.
+        About a hundred are remembered. If all of those have been deleted, the result is None.
         """
         with self._database.snapshot():
             recent: str = self._database.run(_RECENT)[0][0]
-            for session_id in recent.split(",")[:-1]:  # the last part may be cut off
+            for session_id in recent.split(",")[:-1]:  # the last id may be cut off
                 rows = self._database.run(_INACTIVE_NAME, (session_id,))
                 if rows:
                     return str(rows[0][0].decode("utf-8", "replace"))
         return None
 
     def set_active(self, name: str, active: bool = True) -> Session:
-        """Activate or deactivate a session; activating deactivates the one that was.
+        """Activate or deactivate a session; activating it deactivates the one that was active.
 
         Merges ``active``, ``updated_at`` and ``resumed_at`` or ``ended_at`` into the metadata, as
-        upstream's ``set_active``. Raises :class:`SessionNotFoundError`.
+        upstream's ``set_active`` does. Raises :class:`SessionNotFoundError`.
         """
-        # No limit: metadata that is full must not keep a session from being activated.
+        # No limit: a session can be activated even if its metadata is full.
         return self._merge(name, _activation(active=active), limited=False)
 
     def update_metadata(self, name: str, updates: bytes) -> Session:
@@ -111,17 +111,17 @@ class Sessions:
         return self._merge(name, metadata.normalise(updates, "updates"), limited=True)
 
     def find_or_create(self, name: str) -> tuple[int, bool]:
-        """Return a session's id and whether it had to be created; needs an open transaction."""
+        """Return a session's id and whether it was created; needs an open transaction."""
         rows = self._database.run("SELECT id FROM sessions WHERE name = ?", (name,))
         if rows:
             return rows[0][0], False
         return self._insert(name, metadata.EMPTY).id, True
 
     def delete(self, name: str, *, purge_context: bool = True) -> Deleted:
-        """Delete a session, and its context unless told otherwise.
+        """Delete a session and, by default, its context.
 
-        It takes effect at once. What is left of much context is removed by
-        :class:`~.maintenance.Maintenance`.
+        It takes effect at once; :class:`.deferred_deletes.DeferredDeletes` removes the rest of a
+        large context.
         """
         with self._database.transaction():
             rows = self._database.run("SELECT id FROM sessions WHERE name = ?", (name,))
@@ -133,7 +133,7 @@ class Sessions:
             return Deleted(deleted=True)
 
     def delete_all(self, *, purge_context: bool = True) -> DeletedCount:
-        """Delete all sessions, and all context unless told otherwise; see :meth:`delete`."""
+        """Delete all sessions and, by default, all context; see :meth:`delete`."""
         with self._database.transaction():
             self._database.run("DELETE FROM sessions")
             count: int = self._database.run("SELECT changes()")[0][0]
@@ -170,7 +170,7 @@ class Sessions:
 
     def _by_id(self, session_id: int) -> Session:
         found = _BY_ID.first(self._database, (session_id,))
-        assert found is not None  # noqa: S101 - it was written in this transaction
+        assert found is not None  # noqa: S101 - written in this transaction
         return found
 
 

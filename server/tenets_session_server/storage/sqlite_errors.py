@@ -1,4 +1,4 @@
-"""apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them."""
+"""Translates apsw's exceptions to those of :mod:`tenets_session_server.errors`, without SQL."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], .
     (apsw.IOError, errors.DatabaseUnavailableError, "reading or writing the database failed"),
     (apsw.SchemaChangeError, errors.DatabaseUnavailableError, "another program changes the tables"),
 )
-
-
 _OTHER_TABLES: Final = re.compile(
     r"no such (table|column)|has no column|already exists|views may not be indexed"
     r"|cannot modify .* view"
@@ -32,9 +30,9 @@ _OTHER_TABLES: Final = re.compile(
 
 
 def translate(error: apsw.Error) -> errors.DatabaseError | None:
-    """Return our error for one of apsw's, or None where it can only be a bug."""
+    """Return our error for one of apsw's, None if that is a bug."""
     if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
-        # Our statements fit the tables that opening made or checked: somebody has changed them.
+        # Our statements fit the tables that opening checked: another program has changed them.
         return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
     for theirs, ours, message in _ERRORS:
         if isinstance(error, theirs):

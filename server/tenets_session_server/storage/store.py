@@ -1,4 +1,4 @@
-"""One database file as a server uses it: the operations, the change log, and its own upkeep."""
+"""Everything that a server needs of one database: operations, change log, watcher, maintenance."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``context`` and ``change_log`` are the operations, by subject. They may be called
-    from several threads. Between :meth:`start` and :meth:`stop` the file is watched and maintained
-    from the event loop.
+    ``sessions``, ``context`` and ``change_log`` have the operations. Several threads may call them.
+    Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -43,17 +42,16 @@ class Store:
 
     @classmethod
     def for_server(cls, path: str, synchronous: Synchronous, *, named: bool) -> Self:
-        """Return the store of a server. ``named``: the user chose the file, and its permissions."""
+        """Return a server's store; ``named`` if the user chose the file (and its permissions)."""
         directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
-        # Another program's lock is waited for by the protocol layer, which goes on meanwhile.
+        # The protocol layer waits for another program's lock, and serves clients meanwhile.
         return cls(TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0))
 
     def open_for_client(self) -> None:
-        """Do for a new client what a new process would: open the file, create and repair it.
+        """Do for a new client what a new process would: open, create or repair the file.
 
-        A database that cannot be opened is no reason to refuse the client. The problem is logged
-        here, and the client gets it in ``initialize``'s warnings and with each request. It may be
-        solved later.
+        If the database cannot be opened, that is logged. The client is served all the same: it gets
+        the problem in ``initialize``'s warnings and with each request, until it is solved.
         """
         database = self.database
         logger.info("tenets-session-server %s, database %s", __version__, database.name)
@@ -62,7 +60,7 @@ class Store:
             database.repair_or_create()
             database.open()
         except DatabaseBusyError as error:  # several processes may create it at the same time
-            logger.info("%s: %s; it is tried again", database.name, error)
+            logger.info("%s: %s; opening is tried again later", database.name, error)
         except DatabaseError as error:
             logger.error("%s: %s", database.name, error)  # noqa: TRY400 - no traceback
         if database.generation == before:  # otherwise opening has logged them
@@ -80,7 +78,7 @@ class Store:
         self.maintenance.stop()
 
     def totals(self) -> Totals:
-        """Return how much there is, counted at one moment. Raises ``DatabaseError``."""
+        """Return the totals of one moment. Raises a ``DatabaseError``."""
         with self.database.snapshot():
             sessions, entries = self.database.run(_COUNTS)[0]
             revision = self.change_log.newest_revision()

@@ -1,13 +1,12 @@
-"""Points in time as they are written and as they are found.
+"""Timestamps: written as upstream does, and read whatever another program wrote.
 
-Written as the seed writes them: ISO 8601 in UTC, which is valid RFC 3339. Found: anything that
-another program put there; every value becomes some RFC 3339 time, so that no row is unreadable.
+Written ones are ISO 8601 in UTC, which is valid RFC 3339. Reading turns every value into RFC 3339,
+so that no row is unreadable.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -19,29 +18,21 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> str:
-    """Return the current time to the microsecond, as the seed stores ``created_at``."""
-    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    # As isoformat() has it: no fraction where that is zero.
-    fraction = f".{microseconds:06d}" if (microseconds := nanoseconds // 1000) else ""
-    return f"{_to_the_second(second)}{fraction}+00:00"
-
-
-@lru_cache(maxsize=1)
-def _to_the_second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    """Return the current time to the microsecond, as upstream stores ``created_at``."""
+    return datetime.now(UTC).isoformat()
 
 
 def now_seconds() -> str:
-    """Return the current time to the second, as the seed stores ``updated_at`` and the like."""
+    """Return the current time to the second, as upstream stores ``updated_at`` and the like."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @lru_cache(maxsize=1024)
 def readable(stored: str | bytes | float | None) -> str:
-    """Return RFC 3339 for whatever a ``created_at`` column holds.
+    """Return RFC 3339 for any value of a ``created_at`` column.
 
-    ``stored`` is text (as bytes where it may not be UTF-8), a number (Unix time in seconds) or
-    nothing. Text without an offset is UTC; what cannot be understood is 1970-01-01T00:00:00+00:00.
+    ``stored`` is text (bytes if it may not be UTF-8), a number (Unix time in seconds) or None. Text
+    without an offset is UTC. Anything else becomes 1970-01-01T00:00:00+00:00.
     """
     try:
         if isinstance(stored, str | bytes):

@@ -1,8 +1,8 @@
-"""When to look for other programs' commits: after inotify(7) events, and at intervals.
+"""Decides when to poll for other programs' commits: after inotify(7) events, and at intervals.
 
-inotify tells that somebody writes to the files, without touching them. It does not tell that
-something is committed, and on some file systems it does not see every writer. So it only says when
-to poll. ``PRAGMA data_version`` (:meth:`.change_log.ChangeLog.has_external_commits`) says the rest.
+inotify reports writes to the files without touching them. It does not report commits, and on some
+file systems it misses writers. So it only triggers polls; whether there was a commit is what
+``PRAGMA data_version`` says (:meth:`.change_log.ChangeLog.has_external_commits`).
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from typing import Final
 AVAILABLE: Final = sys.platform == "linux"
 
 POLL_INTERVAL: Final = 0.25
-"""Seconds between polls while there are no events."""
+"""Seconds between polls without an event."""
 POLL_INTERVAL_WITHOUT_EVENTS: Final = 0.03
-"""Seconds between polls where no events can be had."""
+"""The same if inotify is not available or cannot watch the folder."""
 POLLS_AFTER_EVENT: Final = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
-"""Seconds between the polls after an event: the commit follows some time after the writing."""
+"""Seconds between the polls after an event: the commit comes some time after the write."""
 POLLS_AFTER_OWN_COMMIT: Final = (0.010, 0.020, 0.040, 0.080, 0.160)
-"""The same after a commit of this process, whose events are ignored until the first of them."""
+"""The same after a commit of this process; events are ignored until the first of these polls."""
 PAUSE_AFTER_OTHER_FILES: Final = 0.01
-"""Seconds for which events are ignored after some about other files in the same folder."""
+"""Seconds for which events are ignored after events of other files in the folder."""
 
-# The bits of <sys/inotify.h>.
+# From <sys/inotify.h>.
 _MODIFY, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 1 << 1, 1 << 6, 1 << 7, 1 << 8, 1 << 9
 _DELETE_SELF, _MOVE_SELF = 1 << 10, 1 << 11
 _IGNORED: Final = 1 << 15
 _OVERFLOWED: Final = 1 << 14
-_ABOUT_ALL: Final = _DELETE_SELF | _MOVE_SELF | _IGNORED | _OVERFLOWED
+_FOLDER_EVENTS: Final = _DELETE_SELF | _MOVE_SELF | _IGNORED | _OVERFLOWED
 _ONLY_FOLDERS: Final = 1 << 24
 _EVENT: Final = struct.Struct("iIII")  # struct inotify_event, followed by the name
 _READ_SIZE: Final = 64 * 1024
 
 
 class FileEvents:
-    """inotify events of one database; ``fd`` is readable when there are some, None without them."""
+    """inotify events of one database; ``fd`` is readable if there are any, None without inotify."""
 
     def __init__(self, path: Path) -> None:
         self.fd: int | None = None
@@ -57,12 +57,12 @@ class FileEvents:
         self.watch()
 
     def watch(self) -> bool:
-        """Watch the folder unless that is done already; return whether it is watched now."""
+        """Watch the folder unless it is watched; return whether it is watched now."""
         if self.fd is not None and not self._watching:
             mask = _MODIFY | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
             mask |= _DELETE_SELF | _MOVE_SELF | _ONLY_FOLDERS
-            path = Path(os.path.realpath(self._path))  # a link may lead somewhere else by now
-            # Not the shared memory, which readers write to as well.
+            path = Path(os.path.realpath(self._path))  # a link may have changed
+            # Not the shared memory (-shm), which readers write to as well.
             self._names = {os.fsencode(path.name), os.fsencode(f"{path.name}-wal")}
             folder = os.fsencode(path.parent)
             self._watch = self._libc.inotify_add_watch(self.fd, folder, mask)
@@ -70,14 +70,14 @@ class FileEvents:
         return self._watching
 
     def renew(self) -> None:
-        """Watch the folder that has the database now, which may be another one."""
+        """Watch the folder that the path leads to now."""
         if self.fd is not None and self._watching:
             self._watching = False
             self._libc.inotify_rm_watch(self.fd, self._watch)
         self.watch()
 
     def drain(self) -> bool:
-        """Take the events that are there; return whether one was about the database."""
+        """Read all pending events; return whether one concerns the database."""
         concerned = False
         if self.fd is None:
             return concerned
@@ -92,11 +92,11 @@ class FileEvents:
                         self.renew()
                     elif mask & _IGNORED and watch == self._watch:
                         self._watching = False
-                    concerned |= name in self._names or bool(mask & _ABOUT_ALL)
+                    concerned |= name in self._names or bool(mask & _FOLDER_EVENTS)
         return concerned
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Close the descriptor."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
@@ -104,10 +104,7 @@ class FileEvents:
 
 
 class Watcher:
-    """Calls ``on_poll`` when another program may have committed, from :meth:`start` to :meth:`stop`.
-
-    ``path`` is that of the database.
-    """
+    """Calls a function when another program may have committed to the database at ``path``."""
 
     _loop: asyncio.AbstractEventLoop
     _on_poll: Callable[[], None]
@@ -121,14 +118,14 @@ class Watcher:
         self._listen_timer: asyncio.TimerHandle | None = None
 
     def start(self, on_poll: Callable[[], None]) -> None:
-        """Begin to call ``on_poll``, from the running event loop and in the current context."""
+        """Begin to call ``on_poll``, in the running event loop and the current context."""
         self._loop, self._on_poll = asyncio.get_running_loop(), on_poll
         self._events = FileEvents(self._path)
         self._listen()
         self._schedule_poll()
 
     def stop(self) -> None:
-        """Stop, and let go of all descriptors."""
+        """Stop, and close all descriptors."""
         if self._events is not None:
             self._ignore_events()
             self._events.close()
@@ -139,7 +136,7 @@ class Watcher:
         self._ignoring_own = False
 
     def own_commit(self) -> None:
-        """Take note of a commit of this process, which causes events that are to be ignored."""
+        """Ignore the events that a commit of this process causes."""
         if self._events is not None and not self._ignoring_own:
             self._ignoring_own = True
             self._ignore_events()
@@ -147,7 +144,7 @@ class Watcher:
             self._schedule_poll()
 
     def file_replaced(self) -> None:
-        """Watch the folder that has the database now."""
+        """Watch the folder that the path leads to now."""
         if self._events is not None:
             self._events.renew()
 
@@ -164,8 +161,8 @@ class Watcher:
             self._loop.remove_reader(self._events.fd)
 
     def _events_arrived(self) -> None:
-        # Not again at once: a burst, or a folder busy with other files, must not cost a turn
-        # for each write.
+        # Then listen only after a while: a burst of writes, or a folder with other busy files, must
+        # not wake the loop for each write.
         self._ignore_events()
         if self._events is not None and self._events.drain():
             self._intervals = iter(POLLS_AFTER_EVENT)

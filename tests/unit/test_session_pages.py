@@ -64,7 +64,7 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
     ):
         with ForeignWriter(db.db.path) as foreign:
             for name, (created, metadata) in rows.items():
-                foreign.connection.execute(
+                foreign.execute(
                     "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
                     (name, created, metadata),
                 )

@@ -1,4 +1,4 @@
-"""Where the file is, who may read it, and on which disk it lies."""
+"""The path of the database, its permissions, and the file system that it is on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tenets_session_server import locations
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError
 from tenets_session_server.locations import default_cache_directory
-from tenets_session_server.storage.connection_setup import SAFE_SQLITE, engine_warning
+from tenets_session_server.storage.connection import SAFE_SQLITE, engine_warning
 from tenets_session_server.storage.file_system import network_file_system
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -58,10 +58,10 @@ def test_a_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_named_file_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def nobody() -> str:
+    def no_home() -> str:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(locations, "home", nobody)
+    monkeypatch.setattr(locations, "home", no_home)
     monkeypatch.delenv("TENETS_CACHE_DIRECTORY", raising=False)
     config = TenetsConfig(database=tmp_path / "x.db")
     assert config.database_path == tmp_path / "x.db"
@@ -85,7 +85,7 @@ def test_permissions_that_cannot_be_changed_are_left(
         assert sessions.list_sessions() == []
 
 
-def test_looking_creates_nothing(home: Path) -> None:
+def test_reading_the_config_creates_nothing(home: Path) -> None:
     assert TenetsConfig().database_path
     assert list(home.iterdir()) == []
 
@@ -166,12 +166,12 @@ def test_this_machines_own_mounts_are_readable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.40.1", "3.51.2", "3.7.0", "3.9.99"])
-def test_unsafe_engines_are_told(version: str) -> None:
+def test_unsafe_engines_give_a_warning(version: str) -> None:
     warning = engine_warning(version)
     assert warning is not None
     assert version in warning
 
 
 @pytest.mark.parametrize("version", [".".join(map(str, SAFE_SQLITE)), "3.51.10", "3.52.0", "4.0.0"])
-def test_safe_engines_are_not(version: str) -> None:
+def test_safe_engines_give_none(version: str) -> None:
     assert engine_warning(version) is None
