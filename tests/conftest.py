@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Tests have a user's environment: PYTHONUNBUFFERED, for instance, hides what waits for a buffer.
+for name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[name]
+
+# How long an example takes says what else the machine is doing.
+hypothesis.settings.register_profile(
+    "no time limits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no time limits")
 
 # What fails in a helper is shown with its values, as in a test.
 pytest.register_assert_rewrite("support", "editors")

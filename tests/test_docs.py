@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from docs import exchanges, reference
 from support.editor import Editor
+from support.processes import process
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
@@ -124,10 +124,9 @@ async def test_the_backup_of_the_readme_has_what_was_written(
         assert arguments[:2] == ["-m", "apsw"]
         file, backup = arguments[2].split(" ", 1)
         assert file == "~/.cache/tenets/tenets.db"
-        backing_up = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "apsw", str(database), backup.strip('"')), cwd=tmp_path
-        )
-        assert await backing_up.wait() == 0
+        back_up = [sys.executable, "-m", "apsw", str(database), backup.strip('"')]
+        async with process(back_up, cwd=tmp_path) as backing_up:
+            assert await backing_up.wait() == 0
     copy = ["--database", str(tmp_path / "tenets-backup.db")]
     async with Editor.opened([*server_command, *copy]) as editor:
         page = await editor.session("list", includeContextCount=True)

@@ -1,222 +1,182 @@
-"""Where the log goes: stderr or a file, and of the shared process a file of its own as well.
+"""Where the log goes: stderr, a file, and for each client of the shared process a log of its own.
 
 Method names, ids, sizes and errors are logged, never what users wrote. Nobody waits for the log: an
-editor may leave stderr unread, and a disk may hang.
-
-Where several clients are served, each is logged in a context that says which one (:data:`CLIENT`).
-What was logged in a client's context concerns that client; the rest concerns all of them.
+editor may leave stderr unread, and a disk may hang. So each log has a bounded queue, and a thread
+that writes to the descriptor itself. A Python stream would not do: at exit Python flushes
+``sys.stderr``, and would wait for the thread that is writing to it.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import logging.handlers
 import os
-import sys
+import queue
 import threading
 import time
-from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextvars import ContextVar
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final
 
-_FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s [%(process)d] %(name)s: %(message)s"
-
-WAITING: Final = 10_000
-"""How many lines wait to be written; further ones are dropped, and counted."""
-LAST_WORDS: Final = 0.5
-"""Seconds for which somebody who leaves waits for lines to be written."""
-KEPT_BYTES: Final = 1024 * 1024
-"""Size at which the shared process begins a new file; as many again are kept twice."""
+QUEUE_LINES: Final = 10_000
+"""How many lines may wait to be written; further ones are dropped and counted."""
+FLUSH_TIMEOUT: Final = 0.5
+"""Seconds to wait for the log at exit, and when a client leaves."""
+FILE_BYTES: Final = 1024 * 1024
+"""Size at which the shared process starts a new file. Two old ones are kept."""
+FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 
 CLIENT: Final[ContextVar[str | None]] = ContextVar("client", default=None)
-"""Whom what is executed now is done for."""
+"""The client on whose behalf the current code runs."""
 
-
-class concerning(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a function
-    """Have what is logged in the block, and what is begun there, concern a client."""
-
-    def __init__(self, client: str | None) -> None:
-        self._client = client
-
-    def __enter__(self) -> None:
-        self._token = CLIENT.set(self._client)
-
-    def __exit__(self, *_: object) -> None:
-        CLIENT.reset(self._token)
-
+debugging = False
+"""Whether any log takes debug messages; read this where calling a logger would take too long."""
 
 _package: Final = logging.getLogger("tenets_session_server")
 
-debugging = False
-"""Whether anybody wants the most detailed lines: for where asking a logger takes too long."""
+
+@contextlib.contextmanager
+def client_context(client: str | None) -> Iterator[None]:
+    """Run the block, and what it starts, on behalf of a client."""
+    token = CLIENT.set(client)
+    try:
+        yield
+    finally:
+        CLIENT.reset(token)
 
 
-class Stream:
-    """Lines to a stream, which may be closed in the end."""
+class _Formatter(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
-    def __init__(self, stream: TextIO, *, owned: bool) -> None:
-        self._stream, self._owned = stream, owned
-
-    def write(self, line: str) -> None:
-        """Write a line; raises OSError, or ValueError for a closed stream."""
-        self._stream.write(f"{line}\n")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Close the stream, if it is ours."""
-        if self._owned:
-            self._stream.close()
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        # A client may have chosen a part of it, which must not look like a line of ours.
+        return super().formatMessage(record).replace("\n", "\\n")
 
 
-class RotatingFile:
-    """Lines to a file, of which a new one is begun when it has grown large."""
+class BackgroundHandler(logging.handlers.QueueHandler):
+    """Queues lines for a thread that writes them to a descriptor, or to a file that is rotated.
 
-    def __init__(self, file: Path) -> None:
-        self._handler = logging.handlers.RotatingFileHandler(
-            file, maxBytes=KEPT_BYTES, backupCount=2, encoding="utf-8", errors="replace"
-        )
-
-    def write(self, line: str) -> None:
-        """Write a line, if that is possible."""
-        self._handler.emit(logging.makeLogRecord({"msg": line}))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._handler.close()
-
-
-class BackgroundHandler(logging.Handler):
-    """Writes lines in a thread of its own, as fast as they are taken.
-
-    ``client`` is who it is for: what concerns only others is left out. Without one everything is
-    written, and whom it concerns.
+    With ``client`` it takes what is logged for that client or for none. Without, it takes
+    everything, and names the client.
     """
 
-    def __init__(
-        self, target: Stream | RotatingFile, level: str, *, client: str | None = None
-    ) -> None:
-        super().__init__(level.upper())
-        self._target, self._client = target, client
-        formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
-        formatter.converter = time.gmtime
-        self.setFormatter(formatter)
-        self._lines: deque[str] = deque()
-        self._dropped = 0
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._writing = self._closed = False
+    def __init__(self, target: int | str, level: str, *, client: str | None = None) -> None:
+        self._lines: queue.SimpleQueue[str | Future[None] | None] = queue.SimpleQueue()
+        super().__init__(self._lines)
+        self.setLevel(level.upper())
+        self.setFormatter(_Formatter(FORMAT))
+        self._file = target if isinstance(target, str) else None
+        self._descriptor = _open(target) if isinstance(target, str) else os.dup(target)
+        self._dropped, self._closed = 0, False
+        self._thread: threading.Thread | None = None  # most clients never have anything to log
+        self._client = client
+        if client is not None:
+            self.addFilter(lambda _: CLIENT.get() in {None, client})
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue a line."""
-        concerns = CLIENT.get()
-        if self._client is not None and concerns not in {None, self._client}:
+    def prepare(self, record: logging.LogRecord) -> str:
+        """Return the line for a record."""
+        client = CLIENT.get() if self._client is None else None
+        return self.format(record) + ("" if client is None else f" ({client})")
+
+    def enqueue(self, record: Any) -> None:
+        """Queue a line, or drop it; never wait."""
+        if self._lines.qsize() >= QUEUE_LINES:
+            self._dropped += 1
             return
-        line = self.format(record)
-        if not record.exc_info:
-            line = line.replace("\n", "\\n")  # a client may have chosen a word or two of it
-        if self._client is None and concerns is not None:
-            line += f" ({concerns})"
-        with self._changed:
-            if self._closed:
-                return
-            if len(self._lines) >= WAITING:
-                self._dropped += 1
-                return
-            if self._dropped:
-                line += f" (before this, {self._dropped} lines were dropped)"
-                self._dropped = 0
-            self._lines.append(line)
-            if self._thread is None:  # most clients never have anything to log
-                self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+        if self._dropped:
+            record += f" (before this, {self._dropped} lines were dropped)"
+            self._dropped = 0
+        self._lines.put(record)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
+            self._thread.start()
 
-    @property
-    def idle(self) -> bool:
-        """Whether all lines have been written."""
-        return not (self._lines or self._writing)
+    def written(self) -> Future[None]:
+        """Return a future that is done when all lines so far have been written."""
+        future: Future[None] = Future()
+        if self._thread is None or self._closed:
+            future.set_result(None)
+        else:
+            self._lines.put(future)
+        return future
 
-    def finish(self) -> None:
-        """Wait, for :data:`LAST_WORDS` at most, until all lines have been written."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.idle, LAST_WORDS)
+    def flush(self) -> None:
+        """Wait for that, at most :data:`FLUSH_TIMEOUT`; ``logging`` calls this at exit."""
+        with contextlib.suppress(TimeoutError):
+            self.written().result(FLUSH_TIMEOUT)
 
     def close(self) -> None:
-        """Take no more lines. The target is closed when those that wait are written."""
-        super().close()
-        with self._changed:
+        """Log nothing there any more; what waits is still written."""
+        if not self._closed:
             self._closed = True
-            self._changed.notify_all()
-            never_started = self._thread is None
-        if never_started:
-            self._target.close()
+            logging.getLogger().removeHandler(self)
+            _update_level()
+            if self._thread is None:
+                os.close(self._descriptor)
+            else:
+                self._lines.put(None)
+        super().close()
 
-    def _write(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._lines or self._closed)
-                if not self._lines:
-                    break
-                line = self._lines.popleft()
-                self._writing = True
-            with contextlib.suppress(OSError, ValueError):  # closed, full: nobody could be told
-                self._target.write(line)
-            with self._changed:
-                self._writing = False
-                self._changed.notify_all()
-        with contextlib.suppress(OSError, ValueError):
-            self._target.close()
-
-
-def configure(level: str, descriptor: int | None) -> None:
-    """Send our log and other libraries' warnings to a descriptor, by default stderr."""
-    stream = sys.stderr if descriptor is None else _opened(descriptor)
-    _replace_all(BackgroundHandler(Stream(stream, owned=False), level))
+    def _write_lines(self) -> None:
+        while (item := self._lines.get()) is not None:
+            if isinstance(item, Future):
+                item.set_result(None)
+                continue
+            data = f"{item}\n".encode(errors="backslashreplace")
+            try:
+                if self._file and os.fstat(self._descriptor).st_size + len(data) > FILE_BYTES:
+                    _rotate(self._file, self._descriptor)
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except OSError:  # the disk is full, or the reader is gone
+                self._dropped += 1
+        os.close(self._descriptor)
 
 
-def configure_file(level: str, file: Path) -> None:
-    """Send the same to a :class:`RotatingFile`; raises OSError where it cannot be written."""
-    _replace_all(BackgroundHandler(RotatingFile(file), level))
+def log_to(target: int | str, level: str) -> None:
+    """Send our log, and warnings of other libraries, to a descriptor or to a file.
 
-
-def add_client(client: str, level: str, descriptor: int) -> BackgroundHandler:
-    """Send what concerns a client to a descriptor as well; :func:`remove` ends that.
-
-    The descriptor belongs to the handler from now on.
+    The file is rotated. Raises OSError if it cannot be opened.
     """
-    handler = BackgroundHandler(Stream(_opened(descriptor), owned=True), level, client=client)
-    logging.getLogger().addHandler(handler)
-    _listen_to_the_most_curious()
-    return handler
-
-
-def remove(handler: BackgroundHandler) -> None:
-    """Log nothing there any more; what waits is still written."""
-    logging.getLogger().removeHandler(handler)
-    handler.close()
-    _listen_to_the_most_curious()
-
-
-def _opened(descriptor: int) -> TextIO:
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
-
-
-def _replace_all(handler: BackgroundHandler) -> None:
-    atexit.register(handler.finish)
     logging.raiseExceptions = False  # a log that cannot be written must not disturb the editor
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [BackgroundHandler(target, level)]
     root.setLevel(logging.WARNING)
     # pygls logs whole messages, and as errors what is only a client's mistake.
     logging.getLogger("pygls").setLevel(logging.ERROR)
-    _listen_to_the_most_curious()
+    _update_level()
 
 
-def _listen_to_the_most_curious() -> None:
+def add_client_log(client: str, level: str, descriptor: int) -> BackgroundHandler:
+    """Send what concerns a client to a descriptor as well, until the handler is closed."""
+    handler = BackgroundHandler(descriptor, level, client=client)
+    logging.getLogger().addHandler(handler)
+    _update_level()
+    return handler
+
+
+def _update_level() -> None:
     global debugging  # noqa: PLW0603 - as the levels of loggers are
-    level = min(handler.level for handler in logging.getLogger().handlers)
+    levels = [handler.level for handler in logging.getLogger().handlers]
+    level = min(levels, default=logging.WARNING)
     _package.setLevel(level)
     debugging = level <= logging.DEBUG
+
+
+def _open(file: str) -> int:
+    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+
+def _rotate(file: str, descriptor: int) -> None:
+    """Rename a file to ``.1`` and that one to ``.2``; have the descriptor lead to a new file."""
+    with contextlib.suppress(OSError):  # then the file grows
+        if os.path.exists(f"{file}.1"):  # noqa: PTH110
+            os.replace(f"{file}.1", f"{file}.2")  # noqa: PTH105
+        os.replace(file, f"{file}.1")  # noqa: PTH105
+        new = _open(file)
+        os.dup2(new, descriptor, inheritable=False)
+        os.close(new)

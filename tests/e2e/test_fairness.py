@@ -258,12 +258,9 @@ async def test_deleting_much_waits_for_another_programs_lock_first(
         with host.session_db.db.transaction():
             for number in range(100):
                 host.session_db.add_context("large", "note", f"{number}")
-        foreign = apsw.Connection(str(database))
-        foreign.execute("BEGIN IMMEDIATE")
-        await client.send(request(1, "tenets/session.delete", {"name": "large"}))
-        await host.attach()  # whose handshake comes after the request has met the lock
-        foreign.execute("COMMIT")
-        foreign.close()
+        with locked(database):
+            await client.send(request(1, "tenets/session.delete", {"name": "large"}))
+            await host.attach()  # whose handshake comes after the request has met the lock
         assert (await client.read())["result"] == {"deleted": True}
         await eventually(lambda: host.store.totals().context_entries == 0)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import os
 import signal
 import sys
 import textwrap
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.processes import Pipe, process
 from support.wire import INITIALIZE, Wire, notification, read_from, request
 from tenets_session_server import __version__
 from tenets_session_server.methods.table import METHODS
@@ -196,22 +195,20 @@ async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
 
 
 async def test_a_dead_client_process_ends_the_server(server_command: list[str]) -> None:
-    client = await asyncio.create_subprocess_exec("sleep", "3600")
-    async with Wire.started(server_command) as wire:
+    async with process(["sleep", "3600"]) as client, Wire.started(server_command) as wire:
         await wire.initialize(processId=client.pid)
         client.kill()
         assert await wire.ended() == 1
-    await client.wait()
 
 
 async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
-    reading, writing = os.pipe()
-    async with Wire.started(server_command, stdout=writing) as wire:
-        os.close(writing)
-        await wire.send(INITIALIZE)
-        assert (await read_from(reading)).startswith(b"Content-Length: ")
-        os.close(reading)
-        assert await wire.ended() == 1
+    with Pipe() as pipe:
+        async with Wire.started(server_command, stdout=pipe.writing) as wire:
+            pipe.close_writing()
+            await wire.send(INITIALIZE)
+            assert (await read_from(pipe.reading)).startswith(b"Content-Length: ")
+            pipe.close_reading()
+            assert await wire.ended() == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

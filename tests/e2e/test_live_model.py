@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -80,23 +80,25 @@ class Group:
     def __init__(self, database: Path, *options: str) -> None:
         self.database, self.options = database, options
         self.loop = asyncio.new_event_loop()
-        self._stack = AsyncExitStack()
         self.clients: list[LiveClient] = []
         self.rebuilt = [Rebuilt(), Rebuilt()]
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tenets_session_server", "--database", str(self.database)]
         command += ["--synchronous", "normal", *self.options]
-        for _ in self.rebuilt:
-            client = LiveClient.started_on(command)
-            self.clients.append(self.run(self._stack.enter_async_context(client)))
-        self.foreign = ForeignWriter(self.database)
+        with ExitStack() as stack:
+            stack.callback(self.loop.close)
+            clients = AsyncExitStack()
+            stack.callback(lambda: self.run(clients.aclose()))
+            for _ in self.rebuilt:
+                client = LiveClient.started_on(command)
+                self.clients.append(self.run(clients.enter_async_context(client)))
+            self.foreign = stack.enter_context(ForeignWriter(self.database))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.foreign.connection.close()
-        self.run(self._stack.aclose())
-        self.loop.close()
+        self._stack.close()
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(coroutine)
@@ -206,7 +208,6 @@ def test_the_state_rebuilt_from_notifications_is_the_databases(
             settings=settings(
                 max_examples=25,
                 stateful_step_count=30,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.foreign import ForeignWriter
+from support.processes import process
 from support.wire import DEADLINE
 from tenets_session_client import COMMAND, SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
@@ -55,20 +56,19 @@ def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
 async def test_watching(database: Path) -> None:
     with SessionDB(TenetsConfig(database=database)) as db:
         db.create_session("fix login", {"active": True})
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(EXAMPLE.with_name("watch.py")), "--database", str(database)),
+    command = [sys.executable, str(EXAMPLE.with_name("watch.py")), "--database", str(database)]
+    async with process(
+        command,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
         # A shell's background jobs, a whole test run for instance, ignore it and pass that on.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None
+    ) as watching:
 
-    async def line() -> str:
-        assert process.stdout is not None
-        return (await asyncio.wait_for(process.stdout.readline(), DEADLINE)).decode().rstrip()
+        async def line() -> str:
+            assert watching.stdout is not None
+            return (await asyncio.wait_for(watching.stdout.readline(), DEADLINE)).decode().rstrip()
 
-    try:
         assert await line() == f"watching {database}; the active session is fix login"
         with ForeignWriter(database) as foreign:
             foreign.add_context("fix login", "x")
@@ -84,13 +84,9 @@ async def test_watching(database: Path) -> None:
             assert await line() == "     7  deleted        review"
             assert await line() == "        no session is active"
         # Ctrl-C in a terminal goes to all of its processes.
-        os.killpg(process.pid, signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        os.killpg(watching.pid, signal.SIGINT)
+        assert await asyncio.wait_for(watching.wait(), DEADLINE) == 0
         assert await line() == ""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @pytest.mark.asyncio

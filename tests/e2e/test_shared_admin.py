@@ -15,6 +15,7 @@ import pytest
 
 import tenets_session_server
 from support import shared
+from support.processes import Pipe, process
 from support.wire import DEADLINE, Wire
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address
@@ -26,15 +27,15 @@ CREATE = "tenets/session.create"
 
 async def run(*arguments: str) -> tuple[int, str, str]:
     """Run the command; return its exit status and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tenets_session_server", *arguments),
+    async with process(
+        [sys.executable, "-m", "tenets_session_server", *arguments],
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    ) as command:
+        out, err = await asyncio.wait_for(command.communicate(), DEADLINE)
+    assert command.returncode is not None
+    return command.returncode, out.decode(), err.decode()
 
 
 async def test_status_tells_who_is_there(shared_command: list[str], database: Path) -> None:
@@ -149,18 +150,20 @@ async def test_a_client_logs_what_concerns_it(
 
 
 async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -> None:
-    reading, writing = os.pipe()
     command = [*shared_command, "--log-level", "debug"]
-    async with Wire.started(command, stderr=writing) as noisy, Wire.started(command) as other:
-        os.close(writing)
-        await noisy.initialize()
-        await other.initialize()
-        for number in range(2000):  # more than a pipe takes, logged
-            await noisy.result(CREATE, {"name": f"s{number}"})
-        await other.result(CREATE, {"name": "other"})
-        assert await shared.leave(noisy) == 0
-        await other.result(CREATE, {"name": "another"})
-    os.close(reading)
+    with Pipe() as pipe:
+        async with (
+            Wire.started(command, stderr=pipe.writing) as noisy,
+            Wire.started(command) as other,
+        ):
+            pipe.close_writing()
+            await noisy.initialize()
+            await other.initialize()
+            for number in range(2000):  # more than a pipe takes, logged
+                await noisy.result(CREATE, {"name": f"s{number}"})
+            await other.result(CREATE, {"name": "other"})
+            assert await shared.leave(noisy) == 0
+            await other.result(CREATE, {"name": "another"})
 
 
 async def test_one_clients_name_is_no_trouble_for_the_others(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import shared
+from support.processes import Pipe, output
 from support.wire import Wire, read_from
 
 pytestmark = pytest.mark.asyncio
@@ -69,29 +70,24 @@ async def test_the_command_imports_next_to_nothing(
     modules = {name.partition(".")[0] for name in shown.read_text().split()}
     assert "tenets_session_server.daemon.shim" in shown.read_text().split()
     # Whatever the interpreter imports by itself, in an editable installation for instance.
-    bare = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "import sys; print(*sys.modules)"), stdout=asyncio.subprocess.PIPE
-    )
-    unavoidable = {
-        name.partition(".")[0] for name in (await bare.communicate())[0].decode().split()
-    }
+    imported = await output([sys.executable, "-c", "import sys; print(*sys.modules)"])
+    unavoidable = {name.partition(".")[0] for name in imported.split()}
     assert modules & (TOO_HEAVY - unavoidable) == set()
 
 
 async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    os.set_inheritable(writing, True)
-    async with Wire.started(shared_command, pass_fds=[writing], cwd=tmp_path) as wire:
-        os.close(writing)
-        await wire.initialize()
-        pid = await shared.server_of(wire)
-        assert os.getsid(pid) not in {os.getsid(0), os.getsid(wire.process.pid)}
-        assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
-        assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
-        assert await shared.leave(wire) == 0
-    # Nobody has it open any more; the process is still there.
-    assert await read_from(reading) == b""
-    os.close(reading)
+    with Pipe() as pipe:
+        os.set_inheritable(pipe.writing, True)
+        async with Wire.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as wire:
+            pipe.close_writing()
+            await wire.initialize()
+            pid = await shared.server_of(wire)
+            assert os.getsid(pid) not in {os.getsid(0), os.getsid(wire.process.pid)}
+            assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+            assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
+            assert await shared.leave(wire) == 0
+        # Nobody has it open any more; the process is still there.
+        assert await read_from(pipe.reading) == b""
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
 
 
@@ -152,11 +148,9 @@ async def test_another_interpreter_has_a_process_of_its_own(
         await one.initialize()
         await two.initialize()
         assert await shared.server_of(one) != await shared.server_of(two)
-        status = await asyncio.create_subprocess_exec(
-            *(*COMMAND, "status", "--json", "--database", str(database)),
-            stdout=asyncio.subprocess.PIPE,
+        report = json.loads(
+            await output([*COMMAND, "status", "--json", "--database", str(database)])
         )
-        report = json.loads((await status.communicate())[0])
         assert report["pid"] == await shared.server_of(one)
         assert [other["pid"] for other in report["others"]] == [await shared.server_of(two)]
 

@@ -17,6 +17,7 @@ import pytest
 
 from support import shared
 from support.live import eventually
+from support.processes import Pipe
 from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, read_from, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
@@ -31,46 +32,46 @@ ADD = "tenets/session.addContext"
 async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
     shared_command: list[str],
 ) -> None:
-    reading, writing = os.pipe()
     async with Wire.started(shared_command) as other:
         await other.initialize()
-        async with (
-            Wire.started(shared_command, stdin=reading) as one,
-            Wire.started(shared_command, stdin=reading) as two,
-        ):
-            os.close(reading)
-            for number in range(200):
-                # Each of the two may be told that there is something, and find nothing any more.
-                os.write(writing, b"\r\n")
-                await other.result(CREATE, {"name": f"s{number}"})
-            os.close(writing)
-            assert await one.ended() == await two.ended() == 1
+        with Pipe() as pipe:
+            async with (
+                Wire.started(shared_command, stdin=pipe.reading) as one,
+                Wire.started(shared_command, stdin=pipe.reading) as two,
+            ):
+                pipe.close_reading()
+                for number in range(200):
+                    # Both may be woken up, and one finds nothing to read any more.
+                    os.write(pipe.writing, b"\r\n")
+                    await other.result(CREATE, {"name": f"s{number}"})
+                pipe.close_writing()
+                assert await one.ended() == await two.ended() == 1
 
 
 async def test_output_that_somebody_else_has_as_well_keeps_nobody_waiting(
     shared_command: list[str],
 ) -> None:
-    reading, writing = os.pipe()
     async with Wire.started(shared_command) as other:
         await other.initialize()
         await other.result(CREATE, {"name": "large", "metadata": {"t": "x" * 500_000}})
-        async with (
-            Wire.started(shared_command, stdout=writing) as one,
-            Wire.started(shared_command, stdout=writing) as two,
-        ):
-            for wire in (one, two):
-                await wire.send(INITIALIZE)
-                assert b"initialize" in await read_from(reading)
-            one.process.kill()
-            await one.ended()
-            # Its description is what it was: not to wait is no property of the pipe itself.
-            assert not fcntl.fcntl(writing, fcntl.F_GETFL) & os.O_NONBLOCK
-            await two.send(request(1, LIST))  # more than the pipe takes, and nobody reads
-            for number in range(50):
-                await other.result(CREATE, {"name": f"s{number}"})
-            os.close(writing)
-            os.close(reading)
-            assert await two.ended() == 1
+        with Pipe() as pipe:
+            async with (
+                Wire.started(shared_command, stdout=pipe.writing) as one,
+                Wire.started(shared_command, stdout=pipe.writing) as two,
+            ):
+                for wire in (one, two):
+                    await wire.send(INITIALIZE)
+                    assert b"initialize" in await read_from(pipe.reading)
+                one.process.kill()
+                await one.ended()
+                # Its description is what it was: not to wait is no property of the pipe itself.
+                assert not fcntl.fcntl(pipe.writing, fcntl.F_GETFL) & os.O_NONBLOCK
+                await two.send(request(1, LIST))  # more than the pipe takes, and nobody reads
+                for number in range(50):
+                    await other.result(CREATE, {"name": f"s{number}"})
+                pipe.close_writing()
+                pipe.close_reading()
+                assert await two.ended() == 1
 
 
 def fill(pipe: int) -> None:
@@ -81,37 +82,34 @@ def fill(pipe: int) -> None:
 
 
 async def test_a_full_stderr_keeps_no_command_from_ending(shared_command: list[str]) -> None:
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    fill(writing)
-    os.set_blocking(writing, True)
-    async with Wire.started(shared_command, stderr=writing) as wire:
-        await wire.initialize()
-        os.kill(await shared.server_of(wire), signal.SIGKILL)
-        assert await wire.ended() == 1
-    os.close(writing)
-    os.close(reading)
+    with Pipe() as pipe:
+        os.set_blocking(pipe.writing, False)
+        fill(pipe.writing)
+        os.set_blocking(pipe.writing, True)
+        async with Wire.started(shared_command, stderr=pipe.writing) as wire:
+            await wire.initialize()
+            os.kill(await shared.server_of(wire), signal.SIGKILL)
+            assert await wire.ended() == 1
 
 
 async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str]) -> None:
-    # Opened before the limit was lowered, and so above it.
-    reading, writing = os.pipe()
-    high = fcntl.fcntl(writing, fcntl.F_DUPFD, 300)
-    os.close(writing)
-    os.set_inheritable(high, True)
-
     def lower_the_limit() -> None:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
 
-    async with Wire.started(shared_command, close_fds=False, preexec_fn=lower_the_limit) as wire:
-        os.close(high)
-        await wire.initialize()
-        assert await shared.server_of(wire) != wire.process.pid
-        assert await shared.leave(wire) == 0
-    assert await read_from(reading) == b""
-    os.close(reading)
+    with Pipe() as pipe:
+        # Opened before the limit was lowered, and so above it.
+        high = fcntl.fcntl(pipe.writing, fcntl.F_DUPFD, 300)
+        pipe.close_writing()
+        os.set_inheritable(high, True)
+        lowered = Wire.started(shared_command, close_fds=False, preexec_fn=lower_the_limit)
+        async with lowered as wire:
+            os.close(high)
+            await wire.initialize()
+            assert await shared.server_of(wire) != wire.process.pid
+            assert await shared.leave(wire) == 0
+        assert await read_from(pipe.reading) == b""
 
 
 async def test_files_as_streams_are_logged_to_their_own_client(
@@ -164,26 +162,25 @@ async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
     notes = [
         request(n, ADD, {"sessionName": "a", "kind": "note", "content": f"{n}"}) for n in range(10)
     ]
-    reading, writing = os.pipe()
     async with Wire.started(shared_command) as other:
-        if running:
-            await other.initialize()
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", editor, str(writing), *shared_command],
-            input=b"".join(map(frame, [INITIALIZE, *notes])),
-            pass_fds=[writing],
-            timeout=DEADLINE,
-            check=True,
-        )
-        assert done.returncode == 0
-        os.close(writing)
+        with Pipe() as pipe:
+            if running:
+                await other.initialize()
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", editor, str(pipe.writing), *shared_command],
+                input=b"".join(map(frame, [INITIALIZE, *notes])),
+                pass_fds=[pipe.writing],
+                timeout=DEADLINE,
+                check=True,
+            )
+            assert done.returncode == 0
+            pipe.close_writing()
 
-        def executed() -> bool:
-            if not database.exists():
-                return False
-            with SessionDB(TenetsConfig(database=database)) as stored:
-                return stored.store.totals().context_entries == 10
+            def executed() -> bool:
+                if not database.exists():
+                    return False
+                with SessionDB(TenetsConfig(database=database)) as stored:
+                    return stored.store.totals().context_entries == 10
 
-        await eventually(executed)
-    os.close(reading)
+            await eventually(executed)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from support.processes import Pipe, process
 from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
 
 pytestmark = pytest.mark.asyncio
@@ -84,11 +84,10 @@ async def test_no_log_takes_the_place_of_a_closed_stream(
     for redirection, name in ((">&-", "stdout"), ("<&-", "stdin")):
         log = tmp_path / f"{name}.log"
         script = f'exec "$@" --log-file {log} {redirection}'
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", script, "sh", *server_command), stdin=asyncio.subprocess.PIPE
-        )
-        await asyncio.wait_for(process.communicate(CONVERSATION), DEADLINE)
-        assert process.returncode == 1
+        command = ["sh", "-c", script, "sh", *server_command]
+        async with process(command, stdin=asyncio.subprocess.PIPE) as server:
+            await asyncio.wait_for(server.communicate(CONVERSATION), DEADLINE)
+            assert server.returncode == 1
         (line,) = log.read_text().splitlines()
         assert line.endswith(f"stdin and stdout have to be open; closed: {name}")
 
@@ -106,15 +105,12 @@ async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
 async def test_stderr_on_the_same_full_pipe_does_no_harm(server_command: list[str]) -> None:
     # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
     joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
-    reading, writing = os.pipe()
-    try:
-        async with Wire.started(joined, stdout=writing) as wire:
-            os.close(writing)
+    with Pipe() as pipe:
+        async with Wire.started(joined, stdout=pipe.writing) as wire:
+            pipe.close_writing()
             await wire.send(INITIALIZE, *[frame(b"{") for _ in range(5000)])
             wire.end_input()
             assert await wire.ended() == 1
-    finally:
-        os.close(reading)
 
 
 async def test_json_is_sent_as_utf8_with_its_length_in_bytes(server_command: list[str]) -> None:

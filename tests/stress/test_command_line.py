@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support import processes
 from support.foreign import ForeignWriter
 from support.live import LiveClient
 from support.wire import Json
@@ -120,11 +121,7 @@ async def work(client: LiveClient, everybody: asyncio.Future[Any]) -> int:
 
 async def output(command: Sequence[str | Path], home: Path) -> Json:
     """Return what a program prints, as JSON."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command), env={"HOME": str(home)}, stdout=asyncio.subprocess.PIPE
-    )
-    shown, _ = await process.communicate()
-    assert process.returncode == 0
+    shown = await processes.output([str(part) for part in command], env={"HOME": str(home)})
     found = json.loads(shown.splitlines()[-1])
     assert isinstance(found, dict)
     return found

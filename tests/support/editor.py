@@ -19,6 +19,7 @@ from pygls.protocol import (
 )
 from pytest_lsp import LanguageClient, LanguageClientProtocol
 
+from support import processes
 from support.wire import DEADLINE, Json
 
 __all__ = ["Editor", "JsonRpcException"]
@@ -76,6 +77,7 @@ class Editor:
 
         editor.client.feature("window/showMessage")(show_message)
         await editor.client.start_io(*command)
+        server = editor.client._server
         try:
             result = await editor.request("initialize", {**_INITIALIZE, **params})
             editor.capabilities = result["capabilities"]
@@ -84,15 +86,12 @@ class Editor:
             await editor.request("shutdown")
             editor.client.protocol.notify("exit")
             await asyncio.wait_for(editor.client.stop(), DEADLINE)
-            assert editor.client._server is not None
-            assert editor.client._server.returncode == 0
+            assert server.returncode == 0
         finally:
-            server = editor.client._server
-            if server is not None and server.returncode is None:
-                server.kill()
-                # Not for ever: it is a test that has failed, and whose message is wanted.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(editor.client.stop(), DEADLINE)
+            await processes.end(server)
+            # They end with the pipes; how is of no interest, as it would hide why the test failed.
+            tasks = [*editor.client._async_tasks, editor.client._stderr_forwarder]
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def request(self, method: str, params: object = None) -> Any:
         """Send any request."""

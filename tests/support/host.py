@@ -127,9 +127,11 @@ class Host:
         finally:
             for client in host._clients:
                 client.close()
-            async with asyncio.timeout(DEADLINE):
-                await asyncio.gather(*[client.status for client in host._clients])
-            host.session_db.close()
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await asyncio.gather(*[client.status for client in host._clients])
+            finally:
+                host.session_db.close()
 
     def connect(self) -> HostedClient:
         """Return a new client, connected and no more."""

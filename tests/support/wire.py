@@ -9,6 +9,8 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+from support import processes
+
 DEADLINE: Final = 20.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 
@@ -69,18 +71,8 @@ class Wire:
         """Start the server; whatever happens, it is gone afterwards."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
         options = {"limit": 64 * 1024 * 1024, **pipes, **options}
-        process = await asyncio.create_subprocess_exec(*command, **options)
-        try:
+        async with processes.process(command, **options) as process:
             yield cls(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            if process.stdin is not None:
-                process.stdin.close()
-            await process.wait()
-            # Somebody else may hold the other ends of its pipes, and then they do not end with it.
-            process._transport.close()  # type: ignore[attr-defined]
-            await asyncio.sleep(0)
 
     async def send(self, *parts: object) -> None:
         """Write bytes as they are, and anything else framed."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -28,32 +31,35 @@ sys.stdin.readline()
 
 def race(database: Path, body: str, racers: int = 4) -> None:
     """Run ``body`` in several processes that start together; all have to succeed."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + body, str(database), str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(racers)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        output, errors = process.communicate(timeout=120)
-        assert (process.returncode, errors) == (0, ""), output
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                popen(
+                    [sys.executable, "-c", PRELUDE + body, str(database), str(number)],
+                    text=True,
+                    **pipes,
+                )
+            )
+            for number in range(racers)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            output, errors = process.communicate(timeout=120)
+            assert (process.returncode, errors) == (0, ""), output
 
 
 @pytest.fixture
-def check(database: Path) -> SessionDB:
-    """The database, to check the outcome."""
-    return SessionDB(TenetsConfig(database=database))
+def check(database: Path) -> Iterator[SessionDB]:
+    """The database to look at afterwards."""
+    with SessionDB(TenetsConfig(database=database)) as session_db:
+        yield session_db
 
 
 def test_racing_activations_leave_exactly_one(check: SessionDB, database: Path) -> None:

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 
 import apsw
 import pytest
 
 from support.foreign import totals
+from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
 from tenets_session_server.storage import schema
@@ -253,22 +255,23 @@ def test_many_processes_open_a_new_file_at_once(database: Path) -> None:
                 db.create_session(f"{sys.argv[2]}.{number}", {"active": True})
                 assert len([r for r in db.list_sessions() if r.metadata["active"]]) == 1
     """)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(database), str(number)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(8)
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert (process.returncode, errors) == (0, "")
+    pipes = dict.fromkeys(("stdin", "stderr"), subprocess.PIPE)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                popen(
+                    [sys.executable, "-c", program, str(database), str(number)], text=True, **pipes
+                )
+            )
+            for number in range(8)
+        ]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            _, errors = process.communicate(timeout=60)
+            assert (process.returncode, errors) == (0, "")
     with SessionDB(TenetsConfig(database=database)) as db:
         assert len(db.list_sessions()) == 80
 

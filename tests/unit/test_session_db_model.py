@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -185,9 +185,4 @@ class SessionDBMachine(RuleBasedStateMachine):
 
 
 TestSessionDBModel = SessionDBMachine.TestCase
-TestSessionDBModel.settings = settings(
-    max_examples=60,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestSessionDBModel.settings = settings(max_examples=60, stateful_step_count=30)

@@ -32,11 +32,7 @@ def sort_key(row: tuple[int, str, Any]) -> tuple[int, Any, int]:
 
 
 @pytest.mark.parametrize(("few", "walked"), [(2, 3), (2, 20_000), (2000, 20_000)])
-@settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=ROWS,
     prefix=st.none() | NAMES,

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Collection
+from typing import Final
 
 from tenets_session_server import logs
 from tenets_session_server.cli.options import Options
@@ -18,6 +19,8 @@ from tenets_session_server.rpc.pygls_server import create_server
 from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
+
+STDERR: Final = 2
 
 
 def run(
@@ -31,11 +34,11 @@ def run(
 ) -> int:
     """Serve one client on stdin and stdout; return the exit status.
 
-    ``log`` is the descriptor of a log file, ``closed`` names standard streams that were closed at
-    the start, ``parent`` is the id that the parent process had then, and ``problem`` says why the
-    daemon does not serve the client.
+    ``log`` is the descriptor of a log file (default: stderr), ``closed`` names standard streams
+    that were closed at the start, ``parent`` is the id that the parent process had then, and
+    ``problem`` says why the daemon does not serve the client.
     """
-    logs.configure(options.log_level, log)
+    logs.log_to(STDERR if log is None else log, options.log_level)
     if {"stdin", "stdout"} & set(closed):
         logger.error("stdin and stdout have to be open; closed: %s", ", ".join(closed))
         return 1

@@ -74,9 +74,9 @@ def _open_log(address: Address, level: str) -> Path | None:
     with contextlib.suppress(OSError, RuntimeError):  # no home directory
         file = user_log_path(FOLDER, appauthor=False) / f"{address.name}.log"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logs.configure_file(level, file)
+        logs.log_to(str(file), level)
         return file
-    logs.configure(level, os.open(os.devnull, os.O_WRONLY))
+    logs.log_to(os.devnull, level)
     return None
 
 

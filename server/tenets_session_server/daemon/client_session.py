@@ -23,8 +23,6 @@ MESSAGE_TIMEOUT: Final = 5.0
 """Seconds within which a command has to send, or take, the next message."""
 MAX_DESCRIPTORS: Final = 8
 """How many are received with a message: more than expected, so that a surplus is noticed."""
-LOG_INTERVAL: Final = 0.005
-"""Seconds between checks whether a client's log has been written."""
 PATH_INTERVAL: Final = 1.0
 """Seconds between checks whether a path with links still leads where it did."""
 
@@ -133,7 +131,7 @@ class ClientSession:
         for descriptor in streams:
             os.set_inheritable(descriptor, False)
         stdin, stdout, log = streams
-        handler = logs.add_client(str(logs.CLIENT.get()), self._request.log_level, os.dup(log))
+        handler = logs.add_client_log(str(logs.CLIENT.get()), self._request.log_level, log)
         try:
             # What a process of the client's own would do at its start, and log for it.
             if self._request.synchronous == "full":
@@ -142,9 +140,11 @@ class ClientSession:
             await self._command.send("serving")
             control.expect("go", await self._command.receive())
             status = await self._serve(stdin, stdout)
-            await self._until_logged(handler)
+            # The editor may read its log to the end as soon as the command has ended.
+            written = asyncio.wrap_future(handler.written())
+            await asyncio.wait({written}, timeout=logs.FLUSH_TIMEOUT)
         finally:
-            logs.remove(handler)
+            handler.close()
         return status
 
     async def _serve(self, stdin: int, stdout: int) -> int:
@@ -181,11 +181,3 @@ class ClientSession:
             if os.path.realpath(folder) != opened:  # noqa: ASYNC240 - a few microseconds
                 self.end(f"{path} now leads to another file; restart the server")
                 return
-
-    @staticmethod
-    async def _until_logged(handler: logs.BackgroundHandler) -> None:
-        """Wait up to LAST_WORDS seconds until the client's log is written."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(logs.LAST_WORDS):
-                while not handler.idle:  # noqa: ASYNC110 - written by a thread
-                    await asyncio.sleep(LOG_INTERVAL)

@@ -95,7 +95,7 @@ class Client:
 
     def send(self, message: bytes) -> None:
         """Send an encoded message at once, from another client's turn or from none."""
-        with logs.concerning(self._log_context):
+        with logs.client_context(self._log_context):
             self.queue(message)
             self.flush()
 
