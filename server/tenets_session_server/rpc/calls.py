@@ -4,8 +4,8 @@ A call that meets another program's lock on the database becomes pending, and is
 clients' requests go on meanwhile.
 
 Windows ask for the same pages, and all of them again after each change. So encoded results of
-``list`` and ``changes`` are kept until somebody commits. A repeated request costs one look at
-:meth:`Database.version`, which is less than any query of a page.
+``list``, ``changes`` and ``getActive`` are kept until somebody commits. A repeated request costs
+one look at :meth:`Database.version`, which is less than any query.
 """
 
 from __future__ import annotations
@@ -48,15 +48,27 @@ class ResultCache:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._version: tuple[int, int, int] | None = None
+        self._valid = False
         self._results: dict[Key, Raw] = {}
         self._size = 0
 
+    def revalidate(self) -> None:
+        """Look at the database before the next result is given.
+
+        Call it once for all requests that have arrived together: what held after they came is a
+        correct answer to each. Call it, too, when anything else was read, which may be newer.
+        """
+        self._valid = False
+
     def get(self, key: Key) -> Raw | None:
         """Return the result, None where it has to be computed. Raises ``DatabaseError``."""
-        version = self._database.version()
-        if version != self._version:
-            self._clear()
-            self._version = version
+        version = self._version
+        if not self._valid or version is None or version[1] != self._database.commits:
+            version = self._database.version()
+            if version != self._version:
+                self._clear()
+                self._version = version
+            self._valid = True
         return self._results.get(key)
 
     def put(self, key: Key, result: Raw) -> None:
@@ -118,7 +130,9 @@ class Calls:
 
         This is where a store's value becomes the result that is sent.
         """
-        value = self._handlers[method.name](method.decoder.decode(params))
+        arguments = method.decoder.decode(params)
+        self._cache.revalidate()
+        value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 
     def command(self, params: Raw) -> Outcome:

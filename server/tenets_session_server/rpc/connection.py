@@ -71,12 +71,13 @@ class Connection:
         self._client, self._publisher = server.client, server.publisher
         self._messages = MessageDecoder()
         self._lifecycle = Lifecycle(server, server.publisher, self._initialized)
-        self._executor = RequestExecutor(server, self._lifecycle, self._update_flow)
         self._ending: str | None = None  # the reason, once no more input is taken
         self._deadline: asyncio.TimerHandle | None = None
         self._failed = False
         self._writer = open_writer(stdout, self._client_has_read, self._lost)
         self._client.writer = self._writer
+        self._executor = RequestExecutor(server, self._writer, self._lifecycle, self._update_flow)
+        self._paused = False
         try:
             self._reader = open_reader(stdin, self._arrived)
         except BaseException:
@@ -126,8 +127,10 @@ class Connection:
         exited = self._lifecycle.state is _EXITED
         if self._ending is None and not exited:
             if self._executor.overloaded or self._writer.congested:
+                self._paused = True
                 self._reader.pause()
-            else:
+            elif self._paused:
+                self._paused = False
                 self._reader.resume()
             return
         if self.finished.done():

@@ -98,13 +98,10 @@ class Lifecycle:
         self._on_initialize = on_initialize
 
     def check_request(self, method: str) -> None:
-        """Raise :class:`RpcError` where a request is not allowed now."""
-        if self.state is _RUNNING:
-            if method == types.INITIALIZE:
-                raise RpcError(INVALID_REQUEST, "initialize: already done")
-        elif self.state is State.SHUT_DOWN and method != types.EXIT:
+        """Raise :class:`RpcError` where a request is not allowed before or after ``RUNNING``."""
+        if self.state is State.SHUT_DOWN and method != types.EXIT:
             raise RpcError(INVALID_REQUEST, f"{method}: the server has been shut down")
-        elif self.state is State.UNINITIALIZED and method not in {types.INITIALIZE, types.EXIT}:
+        if self.state is State.UNINITIALIZED and method not in {types.INITIALIZE, types.EXIT}:
             raise RpcError(SERVER_NOT_INITIALIZED, f"{method}: expected initialize first")
 
     def allows_notification(self, method: str) -> bool:
@@ -114,6 +111,8 @@ class Lifecycle:
         return self.state is _RUNNING or method == types.EXIT
 
     def _initialize(self, params: Raw, message_id: MessageId) -> Outcome:
+        if self.state is _RUNNING:
+            raise RpcError(INVALID_REQUEST, "initialize: already done")
         given = _decode_params(params)
         try:
             options = _decode_options(given.initialization_options)
