@@ -17,6 +17,7 @@ import watch
 from docs import exchanges, reference
 from support.editor import Editor
 from support.processes import output
+from tenets_session_client import Change
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
@@ -26,9 +27,16 @@ from tenets_session_server.wire.messages import OutgoingNotification
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 PROTOCOL = ROOT / "server" / "PROTOCOL.md"
 ARCHITECTURE = ROOT / "server" / "ARCHITECTURE.md"
-DOCUMENTS = [README, PROTOCOL, ARCHITECTURE, *sorted(ROOT.glob("client_examples/*/README.md"))]
+DOCUMENTS = [
+    README,
+    CHANGELOG,
+    PROTOCOL,
+    ARCHITECTURE,
+    *sorted(ROOT.glob("client_examples/*/README.md")),
+]
 
 
 @pytest.mark.parametrize("document", reference.DOCUMENTS, ids=lambda path: path.name)
@@ -163,7 +171,7 @@ def test_the_capture_of_the_readme_is_what_watch_prints() -> None:
     capture = re.search(r"<!-- capture -->\n```\n(.*?)```", text, re.DOTALL)
     assert capture
     shown = re.findall(r"\| (.*)$", capture[1].partition("terminal ")[2], re.MULTILINE)
-    changes: list[watch.Change] = [
+    changes: list[Change] = [
         {"revision": 7, "type": "deactivated", "sessionId": 2, "sessionName": "fix login"},
         {"revision": 8, "type": "activated", "sessionId": 1, "sessionName": "review parser"},
     ]
@@ -220,5 +228,5 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = CHANGELOG.read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(__version__)}\b", text, re.MULTILINE)
