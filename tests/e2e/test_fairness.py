@@ -16,7 +16,7 @@ from support.live import eventually
 from support.wire import DEADLINE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls
-from tenets_session_server.storage import deferred_deletes
+from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
 
@@ -198,7 +198,7 @@ def readable(fd: int) -> bool:
 async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
         busy, other = await host.attach(), await host.attach()
         with host.session_db.db.transaction():
@@ -219,7 +219,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
 async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     with SessionDB(TenetsConfig(database=database)) as crashed:
         with crashed.db.transaction():
             for number in range(35):
@@ -234,7 +234,7 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
 async def test_a_cancelled_deletion_has_happened_all_the_same(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 1)
+    monkeypatch.setattr(maintenance, "BATCH", 1)
     async with Host.opened(database) as host:
         busy = await host.attach()
         with host.session_db.db.transaction():
@@ -245,14 +245,14 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
         assert (await busy.read())["result"] == {"deleted": 1}
         assert host.session_db.store.totals().context_entries > 0
-        monkeypatch.setattr(deferred_deletes, "BATCH", 3000)
+        monkeypatch.setattr(maintenance, "BATCH", 3000)
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
 async def test_deleting_much_waits_for_another_programs_lock_first(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
         client = await host.attach()
         with host.session_db.db.transaction():

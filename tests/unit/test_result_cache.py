@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from tenets_session_server.errors import SessionExistsError
-from tenets_session_server.rpc.result_cache import LARGEST, MAXIMUM_BYTES, ResultCache
+from tenets_session_server.rpc.calls import CACHE_BYTES, LARGEST_CACHED, ResultCache
 from tenets_session_server.storage.session_db import SessionDB
 
 KEY = ("tenets/session.list", b"{}")
@@ -54,13 +54,13 @@ def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
 
 def test_only_so_much_is_kept(db: SessionDB) -> None:
     results = ResultCache(db.db)
-    size = LARGEST // 2
+    size = LARGEST_CACHED // 2
     keys = [(KEY[0], str(number).encode()) for number in range(50)]
     remember(results, *keys, size=size)
     kept = [key for key in keys if results.get(key) is not None]
-    assert 0 < len(kept) * size <= MAXIMUM_BYTES
+    assert 0 < len(kept) * size <= CACHE_BYTES
     assert kept[-1] == keys[-1]
     too_large = (KEY[0], b"large")
-    remember(results, too_large, size=LARGEST + 1)
+    remember(results, too_large, size=LARGEST_CACHED + 1)
     assert results.get(too_large) is None
     assert results.get(keys[-1]) is not None
