@@ -61,7 +61,8 @@ def test_what_is_lost_with_the_server_is_told(opened: Opener, server: ServerProg
         nvim.command("TenetsAdd s")
         os.kill(first, signal.SIGKILL)
         nvim.wait_until_told(
-            "tenets: no answer, for the server has ended; addContext may or may not have been done"
+            "tenets: no reply, because the server ended;"
+            " addContext may or may not have been executed"
         )
         nvim.command("TenetsSession list")
         nvim.wait_until_told("* s")
@@ -70,7 +71,7 @@ def test_what_is_lost_with_the_server_is_told(opened: Opener, server: ServerProg
 
 def test_a_missing_program_is_told(opened: Opener, project: Path) -> None:
     how = (
-        "is not installed, or not on the PATH; tell where it is: "
+        "is not installed, or not on the PATH; set its path: "
         'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
     )
     with opened(path="/nonexistent") as nvim:
@@ -96,7 +97,7 @@ def test_a_program_that_does_not_serve_is_told(opened: Opener, project: Path) ->
         nvim.command("TenetsSession create s")
         nvim.wait_for(
             "vim.fn.execute('messages'):find(args[1], 1, true)",
-            "tenets: no answer, for the server has ended; create was not done",
+            "tenets: no reply, because the server ended; create was not executed",
         )
         assert "tenets: the server has ended (exit status 3)" in nvim.messages()
         nvim.setup(cmd=[str(cannot_run), "--stdio"])
