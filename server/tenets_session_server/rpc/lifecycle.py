@@ -45,11 +45,13 @@ _RUNNING: Final = State.RUNNING
 class Capability(Struct, rename="camel", frozen=True):
     """``capabilities.experimental.tenetsSession`` of the ``initialize`` result."""
 
-    protocol_version: Annotated[int, Meta(description="1; another number: another contract")]
+    protocol_version: Annotated[
+        int, Meta(description="1; another number means an incompatible protocol")
+    ]
     methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
     revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
     database: Annotated[str, Meta(description="absolute path of the file")]
-    warnings: Annotated[list[str], Meta(description="sentences worth showing to the user")]
+    warnings: Annotated[list[str], Meta(description="sentences to show to the user")]
 
 
 # Of ``initialize`` only what is used here is decoded. No client is refused over the rest.
