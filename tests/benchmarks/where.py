@@ -33,26 +33,26 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.calls import Calls
 from tenets_session_server.rpc.client import Client
 from tenets_session_server.storage.context import Context
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, _Transaction
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire.framing import FrameDecoder
-from tenets_session_server.wire.transport import PolledReader, _Descriptor
+from tenets_session_server.wire.transport import PolledReader
 
 CALLS: Final = {
     "getActive": {},
     "addContext": {"sessionName": "session-1", "kind": "note", "content": "x" * 200},
 }
-MARKED: Final[tuple[tuple[type, str, str], ...]] = (
+MARKED: Final[tuple[tuple[Any, str, str], ...]] = (
     (PolledReader, "_readable", "turn"),
-    (_Descriptor, "read", "read(2)"),
+    (os, "read", "read(2)"),
     (FrameDecoder, "feed", "framing"),
     (Calls, "method", "call"),
     (Context, "add", "store"),
-    (Database, "_begin", "begin"),
+    (_Transaction, "__enter__", "begin"),
     (Database, "run", "statement"),
-    (Database, "_commit", "commit"),
+    (_Transaction, "_commit", "commit"),
     (Client, "reply", "encode"),
-    (_Descriptor, "write", "write(2)"),
+    (os, "write", "write(2)"),
 )
 STEPS: Final = {
     "client>turn": "the client's write(2), waking the server, epoll_wait(2), the event loop",

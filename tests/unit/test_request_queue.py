@@ -46,11 +46,11 @@ def test_what_is_put_is_taken_in_order_but_for_what_is_withdrawn(
                     del model[: len(taken)]
                 else:
                     queue.put_back(taken)
-        assert bool(queue) is bool(model)
+        assert bool(queue.waiting) is bool(model)
         assert queue.next == (model[0] if model else None)
         assert queue.second is None or queue.next is not None
     assert [queue.take() for _ in model] == model
-    assert not queue
+    assert not queue.waiting
 
 
 def test_a_client_that_cancels_for_ever_costs_nothing() -> None:
@@ -81,4 +81,4 @@ def test_so_much_is_an_overload() -> None:
     assert queue.overloaded
     queue.clear()
     assert not queue.overloaded
-    assert not queue
+    assert not queue.waiting

@@ -80,12 +80,12 @@ class RequestExecutor:
     @property
     def overloaded(self) -> bool:
         """Whether so much waits to be executed that no more should be read."""
-        return bool(self._queue) and self._queue.overloaded
+        return self._queue.overloaded
 
     @property
     def idle(self) -> bool:
         """Whether everything that arrived has been executed."""
-        return not self._queue and self._running is None
+        return not self._queue.waiting and self._running is None
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Take what has arrived, then execute as much as can be executed now."""
@@ -126,12 +126,14 @@ class RequestExecutor:
 
     def _at_rest(self) -> bool:
         """Tell whether a message would be executed at once, and no other with it."""
-        busy = self._running or self._scheduled or self._in_turn or self._queue
+        busy = self._running or self._scheduled or self._in_turn or self._queue.waiting
         return not (busy or self._writer.congested or self._lifecycle.state is _EXITED)
 
     def _may_execute(self) -> bool:
         # The connection calls again when a congested client has read on.
-        waiting = self._queue and self._running is None and self._lifecycle.state is not _EXITED
+        waiting = (
+            self._queue.waiting and self._running is None and self._lifecycle.state is not _EXITED
+        )
         return bool(waiting) and not self._writer.congested
 
     def _begin_turn(self) -> None:

@@ -65,7 +65,7 @@ class FrameDecoder:
         found: list[bytes | Rejected] = []
         if self.error is not None:
             return found
-        if not self._in_message:
+        if not (self._buffer or self._skip) and self._length is None:
             data = self._read_usual(data, found)
         try:
             while data:
@@ -83,10 +83,6 @@ class FrameDecoder:
         if self._length is not None:
             return f"a message of {self._length} bytes after {len(self._buffer)} of them"
         return "a header" if self._buffer.strip() else None
-
-    @property
-    def _in_message(self) -> bool:
-        return bool(self._buffer) or self._length is not None or self._skip > 0
 
     @staticmethod
     def _read_usual(data: bytes, found: list[bytes | Rejected]) -> bytes:

@@ -24,7 +24,8 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
 
 from tenets_session_server.wire import streams
 from tenets_session_server.wire.streams import OnLost, Reader, Writer
@@ -199,83 +200,67 @@ def _hung_up(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-class _Stream(Protocol):
-    """A descriptor ``fd``; reading and writing raise BlockingIOError instead of waiting."""
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """How to use a descriptor; reading and writing raise BlockingIOError instead of waiting.
+
+    The descriptor that the stream was made from stays open when the stream is closed.
+    """
 
     fd: int
-
-    def read(self, size: int) -> bytes: ...
-    def write(self, data: bytes | memoryview) -> int: ...
-    def close(self) -> None: ...
+    read: Callable[[int], bytes]
+    write: Callable[[bytes | memoryview], int]
+    close: Callable[[], None]
 
 
 def _open_stream(fd: int, *, writing: bool) -> _Stream:
-    """Return a stream of a pipe, a socket or a terminal, which stays open when it is closed."""
+    """Return a stream of a pipe, a socket or a terminal."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         with contextlib.suppress(OSError):  # an unusual family
-            return _Socket(fd)
+            return _open_socket(fd)
     if stat.S_ISFIFO(mode) and sys.platform == "linux":
         with contextlib.suppress(OSError):  # no /proc, or another user's pipe
-            return _Pipe(fd, os.O_WRONLY if writing else os.O_RDONLY)
-    return _Shared(fd, writing=writing)
+            access = os.O_WRONLY if writing else os.O_RDONLY
+            own = os.open(f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_CLOEXEC)
+            return _Stream(
+                own, partial(os.read, own), partial(os.write, own), partial(os.close, own)
+            )
+    return _open_shared(fd, writing=writing)
 
 
-class _Socket:
-    def __init__(self, fd: int) -> None:
-        self.fd = os.dup(fd)
-        try:
-            self._socket = socket.socket(fileno=self.fd)
-        except BaseException:
-            os.close(self.fd)
-            raise
-
-    def read(self, size: int) -> bytes:
-        return self._socket.recv(size, socket.MSG_DONTWAIT)
-
-    def write(self, data: bytes | memoryview) -> int:
-        return self._socket.send(data, socket.MSG_DONTWAIT)
-
-    def close(self) -> None:
-        self._socket.close()
+def _open_socket(fd: int) -> _Stream:
+    own = os.dup(fd)
+    try:
+        connection = socket.socket(fileno=own)
+    except BaseException:
+        os.close(own)
+        raise
+    return _Stream(
+        own,
+        lambda size: connection.recv(size, socket.MSG_DONTWAIT),
+        lambda data: connection.send(data, socket.MSG_DONTWAIT),
+        connection.close,
+    )
 
 
-class _Descriptor:
-    fd: int
-
-    def read(self, size: int) -> bytes:
-        return os.read(self.fd, size)
-
-    def write(self, data: bytes | memoryview) -> int:
-        return os.write(self.fd, data)
-
-
-class _Pipe(_Descriptor):
-    def __init__(self, fd: int, access: int) -> None:
-        self.fd = os.open(f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-class _Shared(_Descriptor):
+def _open_shared(fd: int, *, writing: bool) -> _Stream:
     """Where nothing better can be had: set not to block for writing, polled before reading."""
+    blocking = os.get_blocking(fd)
+    if writing:
+        os.set_blocking(fd, False)
 
-    def __init__(self, fd: int, *, writing: bool) -> None:
-        self.fd = fd
-        self._restored = os.get_blocking(fd) if writing else None
-        if writing:
-            os.set_blocking(fd, False)
-
-    def read(self, size: int) -> bytes:
+    def read(size: int) -> bytes:
         # Another process may have read what there was when the loop was woken.
         poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
+        poll.register(fd, select.POLLIN)
         if not poll.poll(0):
             raise BlockingIOError
-        return super().read(size)
+        return os.read(fd, size)
 
-    def close(self) -> None:
-        if self._restored is not None:
+    def close() -> None:
+        if writing:
             with contextlib.suppress(OSError):
-                os.set_blocking(self.fd, self._restored)
+                os.set_blocking(fd, blocking)
+
+    return _Stream(fd, read, partial(os.write, fd), close)
