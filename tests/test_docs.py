@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from docs import exchanges, reference
-from support.editor import Editor
+from support.client import Client
 from support.processes import process
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
@@ -117,7 +117,7 @@ def test_the_main_command_runs_the_example_and_the_other_one_the_tests() -> None
 async def test_the_backup_of_the_readme_has_what_was_written(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
         program, *arguments = command("backup").split(" ", 3)
         assert program == ".venv/bin/python"
@@ -128,7 +128,7 @@ async def test_the_backup_of_the_readme_has_what_was_written(
         async with process(back_up, cwd=tmp_path) as backing_up:
             assert await backing_up.wait() == 0
     copy = ["--database", str(tmp_path / "tenets-backup.db")]
-    async with Editor.opened([*server_command, *copy]) as editor:
+    async with Client.opened([*server_command, *copy]) as editor:
         page = await editor.session("list", includeContextCount=True)
         (session,) = page["sessions"]
         assert (session["name"], session["contextCount"]) == ("fix login", 1)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from support import shared as shared_processes
-from support.wire import Wire, notification
+from support.client import Client
 
 MODES = {"shared": [], "standalone": ["--standalone"]}
 
@@ -33,15 +33,13 @@ def shared_command(database: Path) -> Iterator[list[str]]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
 async def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Wire]:
+) -> AsyncIterator[Client]:
     """One server that has to survive everything that is thrown at it, one test after the other."""
     database = tmp_path_factory.mktemp("shared") / "tenets.db"
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    async with Wire.started([*command, *MODES[request.param]]) as wire:
-        await wire.initialize()
-        yield wire
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
-        assert "Traceback" not in await wire.log()
+    async with Client.started([*command, *MODES[request.param]]) as client:
+        await client.initialize()
+        yield client
+        assert await client.leave() == 0
+        assert "Traceback" not in await client.log()
     shared_processes.stop(database)

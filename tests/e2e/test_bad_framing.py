@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from support.client import Client
 from support.in_step import assert_in_step, assert_nothing_leaks
-from support.wire import Wire, frame, request
+from support.messages import frame, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,7 +35,7 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("header", HEADERS)
-async def test_headers_that_are_understood(shared: Wire, header: str) -> None:
+async def test_headers_that_are_understood(shared: Client, header: str) -> None:
     body = json.dumps(request(5, GET_ACTIVE)).encode()
     data = header.replace("{}", str(len(body))).encode() + body
     for byte in data[:60]:  # in the smallest pieces a pipe can deliver
@@ -44,7 +45,7 @@ async def test_headers_that_are_understood(shared: Wire, header: str) -> None:
     await assert_in_step(shared)
 
 
-async def test_another_charset_is_refused_and_skipped(shared: Wire) -> None:
+async def test_another_charset_is_refused_and_skipped(shared: Client) -> None:
     header = "Content-Length: {}\r\nContent-Type: text/json; charset=latin1\r\n\r\n"
     await shared.send(frame(request(5, GET_ACTIVE), header=header))
     reply = await shared.read()
@@ -61,7 +62,7 @@ async def test_a_message_over_16_mib_is_refused_and_skipped(
     message = request("big", "tenets/session.addContext", params)
     if not id_first:
         message["id"] = message.pop("id")
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(message)
         reply = await wire.read()
@@ -74,7 +75,7 @@ async def test_a_message_of_16_mib_is_executed(server_command: list[str]) -> Non
     params = {"sessionName": "s", "kind": "k", "content": ""}
     message = request("big", "tenets/session.addContext", params)
     params["content"] = "x" * (16 * 1024 * 1024 - len(json.dumps(message)))
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(message)
         assert (await wire.read())["result"]["size"] == len(params["content"])
@@ -104,7 +105,7 @@ DESYNCHRONISED = [
 async def test_a_stream_out_of_step_ends_the_connection(
     server_command: list[str], garbage: bytes
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         # What came before it is executed and answered; what comes after it is not looked at.
         await wire.send(
@@ -119,7 +120,7 @@ async def test_a_stream_out_of_step_ends_the_connection(
         log = await wire.log()
         assert "cannot be understood any more" in log
         assert "Traceback" not in log
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["before"]
 
@@ -138,7 +139,7 @@ TRUNCATED = [
 async def test_a_truncated_message_is_never_executed(
     server_command: list[str], part: bytes
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(request(5, CREATE, {"name": "whole"}), part)
         wire.end_input()
@@ -146,6 +147,6 @@ async def test_a_truncated_message_is_never_executed(
         assert await wire.ended() == 1
         assert await wire.rest() == b""
         assert "was not executed" in await wire.log()
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["whole"]

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from support.client import Client
 from support.in_step import assert_in_step, assert_nothing_leaks
-from support.wire import INITIALIZE, Json, Wire, frame, notification, request
+from support.messages import INITIALIZE, Json, frame, notification, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -182,7 +183,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("bad", MESSAGES, ids=lambda bad: bad.name)
-async def test_a_bad_message_gets_one_clear_reply(shared: Wire, bad: Bad) -> None:
+async def test_a_bad_message_gets_one_clear_reply(shared: Client, bad: Bad) -> None:
     await shared.send(frame(bad.body))
     reply = await shared.read()
     assert reply["id"] == bad.id
@@ -217,13 +218,13 @@ NO_REPLY = [
 
 
 @pytest.mark.parametrize("message", [row[1] for row in NO_REPLY], ids=[row[0] for row in NO_REPLY])
-async def test_what_expects_no_reply_gets_none(shared: Wire, message: object) -> None:
+async def test_what_expects_no_reply_gets_none(shared: Client, message: object) -> None:
     await shared.send(message)
     await assert_in_step(shared)
 
 
 async def test_64_levels_are_executed(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         # Envelope, params and metadata are three of them.
         metadata = b'{"d":' + nested(61) + b',"s":"' + b"[{" * 500 + b'\\"[["}'
@@ -234,7 +235,7 @@ async def test_64_levels_are_executed(server_command: list[str]) -> None:
 
 async def test_every_message_of_the_table_at_once(server_command: list[str]) -> None:
     """Pipelined and in any split, each still gets its own reply, in order."""
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         data = b"".join(frame(bad.body) for bad in MESSAGES)
         for start in range(0, len(data), 777):
@@ -248,7 +249,7 @@ async def test_every_message_of_the_table_at_once(server_command: list[str]) -> 
 @pytest.mark.parametrize(
     "message_id", [0, -1, 2**53, 10**30, "", "a b", "ünïcödé 🧵", "7", "\u2028", 'quote"\\']
 )
-async def test_ids_come_back_as_they_are(shared: Wire, message_id: int | str) -> None:
+async def test_ids_come_back_as_they_are(shared: Client, message_id: int | str) -> None:
     await shared.send(request(message_id, GET_ACTIVE))
     assert await shared.read() == {"jsonrpc": "2.0", "id": message_id, "result": None}
 
@@ -256,7 +257,7 @@ async def test_ids_come_back_as_they_are(shared: Wire, message_id: int | str) ->
 async def test_unknown_params_are_ignored_and_null_is_the_default(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         odd: Json = {"colour": "red", "jsonrpc": {}}
         params = {"name": "x", "metadata": None, "active": None, **odd}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.editor import Editor, JsonRpcException
-from support.wire import Json, Wire
+from support.client import Client, ResponseError
+from support.messages import Json
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,7 +29,7 @@ CALLS: list[tuple[str, Json]] = [
 
 
 async def test_each_command_is_its_method(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         offered = editor.capabilities["executeCommandProvider"]["commands"]
         methods = editor.capabilities["experimental"]["tenetsSession"]["methods"]
         assert offered == [method.replace("/", ".") for method in methods]
@@ -41,20 +41,20 @@ async def test_each_command_is_its_method(server_command: list[str]) -> None:
                 assert result["metadata"] == {"a b": 1}
                 assert result == await editor.session("get", **params)
         assert await editor.names() == []
-        assert editor.messages == []
+        assert editor.shown == []
 
 
-async def picked(editor: Editor, verb: str) -> tuple[Any, str]:
+async def picked(editor: Client, verb: str) -> tuple[Any, str]:
     """Pick a command from a list; return its result and what the editor shows."""
-    before = len(editor.messages)
+    before = len(editor.shown)
     result = await editor.execute(f"tenets.session.{verb}")
-    (message,) = editor.messages[before:]
+    (message,) = editor.shown[before:]
     assert message["type"] == 3  # Info
     return result, message["message"]
 
 
 async def test_commands_picked_without_arguments(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         assert await picked(editor, "getActive") == (None, "No session is active")
         assert await picked(editor, "list") == (
             {"sessions": [], "nextCursor": None},
@@ -77,7 +77,7 @@ async def test_commands_picked_without_arguments(server_command: list[str]) -> N
 
 
 async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for number in range(12):
             await editor.create(f"s{number}")
         result, shown = await picked(editor, "list")
@@ -89,9 +89,9 @@ async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
 async def test_what_needs_a_name_or_destroys_does_not_guess(
     server_command: list[str], verb: str
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.create("kept", active=True)
-        with pytest.raises(JsonRpcException, match="arguments: expected one object") as caught:
+        with pytest.raises(ResponseError, match="arguments: expected one object") as caught:
             await editor.execute(f"tenets.session.{verb}")
         assert caught.value.code == -32602
         assert await editor.names() == ["kept"]
@@ -100,7 +100,7 @@ async def test_what_needs_a_name_or_destroys_does_not_guess(
 async def test_the_one_before_is_activated_however_quick_it_was(
     server_command: list[str],
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for name in ("a", "b", "c"):
             await editor.create(name)
         for name in ("c", "a", "b"):
@@ -110,9 +110,9 @@ async def test_the_one_before_is_activated_however_quick_it_was(
 
 
 async def test_activating_another_needs_another(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.create("only", active=True)
-        with pytest.raises(JsonRpcException, match="no other session") as caught:
+        with pytest.raises(ResponseError, match="no other session") as caught:
             await editor.execute("tenets.session.setActive")
         assert caught.value.data == {"kind": "sessionNotFound", "retryable": False}
 
@@ -132,7 +132,7 @@ async def test_activating_another_needs_another(server_command: list[str]) -> No
 async def test_wrong_commands_are_told(
     server_command: list[str], params: Json, message: str
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         error = (await wire.call("workspace/executeCommand", params))["error"]
         assert error["code"] == -32602
@@ -142,7 +142,7 @@ async def test_wrong_commands_are_told(
 async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "a"})
         # JavaScript's [undefined] is [null]: nobody has said that everything is to go.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.wire import Wire, notification, request
+from support.client import Client
+from support.messages import notification, request
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,20 +24,18 @@ def odd_command(database: Path) -> list[str]:
 
 
 async def test_print_goes_to_stderr(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         assert await wire.result("odd/print") == "printed"
         assert await wire.result("odd/print", "read") == ""  # stdin is empty, not the protocol's
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
+        assert await wire.leave() == 0
         log = await wire.log()
         assert "this is not protocol" in log
         assert "nor is this" in log
 
 
 async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         error = (await wire.call("odd/raise"))["error"]
         assert error.keys() == {"code", "message"}
@@ -46,9 +45,7 @@ async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) 
         )
         assert reference is not None
         await wire.send(notification("odd/raise"))
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
+        assert await wire.leave() == 0
         log = await wire.log()
         assert reference[1] in log
         assert log.count("RuntimeError: secret of") == 2
@@ -56,7 +53,7 @@ async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) 
 
 @pytest.mark.parametrize("value", ["object", "set"])
 async def test_a_result_that_is_no_json(odd_command: list[str], value: str) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         reply = await wire.call("odd/return", {"value": value})
         assert value == "set" or reply["error"]["code"] == -32603
@@ -67,13 +64,13 @@ async def test_a_result_that_is_no_json(odd_command: list[str], value: str) -> N
 async def test_results_that_json_has_no_word_for(
     odd_command: list[str], value: str, sent: object
 ) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         assert await wire.result("odd/return", {"value": value}) == sent
 
 
 async def test_handlers_of_every_kind_are_answered_in_order(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         methods = ["odd/later", LIST, "odd/thread", LIST, "odd/later"]
         await wire.send(*[request(number, name, {}) for number, name in enumerate(methods)])
@@ -82,7 +79,7 @@ async def test_handlers_of_every_kind_are_answered_in_order(odd_command: list[st
 
 
 async def test_a_running_request_can_be_cancelled(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         await wire.send(request(1, "odd/wait"), request(2, LIST), request("3", LIST))
         await wire.send(notification("$/cancelRequest", {"id": 1}))
@@ -95,7 +92,7 @@ async def test_a_running_request_can_be_cancelled(odd_command: list[str]) -> Non
 
 
 async def test_a_waiting_request_can_be_cancelled(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         create = "tenets/session.create"
         await wire.send(request(1, "odd/wait"), request(2, create, {"name": "never"}))
@@ -111,16 +108,16 @@ async def test_a_waiting_request_can_be_cancelled(odd_command: list[str]) -> Non
 async def test_a_request_cancelled_in_the_same_write_is_not_executed(
     odd_command: list[str],
 ) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         create = request(1, "tenets/session.create", {"name": "never"})
-        await wire.send(b"".join(map(_frame, [create, notification("$/cancelRequest", {"id": 1})])))
+        await wire.send(create, notification("$/cancelRequest", {"id": 1}))
         assert (await wire.read())["error"]["code"] == -32800
         assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
 async def test_the_editor_can_leave_while_a_request_runs(odd_command: list[str]) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         await wire.send(request(1, "odd/wait"))
         wire.end_input()
@@ -133,7 +130,7 @@ async def test_the_editor_can_leave_while_a_request_runs(odd_command: list[str])
 async def test_requests_to_the_client_are_answered_while_a_handler_waits(
     odd_command: list[str], answer: dict[str, object]
 ) -> None:
-    async with Wire.started(odd_command) as wire:
+    async with Client.started(odd_command) as wire:
         await wire.initialize()
         await wire.send(request(1, "odd/ask"), request(2, LIST))
         question = await wire.read()
@@ -143,9 +140,3 @@ async def test_requests_to_the_client_are_answered_while_a_handler_waits(
         assert reply["id"] == 1
         assert reply.get("result") == answer.get("result")
         assert (await wire.read())["id"] == 2
-
-
-def _frame(message: object) -> bytes:
-    from support.wire import frame
-
-    return frame(message)

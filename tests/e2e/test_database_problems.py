@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 import pytest
 
-from support.wire import Json, Wire
+from support.client import Client
+from support.messages import Json
 
 pytestmark = pytest.mark.asyncio
 
@@ -53,7 +54,7 @@ async def test_a_file_that_cannot_be_used_is_told_and_left_alone(
     expected = spoil(database)
     spoilt = database if database.exists() else database.parent
     before = spoilt.read_bytes()
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         (warning,) = (await wire.initialize())["warnings"]
         assert expected in warning
         for method, params in ((CREATE, {"name": "a"}), (LIST, {})):
@@ -72,7 +73,7 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
     server_command: list[str], database: Path
 ) -> None:
     file_in_the_way(database)
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         assert "error" in await wire.call(CREATE, {"name": "a"})
         database.parent.unlink()
@@ -81,25 +82,25 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
 
 
 async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], database: Path) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         assert (await wire.initialize())["warnings"] == []
     foreign = apsw.Connection(str(database))
     foreign.set_busy_timeout(20_000)  # a killed client's server may be closing it
     foreign.execute("DROP TRIGGER session_server_make_room_update")
     foreign.close()
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         (warning,) = (await wire.initialize())["warnings"]
         assert "session_server_make_room_update" in warning
         wire.end_input()
         await wire.ended()
         assert warning in await wire.log()
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         assert (await wire.initialize())["warnings"] == []
 
 
 async def test_many_servers_start_on_a_new_file_at_once(server_command: list[str]) -> None:
     async def start(number: int) -> Json:
-        async with Wire.started(server_command) as wire:
+        async with Client.started(server_command) as wire:
             capability = await wire.initialize()
             await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
             wire.end_input()
@@ -128,13 +129,13 @@ def without_privileges(command: list[str]) -> list[str]:
 async def test_a_file_that_may_not_be_written_is_read(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result(CREATE, {"name": "a", "active": True})
         database.chmod(0o400)
-        async with Wire.started(without_privileges(server_command)) as reader:
+        async with Client.started(without_privileges(server_command)) as reader:
             (warning,) = (await reader.initialize())["warnings"]
-            assert "may not be written" in warning
+            assert "cannot be written" in warning
             active = await reader.result("tenets/session.getActive")
             assert active["name"] == "a"
             for method, params in (
@@ -150,7 +151,7 @@ async def test_a_file_that_may_not_be_written_is_read(
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
     database.parent.mkdir()
     os.mkfifo(database)
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         (warning,) = (await wire.initialize())["warnings"]
         assert f"{database} is no regular file" in warning
 
@@ -160,7 +161,7 @@ async def test_a_link_may_lead_to_a_file_that_is_still_to_be_made(
 ) -> None:
     database.parent.mkdir()
     database.symlink_to(tmp_path / "other disk" / "real.db")
-    async with Wire.started(server_command) as one, Wire.started(server_command) as two:
+    async with Client.started(server_command) as one, Client.started(server_command) as two:
         assert (await one.initialize())["warnings"] == []
         await one.result(CREATE, {"name": "a"})
         await two.initialize(initializationOptions={"notifications": True})
@@ -175,7 +176,7 @@ async def test_paths_beyond_ascii_in_any_locale(
 ) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [*server_command, "--database", str(tmp_path / os.fsdecode(name))]
-    async with Wire.started(command, env={**os.environ, **ascii_only}) as wire:
+    async with Client.started(command, env={**os.environ, **ascii_only}) as wire:
         capability = await wire.initialize()
         if works:
             assert capability["database"] == str(tmp_path / os.fsdecode(name))
@@ -191,7 +192,7 @@ async def test_a_new_folder_that_may_not_be_made_is_told(
     server_command: list[str], database: Path
 ) -> None:
     database.parent.parent.chmod(0o500)
-    async with Wire.started(without_privileges(server_command)) as wire:
+    async with Client.started(without_privileges(server_command)) as wire:
         (warning,) = (await wire.initialize())["warnings"]
         assert "Permission denied" in warning
         error = (await wire.call(CREATE, {"name": "b"}))["error"]

@@ -13,9 +13,9 @@ import apsw
 import pytest
 
 from support import shared as shared_processes
+from support.client import Client
 from support.foreign import ForeignWriter
-from support.live import LiveClient
-from support.wire import Json, Wire, notification, request
+from support.messages import Json, notification, request
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,7 +57,7 @@ async def test_notes_that_wait_together_share_commits(
     server_command: list[str], database: Path
 ) -> None:
     count = 500
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
         before = commits_in(Path(f"{database}-wal"))
@@ -71,7 +71,7 @@ async def test_notes_that_wait_together_share_commits(
 
 
 async def test_one_that_fails_leaves_the_others_as_they_are(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(
             *calls(
@@ -120,7 +120,7 @@ async def test_one_that_fails_leaves_the_others_as_they_are(server_command: list
 
 
 async def test_writes_without_a_reply_are_part_of_it(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         first, last = calls(("create", {"name": "a"}), ("get", {"name": "b"}))
         silent = [
@@ -136,7 +136,7 @@ async def test_writes_without_a_reply_are_part_of_it(server_command: list[str]) 
 
 
 async def test_what_is_cancelled_amid_others_does_not_happen(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         messages: list[object] = list(calls(*[note(str(number)) for number in range(5)]))
         messages += [notification("$/cancelRequest", {"id": number}) for number in (0, 2, 2, 9)]
@@ -153,7 +153,7 @@ async def test_what_is_cancelled_amid_others_does_not_happen(server_command: lis
 async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "large"})
         with ForeignWriter(database) as foreign:
@@ -172,7 +172,7 @@ async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
 async def test_one_that_undoes_everything_is_alone_in_failing(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
@@ -202,7 +202,7 @@ async def test_one_that_undoes_everything_is_alone_in_failing(
 async def test_who_deletes_much_has_the_reply_before_it_is_told(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize(initializationOptions={"notifications": True})
         await wire.send(*calls(("create", {"name": "large"})))
         assert {(await wire.read()).get("id", "told") for _ in range(2)} == {0, "told"}
@@ -221,7 +221,7 @@ async def test_who_deletes_much_has_the_reply_before_it_is_told(
 async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         for round_number in range(10):
             await wire.result("tenets/session.create", {"name": "large"})
@@ -250,7 +250,7 @@ async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
 async def test_a_lock_of_somebody_else_is_waited_for(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
@@ -258,7 +258,7 @@ async def test_a_lock_of_somebody_else_is_waited_for(
             foreign.connection.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
             await wire.send(*calls(*[note(str(number)) for number in range(30)]))
             # Somebody else's reads are not held up, and it has tried by now.
-            async with Wire.started(server_command) as other:
+            async with Client.started(server_command) as other:
                 await other.initialize()
                 assert await other.result("tenets/session.getActive") is None
             foreign.connection.execute("COMMIT")
@@ -274,7 +274,7 @@ async def test_what_was_acknowledged_survives_a_kill(
     server_command: list[str], database: Path
 ) -> None:
     for round_number in range(10):
-        async with Wire.started(server_command) as wire:
+        async with Client.started(server_command) as wire:
             await wire.initialize()
             notes = [note(f"{round_number} {number}") for number in range(400)]
             await wire.send(*calls(*notes))
@@ -295,7 +295,7 @@ async def test_what_was_acknowledged_survives_a_kill(
         assert len(kept) >= read
 
 
-async def server_process(wire: Wire, command: list[str]) -> int:
+async def server_process(wire: Client, command: list[str]) -> int:
     """Return who serves, without asking it: it has other things to do."""
     if "--standalone" in command:
         return wire.process.pid
@@ -305,8 +305,8 @@ async def server_process(wire: Wire, command: list[str]) -> int:
 
 async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) -> None:
     async with (
-        LiveClient.started_on(server_command) as author,
-        LiveClient.started_on(server_command) as other,
+        Client.opened(server_command) as author,
+        Client.opened(server_command) as other,
     ):
         before = author.revision
         writes: list[tuple[str, Json]] = [
@@ -326,7 +326,7 @@ async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) ->
 
 async def test_what_is_read_later_is_never_older(server_command: list[str], database: Path) -> None:
     """Whatever answers it: pipelined reads of different kinds, while somebody else commits."""
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s", "active": True})
         kinds: list[tuple[str, Json]] = [
@@ -353,7 +353,7 @@ async def test_what_is_read_later_is_never_older(server_command: list[str], data
 async def test_an_answer_is_never_older_than_a_commit_before_the_question(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire, Wire.started(server_command) as other:
+    async with Client.started(server_command) as wire, Client.started(server_command) as other:
         for one in (wire, other):
             await one.initialize()
         await wire.result("tenets/session.create", {"name": "s"})

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from support.client import Client
+from support.messages import INITIALIZE, frame, notification, request
+from support.pipes import DEADLINE
 from support.processes import popen, process
-from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -56,7 +58,7 @@ async def test_notes_that_are_still_in_a_pipe_that_others_hold(
 ) -> None:
     async with (
         process(["sleep", "3600"]) as editor,
-        Wire.started(server_command) as wire,
+        Client.started(server_command) as wire,
     ):
         await wire.initialize(processId=editor.pid)
         await wire.send(*(request(number, ADD, NOTE) for number in range(2_000)))
@@ -66,6 +68,7 @@ async def test_notes_that_are_still_in_a_pipe_that_others_hold(
     assert stored(database) == 2_000
 
 
+@pytest.mark.timings(LIVENESS_INTERVAL=0.1, GRACE=0.2)
 def test_the_end_of_the_input_is_seen_though_nothing_is_read(
     server_command: list[str], database: Path
 ) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
+from support.messages import INITIALIZE, notification, request
+from support.pipes import read_from
 from support.processes import Pipe, process
-from support.wire import INITIALIZE, Wire, notification, read_from, request
 from tenets_session_server import __version__
 from tenets_session_server.methods.table import METHODS
 
@@ -22,7 +24,7 @@ CREATE = "tenets/session.create"
 
 
 async def test_initialize_tells_what_there_is(server_command: list[str], database: Path) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         result = await wire.result("initialize", INITIALIZE["params"])
         assert result["serverInfo"] == {"name": "tenets-session-server", "version": __version__}
         capabilities = result["capabilities"]
@@ -41,10 +43,10 @@ async def test_initialize_tells_what_there_is(server_command: list[str], databas
 
 
 async def test_the_revision_grows_with_every_change(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         assert (await wire.initialize())["revision"] == 0
         await wire.result(CREATE, {"name": "a", "active": True})
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         assert (await wire.initialize())["revision"] > 0
 
 
@@ -52,7 +54,7 @@ async def test_the_revision_grows_with_every_change(server_command: list[str]) -
 async def test_before_initialize_requests_are_refused(
     server_command: list[str], method: str
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.send(notification(CREATE, {"name": "too early"}))
         reply = await wire.call(method, {})
         assert reply["error"]["code"] == -32002
@@ -61,33 +63,33 @@ async def test_before_initialize_requests_are_refused(
 
 
 async def test_after_shutdown_requests_are_refused(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         assert await wire.result("shutdown") is None
         for method in (LIST, "initialize", "shutdown", "nope"):
             assert (await wire.call(method, {}))["error"]["code"] == -32600
         await wire.send(notification(CREATE, {"name": "too late"}), notification("exit"))
         assert await wire.ended() == 0
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
 async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(notification("exit"))
         assert await wire.ended() == 1
 
 
 async def test_exit_before_initialize_is_status_1(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.send(notification("exit"))
         assert await wire.ended() == 1
 
 
 async def test_exit_as_a_request_is_answered(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("shutdown")
         assert await wire.result("exit") is None
@@ -95,7 +97,7 @@ async def test_exit_as_a_request_is_answered(server_command: list[str]) -> None:
 
 
 async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(request(5, "shutdown"), notification("exit"))
         assert await wire.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
@@ -103,7 +105,7 @@ async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None
 
 
 async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(200)]
         after_exit = request("late", CREATE, {"name": "late"})
         end = [request("end", "shutdown"), notification("exit"), after_exit]
@@ -120,7 +122,7 @@ async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> N
 async def test_the_end_of_input_ends_the_server_after_its_work(
     server_command: list[str], shutdown: bool, status: int
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(50)]
         await wire.send(*creates, *([request("end", "shutdown")] if shutdown else []))
@@ -146,7 +148,7 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
 async def test_initialize_can_be_corrected(
     server_command: list[str], params: object, says: str
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         reply = await wire.call("initialize", params)
         assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
         assert (await wire.call(LIST))["error"]["code"] == -32002
@@ -173,11 +175,12 @@ async def test_initialize_can_be_corrected(
 async def test_no_client_is_turned_away_for_what_is_not_used(
     server_command: list[str], params: object
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.result("initialize", params)
         await wire.result(LIST)
 
 
+@pytest.mark.timings(LIVENESS_INTERVAL=0.1)
 async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
     server_command: list[str],
 ) -> None:
@@ -187,7 +190,7 @@ async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
         server = subprocess.Popen(sys.argv[1:])
         time.sleep(3600)
     """)
-    async with Wire.started([sys.executable, "-c", parent, *server_command]) as wire:
+    async with Client.started([sys.executable, "-c", parent, *server_command]) as wire:
         await wire.initialize()
         wire.process.kill()
         # The server holds the only other end of this pipe: its end is the server's end.
@@ -195,15 +198,16 @@ async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
 
 
 async def test_a_dead_client_process_ends_the_server(server_command: list[str]) -> None:
-    async with process(["sleep", "3600"]) as client, Wire.started(server_command) as wire:
+    async with process(["sleep", "3600"]) as client, Client.started(server_command) as wire:
         await wire.initialize(processId=client.pid)
         client.kill()
         assert await wire.ended() == 1
 
 
+@pytest.mark.timings(LIVENESS_INTERVAL=0.1)
 async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
     with Pipe() as pipe:
-        async with Wire.started(server_command, stdout=pipe.writing) as wire:
+        async with Client.started(server_command, stdout=pipe.writing) as wire:
             pipe.close_writing()
             await wire.send(INITIALIZE)
             assert (await read_from(pipe.reading)).startswith(b"Content-Length: ")
@@ -215,7 +219,7 @@ async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> Non
 async def test_a_signal_ends_the_server(server_command: list[str], number: int) -> None:
     # Whatever has started the tests may have ignored it.
     heeded = functools.partial(signal.signal, number, signal.SIG_DFL)
-    async with Wire.started(server_command, preexec_fn=heeded) as wire:
+    async with Client.started(server_command, preexec_fn=heeded) as wire:
         await wire.initialize()
         await wire.result(CREATE, {"name": "kept"})
         wire.process.send_signal(number)
@@ -227,25 +231,23 @@ async def test_a_terminal_that_is_closed_ends_no_server_of_an_editor_that_stays(
     server_command: list[str],
 ) -> None:
     nohup = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
-    async with Wire.started(server_command, preexec_fn=nohup) as wire:
+    async with Client.started(server_command, preexec_fn=nohup) as wire:
         await wire.initialize()
         wire.process.send_signal(signal.SIGHUP)
         await wire.result(CREATE, {"name": "kept"})
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
+        assert await wire.leave() == 0
 
 
 async def test_killed_editors_lose_nothing_that_was_acknowledged(
     server_command: list[str],
 ) -> None:
     for number in range(5):
-        async with Wire.started(server_command) as wire:
+        async with Client.started(server_command) as wire:
             await wire.initialize()
             await wire.result(CREATE, {"name": f"s{number}"})
             wire.process.kill()
             await wire.ended()
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         names = [session["name"] for session in (await wire.result(LIST))["sessions"]]
         assert names == ["s4", "s3", "s2", "s1", "s0"]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import DID_CHANGE, LiveClient
-from support.wire import DEADLINE, Json, Wire, notification, request
+from support.messages import Json, notification, request
+from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.storage import watcher as file_events
 
 pytestmark = pytest.mark.asyncio
@@ -24,8 +25,7 @@ async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:
-        author = host.connect()
-        one, two = await LiveClient.attached(author), await LiveClient.attached(host.connect())
+        author, two = await host.client(), await host.client()
         params = {"name": "a", "metadata": {"k": [1]}, "active": True}
         await author.send(request(1, "tenets/session.create", params))
         reply, notice = await author.read(), await author.read()
@@ -42,12 +42,12 @@ async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
                 "active": reply["result"],
             },
         }
-        assert await two.next() == notice["params"]
-        assert one.started == two.started == 0
+        assert await two.next_change() == notice["params"]
+        assert author.first_revision == two.first_revision == 0
 
 
 async def test_every_type_of_change_is_told(server_command: list[str], database: Path) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.call("create", {"name": "a"})
         await client.call("create", {"name": "b", "active": True})
         await client.call("setActive", {"name": "a"})
@@ -76,11 +76,11 @@ async def test_every_type_of_change_is_told(server_command: list[str], database:
 
 async def test_another_servers_clients_are_told(server_command: list[str]) -> None:
     async with (
-        LiveClient.started_on(server_command) as here,
-        LiveClient.started_on(server_command) as there,
+        Client.opened(server_command) as here,
+        Client.opened(server_command) as there,
     ):
         await here.call("create", {"name": "a", "active": True})
-        assert told_of(await there.next()) == [("created", "a"), ("activated", "a")]
+        assert told_of(await there.next_change()) == [("created", "a"), ("activated", "a")]
         assert there.active == "a"
         await there.call("create", {"name": "b", "active": True})
         await here.until(5)
@@ -90,7 +90,7 @@ async def test_another_servers_clients_are_told(server_command: list[str]) -> No
 async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.call("create", {"name": "ours"})
         await client.until(1)
         with ForeignWriter(database) as foreign:
@@ -101,13 +101,16 @@ async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
                 assert (await client.result("list"))["sessions"][0]["name"] == "ours"
             foreign.connection.execute("ROLLBACK")
             foreign.create("theirs", {"active": True})
-            assert told_of(await client.next()) == [("created", "theirs"), ("activated", "theirs")]
+            assert told_of(await client.next_change()) == [
+                ("created", "theirs"),
+                ("activated", "theirs"),
+            ]
             assert client.active == "theirs"
             foreign.connection.execute("BEGIN")
             foreign.set_active("ours")
             foreign.delete("theirs")
             foreign.connection.execute("COMMIT")
-            message = await client.next()
+            message = await client.next_change()
             assert told_of(message)[-1] == ("deleted", "theirs")
             assert client.active == "ours"
 
@@ -117,11 +120,11 @@ async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_sa
 ) -> None:
     monkeypatch.setattr(file_events, "AVAILABLE", False)
     async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         with ForeignWriter(database) as foreign:
             for name in ("a", "b"):
                 foreign.create(name)
-                assert told_of(await client.next()) == [("created", name)]
+                assert told_of(await client.next_change()) == [("created", name)]
         database.rename(database.with_name("elsewhere"))
         await client.until_shown("Sessions are not available")
         database.with_name("elsewhere").rename(database)
@@ -131,41 +134,41 @@ async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_sa
 async def test_a_busy_folder_keeps_nobody_from_being_told(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         with ForeignWriter(database) as foreign, (database.parent / "log").open("w") as log:
             for number in range(20):
                 for _ in range(50):
                     log.write("x")
                     log.flush()
                 foreign.create(f"s{number}")
-                assert told_of(await client.next()) == [("created", f"s{number}")]
+                assert told_of(await client.next_change()) == [("created", f"s{number}")]
 
 
 async def test_commits_of_other_threads_are_told(database: Path) -> None:
     async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         for name in ("a", "b"):
             await asyncio.to_thread(host.session_db.create_session, name)
-            assert told_of(await client.next()) == [("created", name)]
+            assert told_of(await client.next_change()) == [("created", name)]
 
 
 async def test_a_client_is_told_of_nothing_from_before_it_came(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         with ForeignWriter(database) as foreign:
             for number in range(20):
                 foreign.create(f"s{number}")
-        async with LiveClient.started_on(server_command) as late:
-            assert late.started == 20
+        async with Client.opened(server_command) as late:
+            assert late.first_revision == 20
             await wire.result("tenets/session.create", {"name": "new"})
-            assert told_of(await late.next()) == [("created", "new")]
+            assert told_of(await late.next_change()) == [("created", "new")]
 
 
 async def test_a_client_that_wants_no_notifications_gets_none(database: Path) -> None:
     async with Host.opened(database) as host:
-        quiet, live = await host.attach(), await LiveClient.attached(host.connect())
+        quiet, live = await host.quiet_client(), await host.client()
         await live.call("create", {"name": "a"})
         await live.until(1)
         # The next thing it reads is its reply.
@@ -176,38 +179,36 @@ async def test_a_client_that_wants_no_notifications_gets_none(database: Path) ->
 async def test_notifications_are_on_unless_turned_off(
     server_command: list[str], value: bool | None
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize(initializationOptions={"notifications": value})
         await wire.result("tenets/session.create", {"name": "a"})
         assert (await wire.read())["method"] == DID_CHANGE
 
 
 async def test_bursts_are_joined(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire, LiveClient.started_on(server_command) as other:
+    async with Client.started(server_command) as wire, Client.opened(server_command) as other:
         await wire.initialize()
         note = {"sessionName": "a", "kind": "k", "content": ""}
         await wire.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
         await other.until(501)  # the session, and its notes
-        assert len(other.told) < 250
+        assert len(other.notified) < 250
         assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]
 
 
 async def test_after_shutdown_nothing_is_told(database: Path) -> None:
     async with Host.opened(database) as host:
-        leaving, live = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(leaving)
-        assert (await leaving.call("shutdown"))["result"] is None
+        leaving, live = await host.client(), await host.client()
+        assert await leaving.result("shutdown") is None
         await live.call("create", {"name": "a"})
         await live.until(1)
         await leaving.send(notification("exit"))
-        assert await asyncio.wait_for(leaving.status, DEADLINE) == 0
+        assert await leaving.ended() == 0
         assert await leaving.rest() == b""
 
 
 async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: Path) -> None:
     async with Host.opened(database) as host:
-        author, other = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(author)
+        author, other = await host.client(), await host.client()
         with ForeignWriter(database) as foreign:
             foreign.connection.execute("BEGIN IMMEDIATE")
             await author.send(request(1, "tenets/session.create", {"name": "a"}))
@@ -216,4 +217,4 @@ async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: 
             foreign.connection.execute("ROLLBACK")
         assert (await author.read())["id"] == 1
         assert (await author.read())["method"] == DID_CHANGE
-        assert told_of(await other.next()) == [("created", "a")]
+        assert told_of(await other.next_change()) == [("created", "a")]

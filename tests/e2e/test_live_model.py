@@ -26,9 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from support.client import Client
 from support.foreign import ForeignWriter
-from support.live import LiveClient
-from support.wire import Json
+from support.messages import Json
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SERVERS = st.sampled_from([0, 1])
@@ -80,7 +80,7 @@ class Group:
     def __init__(self, database: Path, *options: str) -> None:
         self.database, self.options = database, options
         self.loop = asyncio.new_event_loop()
-        self.clients: list[LiveClient] = []
+        self.clients: list[Client] = []
         self.rebuilt = [Rebuilt(), Rebuilt()]
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Group:
             clients = AsyncExitStack()
             stack.callback(lambda: self.run(clients.aclose()))
             for _ in self.rebuilt:
-                client = LiveClient.started_on(command)
+                client = Client.opened(command)
                 self.clients.append(self.run(clients.enter_async_context(client)))
             self.foreign = stack.enter_context(ForeignWriter(self.database))
             self._stack = stack.pop_all()
@@ -190,7 +190,7 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
             newest = group.foreign.revision()
             for client, rebuilt in zip(group.clients, group.rebuilt, strict=True):
                 group.run(client.until(newest))
-                rebuilt.hear(client.told)
+                rebuilt.hear(client.notified)
                 assert rebuilt.sessions == {row[0]: row[1] for row in rows}
                 assert rebuilt.context == dict(context)
                 assert [rebuilt.active] == (active or [None])

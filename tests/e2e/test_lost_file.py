@@ -8,10 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import LiveClient, eventually, size
-from support.wire import DEADLINE
+from support.pipes import DEADLINE
+from support.waiting import eventually, size
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
@@ -26,13 +27,14 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere.db"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_file_that_is_moved_away_and_back(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         await one.result("create", {"name": "a", "active": True})
         await two.until(2)
@@ -56,16 +58,17 @@ async def test_a_file_that_is_moved_away_and_back(
             await client.until(last)
             assert client.active == "a"
             # Whoever keeps a copy of the sessions knows that it may be out of date.
-            assert any(message.get("incomplete") for message in client.told)
+            assert any(message.get("incomplete") for message in client.notified)
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_file_that_is_replaced_by_an_older_one(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         await one.result("create", {"name": "old", "active": True})
         with ForeignWriter(database) as foreign:
@@ -75,9 +78,9 @@ async def test_a_file_that_is_replaced_by_an_older_one(
         await two.until(5)
         elsewhere.replace(database)
         for client in (one, two):
-            # Revisions only grow, though the older file's are lower: LiveClient sees to that.
-            while not client.told[-1].get("incomplete"):
-                await client.next()
+            # Revisions only grow, though the older file's are lower: Client sees to that.
+            while not client.notified[-1].get("incomplete"):
+                await client.next_change()
             assert client.active == "old"
             error = (await client.call("changes", {"since": 5}))["error"]
             assert error["data"]["kind"] == "revisionExpired"
@@ -89,6 +92,7 @@ async def test_a_file_that_is_replaced_by_an_older_one(
     assert integrity(database) == "ok"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything(
     database: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
@@ -98,31 +102,32 @@ async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything
         for number in range(2_000):
             other.create_session(f"other {number}")
     async with Host.opened(database) as host:
-        live = await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(host.connect())
+        live = await host.client()
+        behind = await host.client()
         for number in range(500):
             await live.call("create", {"name": f"{'n' * 250}{number}"})
         await live.until(500)
         elsewhere.replace(database)
         await live.until(2_000)
-        assert live.told[-1]["incomplete"] is True
+        assert live.notified[-1]["incomplete"] is True
         await behind.until(2_000)
-        assert behind.told[-1]["incomplete"] is True
+        assert behind.notified[-1]["incomplete"] is True
         await live.call("create", {"name": "z", "active": True})
         await behind.until(2_002)
         assert behind.active == "z"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
     database: Path, elsewhere: Path
 ) -> None:
     async with Host.opened(database) as host:
-        first = await LiveClient.attached(host.connect())
+        first = await host.client()
         await first.call("create", {"name": "a"})
         database.rename(elsewhere)
         await first.until_shown("Sessions are not available")
-        second = await LiveClient.attached(host.connect())
+        second = await host.client()
         elsewhere.rename(database)
         for client in (first, second):
             await client.until_shown("Sessions are available again")
@@ -133,7 +138,7 @@ async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
 async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         for number in range(200):
             note = {**NOTE, "content": f"{number} " + "x" * 2_000}
             await client.result("addContext", note)
@@ -160,16 +165,17 @@ async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
 async def test_only_a_new_server_creates_a_deleted_file_again(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("create", {"name": "a"})
         shutil.rmtree(database.parent)
         await client.until_shown("put it back, or restart the server")
         assert "error" in await client.call("create", {"name": "b"})
         assert not database.parent.exists()
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         assert (await client.result("list"))["sessions"] == []
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_server_without_a_database_tells_when_there_is_one(
     server_command: list[str], database: Path, elsewhere: Path
@@ -178,7 +184,7 @@ async def test_a_server_without_a_database_tells_when_there_is_one(
         sessions.create_session("a", {"active": True})
     database.parent.mkdir()
     database.write_bytes(b"no database at all, but long enough to be looked at" * 100)
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         assert "error" in await client.call("list")
         database.unlink()
         elsewhere.rename(database)
@@ -188,6 +194,7 @@ async def test_a_server_without_a_database_tells_when_there_is_one(
         assert (await client.result("getActive"))["name"] == "a"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_link_that_leads_somewhere_else(
     server_command: list[str], database: Path, elsewhere: Path, tmp_path: Path
@@ -196,7 +203,7 @@ async def test_a_link_that_leads_somewhere_else(
     database.symlink_to(elsewhere)
     with SessionDB(TenetsConfig(database=tmp_path / "other.db")) as other:
         other.create_session("of the other", {"active": True})
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("create", {"name": "a"})
         database.unlink()
         database.symlink_to(tmp_path / "other.db")
@@ -206,17 +213,18 @@ async def test_a_link_that_leads_somewhere_else(
         assert client.active == "of the other"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("addContext", NOTE)
         for ending in ("-wal", "-shm"):
             database.with_name(f"tenets.db{ending}").unlink()
         assert "error" in await client.call("addContext", NOTE), "it would be lost"
         await client.until_shown("Sessions are available again")
-        async with LiveClient.started_on(server_command) as other:
+        async with Client.opened(server_command) as other:
             await other.result("addContext", NOTE)
             await client.result("addContext", NOTE)
     with SessionDB(TenetsConfig(database=database)) as after:
@@ -240,7 +248,7 @@ async def test_an_older_state_that_is_restored_in_place(
             "INSERT INTO sessions (name, created_at, metadata)"
             " VALUES ('old', '2026-01-01T00:00:00+00:00', '{\"active\": true}')"
         )
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         for number in range(20):
             await client.call("create", {"name": f"s{number}"})
         await client.until(20)
@@ -249,8 +257,8 @@ async def test_an_older_state_that_is_restored_in_place(
         with file.backup("main", older, "main") as backup:
             backup.step()
         file.close()
-        while not client.told[-1].get("incomplete"):
-            await client.next()
+        while not client.notified[-1].get("incomplete"):
+            await client.next_change()
         assert client.active == "old"
         await client.result("create", {"name": "new"})
         await client.until(client.revision + 1)
@@ -260,14 +268,15 @@ async def test_an_older_state_that_is_restored_in_place(
     older.close()
 
 
+@pytest.mark.timings(CHECKPOINT_AFTER=1.0)
 @pytest.mark.asyncio
 async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
     server_command: list[str], database: Path
 ) -> None:
     log = database.with_name("tenets.db-wal")
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         for number in range(20):
             await one.result("addContext", {**NOTE, "content": "x" * 10_000})

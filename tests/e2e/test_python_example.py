@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from support.foreign import ForeignWriter
+from support.pipes import DEADLINE
 from support.processes import process
-from support.wire import DEADLINE
 from tenets_session_client import COMMAND, SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB

@@ -21,7 +21,8 @@ import msgspec
 import pytest
 from msgspec import NODEFAULT, Meta
 
-from support.host import Host, HostedClient
+from support.client import Client
+from support.host import Host
 from tenets_session_server.logs import CLIENT, client_context
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.storage.schema import ONE_ROW_TABLES
@@ -90,7 +91,7 @@ def traced() -> Iterator[list[Statement]]:
 
 
 @asynccontextmanager
-async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[HostedClient, list[Any]]]:
+async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[Client, list[Any]]]:
     """A client of a database with so many sessions, and the list of what is executed for it."""
     with traced() as executed:
         async with Host.opened(database) as host:
@@ -123,13 +124,13 @@ def fill(database: Path, sessions: int) -> None:
     connection.close()
 
 
-async def call(client: HostedClient, method: str, params: dict[str, Any]) -> Any:
-    reply = await client.call(f"tenets/session.{method}", params)
+async def call(client: Client, method: str, params: dict[str, Any]) -> Any:
+    reply = await client.call(method, params)
     return reply.get("result", reply)
 
 
 async def statements_of(
-    client: HostedClient, executed: list[Statement]
+    client: Client, executed: list[Statement]
 ) -> list[tuple[str, list[Statement]]]:
     """Make every call; return what was executed for each."""
     found: list[tuple[str, list[Statement]]] = []
@@ -145,16 +146,7 @@ async def statements_of(
         if method.pick is None:
             continue
         executed.clear()
-        await client.send(
-            {
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "workspace/executeCommand",
-                "params": {"command": method.command},
-            }
-        )
-        while "id" not in await client.read():
-            pass  # what is shown to the user comes first
+        await client.call("workspace/executeCommand", {"command": method.command})
         found.append((method.command, list(executed)))
     return found
 

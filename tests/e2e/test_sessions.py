@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from support.editor import Editor, JsonRpcException
-from support.wire import Json, Wire, frame
+from support.client import Client, ResponseError
+from support.messages import Json, frame
 
 pytestmark = pytest.mark.asyncio
 
 
-async def failure(awaitable: object) -> JsonRpcException:
+async def failure(awaitable: object) -> ResponseError:
     """Return the error that a request fails with."""
-    with pytest.raises(JsonRpcException) as caught:
+    with pytest.raises(ResponseError) as caught:
         await awaitable  # type: ignore[misc]
     return caught.value
 
 
 async def test_two_editors_share_sessions_and_the_active_one(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         assert await one.active_name() is None
         await one.create("refactor")
         await other.create("bug 4711", active=True)
@@ -38,10 +38,10 @@ async def test_two_editors_share_sessions_and_the_active_one(server_command: lis
 
 
 async def test_sessions_outlive_their_editors(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         created = await editor.create("kept", metadata={"branch": "main"}, active=True)
         await editor.add_note("kept", "remember the milk")
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         found = await editor.session("getActive")
         assert found == created
         listed = await editor.session("list", includeContextCount=True)
@@ -49,7 +49,7 @@ async def test_sessions_outlive_their_editors(server_command: list[str]) -> None
 
 
 async def test_create_returns_the_session_as_it_is(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         session = await editor.create("new")
         assert session.keys() == {"id", "name", "createdAt", "active", "metadata"}
         assert (session["name"], session["active"], session["metadata"]) == ("new", False, {})
@@ -59,7 +59,7 @@ async def test_create_returns_the_session_as_it_is(server_command: list[str]) ->
 
 
 async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         before = await editor.create("taken", metadata={"kept": True})
         error = await failure(editor.create("taken", metadata={"kept": False}))
         assert error.code == -32803
@@ -69,7 +69,7 @@ async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str
 
 @pytest.mark.parametrize("verb", ["setActive", "updateMetadata"])
 async def test_an_unknown_session_is_told(server_command: list[str], verb: str) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         error = await failure(editor.session(verb, name="nobody", updates={}))
         assert error.code == -32803
         assert error.data == {"kind": "sessionNotFound", "retryable": False, "name": "nobody"}
@@ -77,7 +77,7 @@ async def test_an_unknown_session_is_told(server_command: list[str], verb: str) 
 
 
 async def test_activation_keeps_the_seeds_dates(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.create("a", metadata={"own": 1})
         await editor.create("b")
         first = (await editor.activate("a"))["metadata"]
@@ -110,7 +110,7 @@ METADATA: Json = {
 
 
 async def test_metadata_comes_back_as_it_was_stored(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         assert (await one.create("m", metadata=METADATA))["metadata"] == METADATA
         assert (await other.session("get", name="m"))["metadata"] == METADATA
         merged = await other.session("updateMetadata", name="m", updates={"a b": 1, "n": None})
@@ -121,7 +121,7 @@ async def test_metadata_comes_back_as_it_was_stored(server_command: list[str]) -
 
 async def test_numbers_keep_the_form_they_were_written_in(server_command: list[str]) -> None:
     numbers = b'{"a":1.50,"b":1e400,"c":0.1000000000000000055511151231257827,"d":-0,"e":1E2}'
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
         await wire.send(frame(create + b'"metadata":' + numbers + b"}}"))
@@ -138,7 +138,7 @@ async def test_numbers_keep_the_form_they_were_written_in(server_command: list[s
 async def test_of_a_key_given_twice_the_last_counts_for_everybody(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         twice = b'{"active":true,"active":false}'
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
@@ -148,7 +148,7 @@ async def test_of_a_key_given_twice_the_last_counts_for_everybody(
 
 
 async def test_context_creates_its_session(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         entry = await editor.add_note("found on the way", "Grüße 🧵", kind="code")
         assert entry.keys() == {
             *("id", "sessionId", "sessionName", "kind", "size", "createdAt", "sessionCreated")
@@ -165,7 +165,7 @@ async def test_context_creates_its_session(server_command: list[str]) -> None:
 async def test_deleting_takes_the_context_along_or_not(
     server_command: list[str], database: Path, purge: bool | None, left: int
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for content in ("one", "two"):
             await editor.add_note("gone", content)
         await editor.add_note("stays", "three")
@@ -179,7 +179,7 @@ async def test_deleting_takes_the_context_along_or_not(
 async def test_deleting_everything(
     server_command: list[str], database: Path, params: dict[str, bool], left: list[str]
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         assert await editor.session("deleteAll", **params) == {"deleted": 0}
         await editor.add_note("a", "x")
         await editor.create("b", active=True)
@@ -190,7 +190,7 @@ async def test_deleting_everything(
 
 
 async def test_pages_neither_skip_nor_repeat_while_others_write(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         for number in range(25):
             await one.create(f"s{number:02}")
         seen: list[str] = []
@@ -205,8 +205,24 @@ async def test_pages_neither_skip_nor_repeat_while_others_write(server_command: 
         assert seen == [f"s{number:02}" for number in reversed(range(25))]
 
 
+@pytest.mark.parametrize(
+    "other", [{"order": "oldest"}, {"active": False}, {"namePrefix": "s"}, {"namePrefix": "t"}]
+)
+async def test_a_cursor_of_another_order_or_filter_is_refused(
+    server_command: list[str], other: dict[str, object]
+) -> None:
+    async with Client.opened(server_command) as editor:
+        for number in range(3):
+            await editor.create(f"s{number}")
+        cursor = (await editor.session("list", limit=1))["nextCursor"]
+        error = await failure(editor.session("list", limit=1, cursor=cursor, **other))
+        assert error.code == -32602
+        assert "cursor: expected a nextCursor of the same list" in str(error)
+        assert len((await editor.session("list", cursor=cursor))["sessions"]) == 2
+
+
 async def test_list_filters(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for name in ("ab", "abc", "ac", "ab\U0010ffff", "AB", "ab%", "b"):
             await editor.create(name)
         assert await editor.names(namePrefix="ab") == ["ab%", "ab\U0010ffff", "abc", "ab"]
@@ -218,7 +234,7 @@ async def test_list_filters(server_command: list[str]) -> None:
 
 
 async def test_a_page_of_large_sessions_is_shorter_and_complete(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         large = {"text": "x" * 1_000_000}
         for number in range(12):
             await editor.create(f"s{number:02}", metadata=large)
@@ -228,7 +244,7 @@ async def test_a_page_of_large_sessions_is_shorter_and_complete(server_command: 
 
 
 async def test_metadata_has_a_limit_and_activation_still_works(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         limit = 1024 * 1024
         fits = {"t": "x" * (limit - len('{"t":""}'))}
         error = await failure(editor.create("large", metadata={"t": fits["t"] + "x"}))

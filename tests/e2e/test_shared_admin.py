@@ -15,8 +15,9 @@ import pytest
 
 import tenets_session_server
 from support import shared
+from support.client import Client
+from support.pipes import DEADLINE
 from support.processes import Pipe, process
-from support.wire import DEADLINE, Wire
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address
 
@@ -48,13 +49,13 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
         1,
         {"database": str(database), "running": False, "others": []},
     )
-    async with Wire.started(shared_command) as one, contextlib.AsyncExitStack() as later:
+    async with Client.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         info = {"name": "Odd\x1b[31m \u202e editor", "version": "7"}
         await one.initialize(clientInfo=info, processId=os.getpid())
         await one.result(CREATE, {"name": "a", "active": True})
-        two = await later.enter_async_context(Wire.started(shared_command))
+        two = await later.enter_async_context(Client.started(shared_command))
         await two.initialize()
-        pid = await shared.server_of(one)
+        pid = await one.served_by()
         status, out, err = await run("status", "--json", *place)
         assert (status, err) == (0, "")
         report = json.loads(out)
@@ -91,9 +92,9 @@ async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
     status, out, err = await run("stop", *place)
     assert (status, err) == (0, "")
     assert out == f"nothing to stop: no daemon serves {database}\n"
-    async with Wire.started(shared_command) as wire:
+    async with Client.started(shared_command) as wire:
         await wire.initialize()
-        pid = await shared.server_of(wire)
+        pid = await wire.served_by()
         status, out, err = await run("stop", *place)
         assert (status, out, err) == (0, f"stopped process {pid}\n", "")
         await shared.ended(pid)
@@ -109,9 +110,9 @@ async def test_a_client_logs_what_concerns_it(
     log.write_text("before\n")
     curious = ["--log-level", "debug"]
     async with (
-        Wire.started(shared_command) as quiet,
-        Wire.started([*shared_command, *curious]) as one,
-        Wire.started([*shared_command, *curious, "--log-file", str(log)]) as two,
+        Client.started(shared_command) as quiet,
+        Client.started([*shared_command, *curious]) as one,
+        Client.started([*shared_command, *curious, "--log-file", str(log)]) as two,
     ):
         for wire in (quiet, one, two):
             await wire.initialize()
@@ -126,7 +127,7 @@ async def test_a_client_logs_what_concerns_it(
                 assert message["method"] == "window/showMessage"
                 wire.shown.append(message["params"])
         for wire in (quiet, one, two):
-            await shared.leave(wire)
+            await wire.leave()
         logs = [await quiet.log(), await one.log(), log.read_text()]
         assert await two.log() == ""
     assert logs[2].startswith("before\n")
@@ -153,8 +154,8 @@ async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -
     command = [*shared_command, "--log-level", "debug"]
     with Pipe() as pipe:
         async with (
-            Wire.started(command, stderr=pipe.writing) as noisy,
-            Wire.started(command) as other,
+            Client.started(command, stderr=pipe.writing) as noisy,
+            Client.started(command) as other,
         ):
             pipe.close_writing()
             await noisy.initialize()
@@ -162,14 +163,14 @@ async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -
             for number in range(2000):  # more than a pipe takes, logged
                 await noisy.result(CREATE, {"name": f"s{number}"})
             await other.result(CREATE, {"name": "other"})
-            assert await shared.leave(noisy) == 0
+            assert await noisy.leave() == 0
             await other.result(CREATE, {"name": "another"})
 
 
 async def test_one_clients_name_is_no_trouble_for_the_others(
     shared_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(shared_command) as one, Wire.started(shared_command) as two:
+    async with Client.started(shared_command) as one, Client.started(shared_command) as two:
         await one.initialize(clientInfo={"name": "n" * 2_000_000, "version": "v" * 2_000_000})
         await two.initialize(
             clientInfo={"name": "two"},
@@ -212,7 +213,7 @@ async def test_what_cannot_be_understood_harms_nobody(
         "pid": "1",
     }
     fields = {**(whole if len(offer) > 1 and offer["kind"] == "attach" else {}), **offer}
-    async with Wire.started(shared_command) as wire:
+    async with Client.started(shared_command) as wire:
         await wire.initialize()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(DEADLINE)
@@ -223,5 +224,5 @@ async def test_what_cannot_be_understood_harms_nobody(
             answer = await asyncio.to_thread(connection.recv, 65536)
             assert answer == b"" or b"refuse" in answer
         await wire.result(CREATE, {"name": "a"})
-        await shared.leave(wire)
+        await wire.leave()
         assert await wire.log() == ""

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from support import shared
-from support.wire import INITIALIZE, Wire, request
+from support import shared, timings
+from support.client import Client
+from support.messages import INITIALIZE, request
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import FOLDER, Address, bind
 
@@ -57,18 +58,18 @@ def stopped_in_the_end(folder: Path, database: Path) -> Iterator[None]:
 
 async def is_served_alone(command: list[str], why: str) -> None:
     """Hold a whole conversation, all of it sent at once."""
-    async with Wire.started(command) as wire:
-        await wire.send(
+    async with Client.started(command) as client:
+        await client.send(
             INITIALIZE,
             *[request(number, CREATE, {"name": f"s{number}"}) for number in range(20)],
             request("stats", STATS),
         )
-        wire.end_input()
-        replies = [await wire.read() for _ in range(22)]
+        client.end_input()
+        replies = [await client.read() for _ in range(22)]
         assert [reply["id"] for reply in replies] == ["initialize", *range(20), "stats"]
-        assert replies[-1]["result"]["pid"] == wire.process.pid
-        assert await wire.ended() == 1
-        (line,) = (await wire.log()).splitlines()
+        assert replies[-1]["result"]["pid"] == client.process.pid
+        assert await client.ended() == 1
+        (line,) = (await client.log()).splitlines()
         assert "WARNING" in line
         assert "serving this editor in direct mode" in line
         assert why in line, line
@@ -76,12 +77,12 @@ async def is_served_alone(command: list[str], why: str) -> None:
 
 async def is_shared(command: list[str]) -> int:
     """Return the daemon that serves this command."""
-    async with Wire.started(command) as wire:
-        await wire.initialize()
-        pid = await shared.server_of(wire)
-        assert pid != wire.process.pid
-        assert await shared.leave(wire) == 0
-        assert await wire.log() == ""
+    async with Client.started(command) as client:
+        await client.initialize()
+        pid = await client.served_by()
+        assert pid != client.process.pid
+        assert await client.leave() == 0
+        assert await client.log() == ""
     return pid
 
 
@@ -245,7 +246,8 @@ async def test_a_process_that_does_not_answer_is_done_without(
         shared.report(database, sockets)  # it has closed the database by now, and has no lock
         os.kill(hanging, signal.SIGSTOP)
         try:
-            await is_served_alone(shared_command, "does not answer")
+            with timings.changed(RESPONSE_TIMEOUT=0.2):
+                await is_served_alone(shared_command, "does not answer")
         finally:
             os.kill(hanging, signal.SIGCONT)
 
@@ -295,6 +297,7 @@ def takes_the_streams(then: Play) -> Play:
     return play
 
 
+@pytest.mark.timings(RESPONSE_TIMEOUT=0.2)
 @pytest.mark.parametrize(
     ("play", "why"),
     [

@@ -18,7 +18,7 @@ from editors.node_support import (
     stand_in,
 )
 from editors.stored import stored
-from support.wire import Json
+from support.messages import Json
 
 pytestmark = pytest.mark.editors
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from support import shared
-from support.wire import Wire, request
+from support.client import Client
+from support.messages import request
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -37,7 +37,7 @@ def a_log_that_cannot_grow(server: int, database: Path) -> Iterator[None]:
 
 
 async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
-    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
+    async with Client.started(on_a_small_disk(server_command, database)) as wire:
         assert (await wire.initialize())["warnings"] == []
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
         written = 0
@@ -58,7 +58,7 @@ async def test_a_full_disk_is_told_and_survived(server_command: list[str], datab
 async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
+    async with Client.started(on_a_small_disk(server_command, database)) as wire:
         await wire.initialize()
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
         await wire.send(*[request(number, ADD, note) for number in range(30)])
@@ -78,10 +78,10 @@ async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
 async def test_a_commit_for_many_that_fails_half_way_claims_nothing_for_any(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
-        server = await shared.server_of(wire)
+        server = await wire.served_by()
         note = {"sessionName": "s", "kind": "k", "content": "x" * 1000}
         with a_log_that_cannot_grow(server, database):
             await wire.send(*[request(number, ADD, note) for number in range(20)])
@@ -104,10 +104,10 @@ async def test_a_commit_for_many_that_fails_half_way_claims_nothing_for_any(
 async def test_a_commit_that_fails_half_way_claims_nothing(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
-        server = await shared.server_of(wire)
+        server = await wire.served_by()
         large = {"sessionName": "s", "kind": "k", "content": "x" * 100_000}
         with a_log_that_cannot_grow(server, database):
             error = (await wire.call(ADD, large))["error"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support.live import eventually, size
-from support.wire import Wire, request
+from support.client import Client
+from support.messages import request
+from support.waiting import eventually, size
 
 pytestmark = [pytest.mark.stress, pytest.mark.asyncio]
 
@@ -26,7 +27,7 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
     largest = 0
     async with AsyncExitStack() as stack:
         servers = [
-            await stack.enter_async_context(Wire.started([*server_command, "--standalone"]))
+            await stack.enter_async_context(Client.started([*server_command, "--standalone"]))
             for _ in range(SERVERS)
         ]
         for wire in servers:
@@ -44,7 +45,7 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
         assert counts == [COMMITS_EACH] * SERVERS
 
 
-async def write(wire: Wire, name: str) -> None:
+async def write(wire: Client, name: str) -> None:
     """Make as many commits, a window of them at a time: commands do not share one."""
     note = {"sessionName": name, "kind": "note", "content": "x" * 200}
     command = {"command": "tenets.session.addContext", "arguments": [note]}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.wire import DEADLINE, Wire, notification
+from support.pipes import DEADLINE
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import FOLDER, Address
 
@@ -51,19 +51,6 @@ def report(database: Path, place: Path | None = None) -> dict[str, Any]:
     found = json.loads(answer["json"])
     assert isinstance(found, dict)
     return found
-
-
-async def server_of(wire: Wire) -> int:
-    """Return the process that serves a client."""
-    pid: int = (await wire.result("tenets/session.stats"))["pid"]
-    return pid
-
-
-async def leave(wire: Wire) -> int:
-    """Shut down and exit, as the protocol has it; return the exit status."""
-    await wire.result("shutdown")
-    await wire.send(notification("exit"))
-    return await wire.ended()
 
 
 async def ended(process_id: int) -> None:

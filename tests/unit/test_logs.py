@@ -12,7 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from support.wire import DEADLINE
+from support.pipes import DEADLINE
 from tenets_session_server import logs
 
 PRELUDE = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from support.wire import DEADLINE
+from support.pipes import DEADLINE
 from tenets_session_server.storage.watcher import FileEvents
 
 
