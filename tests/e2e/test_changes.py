@@ -41,12 +41,10 @@ async def test_what_was_told_can_be_asked_for(server_command: list[str], databas
 async def test_what_is_not_kept_any_more_is_told(server_command: list[str], database: Path) -> None:
     async with Client.opened(server_command) as editor:
         await editor.create("a")
-        with ForeignWriter(database) as foreign:
-            # In one transaction, as commits are what takes long.
-            foreign.connection.execute("BEGIN")
+        # In one transaction, as commits are what takes long.
+        with ForeignWriter(database) as foreign, foreign.transaction():
             for number in range(10_100):
                 foreign.add_context("a", str(number))
-            foreign.connection.execute("COMMIT")
         with pytest.raises(ResponseError) as caught:
             await editor.session("changes", since=0)
         assert caught.value.data is not None

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from support.client import Client
+from support.foreign import ForeignWriter
 from support.messages import Json
 
 pytestmark = pytest.mark.asyncio
@@ -29,9 +29,8 @@ def garbage(database: Path) -> str:
 
 def other_tables(database: Path) -> str:
     database.parent.mkdir()
-    connection = apsw.Connection(str(database))
-    connection.execute("CREATE TABLE sessions (user TEXT)")
-    connection.close()
+    with ForeignWriter(database) as foreign:
+        foreign.execute("CREATE TABLE sessions (user TEXT)")
     return "not a database of tenets"
 
 
@@ -84,10 +83,8 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
 async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], database: Path) -> None:
     async with Client.started(server_command) as wire:
         assert (await wire.initialize())["warnings"] == []
-    foreign = apsw.Connection(str(database))
-    foreign.set_busy_timeout(20_000)  # a killed client's server may be closing it
-    foreign.execute("DROP TRIGGER session_server_make_room_update")
-    foreign.close()
+    with ForeignWriter(database) as foreign:
+        foreign.execute("DROP TRIGGER session_server_make_room_update")
     async with Client.started(server_command) as wire:
         (warning,) = (await wire.initialize())["warnings"]
         assert "session_server_make_room_update" in warning

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from support.client import Client
+from support.foreign import ForeignWriter
 from support.host import Host
 from support.messages import frame, notification, request
 from support.pipes import DEADLINE
@@ -175,18 +176,11 @@ async def test_an_editor_that_leaves_while_its_write_waits_does_not_lose_it(
         assert await wire.ended() == 1
 
 
-class locked:  # noqa: N801 - reads as a statement
-    """Holds the database's write lock on a connection of its own, as another process would."""
-
-    def __init__(self, database: Path) -> None:
-        self._connection = apsw.Connection(str(database))
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.execute("ROLLBACK")
-        self._connection.close()
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Hold the database's write lock, as another program would."""
+    with ForeignWriter(database) as foreign, foreign.transaction("ROLLBACK"):
+        yield
 
 
 def readable(fd: int) -> bool:

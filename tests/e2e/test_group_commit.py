@@ -9,7 +9,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from support import shared as shared_processes
@@ -176,7 +175,7 @@ async def test_one_that_undoes_everything_is_alone_in_failing(
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute(
+            foreign.execute(
                 "CREATE TRIGGER of_somebody BEFORE INSERT ON session_context"
                 " WHEN NEW.content LIKE 'bad%' BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
             )
@@ -195,8 +194,7 @@ async def test_one_that_undoes_everything_is_alone_in_failing(
                 assert reply["error"]["code"] in ({-32603, -32800} if bad else {-32800})
         assert not any(content.startswith("bad") for content in done)
         with ForeignWriter(database) as foreign:
-            rows = foreign.rows("SELECT content FROM session_context ORDER BY id")
-        assert [content for (content,) in rows] == done
+            assert foreign.contents() == done
 
 
 async def test_who_deletes_much_has_the_reply_before_it_is_told(
@@ -253,15 +251,13 @@ async def test_a_lock_of_somebody_else_is_waited_for(
     async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
-        with ForeignWriter(database) as foreign:
-            foreign.connection.execute("BEGIN IMMEDIATE")
-            foreign.connection.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
+        with ForeignWriter(database) as foreign, foreign.transaction():
+            foreign.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
             await wire.send(*calls(*[note(str(number)) for number in range(30)]))
             # Somebody else's reads are not held up, and it has tried by now.
             async with Client.started(server_command) as other:
                 await other.initialize()
                 assert await other.result("tenets/session.getActive") is None
-            foreign.connection.execute("COMMIT")
         replies = [await wire.read() for _ in range(30)]
         assert [reply["id"] for reply in replies] == list(range(30))
         assert all("result" in reply for reply in replies)
@@ -286,10 +282,9 @@ async def test_what_was_acknowledged_survives_a_kill(
             process = await server_process(wire, server_command)
             os.kill(process, signal.SIGKILL)
         shared_processes.stop(database)
-        with apsw.Connection(str(database)) as connection:
-            rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-        connection.close()
-        kept = [str(row[0]) for row in rows if str(row[0]).startswith(f"{round_number} ")]
+        with ForeignWriter(database) as foreign:
+            contents = foreign.contents()
+        kept = [content for content in contents if content.startswith(f"{round_number} ")]
         # Whole, in order, and no less than what was acknowledged.
         assert kept == [params["content"] for _, params in notes[: len(kept)]]
         assert len(kept) >= read
@@ -338,9 +333,7 @@ async def test_what_is_read_later_is_never_older(server_command: list[str], data
                 await wire.send(*reads)
                 for number in range(20):
                     metadata = {"active": True, "n": 20 * round_number + number}
-                    foreign.connection.execute(
-                        "UPDATE sessions SET metadata = ?", (json.dumps(metadata),)
-                    )
+                    foreign.execute("UPDATE sessions SET metadata = ?", (json.dumps(metadata),))
                 last = -1
                 for _ in reads:
                     result = (await wire.read())["result"]
@@ -361,9 +354,7 @@ async def test_an_answer_is_never_older_than_a_commit_before_the_question(
             for number in range(300):
                 metadata = {"number": number}
                 if number % 3:
-                    foreign.connection.execute(
-                        "UPDATE sessions SET metadata = ?", (json.dumps(metadata),)
-                    )
+                    foreign.execute("UPDATE sessions SET metadata = ?", (json.dumps(metadata),))
                 else:
                     params = {"name": "s", "updates": metadata}
                     await other.result("tenets/session.updateMetadata", params)

@@ -55,8 +55,8 @@ async def test_every_type_of_change_is_told(server_command: list[str], database:
         await client.call("updateMetadata", {"name": "a", "updates": {"k": 1}})
         added = await client.result("addContext", {"sessionName": "a", "kind": "k", "content": "c"})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("UPDATE sessions SET name = 'c' WHERE name = 'b'")
-            foreign.connection.execute("DELETE FROM session_context")
+            foreign.execute("UPDATE sessions SET name = 'c' WHERE name = 'b'")
+            foreign.execute("DELETE FROM session_context")
         await client.call("delete", {"name": "c"})
         await client.until(11)
         assert [(c["type"], c["sessionName"], c.get("contextId")) for c in client.changes] == [
@@ -94,22 +94,20 @@ async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
         await client.call("create", {"name": "ours"})
         await client.until(1)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("BEGIN IMMEDIATE")
-            foreign.create("rolled back")
-            # Long enough for several looks at the file; each is told of by the log of none.
-            for _ in range(50):
-                assert (await client.result("list"))["sessions"][0]["name"] == "ours"
-            foreign.connection.execute("ROLLBACK")
+            with foreign.transaction("ROLLBACK"):
+                foreign.create("rolled back")
+                # Long enough for several polls.
+                for _ in range(50):
+                    assert await client.names() == ["ours"]
             foreign.create("theirs", {"active": True})
             assert told_of(await client.next_change()) == [
                 ("created", "theirs"),
                 ("activated", "theirs"),
             ]
             assert client.active == "theirs"
-            foreign.connection.execute("BEGIN")
-            foreign.set_active("ours")
-            foreign.delete("theirs")
-            foreign.connection.execute("COMMIT")
+            with foreign.transaction():
+                foreign.set_active("ours")
+                foreign.delete("theirs")
             message = await client.next_change()
             assert told_of(message)[-1] == ("deleted", "theirs")
             assert client.active == "ours"
@@ -209,12 +207,10 @@ async def test_after_shutdown_nothing_is_told(database: Path) -> None:
 async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: Path) -> None:
     async with Host.opened(database) as host:
         author, other = await host.client(), await host.client()
-        with ForeignWriter(database) as foreign:
-            foreign.connection.execute("BEGIN IMMEDIATE")
-            await author.send(request(1, "tenets/session.create", {"name": "a"}))
+        with ForeignWriter(database) as foreign, foreign.transaction("ROLLBACK"):
+            await author.send(request("a", "tenets/session.create", {"name": "a"}))
             # The other client is served meanwhile, so the write is waiting by now.
-            assert (await other.result("list"))["sessions"] == []
-            foreign.connection.execute("ROLLBACK")
-        assert (await author.read())["id"] == 1
+            assert await other.names() == []
+        assert (await author.read())["id"] == "a"
         assert (await author.read())["method"] == DID_CHANGE
         assert told_of(await other.next_change()) == [("created", "a")]

@@ -168,16 +168,15 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
 
         @rule(name=NAMES)
         def foreign_rename(self, name: str) -> None:
-            group.foreign.connection.execute(
+            group.foreign.execute(
                 "UPDATE OR IGNORE sessions SET name = 'd' WHERE name = ?", (name,)
             )
 
         @rule(name=NAMES)
         def foreign_rollback(self, name: str) -> None:
-            group.foreign.connection.execute("BEGIN IMMEDIATE")
-            group.foreign.add_context(name, "never")
-            group.foreign.delete(name)
-            group.foreign.connection.execute("ROLLBACK")
+            with group.foreign.transaction("ROLLBACK"):
+                group.foreign.add_context(name, "never")
+                group.foreign.delete(name)
 
         @invariant()
         def what_was_told_adds_up(self) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import apsw
 import pytest
 
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.pipes import DEADLINE
 from support.waiting import eventually, size
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
 
@@ -72,7 +69,7 @@ async def test_a_file_that_is_replaced_by_an_older_one(
     ):
         await one.result("create", {"name": "old", "active": True})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+            foreign.copy_to(elsewhere)
         await one.result("delete", {"name": "old"})
         await one.result("create", {"name": "new", "active": True})
         await two.until(5)
@@ -143,7 +140,7 @@ async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
             note = {**NOTE, "content": f"{number} " + "x" * 2_000}
             await client.result("addContext", note)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+            foreign.copy_to(elsewhere)
         database.unlink()
         await client.until_shown("Sessions are not available")
         backup = elsewhere.read_bytes()
@@ -237,26 +234,17 @@ async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
 async def test_an_older_state_that_is_restored_in_place(
     server_command: list[str], database: Path, elsewhere: Path, with_our_tables: bool
 ) -> None:
-    older = apsw.Connection(str(elsewhere))
     if with_our_tables:
-        with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
-            sessions.create_session("old", {"active": True})
-    else:
-        for statement in schema.UPSTREAM_TABLES:
-            older.execute(statement)
-        older.execute(
-            "INSERT INTO sessions (name, created_at, metadata)"
-            " VALUES ('old', '2026-01-01T00:00:00+00:00', '{\"active\": true}')"
-        )
+        SessionDB(TenetsConfig(database=elsewhere)).close()
+    with ForeignWriter(elsewhere) as older:
+        older.create_tables()
+        older.create("old", {"active": True})
     async with Client.opened(server_command) as client:
         for number in range(20):
             await client.call("create", {"name": f"s{number}"})
         await client.until(20)
-        file = apsw.Connection(str(database))
-        file.set_busy_timeout(20_000)  # a killed client's server may be closing it
-        with file.backup("main", older, "main") as backup:
-            backup.step()
-        file.close()
+        with ForeignWriter(database) as foreign:
+            foreign.restore_from(elsewhere)
         while not client.notified[-1].get("incomplete"):
             await client.next_change()
         assert client.active == "old"
@@ -265,7 +253,6 @@ async def test_an_older_state_that_is_restored_in_place(
         assert client.changes[-1]["sessionName"] == "new"
         names = [one["name"] for one in (await client.result("list"))["sessions"]]
         assert names == ["new", "old"]
-    older.close()
 
 
 @pytest.mark.timings(CHECKPOINT_AFTER=1.0)
@@ -290,9 +277,5 @@ async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
 
 
 def integrity(database: Path) -> str:
-    connection = apsw.Connection(str(database))
-    connection.set_busy_timeout(round(DEADLINE * 1000))  # the last server may be closing it
-    try:
-        return str(connection.execute("PRAGMA integrity_check").fetchall()[0][0])
-    finally:
-        connection.close()
+    with ForeignWriter(database) as foreign:
+        return foreign.integrity()

@@ -22,6 +22,7 @@ import pytest
 from msgspec import NODEFAULT, Meta
 
 from support.client import Client
+from support.foreign import ForeignWriter
 from support.host import Host
 from tenets_session_server.logs import CLIENT, client_context
 from tenets_session_server.methods.table import METHODS
@@ -107,21 +108,20 @@ async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[Client
 
 def fill(database: Path, sessions: int) -> None:
     """Put sessions and context into a database, as another program would."""
-    with apsw.Connection(str(database)) as connection:
-        connection.execute(
+    with ForeignWriter(database) as foreign, foreign.transaction():
+        foreign.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO sessions (name, created_at, metadata)"
             " SELECT 'fix login ' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}'"
             " FROM n",
             (sessions,),
         )
-        connection.execute(
+        foreign.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO session_context (session_id, kind, content, created_at)"
             " SELECT s.id, 'note', 'x', s.created_at FROM sessions AS s, n",
             (ENTRIES,),
         )
-    connection.close()
 
 
 async def call(client: Client, method: str, params: dict[str, Any]) -> Any:
@@ -173,12 +173,11 @@ SORTED = "WHERE name >= :prefix AND name < :after LIMIT -1) AS s"
 
 def plan(database: Path, sql: str) -> list[str]:
     """Return the steps of a statement's plan, with those of the triggers that it fires."""
-    with apsw.Connection(str(database)) as connection:
-        connection.config(apsw.SQLITE_DBCONFIG_TRIGGER_EQP, 1)
+    with ForeignWriter(database) as foreign:
+        foreign.connection.config(apsw.SQLITE_DBCONFIG_TRIGGER_EQP, 1)
         names = re.findall(r":(\w+)", sql)
         values = dict.fromkeys(names) if names else [None] * sql.count("?")
-        steps = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
-    connection.close()
+        steps = foreign.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
     return [str(detail) for _, _, _, detail in steps]
 
 

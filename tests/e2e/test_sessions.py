@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Client, ResponseError
+from support.foreign import ForeignWriter
 from support.messages import Json, frame
 
 pytestmark = pytest.mark.asyncio
@@ -260,13 +261,6 @@ async def test_metadata_has_a_limit_and_activation_still_works(server_command: l
 
 
 def contents(database: Path) -> list[str]:
-    """Return all context in the file, once nobody has it open."""
-    import apsw
-
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(20_000)  # a killed client's server may be closing it
-    try:
-        rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-        return [str(row[0]) for row in rows]
-    finally:
-        connection.close()
+    """Return the content of all entries in the file."""
+    with ForeignWriter(database) as foreign:
+        return foreign.contents()

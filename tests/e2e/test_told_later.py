@@ -120,7 +120,7 @@ async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
             await live.call("create", {"name": f"{'n' * 250}{number}"})
         await live.until(500)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("DELETE FROM session_server_changes WHERE revision <= 499")
+            foreign.execute("DELETE FROM session_server_changes WHERE revision <= 499")
         await behind.until(500)
         assert behind.notified[-1]["incomplete"] is True
         assert [change["revision"] for change in behind.notified[-1]["changes"]] == [500]
@@ -141,7 +141,7 @@ async def test_what_happened_while_triggers_were_lost_is_looked_at_anew(
         assert client.active == "a"
         with ForeignWriter(database) as foreign:
             for (name,) in foreign.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-                foreign.connection.execute(f"DROP TRIGGER {name}")
+                foreign.execute(f"DROP TRIGGER {name}")
             foreign.set_active("b")
         async with Client.opened(shared_command) as other:
             assert (await other.result("getActive"))["name"] == "b"

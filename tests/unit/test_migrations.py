@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from support.foreign import totals
+from support.foreign import ForeignWriter, totals
 from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
@@ -20,39 +20,21 @@ from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.store import Store
 
-UPSTREAM_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS sessions (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT UNIQUE NOT NULL,
-        created_at TIMESTAMP NOT NULL,
-        metadata TEXT
-    );
-    CREATE TABLE IF NOT EXISTS session_context (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        session_id INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        content TEXT NOT NULL,
-        created_at TIMESTAMP NOT NULL,
-        FOREIGN KEY(session_id) REFERENCES sessions(id)
-    );
-"""
-
 
 @pytest.fixture
-def upstream_file(database: Path) -> apsw.Connection:
+def upstream_file(database: Path) -> ForeignWriter:
     """A database as the ``tenets`` command line leaves it, open in another program."""
     database.parent.mkdir()
-    connection = apsw.Connection(str(database))
-    connection.execute(UPSTREAM_SCHEMA)
+    connection = ForeignWriter(database)
+    connection.create_tables()
     return connection
 
 
-def objects(connection: apsw.Connection) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {str(name): str(sql) for name, sql in rows.fetchall()}
+def objects(connection: ForeignWriter) -> dict[str, str]:
+    return dict(connection.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
-def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.Connection) -> None:
+def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: ForeignWriter) -> None:
     before = objects(upstream_file)
     SessionDB(config).close()
     after = objects(upstream_file)
@@ -64,22 +46,22 @@ def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.C
 
 def test_a_new_file_has_upstreams_tables(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
-    new = apsw.Connection(str(database))
+    new = ForeignWriter(database)
     columns = "SELECT name, type, [notnull], pk FROM pragma_table_info(?)"
-    upstream = apsw.Connection(":memory:")
-    upstream.execute(UPSTREAM_SCHEMA)
+    upstream = ForeignWriter(":memory:")
+    upstream.create_tables()
     for table in ("sessions", "session_context"):
         assert (
             new.execute(columns, (table,)).fetchall()
             == upstream.execute(columns, (table,)).fetchall()
         )
-    new.execute(UPSTREAM_SCHEMA)  # as upstream does at each start
+    new.create_tables()  # as upstream does at each start
     assert new.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     new.close()
 
 
 def test_of_several_active_sessions_the_newest_stays(
-    config: TenetsConfig, upstream_file: apsw.Connection
+    config: TenetsConfig, upstream_file: ForeignWriter
 ) -> None:
     rows = [
         ("oldest", "2026-01-01T00:00:00+00:00", '{"active": true}'),
@@ -104,7 +86,7 @@ def test_of_several_active_sessions_the_newest_stays(
 
 
 def test_existing_sessions_and_context_stay(
-    config: TenetsConfig, upstream_file: apsw.Connection
+    config: TenetsConfig, upstream_file: ForeignWriter
 ) -> None:
     upstream_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
     upstream_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
@@ -128,7 +110,7 @@ def test_opening_again_writes_nothing(config: TenetsConfig, database: Path) -> N
 def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, database: Path) -> None:
     with SessionDB(config) as db:
         db.create_session("a", {"active": True})
-    foreign = apsw.Connection(str(database))
+    foreign = ForeignWriter(database)
     foreign.execute("DROP TRIGGER session_server_make_room_insert")
     foreign.execute("DROP TRIGGER session_server_session_inserted")
     foreign.execute(
@@ -165,7 +147,7 @@ def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
     config: TenetsConfig, database: Path
 ) -> None:
     SessionDB(config).close()
-    older = apsw.Connection(str(database))
+    older = ForeignWriter(database)
     for with_warning in (False, True):
         if not with_warning:
             older.execute(
@@ -191,7 +173,7 @@ def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
 
 def test_a_newer_versions_triggers_are_left_alone(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
-    newer = apsw.Connection(str(database))
+    newer = ForeignWriter(database)
     newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
     obsolete, changed, missing = (
         *("session_server_note_replaced", "session_server_session_deleted"),
@@ -212,7 +194,7 @@ def test_a_newer_versions_triggers_are_left_alone(config: TenetsConfig, database
 
 def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
-    newer = apsw.Connection(str(database))
+    newer = ForeignWriter(database)
     newer.execute("CREATE TABLE session_server_future (x)")
     newer.execute("INSERT INTO session_server_migrations (name) VALUES ('future')")
     with SessionDB(config) as db:
@@ -223,7 +205,7 @@ def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: P
 
 def test_tables_of_another_kind_are_refused(config: TenetsConfig, database: Path) -> None:
     database.parent.mkdir()
-    other = apsw.Connection(str(database))
+    other = ForeignWriter(database)
     other.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, user TEXT)")
     before = objects(other)
     with pytest.raises(DatabaseCorruptError, match=r"sessions lacks .*created_at, metadata, name"):
@@ -238,7 +220,7 @@ def test_a_migration_is_whole_or_not_at_all(
         broken.setattr(schema, "TRIGGERS", {**schema.TRIGGERS, "bad": "CREATE TRIGGER nonsense"})
         with pytest.raises(apsw.SQLError):
             SessionDB(config)
-    left = apsw.Connection(str(database))
+    left = ForeignWriter(database)
     assert objects(left) == {}
     with SessionDB(config) as db:
         db.create_session("a")
@@ -295,7 +277,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
             db.add_context(name, "note", "x")
             db.set_active(name, True)
         db.set_active("a", True)
-    with apsw.Connection(str(database)) as older:
+    with ForeignWriter(database) as older:
         for name in schema.TRIGGERS:
             older.execute(f"DROP TRIGGER {name}")
         older.execute(
@@ -307,7 +289,6 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
         older.execute("ALTER TABLE session_server_active DROP COLUMN recent")
         older.execute("DELETE FROM session_server_migrations WHERE name = 'totals'")
         older.execute("DELETE FROM sessions WHERE name = 'b'")
-    older.close()
     with SessionDB(config) as db:
         assert totals(db) == (2, 3)
         assert db.store.sessions.most_recently_active() == "c"
@@ -321,7 +302,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
 def test_a_trigger_that_an_older_version_has_put_back(config: TenetsConfig, database: Path) -> None:
     with SessionDB(config) as db:
         db.create_session("a")
-    with apsw.Connection(str(database)) as older:
+    with ForeignWriter(database) as older:
         older.execute("DROP TRIGGER session_server_context_inserted")
         older.execute(
             "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
@@ -331,19 +312,17 @@ def test_a_trigger_that_an_older_version_has_put_back(config: TenetsConfig, data
             "INSERT INTO session_context (session_id, kind, content, created_at)"
             " VALUES (1, 'note', 'x', '')"
         )
-    older.close()
     with SessionDB(config) as db:
         assert "session_server_context_inserted" in db.db.take_repairs()[0]
         assert totals(db) == (1, 1)
         db.add_context("a", "note", "y")
         assert totals(db) == (1, 2)
-    with apsw.Connection(str(database)) as newer:
+    with ForeignWriter(database) as newer:
         newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
         newer.execute("DROP TRIGGER session_server_context_inserted")
         newer.execute(
             "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
             " BEGIN SELECT 2; END"
         )
-    newer.close()
     with SessionDB(config) as db:
         assert db.db.take_repairs() == [], "a newer version knows what it does"

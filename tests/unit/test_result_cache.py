@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import apsw
 import pytest
 from msgspec import Raw
 
+from support.foreign import ForeignWriter
 from tenets_session_server.errors import SessionExistsError
 from tenets_session_server.rpc.result_cache import LARGEST, MAXIMUM_BYTES, ResultCache
 from tenets_session_server.storage.session_db import SessionDB
@@ -27,10 +27,10 @@ def test_it_is_given_until_this_process_commits(db: SessionDB) -> None:
     assert results.get(KEY) is None
 
 
-def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: ForeignWriter) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
-    foreign.execute("INSERT INTO sessions (name, created_at) VALUES ('a', '')")
+    foreign.create("a")
     assert results.get(KEY) is None
     remember(results, KEY)
     assert results.get(KEY) is not None

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import apsw
 import pytest
 
 from support.foreign import ForeignWriter
@@ -271,7 +270,7 @@ def test_deleting_much_is_done_though_the_rest_has_to_wait(
         with db.db.transaction():
             for number in range(25):
                 db.add_context("large", "note", f"{number}")
-        foreign = apsw.Connection(str(database))
+        foreign = ForeignWriter(database)
 
         def take_the_lock() -> None:  # between the first piece and the second
             foreign.execute("BEGIN IMMEDIATE")
