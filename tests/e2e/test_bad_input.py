@@ -218,7 +218,7 @@ NO_REPLY = [
 
 
 @pytest.mark.parametrize("message", [row[1] for row in NO_REPLY], ids=[row[0] for row in NO_REPLY])
-async def test_what_expects_no_reply_gets_none(shared: Client, message: object) -> None:
+async def test_notifications_and_responses_get_no_reply(shared: Client, message: object) -> None:
     await shared.send(message)
     await assert_in_step(shared)
 

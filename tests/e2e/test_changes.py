@@ -13,7 +13,7 @@ from support.messages import Json
 pytestmark = pytest.mark.asyncio
 
 
-async def test_what_was_told_can_be_asked_for(server_command: list[str], database: Path) -> None:
+async def test_changes_returns_what_was_notified(server_command: list[str], database: Path) -> None:
     async with Client.opened(server_command) as live, Client.opened(server_command) as away:
         with ForeignWriter(database) as foreign:
             for number in range(7):
@@ -38,7 +38,9 @@ async def test_what_was_told_can_be_asked_for(server_command: list[str], databas
         assert await away.session("changes", since=newest) == nothing
 
 
-async def test_what_is_not_kept_any_more_is_told(server_command: list[str], database: Path) -> None:
+async def test_a_revision_that_is_no_longer_kept_is_an_error(
+    server_command: list[str], database: Path
+) -> None:
     async with Client.opened(server_command) as editor:
         await editor.create("a")
         # In one transaction, as commits are what takes long.
@@ -84,7 +86,7 @@ async def test_a_new_database_has_no_changes(server_command: list[str]) -> None:
         ({"since": 0, "limit": 0}, "limit: expected an integer from 1 to 1000"),
     ],
 )
-async def test_wrong_params_are_told(server_command: list[str], params: Json, says: str) -> None:
+async def test_wrong_params_are_errors(server_command: list[str], params: Json, says: str) -> None:
     async with Client.opened(server_command) as editor:
         with pytest.raises(ResponseError, match=says) as caught:
             await editor.session("changes", **params)

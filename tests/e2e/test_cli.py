@@ -61,14 +61,14 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
     ],
 )
-def test_mistakes_are_told_with_status_2(arguments: list[str], told: str) -> None:
+def test_usage_errors_exit_with_status_2(arguments: list[str], told: str) -> None:
     shown = run([*COMMANDS[0], *arguments])
     assert (shown.returncode, shown.stdout) == (2, "")
     assert told in shown.stderr
     assert "Traceback" not in shown.stderr
 
 
-def test_an_answer_needs_no_heavy_import() -> None:
+def test_version_imports_no_heavy_module() -> None:
     program = (
         "import sys\n"
         "from tenets_session_server.cli import server\n"
@@ -100,7 +100,7 @@ async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_by_default_only_what_is_wrong_is_logged(server_command: list[str]) -> None:
+async def test_by_default_nothing_below_a_warning_is_logged(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         await client.initialize()
         await client.result("tenets/session.create", {"name": "a"})
@@ -140,7 +140,7 @@ async def test_in_a_terminal_it_says_what_it_waits_for(server_command: list[str]
 
 
 @pytest.mark.asyncio
-async def test_a_folder_named_server_in_the_working_directory_is_no_obstacle(
+async def test_folders_in_the_working_directory_do_not_shadow_modules(
     server_command: list[str], tmp_path: Path
 ) -> None:
     for name in ("server", "pygls", "msgspec"):

@@ -86,7 +86,7 @@ async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("verb", ["updateMetadata", "addContext", "delete", "deleteAll"])
-async def test_what_needs_a_name_or_destroys_does_not_guess(
+async def test_a_command_that_cannot_be_picked_needs_its_argument(
     server_command: list[str], verb: str
 ) -> None:
     async with Client.opened(server_command) as editor:
@@ -97,7 +97,7 @@ async def test_what_needs_a_name_or_destroys_does_not_guess(
         assert await editor.names() == ["kept"]
 
 
-async def test_the_one_before_is_activated_however_quick_it_was(
+async def test_a_picked_set_active_activates_the_previous_session(
     server_command: list[str],
 ) -> None:
     async with Client.opened(server_command) as editor:
@@ -129,7 +129,7 @@ async def test_activating_another_needs_another(server_command: list[str]) -> No
         ({}, "command is required"),
     ],
 )
-async def test_wrong_commands_are_told(
+async def test_wrong_commands_are_errors(
     server_command: list[str], params: Json, message: str
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -139,7 +139,7 @@ async def test_wrong_commands_are_told(
         assert message in error["message"]
 
 
-async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
+async def test_a_null_argument_and_an_empty_list_mean_no_argument(
     server_command: list[str],
 ) -> None:
     async with Client.started(server_command) as wire:

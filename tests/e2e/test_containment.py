@@ -34,7 +34,7 @@ async def test_print_goes_to_stderr(odd_command: list[str]) -> None:
         assert "nor is this" in log
 
 
-async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) -> None:
+async def test_the_reply_to_an_internal_error_has_only_a_reference(odd_command: list[str]) -> None:
     async with Client.started(odd_command) as wire:
         await wire.initialize()
         error = (await wire.call("odd/raise"))["error"]
@@ -52,7 +52,9 @@ async def test_an_exception_is_told_by_a_reference_only(odd_command: list[str]) 
 
 
 @pytest.mark.parametrize("value", ["object", "set"])
-async def test_a_result_that_is_no_json(odd_command: list[str], value: str) -> None:
+async def test_a_result_that_is_not_json_is_an_internal_error(
+    odd_command: list[str], value: str
+) -> None:
     async with Client.started(odd_command) as wire:
         await wire.initialize()
         reply = await wire.call("odd/return", {"value": value})
@@ -61,7 +63,7 @@ async def test_a_result_that_is_no_json(odd_command: list[str], value: str) -> N
 
 
 @pytest.mark.parametrize(("value", "sent"), [("nan", None), ("bytes", "AA==")])
-async def test_results_that_json_has_no_word_for(
+async def test_results_without_a_json_form_are_converted(
     odd_command: list[str], value: str, sent: object
 ) -> None:
     async with Client.started(odd_command) as wire:

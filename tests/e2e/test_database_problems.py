@@ -47,7 +47,7 @@ def file_in_the_way(database: Path) -> str:
         (file_in_the_way, "databaseUnavailable"),
     ],
 )
-async def test_a_file_that_cannot_be_used_is_told_and_left_alone(
+async def test_a_file_that_cannot_be_used_is_reported_and_not_changed(
     server_command: list[str], database: Path, spoil: Any, kind: str
 ) -> None:
     expected = spoil(database)
@@ -80,7 +80,9 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
     assert database.exists()
 
 
-async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], database: Path) -> None:
+async def test_a_lost_trigger_is_restored_with_one_warning(
+    server_command: list[str], database: Path
+) -> None:
     async with Client.started(server_command) as wire:
         assert (await wire.initialize())["warnings"] == []
     with ForeignWriter(database) as foreign:
@@ -123,9 +125,7 @@ def without_privileges(command: list[str]) -> list[str]:
     return [sys.executable, "-c", program, *command]
 
 
-async def test_a_file_that_may_not_be_written_is_read(
-    server_command: list[str], database: Path
-) -> None:
+async def test_a_read_only_file_is_read(server_command: list[str], database: Path) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result(CREATE, {"name": "a", "active": True})
@@ -153,7 +153,7 @@ async def test_a_pipe_is_no_database(server_command: list[str], database: Path) 
         assert f"{database} is no regular file" in warning
 
 
-async def test_a_link_may_lead_to_a_file_that_is_still_to_be_made(
+async def test_the_target_of_a_dangling_link_is_created(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     database.parent.mkdir()
@@ -185,7 +185,7 @@ async def test_paths_beyond_ascii_in_any_locale(
             assert "\\xff.db is not UTF-8" in error["message"]
 
 
-async def test_a_new_folder_that_may_not_be_made_is_told(
+async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path
 ) -> None:
     database.parent.parent.chmod(0o500)

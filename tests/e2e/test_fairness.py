@@ -46,7 +46,7 @@ async def test_a_client_that_does_not_read_is_held_back_and_served_when_it_does(
         await sending
 
 
-async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: Path) -> None:
+async def test_the_input_of_a_client_that_does_not_read_is_held_back(database: Path) -> None:
     async with Host.opened(database) as host:
         lazy, other = await host.quiet_client(), await host.quiet_client()
         await lazy.call(CREATE, {"name": "large", "metadata": {"t": "x" * 900_000}})
@@ -95,7 +95,7 @@ async def test_a_flood_does_not_keep_others_waiting(database: Path) -> None:
         sending.exception()
 
 
-async def test_writes_wait_for_another_process_lock_and_nobody_else_does(database: Path) -> None:
+async def test_writes_wait_for_a_lock_and_other_clients_are_served(database: Path) -> None:
     async with Host.opened(database) as host:
         writing, reading = await host.quiet_client(), await host.quiet_client()
         with locked(database):
@@ -151,7 +151,7 @@ async def test_a_cancel_that_names_nothing_cancels_nothing(database: Path, param
         assert [session["contextCount"] for session in page["sessions"]] == [0, 1]
 
 
-async def test_a_lock_that_is_not_released_is_told(
+async def test_a_lock_that_is_not_released_is_an_error(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "BUSY_TIMEOUT", 0.1)
@@ -190,7 +190,7 @@ def readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
 
-async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
+async def test_a_large_deletion_is_done_in_batches_between_other_requests(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deferred_deletes, "BATCH", 10)
@@ -211,7 +211,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
         assert served > 20
 
 
-async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
+async def test_the_rest_of_a_deletion_of_an_earlier_process_is_removed(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deferred_deletes, "BATCH", 10)
@@ -226,7 +226,7 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
-async def test_a_cancelled_deletion_has_happened_all_the_same(
+async def test_a_large_deletion_cannot_be_cancelled_after_its_reply(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deferred_deletes, "BATCH", 1)
@@ -244,7 +244,7 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
-async def test_deleting_much_waits_for_another_programs_lock_first(
+async def test_a_large_deletion_waits_for_a_lock(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deferred_deletes, "BATCH", 10)
@@ -260,7 +260,7 @@ async def test_deleting_much_waits_for_another_programs_lock_first(
         await eventually(lambda: host.store.totals().context_entries == 0)
 
 
-async def test_garbage_after_whole_requests_of_who_leaves_executes_nothing_twice(
+async def test_garbage_after_the_last_requests_of_a_client_executes_nothing_twice(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:

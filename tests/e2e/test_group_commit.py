@@ -52,9 +52,7 @@ def name_of(reply: Json) -> Any:
     return result if result is None else result.get("name", result)
 
 
-async def test_notes_that_wait_together_share_commits(
-    server_command: list[str], database: Path
-) -> None:
+async def test_waiting_notes_share_commits(server_command: list[str], database: Path) -> None:
     count = 500
     async with Client.started(server_command) as wire:
         await wire.initialize()
@@ -69,7 +67,9 @@ async def test_notes_that_wait_together_share_commits(
     assert 1 <= made <= count / 10
 
 
-async def test_one_that_fails_leaves_the_others_as_they_are(server_command: list[str]) -> None:
+async def test_a_failed_write_of_a_group_does_not_change_the_others(
+    server_command: list[str],
+) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.send(
@@ -118,7 +118,7 @@ async def test_one_that_fails_leaves_the_others_as_they_are(server_command: list
         assert counts == {"d": 0, "a": 1}
 
 
-async def test_writes_without_a_reply_are_part_of_it(server_command: list[str]) -> None:
+async def test_notifications_are_part_of_a_group(server_command: list[str]) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
         first, last = calls(("create", {"name": "a"}), ("get", {"name": "b"}))
@@ -134,7 +134,7 @@ async def test_writes_without_a_reply_are_part_of_it(server_command: list[str]) 
         assert (stats["sessions"], stats["contextEntries"]) == (2, 1)
 
 
-async def test_what_is_cancelled_amid_others_does_not_happen(server_command: list[str]) -> None:
+async def test_a_cancelled_write_of_a_group_is_not_executed(server_command: list[str]) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
         messages: list[object] = list(calls(*[note(str(number)) for number in range(5)]))
@@ -149,7 +149,7 @@ async def test_what_is_cancelled_amid_others_does_not_happen(server_command: lis
         assert stats["contextEntries"] == 5 - len(cancelled)
 
 
-async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
+async def test_a_large_deletion_is_answered_in_order(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -168,7 +168,7 @@ async def test_a_deletion_that_takes_long_is_answered_in_its_turn(
             pass  # the rest is removed between requests
 
 
-async def test_one_that_undoes_everything_is_alone_in_failing(
+async def test_a_write_that_rolls_back_the_transaction_fails_alone(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -197,7 +197,7 @@ async def test_one_that_undoes_everything_is_alone_in_failing(
             assert foreign.contents() == done
 
 
-async def test_who_deletes_much_has_the_reply_before_it_is_told(
+async def test_the_reply_to_a_large_deletion_comes_before_its_notification(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -245,7 +245,7 @@ async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
                 assert found is None
 
 
-async def test_a_lock_of_somebody_else_is_waited_for(
+async def test_a_group_waits_for_another_programs_lock(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -266,7 +266,7 @@ async def test_a_lock_of_somebody_else_is_waited_for(
         assert (await wire.result("tenets/session.stats"))["contextEntries"] == 30
 
 
-async def test_what_was_acknowledged_survives_a_kill(
+async def test_acknowledged_writes_survive_a_kill(
     server_command: list[str], database: Path
 ) -> None:
     for round_number in range(10):
@@ -298,7 +298,9 @@ async def server_process(wire: Client, command: list[str]) -> int:
     return int(shared_processes.report(database)["pid"])
 
 
-async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) -> None:
+async def test_every_client_is_notified_of_every_change_of_a_group_once(
+    server_command: list[str],
+) -> None:
     async with (
         Client.opened(server_command) as author,
         Client.opened(server_command) as other,
@@ -319,7 +321,9 @@ async def test_everybody_is_told_of_all_of_it_once(server_command: list[str]) ->
             assert client.active == "s39"
 
 
-async def test_what_is_read_later_is_never_older(server_command: list[str], database: Path) -> None:
+async def test_a_later_read_never_returns_an_older_state(
+    server_command: list[str], database: Path
+) -> None:
     """Whatever answers it: pipelined reads of different kinds, while somebody else commits."""
     async with Client.started(server_command) as wire:
         await wire.initialize()

@@ -40,7 +40,7 @@ def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
         yield server
 
 
-def test_notes_of_a_killed_editor(server_command: list[str], database: Path) -> None:
+def test_notes_of_a_killed_editor_are_stored(server_command: list[str], database: Path) -> None:
     """Both pipes are closed at once, so that the first reply meets a broken one."""
     with started(server_command) as server:
         assert server.stdin is not None
@@ -53,7 +53,7 @@ def test_notes_of_a_killed_editor(server_command: list[str], database: Path) -> 
 
 
 @pytest.mark.asyncio
-async def test_notes_that_are_still_in_a_pipe_that_others_hold(
+async def test_notes_still_in_the_pipe_of_a_killed_editor_are_stored(
     server_command: list[str], database: Path
 ) -> None:
     async with (
@@ -69,7 +69,7 @@ async def test_notes_that_are_still_in_a_pipe_that_others_hold(
 
 
 @pytest.mark.timings(LIVENESS_INTERVAL=0.1, GRACE=0.2)
-def test_the_end_of_the_input_is_seen_though_nothing_is_read(
+def test_the_end_of_input_ends_a_server_whose_replies_are_unread(
     server_command: list[str], database: Path
 ) -> None:
     with SessionDB(TenetsConfig(database=database)) as sessions:
@@ -83,7 +83,7 @@ def test_the_end_of_the_input_is_seen_though_nothing_is_read(
         assert server.wait(DEADLINE) == 1
 
 
-def test_a_log_that_nobody_reads_stops_nothing(server_command: list[str], database: Path) -> None:
+def test_an_unread_log_does_not_block_the_server(server_command: list[str], database: Path) -> None:
     command = [*server_command, "--log-level", "debug"]
     odd = (frame(request(number, "x" * 100)) for number in range(5_000))
     with started(command, stderr=subprocess.PIPE) as server, ThreadPoolExecutor() as reader:

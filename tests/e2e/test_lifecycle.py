@@ -23,7 +23,9 @@ LIST = "tenets/session.list"
 CREATE = "tenets/session.create"
 
 
-async def test_initialize_tells_what_there_is(server_command: list[str], database: Path) -> None:
+async def test_initialize_returns_the_capabilities(
+    server_command: list[str], database: Path
+) -> None:
     async with Client.started(server_command) as wire:
         result = await wire.result("initialize", INITIALIZE["params"])
         assert result["serverInfo"] == {"name": "tenets-session-server", "version": __version__}
@@ -172,7 +174,7 @@ async def test_initialize_can_be_corrected(
         {"capabilities": {}, "rootPath": "relative", "locale": None},
     ],
 )
-async def test_no_client_is_turned_away_for_what_is_not_used(
+async def test_unused_params_of_initialize_may_be_anything(
     server_command: list[str], params: object
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -227,7 +229,7 @@ async def test_a_signal_ends_the_server(server_command: list[str], number: int) 
         assert await wire.log() == ""
 
 
-async def test_a_terminal_that_is_closed_ends_no_server_of_an_editor_that_stays(
+async def test_an_ignored_hangup_does_not_end_the_server(
     server_command: list[str],
 ) -> None:
     nohup = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
@@ -238,7 +240,7 @@ async def test_a_terminal_that_is_closed_ends_no_server_of_an_editor_that_stays(
         assert await wire.leave() == 0
 
 
-async def test_killed_editors_lose_nothing_that_was_acknowledged(
+async def test_acknowledged_writes_of_killed_editors_are_stored(
     server_command: list[str],
 ) -> None:
     for number in range(5):

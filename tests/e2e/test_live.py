@@ -21,7 +21,7 @@ def told_of(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
-async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
+async def test_clients_of_one_process_are_notified_and_the_author_after_its_reply(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:
@@ -46,7 +46,7 @@ async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
         assert author.first_revision == two.first_revision == 0
 
 
-async def test_every_type_of_change_is_told(server_command: list[str], database: Path) -> None:
+async def test_every_type_of_change_is_notified(server_command: list[str], database: Path) -> None:
     async with Client.opened(server_command) as client:
         await client.call("create", {"name": "a"})
         await client.call("create", {"name": "b", "active": True})
@@ -74,7 +74,7 @@ async def test_every_type_of_change_is_told(server_command: list[str], database:
         ]
 
 
-async def test_another_servers_clients_are_told(server_command: list[str]) -> None:
+async def test_clients_of_another_server_are_notified(server_command: list[str]) -> None:
     async with (
         Client.opened(server_command) as here,
         Client.opened(server_command) as there,
@@ -87,7 +87,7 @@ async def test_another_servers_clients_are_told(server_command: list[str]) -> No
         assert here.active == "b"
 
 
-async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
+async def test_commits_of_other_programs_are_notified_and_nothing_uncommitted(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.opened(server_command) as client:
@@ -113,7 +113,7 @@ async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
             assert client.active == "ours"
 
 
-async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_same(
+async def test_without_inotify_changes_are_found_by_polling(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_events, "AVAILABLE", False)
@@ -129,7 +129,7 @@ async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_sa
         await client.until_shown("Sessions are available again")
 
 
-async def test_a_busy_folder_keeps_nobody_from_being_told(
+async def test_writes_to_other_files_of_the_folder_delay_no_notification(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.opened(server_command) as client:
@@ -142,7 +142,7 @@ async def test_a_busy_folder_keeps_nobody_from_being_told(
                 assert told_of(await client.next_change()) == [("created", f"s{number}")]
 
 
-async def test_commits_of_other_threads_are_told(database: Path) -> None:
+async def test_commits_of_other_threads_are_notified(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.client()
         for name in ("a", "b"):
@@ -150,7 +150,7 @@ async def test_commits_of_other_threads_are_told(database: Path) -> None:
             assert told_of(await client.next_change()) == [("created", name)]
 
 
-async def test_a_client_is_told_of_nothing_from_before_it_came(
+async def test_a_client_gets_no_changes_from_before_its_start(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -183,7 +183,7 @@ async def test_notifications_are_on_unless_turned_off(
         assert (await wire.read())["method"] == DID_CHANGE
 
 
-async def test_bursts_are_joined(server_command: list[str]) -> None:
+async def test_bursts_of_changes_are_joined(server_command: list[str]) -> None:
     async with Client.started(server_command) as wire, Client.opened(server_command) as other:
         await wire.initialize()
         note = {"sessionName": "a", "kind": "k", "content": ""}
@@ -193,7 +193,7 @@ async def test_bursts_are_joined(server_command: list[str]) -> None:
         assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]
 
 
-async def test_after_shutdown_nothing_is_told(database: Path) -> None:
+async def test_after_shutdown_nothing_is_notified(database: Path) -> None:
     async with Host.opened(database) as host:
         leaving, live = await host.client(), await host.client()
         assert await leaving.result("shutdown") is None
@@ -204,7 +204,7 @@ async def test_after_shutdown_nothing_is_told(database: Path) -> None:
         assert await leaving.rest() == b""
 
 
-async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: Path) -> None:
+async def test_a_write_that_waited_for_a_lock_is_notified_after_its_reply(database: Path) -> None:
     async with Host.opened(database) as host:
         author, other = await host.client(), await host.client()
         with ForeignWriter(database) as foreign, foreign.transaction("ROLLBACK"):

@@ -91,7 +91,7 @@ async def test_a_file_that_is_replaced_by_an_older_one(
 
 @pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything(
+async def test_a_client_that_is_behind_when_the_file_is_replaced_gets_an_incomplete_notification(
     database: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
@@ -116,7 +116,7 @@ async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything
 
 @pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
+async def test_a_client_that_came_after_the_loss_is_shown_that_the_file_is_back(
     database: Path, elsewhere: Path
 ) -> None:
     async with Host.opened(database) as host:
@@ -174,7 +174,7 @@ async def test_only_a_new_server_creates_a_deleted_file_again(
 
 @pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_a_server_without_a_database_tells_when_there_is_one(
+async def test_a_server_without_a_database_shows_when_there_is_one(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
@@ -212,7 +212,7 @@ async def test_a_link_that_leads_somewhere_else(
 
 @pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
+async def test_a_deleted_write_ahead_log_loses_no_note(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.opened(server_command) as client:
@@ -257,7 +257,7 @@ async def test_an_older_state_that_is_restored_in_place(
 
 @pytest.mark.timings(CHECKPOINT_AFTER=1.0)
 @pytest.mark.asyncio
-async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
+async def test_the_write_ahead_log_is_emptied_when_idle(
     server_command: list[str], database: Path
 ) -> None:
     log = database.with_name("tenets.db-wal")

@@ -123,7 +123,7 @@ async def test_every_method(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
+async def test_overlapping_requests_fail_separately(database: Path) -> None:
     async with SessionClient(database=database) as sessions:
         names = [f"s{number // 2}" for number in range(40)]
         outcomes = await asyncio.gather(*map(sessions.create, names), return_exceptions=True)
@@ -139,7 +139,7 @@ async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_dies_is_told(database: Path) -> None:
+async def test_a_killed_server_is_a_connection_error(database: Path) -> None:
     async with SessionClient((*COMMAND, "--standalone"), database=database) as sessions:
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGSTOP)  # so that the request is not answered
@@ -153,7 +153,7 @@ async def test_a_server_that_dies_is_told(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_is_no_server_is_told() -> None:
+async def test_a_command_that_is_no_server_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         async with SessionClient(("no-such-command",)):
             pass
@@ -163,7 +163,7 @@ async def test_a_command_that_is_no_server_is_told() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_mistake_of_the_listener_stops_nothing(database: Path) -> None:
+async def test_an_exception_of_a_callback_stops_nothing(database: Path) -> None:
     problems: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, problem: problems.append(problem))
@@ -180,7 +180,7 @@ async def test_a_mistake_of_the_listener_stops_nothing(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_the_server_tells_by_itself(database: Path) -> None:
+async def test_notifications_are_passed_on(database: Path) -> None:
     told: list[tuple[str, object]] = []
     notice = lambda method, params: told.append((method, params))  # noqa: E731
     async with SessionClient(database=database, on_notification=notice) as sessions:

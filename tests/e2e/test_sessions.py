@@ -59,7 +59,7 @@ async def test_create_returns_the_session_as_it_is(server_command: list[str]) ->
         assert await editor.session("get", name="other") is None
 
 
-async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str]) -> None:
+async def test_a_taken_name_is_an_error_and_changes_nothing(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         before = await editor.create("taken", metadata={"kept": True})
         error = await failure(editor.create("taken", metadata={"kept": False}))
@@ -69,7 +69,7 @@ async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str
 
 
 @pytest.mark.parametrize("verb", ["setActive", "updateMetadata"])
-async def test_an_unknown_session_is_told(server_command: list[str], verb: str) -> None:
+async def test_an_unknown_session_is_an_error(server_command: list[str], verb: str) -> None:
     async with Client.opened(server_command) as editor:
         error = await failure(editor.session(verb, name="nobody", updates={}))
         assert error.code == -32803
@@ -77,7 +77,7 @@ async def test_an_unknown_session_is_told(server_command: list[str], verb: str) 
         assert await editor.names() == []
 
 
-async def test_activation_keeps_the_seeds_dates(server_command: list[str]) -> None:
+async def test_activation_writes_the_dates_that_upstream_writes(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         await editor.create("a", metadata={"own": 1})
         await editor.create("b")
@@ -136,7 +136,7 @@ async def test_numbers_keep_the_form_they_were_written_in(server_command: list[s
         assert math.isinf(json.loads(body)["result"]["sessions"][1]["metadata"]["b"])
 
 
-async def test_of_a_key_given_twice_the_last_counts_for_everybody(
+async def test_the_last_value_of_a_repeated_key_counts(
     server_command: list[str],
 ) -> None:
     async with Client.started(server_command) as wire:
@@ -163,7 +163,7 @@ async def test_context_creates_its_session(server_command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("purge", "left"), [(None, 0), (True, 0), (False, 2)])
-async def test_deleting_takes_the_context_along_or_not(
+async def test_purge_context_decides_whether_context_is_deleted(
     server_command: list[str], database: Path, purge: bool | None, left: int
 ) -> None:
     async with Client.opened(server_command) as editor:

@@ -39,7 +39,9 @@ async def run(*arguments: str) -> tuple[int, str, str]:
     return command.returncode, out.decode(), err.decode()
 
 
-async def test_status_tells_who_is_there(shared_command: list[str], database: Path) -> None:
+async def test_status_lists_the_daemon_and_its_clients(
+    shared_command: list[str], database: Path
+) -> None:
     place = ["--database", str(database)]
     status, out, err = await run("status", *place)
     assert (status, err) == (1, "")
@@ -87,7 +89,7 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
     assert "attached; its command is process" in log.read_text()
 
 
-async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
+async def test_stop_ends_the_daemon(shared_command: list[str], database: Path) -> None:
     place = ["--database", str(database)]
     status, out, err = await run("stop", *place)
     assert (status, err) == (0, "")
@@ -103,7 +105,7 @@ async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
     assert (status, out) == (1, f"no daemon serves {database}\n")
 
 
-async def test_a_client_logs_what_concerns_it(
+async def test_a_clients_log_has_its_own_lines(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "two.log"
@@ -150,7 +152,7 @@ async def test_a_client_logs_what_concerns_it(
     )
 
 
-async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -> None:
+async def test_an_unread_log_blocks_no_client(shared_command: list[str]) -> None:
     command = [*shared_command, "--log-level", "debug"]
     with Pipe() as pipe:
         async with (
@@ -167,7 +169,7 @@ async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -
             await other.result(CREATE, {"name": "another"})
 
 
-async def test_one_clients_name_is_no_trouble_for_the_others(
+async def test_a_very_long_client_name_is_shortened(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started(shared_command) as one, Client.started(shared_command) as two:
@@ -196,7 +198,7 @@ async def test_one_clients_name_is_no_trouble_for_the_others(
     ],
     ids=str,
 )
-async def test_what_cannot_be_understood_harms_nobody(
+async def test_wrong_control_messages_do_not_disturb_clients(
     shared_command: list[str], database: Path, offer: dict[str, str]
 ) -> None:
     where = Address(str(database))

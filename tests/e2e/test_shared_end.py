@@ -27,7 +27,7 @@ LIST = "tenets/session.list"
 UNHEEDED = {signal.SIGKILL, signal.SIGSTOP}
 
 
-async def test_without_clients_it_ends_in_a_while(
+async def test_the_daemon_ends_after_the_idle_timeout(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started([*shared_command, "--idle-timeout", "3600"]) as client:
@@ -60,7 +60,7 @@ async def test_starts_while_it_is_ending_are_all_served(shared_command: list[str
     await asyncio.gather(*[come_and_go(8) for _ in range(3)])
 
 
-async def test_a_killed_process_is_told_within_a_second(
+async def test_a_killed_daemon_ends_its_commands_with_a_message(
     shared_command: list[str], database: Path
 ) -> None:
     async with (
@@ -90,7 +90,7 @@ async def test_a_killed_process_is_told_within_a_second(
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSTOP]
 )
-async def test_who_kills_the_command_loses_its_connection_only(
+async def test_a_signal_to_a_command_ends_only_its_connection(
     shared_command: list[str], database: Path, number: int
 ) -> None:
     # Whatever has started the tests may have ignored it; a caught one would be as good.
@@ -115,7 +115,7 @@ async def test_who_kills_the_command_loses_its_connection_only(
         await one.result(CREATE, {"name": "a"})
 
 
-async def test_what_arrived_whole_before_the_editor_died_is_executed(
+async def test_whole_requests_of_a_killed_editor_are_executed(
     shared_command: list[str], database: Path
 ) -> None:
     # The editor is killed, and somebody else (we) holds its pipes.
@@ -138,7 +138,7 @@ async def test_what_arrived_whole_before_the_editor_died_is_executed(
         await eventually(lambda: len(shared.report(database)["clients"]) == 1)
 
 
-async def test_stopping_it_gives_everybody_the_replies_that_are_due(
+async def test_a_stopped_daemon_sends_the_replies_that_are_due(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started(shared_command) as one, Client.started(shared_command) as two:
@@ -158,7 +158,7 @@ async def test_stopping_it_gives_everybody_the_replies_that_are_due(
         assert len((await client.result(LIST))["sessions"]) == answered == 50
 
 
-async def test_a_deleted_database_is_made_anew_for_a_new_client(
+async def test_a_deleted_database_is_created_again_for_a_new_client(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started(shared_command) as client:
@@ -181,7 +181,7 @@ async def test_a_deleted_database_is_made_anew_for_a_new_client(
             assert [one["name"] for one in (await one.result(LIST))["sessions"]] == ["b"]
 
 
-async def test_without_clients_the_database_is_anybodys(
+async def test_without_clients_the_daemon_has_the_database_closed(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started(shared_command) as client:
@@ -199,7 +199,7 @@ async def test_without_clients_the_database_is_anybodys(
     assert not database.exists()
 
 
-async def test_it_ends_though_its_folder_has_been_removed(
+async def test_the_daemon_ends_though_its_folder_was_removed(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started([*shared_command, "--idle-timeout", "0"]) as client:
@@ -213,7 +213,7 @@ async def test_it_ends_though_its_folder_has_been_removed(
 
 
 @pytest.mark.timings(LOCK_TIMEOUT=0.3)
-async def test_it_ends_though_somebody_keeps_its_lock(
+async def test_the_daemon_ends_though_another_process_keeps_its_lock(
     shared_command: list[str], database: Path
 ) -> None:
     async with Client.started([*shared_command, "--idle-timeout", "0"]) as client:

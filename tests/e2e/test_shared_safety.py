@@ -86,7 +86,7 @@ async def is_shared(command: list[str]) -> int:
     return pid
 
 
-async def test_nobody_else_can_reach_the_socket(
+async def test_the_socket_is_private(
     shared_command: list[str], runtime: Path, database: Path
 ) -> None:
     previous = os.umask(0)
@@ -145,7 +145,7 @@ async def test_without_a_runtime_folder_it_is_below_the_caches(
         ]
 
 
-async def test_without_any_safe_folder_it_is_served_alone(
+async def test_without_any_safe_folder_the_command_serves_directly(
     shared_command: list[str], runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime.chmod(0o777)
@@ -172,7 +172,7 @@ def folder_that_is_a_file(sockets: Path, _name: str) -> None:
 @pytest.mark.parametrize(
     "spoil", [folder_that_others_may_enter, folder_that_is_a_link, folder_that_is_a_file]
 )
-async def test_a_folder_that_somebody_has_prepared_is_not_used(
+async def test_a_folder_with_other_permissions_or_of_another_kind_is_not_used(
     shared_command: list[str],
     sockets: Path,
     database: Path,
@@ -215,7 +215,7 @@ def lock_that_is_a_folder(sockets: Path, name: str) -> None:
         (lock_that_is_a_folder, "directory"),
     ],
 )
-async def test_what_is_no_socket_or_lock_of_ours_is_left_alone(
+async def test_other_files_in_place_of_socket_and_lock_are_left_alone(
     shared_command: list[str],
     sockets: Path,
     database: Path,
@@ -228,7 +228,7 @@ async def test_what_is_no_socket_or_lock_of_ours_is_left_alone(
     assert sorted(path.name for path in sockets.iterdir()) == before
 
 
-async def test_a_socket_that_a_killed_process_has_left_is_replaced(
+async def test_the_socket_of_a_killed_daemon_is_replaced(
     shared_command: list[str], sockets: Path, database: Path
 ) -> None:
     with stopped_in_the_end(sockets, database):
@@ -238,7 +238,7 @@ async def test_a_socket_that_a_killed_process_has_left_is_replaced(
         assert await is_shared(shared_command) != killed
 
 
-async def test_a_process_that_does_not_answer_is_done_without(
+async def test_a_daemon_that_does_not_answer_is_replaced_by_direct_mode(
     shared_command: list[str], sockets: Path, database: Path
 ) -> None:
     with stopped_in_the_end(sockets, database):
@@ -313,7 +313,7 @@ def takes_the_streams(then: Play) -> Play:
         (takes_the_streams(says_garbage), "does not send control messages"),
     ],
 )
-async def test_a_process_that_is_not_what_it_should_be_is_done_without(
+async def test_a_peer_that_breaks_the_control_protocol_is_replaced_by_direct_mode(
     shared_command: list[str],
     sockets: Path,
     database: Path,

@@ -28,7 +28,9 @@ TOO_HEAVY = {
 }
 
 
-async def test_fifty_first_starts_at_once_make_one_process(shared_command: list[str]) -> None:
+async def test_fifty_commands_that_start_at_once_share_one_daemon(
+    shared_command: list[str],
+) -> None:
     async def start(number: int) -> tuple[int, int, str]:
         async with Client.started(shared_command) as wire:
             await wire.initialize()
@@ -49,7 +51,7 @@ async def test_fifty_first_starts_at_once_make_one_process(shared_command: list[
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["starting", "attaching"])
-async def test_the_command_imports_next_to_nothing(
+async def test_the_command_imports_no_heavy_module(
     shared_command: list[str], tmp_path: Path, first: bool
 ) -> None:
     shown = tmp_path / "modules"
@@ -76,7 +78,9 @@ async def test_the_command_imports_next_to_nothing(
     assert modules & (TOO_HEAVY - unavoidable) == set()
 
 
-async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_path: Path) -> None:
+async def test_the_daemon_shares_nothing_with_the_command_that_started_it(
+    shared_command: list[str], tmp_path: Path
+) -> None:
     with Pipe() as pipe:
         os.set_inheritable(pipe.writing, True)
         async with Client.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as wire:
@@ -92,7 +96,7 @@ async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_pa
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
 
 
-async def test_it_is_the_same_by_every_path_and_another_for_another_file(
+async def test_every_path_of_a_file_leads_to_one_daemon(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
@@ -115,7 +119,7 @@ async def test_it_is_the_same_by_every_path_and_another_for_another_file(
 
 
 @pytest.mark.timings(PATH_INTERVAL=0.1)
-async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
+async def test_a_link_that_changes_its_target_ends_the_connection(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
@@ -135,7 +139,7 @@ async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
     shared.stop(tmp_path / "elsewhere" / "tenets.db")
 
 
-async def test_another_interpreter_has_a_process_of_its_own(
+async def test_another_interpreter_has_its_own_daemon(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     interpreter = tmp_path / "python"
@@ -153,7 +157,7 @@ async def test_another_interpreter_has_a_process_of_its_own(
         assert [other["pid"] for other in report["others"]] == [await two.served_by()]
 
 
-async def test_who_is_attached_is_told(shared_command: list[str]) -> None:
+async def test_stats_lists_the_attached_clients(shared_command: list[str]) -> None:
     async with Client.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         await one.initialize(
             clientInfo={"name": "Neovim", "version": "0.11"}, processId=os.getpid()

@@ -30,7 +30,7 @@ LIST = "tenets/session.list"
 ADD = "tenets/session.addContext"
 
 
-async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
+async def test_a_stdin_of_two_clients_blocks_no_other_client(
     shared_command: list[str],
 ) -> None:
     async with Client.started(shared_command) as other:
@@ -49,7 +49,7 @@ async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
                 assert await one.ended() == await two.ended() == 1
 
 
-async def test_output_that_somebody_else_has_as_well_keeps_nobody_waiting(
+async def test_a_stdout_of_two_clients_blocks_no_other_client(
     shared_command: list[str],
 ) -> None:
     async with Client.started(shared_command) as other:
@@ -82,7 +82,7 @@ def fill(pipe: int) -> None:
             os.write(pipe, b"x" * 65536)
 
 
-async def test_a_full_stderr_keeps_no_command_from_ending(shared_command: list[str]) -> None:
+async def test_a_command_ends_though_stderr_is_full(shared_command: list[str]) -> None:
     with Pipe() as pipe:
         os.set_blocking(pipe.writing, False)
         fill(pipe.writing)
@@ -93,7 +93,7 @@ async def test_a_full_stderr_keeps_no_command_from_ending(shared_command: list[s
             assert await client.ended() == 1
 
 
-async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str]) -> None:
+async def test_the_daemon_inherits_no_descriptor_of_an_editor(shared_command: list[str]) -> None:
     def lower_the_limit() -> None:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -137,7 +137,7 @@ async def test_files_as_streams_are_logged_to_their_own_client(
         assert "nope" not in await other.log()
 
 
-async def test_a_word_of_a_client_makes_no_line_of_the_log(shared_command: list[str]) -> None:
+async def test_newlines_in_client_text_are_escaped_in_the_log(shared_command: list[str]) -> None:
     async with Client.started([*shared_command, "--log-level", "debug"]) as client:
         await client.initialize()
         await client.call("one\n2026-01-01T00:00:00.000Z ERROR forged")
@@ -148,7 +148,7 @@ async def test_a_word_of_a_client_makes_no_line_of_the_log(shared_command: list[
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["starting", "attaching"])
-async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
+async def test_requests_of_an_editor_that_died_during_the_start_are_executed(
     shared_command: list[str], database: Path, running: bool
 ) -> None:
     # The editor writes to a pipe that is its own command's, and dies at once; we hold the pipes.

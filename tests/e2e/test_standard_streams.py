@@ -71,7 +71,7 @@ async def test_one_socket_for_both_directions(server_command: list[str]) -> None
             assert await client.ended() == 0
 
 
-async def test_closed_stdio_is_told(server_command: list[str]) -> None:
+async def test_closed_stdio_is_logged(server_command: list[str]) -> None:
     closed = ["sh", "-c", '"$@" <&- >&-', "sh", *server_command]
     async with Client.started(closed) as client:
         assert await client.ended() == 1
@@ -80,7 +80,7 @@ async def test_closed_stdio_is_told(server_command: list[str]) -> None:
         assert "Traceback" not in log
 
 
-async def test_no_log_takes_the_place_of_a_closed_stream(
+async def test_a_log_file_does_not_take_the_descriptor_of_a_closed_stream(
     server_command: list[str], tmp_path: Path
 ) -> None:
     for redirection, name in ((">&-", "stdout"), ("<&-", "stdin")):
@@ -94,7 +94,7 @@ async def test_no_log_takes_the_place_of_a_closed_stream(
         assert line.endswith(f"stdin and stdout have to be open; closed: {name}")
 
 
-async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
+async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> None:
     closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
     async with Client.started(closed) as client:
         await client.initialize()
@@ -102,7 +102,9 @@ async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
         assert await client.leave() == 0
 
 
-async def test_stderr_on_the_same_full_pipe_does_no_harm(server_command: list[str]) -> None:
+async def test_a_full_pipe_as_stdout_and_stderr_does_not_block_the_server(
+    server_command: list[str],
+) -> None:
     # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
     joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
     with Pipe() as pipe:

@@ -29,7 +29,7 @@ def told_of(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
-async def test_nobody_misses_what_another_one_catches_up_with(database: Path) -> None:
+async def test_a_client_that_catches_up_takes_no_change_from_others(database: Path) -> None:
     async with Host.opened(database) as host:
         one, two = await host.client(), await host.client()
         await two.call("create", {"name": "a"})
@@ -46,7 +46,7 @@ async def test_nobody_misses_what_another_one_catches_up_with(database: Path) ->
 
 
 @pytest.mark.parametrize("error", [DatabaseBusyError("once"), DatabaseUnavailableError("once")])
-async def test_what_could_not_be_read_is_told_later(
+async def test_changes_that_could_not_be_read_are_notified_later(
     database: Path, monkeypatch: pytest.MonkeyPatch, error: DatabaseError
 ) -> None:
     async with Host.opened(database) as host:
@@ -68,7 +68,7 @@ async def test_what_could_not_be_read_is_told_later(
         assert failures == []
 
 
-async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
+async def test_a_failed_checkpoint_is_not_shown(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = asyncio.Event()
@@ -88,7 +88,7 @@ async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
         assert client.shown == []
 
 
-async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
+async def test_a_client_that_does_not_read_catches_up_later(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
@@ -110,7 +110,7 @@ async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
         assert told_of(await behind.next_change()) == [("created", "z")]
 
 
-async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
+async def test_a_client_behind_the_oldest_kept_change_gets_an_incomplete_notification(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
@@ -129,7 +129,7 @@ async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
         assert behind.active == "z"
 
 
-async def test_what_happened_while_triggers_were_lost_is_looked_at_anew(
+async def test_after_lost_triggers_clients_get_an_incomplete_notification(
     shared_command: list[str], database: Path
 ) -> None:
     """Nobody wrote down what was changed meanwhile; the next client has the triggers put back."""

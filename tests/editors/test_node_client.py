@@ -151,7 +151,7 @@ def test_metadata_keeps_its_keys(run: Snippet, database: Path) -> None:
         assert record.metadata == METADATA
 
 
-def test_a_change_is_told_after_active_is_up_to_date(
+def test_active_is_up_to_date_when_a_change_is_reported(
     run: Snippet, node: str, example: Path
 ) -> None:
     server = stand_in(example, capability=CAPABILITY)
@@ -180,7 +180,7 @@ def test_a_change_is_told_after_active_is_up_to_date(
     }
 
 
-def test_clients_are_told_what_others_commit(run: Snippet) -> None:
+def test_clients_are_notified_of_other_clients_commits(run: Snippet) -> None:
     found = run("""
         const [one, two] = [await start(), await start()];
         const told = (client, name) =>

@@ -36,7 +36,9 @@ def a_log_that_cannot_grow(server: int, database: Path) -> Iterator[None]:
     resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
 
 
-async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
+async def test_a_full_disk_is_an_error_and_the_server_recovers(
+    server_command: list[str], database: Path
+) -> None:
     async with Client.started(on_a_small_disk(server_command, database)) as wire:
         assert (await wire.initialize())["warnings"] == []
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
@@ -55,7 +57,7 @@ async def test_a_full_disk_is_told_and_survived(server_command: list[str], datab
         assert "Traceback" not in await wire.log()
 
 
-async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
+async def test_on_a_full_disk_each_write_of_a_group_fails_separately(
     server_command: list[str], database: Path
 ) -> None:
     async with Client.started(on_a_small_disk(server_command, database)) as wire:

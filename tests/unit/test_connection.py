@@ -82,7 +82,7 @@ def test_a_file_that_has_just_been_replaced_is_opened_later(
     assert [record.name for record in open_db.list_sessions()] == ["b", "other"]
 
 
-def test_what_was_released_is_opened_as_by_a_new_process(
+def test_a_released_database_is_opened_as_by_a_new_process(
     open_db: SessionDB, database: Path
 ) -> None:
     database.unlink()

@@ -32,7 +32,7 @@ def run(program: str, *arguments: object, stderr: int = subprocess.PIPE) -> str:
     return done.stdout
 
 
-def test_a_process_ends_though_nobody_reads_its_log() -> None:
+def test_a_process_ends_though_its_log_is_not_read() -> None:
     program = """
         logs.log_to(2, "debug")
         log.info("x" * 1_000_000)
@@ -115,7 +115,7 @@ def test_a_message_is_one_line_whatever_is_in_it(tmp_path: Path) -> None:
     assert (second, last) == ("Traceback (most recent call last):", "ValueError: why")
 
 
-def test_a_client_log_has_what_concerns_that_client(tmp_path: Path) -> None:
+def test_a_client_log_has_the_lines_of_that_client(tmp_path: Path) -> None:
     program = """
         logs.log_to(sys.argv[1], "info")
         opened = [os.open(file, os.O_WRONLY | os.O_CREAT) for file in sys.argv[2:]]

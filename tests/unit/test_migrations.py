@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,19 +23,21 @@ from tenets_session_server.storage.store import Store
 
 
 @pytest.fixture
-def upstream_file(database: Path) -> ForeignWriter:
+def upstream_file(database: Path) -> Iterator[ForeignWriter]:
     """A database as the ``tenets`` command line leaves it, open in another program."""
     database.parent.mkdir()
-    connection = ForeignWriter(database)
-    connection.create_tables()
-    return connection
+    with ForeignWriter(database) as foreign:
+        foreign.create_tables()
+        yield foreign
 
 
 def objects(connection: ForeignWriter) -> dict[str, str]:
     return dict(connection.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
-def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: ForeignWriter) -> None:
+def test_a_migration_adds_objects_and_changes_none(
+    config: TenetsConfig, upstream_file: ForeignWriter
+) -> None:
     before = objects(upstream_file)
     SessionDB(config).close()
     after = objects(upstream_file)

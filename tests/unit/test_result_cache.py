@@ -19,7 +19,7 @@ def remember(results: ResultCache, *keys: tuple[str, bytes], size: int = 10) -> 
         results.put(key, Raw(b"x" * size))
 
 
-def test_it_is_given_until_this_process_commits(db: SessionDB) -> None:
+def test_a_result_is_returned_until_this_process_commits(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     assert results.get(KEY) is not None
@@ -27,7 +27,9 @@ def test_it_is_given_until_this_process_commits(db: SessionDB) -> None:
     assert results.get(KEY) is None
 
 
-def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: ForeignWriter) -> None:
+def test_a_result_is_returned_until_another_program_commits(
+    db: SessionDB, foreign: ForeignWriter
+) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     foreign.create("a")
@@ -36,14 +38,14 @@ def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: Foreign
     assert results.get(KEY) is not None
 
 
-def test_it_is_not_given_for_another_file(db: SessionDB) -> None:
+def test_a_result_is_not_returned_for_another_file(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     db.db.release()
     assert results.get(KEY) is None
 
 
-def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
+def test_a_result_is_still_returned_after_a_rollback(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     with pytest.raises(SessionExistsError), db.db.transaction():  # noqa: PT012 - it rolls back
@@ -52,7 +54,7 @@ def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
     assert results.get(KEY) is not None
 
 
-def test_only_so_much_is_kept(db: SessionDB) -> None:
+def test_the_size_is_bounded(db: SessionDB) -> None:
     results = ResultCache(db.db)
     size = LARGEST // 2
     keys = [(KEY[0], str(number).encode()) for number in range(50)]

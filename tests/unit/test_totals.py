@@ -137,7 +137,7 @@ def with_rollback(
         connection.execute("ROLLBACK" if undone else "COMMIT")
 
 
-def test_what_was_done_without_the_triggers_is_counted_when_they_are_renewed(
+def test_rows_written_without_the_triggers_are_counted_when_they_are_renewed(
     db: SessionDB, database: Path
 ) -> None:
     db.create_session("a", {"active": True})
