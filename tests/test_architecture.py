@@ -46,7 +46,7 @@ OWNERS = {
 # Parts of the standard library that only some modules may know.
 LIMITED = {
     "asyncio": {
-        *("cli.standalone", "daemon", "rpc", "wire.polled", "wire.threaded"),
+        *("cli.standalone", "daemon", "rpc", "wire.transport", "wire.threaded"),
         *("storage.watcher", "storage.maintenance"),
     },
     "sqlite3": set[str](),
@@ -109,10 +109,15 @@ def test_a_folder_imports_only_what_stands_below_it(path: Path) -> None:
 
 def code_map() -> dict[str, list[str]]:
     """Return the modules of each folder in the order of the code map, from top to bottom."""
-    sections = re.split(r"^### (\w+)/$", ARCHITECTURE, flags=re.MULTILINE)
+    parts = re.split(r"^### (\w+)/$|^## ", ARCHITECTURE, flags=re.MULTILINE)
     return {
-        folder: re.findall(r"^\| `(\w+)\.py` \|", text.partition("\n## ")[0], re.MULTILINE)
-        for folder, text in zip(sections[1::2], sections[2::2], strict=True)
+        folder: [
+            name
+            for first_cell in re.findall(r"^\| (.+?) \|", table, re.MULTILINE)
+            for name in re.findall(r"`(\w+)\.py`", first_cell)
+        ]
+        for folder, table in zip(parts[1::2], parts[2::2], strict=True)
+        if folder is not None
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import watch
 from docs import exchanges, reference
 from support.client import Client
-from support.processes import process
+from support.processes import output
+from tenets_session_client import Change
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
@@ -24,9 +27,16 @@ from tenets_session_server.wire.messages import OutgoingNotification
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 PROTOCOL = ROOT / "server" / "PROTOCOL.md"
 ARCHITECTURE = ROOT / "server" / "ARCHITECTURE.md"
-DOCUMENTS = [README, PROTOCOL, ARCHITECTURE, *sorted(ROOT.glob("client_examples/*/README.md"))]
+DOCUMENTS = [
+    README,
+    CHANGELOG,
+    PROTOCOL,
+    ARCHITECTURE,
+    *sorted(ROOT.glob("client_examples/*/README.md")),
+]
 
 
 @pytest.mark.parametrize("document", reference.DOCUMENTS, ids=lambda path: path.name)
@@ -51,10 +61,24 @@ def test_the_reference_has_an_exchange_of_every_method() -> None:
     assert len(shown) == len({*shown})
 
 
-def test_the_shared_process_answers_as_the_reference_shows() -> None:
-    shared = tuple(part for part in exchanges.COMMAND if part != "--standalone")
+def test_the_sections_of_the_methods_are_in_the_order_of_the_table() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
-    assert reference.renewed(text, shared) == text
+    sections = re.findall(r"^### (tenets/session\.\w+)$", text, re.MULTILINE)
+    assert sections == [*(method.name for method in METHODS), DID_CHANGE]
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    text = PROTOCOL.read_text(encoding="utf-8").partition("## Not yet")[2]
+    methods = text.partition("**Methods**")[2].partition("- **")[0]
+    missing = set(re.findall(r"`(\w+)`", methods))
+    assert missing
+    assert missing.isdisjoint(method.verb for method in METHODS)
+
+
+def test_the_daemon_answers_as_the_reference_shows() -> None:
+    command = tuple(part for part in exchanges.COMMAND if part != "--standalone")
+    text = PROTOCOL.read_text(encoding="utf-8")
+    assert reference.renewed(text, command) == text
 
 
 def test_the_notification_of_the_reference_is_one() -> None:
@@ -68,18 +92,24 @@ def test_the_notification_of_the_reference_is_one() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    anchors = {anchor(line) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
     for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert (document.parent / target).exists(), target
+        if not target.startswith("https://"):
+            name, _, fragment = target.partition("#")
+            file = document.parent / name if name else document
+            assert file.exists(), target
+            assert not fragment or fragment in anchors(file), target
     for path in re.findall(r"`((?:tests|server|client_examples)/[\w./-]+)", text):
         assert (ROOT / path.rstrip("/")).exists(), path
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the fragments that the headings of a document can be linked to by."""
+    text = document.read_text(encoding="utf-8")
+    return {anchor(line) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
 def anchor(heading: str) -> str:
-    """Return what a heading can be linked to by."""
+    """Return the fragment of a heading."""
     return re.sub(r"[^\w -]", "", heading.replace("`", "")).strip().replace(" ", "-").lower()
 
 
@@ -105,12 +135,66 @@ def command(name: str) -> str:
 
 
 def test_the_main_command_runs_the_example_and_the_other_one_the_tests() -> None:
-    for name, end in (("main job", "client_examples/python/share_session.py"), ("tests", "pytest")):
+    for name, end in (
+        ("main job", "client_examples/python/share_session.py"),
+        ("tests", "-m pytest --numprocesses auto"),
+    ):
         first, second, third = command(name).split(" && ")
         assert first == "python3 -m venv .venv"
         assert second.startswith(".venv/bin/pip install")
         assert third.startswith(".venv/bin/python ")
         assert third.endswith(end)
+
+
+def apsw_command(name: str, database: Path) -> list[str]:
+    """Return a command of the README that uses apsw's shell, for this database."""
+    *program, file, statement = shlex.split(command(name))
+    assert program == [".venv/bin/python", "-m", "apsw"]
+    assert file == "~/.cache/tenets/tenets.db"
+    return [sys.executable, "-m", "apsw", str(database), statement]
+
+
+@pytest.mark.asyncio
+async def test_the_notes_command_of_the_readme_prints_the_notes(
+    server_command: list[str], database: Path
+) -> None:
+    async with Editor.opened(server_command) as editor:
+        await editor.add_note("fix login", "The token is refreshed twice.")
+        await editor.add_note("review parser", "Too many branches.")
+        await editor.add_note("fix login", "So is the cookie.")
+        printed = await output(apsw_command("notes", database))
+    assert printed == "The token is refreshed twice.\nSo is the cookie.\n"
+
+
+def test_the_capture_of_the_readme_is_what_watch_prints() -> None:
+    text = README.read_text(encoding="utf-8")
+    capture = re.search(r"<!-- capture -->\n```\n(.*?)```", text, re.DOTALL)
+    assert capture
+    shown = re.findall(r"\| (.*)$", capture[1].partition("terminal ")[2], re.MULTILINE)
+    changes: list[Change] = [
+        {"revision": 7, "type": "deactivated", "sessionId": 2, "sessionName": "fix login"},
+        {"revision": 8, "type": "activated", "sessionId": 1, "sessionName": "review parser"},
+    ]
+    assert shown == [
+        *map(watch.change_line, changes),
+        watch.active_line("review parser"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the daemon ended unexpectedly; restart the server",
+        "the daemon was stopped; restart the server",
+        "now leads to another file; restart the server",
+        "serving this editor in direct mode: ",
+        "nothing to stop: no daemon serves ",
+    ],
+)
+def test_the_messages_that_the_readme_explains_exist(message: str) -> None:
+    assert message in README.read_text(encoding="utf-8")
+    sources = (ROOT / "server" / "tenets_session_server").rglob("*.py")
+    assert any(message in source.read_text(encoding="utf-8") for source in sources)
 
 
 @pytest.mark.asyncio
@@ -119,14 +203,7 @@ async def test_the_backup_of_the_readme_has_what_was_written(
 ) -> None:
     async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
-        program, *arguments = command("backup").split(" ", 3)
-        assert program == ".venv/bin/python"
-        assert arguments[:2] == ["-m", "apsw"]
-        file, backup = arguments[2].split(" ", 1)
-        assert file == "~/.cache/tenets/tenets.db"
-        back_up = [sys.executable, "-m", "apsw", str(database), backup.strip('"')]
-        async with process(back_up, cwd=tmp_path) as backing_up:
-            assert await backing_up.wait() == 0
+        await output(apsw_command("backup", database), cwd=tmp_path)
     copy = ["--database", str(tmp_path / "tenets-backup.db")]
     async with Client.opened([*server_command, *copy]) as editor:
         page = await editor.session("list", includeContextCount=True)
@@ -151,5 +228,5 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = CHANGELOG.read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(__version__)}\b", text, re.MULTILINE)

@@ -1,7 +1,7 @@
 /**
- * Two windows share their work sessions: each starts the server's command, on one database.
+ * Two windows share work sessions: each starts the server's command, on one database.
  *
- * Run it with `npm start`; README.md tells of the options.
+ * Run it with `npm start`. README.md explains the options.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,14 +13,14 @@ import { TenetsSessionClient, TenetsSessionError } from "./tenets-session-client
 const USAGE = `\
 usage: node share_session.mjs [--database FILE] [--server COMMAND [ARGUMENT...]]
 
---database  the file to use, and to leave the two sessions in; a temporary one if absent
---server    all that follows is the server's command; if absent it is the program that
-            $TENETS_SESSION_SERVER names, or else tenets-session-server on the PATH`;
+--database  the file to use; the two sessions stay in it (default: a temporary file)
+--server    the server's command, to the end of the line (default: the program that
+            $TENETS_SESSION_SERVER names, else tenets-session-server on the PATH)`;
 
 const REFACTORING = "refactor the parser";
 const BUG = "bug 4711: login loops";
 
-/** One window of an editor: a client that says what it sees. */
+/** One window of an editor: a client that prints what it sees. */
 class Window {
   /**
    * @param {string} title
@@ -30,10 +30,10 @@ class Window {
     this.title = title;
     this.client = client;
     client.capability.warnings.forEach((warning) => this.say(`warning: ${warning}`));
-    // Where the server tells of changes, a real editor would draw its status bar anew here.
+    // A real editor would redraw its status bar here.
     client.onDidChange(({ changes, active }) => {
       const types = changes.map((change) => change.type).join(", ");
-      this.say(`was told: ${types}; active is ${active?.name ?? "none"}`);
+      this.say(`is notified: ${types}; the active session is ${active?.name ?? "none"}`);
     });
   }
 
@@ -51,7 +51,7 @@ class Window {
   }
 
   /**
-   * Create a session, or take the one that is there, and make it everybody's.
+   * Create a session, or use the one that exists, and activate it.
    *
    * @param {string} name
    * @param {Record<string, unknown>} metadata
@@ -65,7 +65,7 @@ class Window {
         throw error;
       }
       await this.client.setActive(name);
-      this.say(`activated "${name}", which was there already`);
+      this.say(`activated "${name}", which already existed`);
     }
   }
 
@@ -84,11 +84,11 @@ async function share(one, two) {
   await one.look();
   await one.work(REFACTORING, { branch: "main", "open files": ["parser.py"] });
   const note = await one.client.addContext(REFACTORING, "note", "Grammar first, then the tests.");
-  one.say(`noted ${note.size} bytes in it`);
+  one.say(`added a note of ${note.size} bytes`);
 
   for await (const session of two.client.sessions({ includeContextCount: true, limit: 10 })) {
     const mark = session.active ? "*" : "-";
-    two.say(`lists ${mark} "${session.name}", ${session.contextCount} noted`);
+    two.say(`lists ${mark} "${session.name}", notes: ${session.contextCount}`);
   }
   const found = await two.client.get(REFACTORING);
   two.say(`reads its metadata: branch ${JSON.stringify(found?.metadata.branch)}`);
@@ -97,7 +97,7 @@ async function share(one, two) {
 
   await one.look();
   const left = await one.client.get(REFACTORING);
-  one.say(`sees that "${REFACTORING}" has ${left?.active ? "not " : ""}ended`);
+  one.say(`sees that "${REFACTORING}" is ${left?.active ? "still" : "no longer"} active`);
   one.say(`sees its files: ${JSON.stringify(left?.metadata["open files"])}`);
 }
 

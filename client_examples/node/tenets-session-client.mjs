@@ -1,8 +1,8 @@
 /**
- * A client of `tenets-session-server`: one connection, its sessions as promises and events.
+ * A client of `tenets-session-server`: one connection, with promises and events.
  *
- * It needs nothing but Node and `vscode-jsonrpc`. Its events have the shape of VS Code's (call with
- * a listener, dispose what comes back), so that code written against it moves into an extension.
+ * It needs Node and `vscode-jsonrpc` only. Its events have the shape of VS Code's (call with a
+ * listener, dispose the result), so code that uses it can move into an extension.
  *
  * @module tenets-session-client
  */
@@ -25,22 +25,22 @@ import {
  * @typedef {object} Session
  * @property {number} id
  * @property {string} name
- * @property {string} createdAt RFC 3339 with offset and microseconds; `Date` would drop the latter.
+ * @property {string} createdAt RFC 3339 with offset and microseconds; `Date` drops microseconds.
  * @property {boolean} active At most one session is active, for every editor on the machine.
- * @property {Record<string, unknown>} metadata What was stored, keys untouched. A number that
- *   JavaScript cannot hold (such as an integer beyond 2^53) is rounded here, not in the database.
- * @property {number} [contextCount] Only where it was asked for.
+ * @property {Record<string, unknown>} metadata As it was stored. A number that JavaScript cannot
+ *   represent (such as an integer beyond 2^53) is rounded here, not in the database.
+ * @property {number} [contextCount] Only if it was asked for.
  */
 
 /**
- * Something that was noted in a session.
+ * A note or another piece of text in a session.
  *
  * @typedef {object} ContextEntry
  * @property {number} id
  * @property {number} sessionId
- * @property {string | null} sessionName Null once the session is gone and its context was kept.
+ * @property {string | null} sessionName Null if the session was deleted and its context kept.
  * @property {string} kind
- * @property {string} [content] Only where it was asked for.
+ * @property {string} [content] Only if it was asked for.
  * @property {number} size UTF-8 bytes of the content.
  * @property {string} createdAt
  */
@@ -55,16 +55,16 @@ import {
 
 /**
  * @typedef {object} ListParams
- * @property {number} [limit] 1 to 1000, 100 if absent.
- * @property {string | null} [cursor] The `nextCursor` of the page before.
+ * @property {number} [limit] 1 to 1000 (default: 100).
+ * @property {string | null} [cursor] The `nextCursor` of the previous page.
  * @property {boolean} [active] Only sessions that are, or are not, active.
  * @property {string} [namePrefix]
- * @property {"newest" | "oldest"} [order] Newest first if absent.
+ * @property {"newest" | "oldest"} [order] (default: `"newest"`)
  * @property {boolean} [includeContextCount]
  */
 
 /**
- * One committed change, by whomever.
+ * One committed change, by any program.
  *
  * @typedef {object} Change
  * @property {number} revision
@@ -79,19 +79,19 @@ import {
  * @typedef {object} DidChange
  * @property {number} revision
  * @property {Change[]} changes
- * @property {Session | null} active The active session once these changes were made.
- * @property {boolean} [incomplete] True where changes are missing: fetch again what you keep.
+ * @property {Session | null} active The active session after these changes.
+ * @property {boolean} [incomplete] True if changes are missing: fetch the sessions again.
  */
 
 /**
- * What the server told about itself when it started.
+ * What the server says of itself in the reply to `initialize`.
  *
  * @typedef {object} Capability
  * @property {number} protocolVersion
  * @property {string[]} methods
  * @property {number} revision
- * @property {string} database The file.
- * @property {string[]} warnings Worth showing: for instance that the database cannot be opened now.
+ * @property {string} database Absolute path of the file.
+ * @property {string[]} warnings To show to the user: the database cannot be opened, for example.
  */
 
 /**
@@ -104,32 +104,32 @@ import {
 
 /**
  * @typedef {object} StartOptions
- * @property {string} [command] `tenets-session-server`, found on the PATH, if absent.
- * @property {readonly string[]} [args] For instance `["--database", file]`.
- * @property {Record<string, string>} [env] Added to this process' environment.
+ * @property {string} [command] (default: `tenets-session-server` on the PATH)
+ * @property {readonly string[]} [args] For example `["--database", file]`.
+ * @property {Record<string, string>} [env] Added to the environment of this process.
  * @property {"inherit" | "ignore"} [stderr] Where the server's log goes.
  * @property {{name: string, version?: string}} [clientInfo]
- * @property {number} [timeout] Milliseconds within which the server has to be ready.
+ * @property {number} [timeout] Milliseconds for the server to get ready.
  */
 
 /** @typedef {{dispose(): void}} Disposable */
 
 const PROTOCOL_VERSION = 1;
 
-/** How long a server may take to end by itself, in milliseconds. */
+/** Milliseconds for a server to end after `exit`; then it is killed. */
 const STOP_TIMEOUT = 5_000;
 
-/** How long output of a process that has ended is waited for, in milliseconds. */
+/** Milliseconds to wait for the output of a process that has ended. */
 const LAST_OUTPUT_TIMEOUT = 1_000;
 
 /**
- * The one kind of error that a {@link TenetsSessionClient} rejects with.
+ * The class of every error that a {@link TenetsSessionClient} rejects with.
  *
- * `kind` is what to decide by:
+ * `kind` is the reason:
  * - the server's own kinds, such as `sessionExists`, `sessionNotFound` and `databaseBusy`;
- * - `invalidParams`: a param is wrong, the message says which;
- * - `startFailed`: there is no server, the message says why;
- * - `connectionLost`: the server ended; whether the request was carried out is not known;
+ * - `invalidParams`: a param is wrong; the message names it;
+ * - `startFailed`: the server could not be started; the message has the reason;
+ * - `connectionLost`: the server ended; the request may or may not have been executed;
  * - `protocolError`: anything else, see `code`.
  */
 export class TenetsSessionError extends Error {
@@ -142,16 +142,16 @@ export class TenetsSessionError extends Error {
     super(message, { cause });
     this.name = "TenetsSessionError";
     this.kind = kind;
-    /** Whether the same request may succeed later without anyone changing anything. */
+    /** Whether the same request may succeed later although nobody changes anything. */
     this.retryable = retryable;
-    /** The JSON-RPC error code; undefined where no server sent the error. */
+    /** The JSON-RPC error code; undefined if the error is not from the server. */
     this.code = code;
-    /** What the server added, such as the `name` that is taken. */
+    /** More members of the error, such as the `name` that is taken. */
     this.data = data;
   }
 }
 
-/** One `tenets-session-server` and the connection to it. Made by {@link TenetsSessionClient.start}. */
+/** A `tenets-session-server` and the connection to it; use {@link TenetsSessionClient.start}. */
 export class TenetsSessionClient {
   /** @type {import("node:child_process").ChildProcess} */
   #child;
@@ -165,9 +165,9 @@ export class TenetsSessionClient {
   #stopping = null;
 
   /**
-   * The active session as the server last told it, null for none.
+   * The active session, null if there is none.
    *
-   * Kept up to date by the results of this client's own calls and by every `didChange`.
+   * Each `didChange` updates it, and so do the results of this client's own calls.
    *
    * @type {Session | null}
    */
@@ -177,7 +177,7 @@ export class TenetsSessionClient {
   capability = { protocolVersion: 0, methods: [], revision: 0, database: "", warnings: [] };
 
   /**
-   * Resolves, never rejects, once the process has ended.
+   * Resolves when the process has ended. Never rejects.
    *
    * @type {Promise<ExitStatus>}
    */
@@ -223,7 +223,7 @@ export class TenetsSessionClient {
       if (!lost) {
         child.kill("SIGKILL");
       }
-      // A lost connection has no process any more, or the timer ends it.
+      // If the connection is lost, the process has ended, or the timer kills it.
       const { code, signal } = await client.exited;
       if (late) {
         throw startFailed(`${command} was not ready within ${timeout} ms`, error);
@@ -250,7 +250,7 @@ export class TenetsSessionClient {
       throw new TypeError("the server's stdin and stdout have to be pipes");
     }
     this.#child = child;
-    // Where a process cannot be signalled, Node emits an error, and throws it if nobody listens.
+    // If a process cannot be signalled, Node emits an error, and throws it without a listener.
     child.on("error", () => {});
     const reader = new StreamMessageReader(stdout);
     this.#connection = createMessageConnection(reader, new StreamMessageWriter(stdin));
@@ -258,17 +258,16 @@ export class TenetsSessionClient {
       this.active = event.active;
       this.#didChange.fire(event);
     });
-    // After something that is no message nothing can be made of what follows, and the replies to
-    // what is pending would never be found.
+    // After invalid data the next message cannot be found, so pending requests would wait forever.
     reader.onError(() => child.kill("SIGKILL"));
     this.exited = new Promise((resolve) => {
-      // The streams end after the process: until "close" there may be replies to read. But another
-      // process may have inherited stdout and hold it open for good.
+      // The streams end after the process: until "close" there may be replies to read. But if
+      // another process has inherited stdout, it may stay open forever.
       child.once("exit", () => {
         const timer = setTimeout(() => stdout.destroy(), LAST_OUTPUT_TIMEOUT);
         child.once("close", () => clearTimeout(timer));
       });
-      // And one that closes its stdout will not answer any more, so it has to end.
+      // A server that closes its stdout cannot reply any more, so it has to end.
       stdout.once("close", () => {
         if (child.exitCode === null && child.signalCode === null) {
           const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT);
@@ -277,8 +276,8 @@ export class TenetsSessionClient {
       });
       child.once("close", (code, signal) => {
         const status = { code, signal };
-        // When its streams close a connection forgets nobody who waits for a reply, but tells
-        // nobody either; being disposed of it rejects them all.
+        // When the streams close, the connection leaves pending requests pending. dispose()
+        // rejects them.
         this.#connection.dispose();
         resolve(status);
         this.#exit.fire(status);
@@ -293,7 +292,7 @@ export class TenetsSessionClient {
   }
 
   /**
-   * Hear of every change that anyone commits. By then {@link active} is up to date.
+   * Call a listener after each commit, by any program. {@link active} is up to date by then.
    *
    * @param {(event: DidChange) => void} listener
    * @returns {Disposable}
@@ -303,7 +302,8 @@ export class TenetsSessionClient {
   }
 
   /**
-   * Hear of the end of the server, be it by {@link stop} or not. Pending requests are rejected.
+   * Call a listener when the server has ended, by {@link stop} or otherwise. Pending requests are
+   * rejected.
    *
    * @param {(status: ExitStatus) => void} listener
    * @returns {Disposable}
@@ -315,7 +315,7 @@ export class TenetsSessionClient {
   /**
    * @param {string} name
    * @param {{metadata?: Record<string, unknown>, active?: boolean}} [params]
-   * @returns {Promise<Session>} kind `sessionExists` where the name is taken.
+   * @returns {Promise<Session>} kind `sessionExists` if the name is taken.
    */
   async create(name, params = {}) {
     return this.#noting(await this.request("create", { ...params, name }));
@@ -330,7 +330,7 @@ export class TenetsSessionClient {
   }
 
   /**
-   * One page; {@link sessions} goes through all of them.
+   * Return one page; {@link sessions} yields the sessions of all pages.
    *
    * @param {ListParams} [params]
    * @returns {Promise<SessionPage>}
@@ -340,7 +340,7 @@ export class TenetsSessionClient {
   }
 
   /**
-   * All sessions, fetched page by page. None is skipped or repeated while others write.
+   * Yield all sessions, fetched page by page. None is skipped or repeated while others write.
    *
    * @param {ListParams} [params] `limit` is the size of a page.
    * @returns {AsyncGenerator<Session, void, void>}
@@ -361,29 +361,29 @@ export class TenetsSessionClient {
   }
 
   /**
-   * Make a session the active one, or no longer. Whichever else was active no longer is.
+   * Activate a session and deactivate the one that was active; or deactivate it.
    *
    * @param {string} name
    * @param {boolean} [active]
-   * @returns {Promise<Session>} kind `sessionNotFound` where there is none.
+   * @returns {Promise<Session>} kind `sessionNotFound` if there is none.
    */
   async setActive(name, active = true) {
     return this.#noting(await this.request("setActive", { name, active }));
   }
 
   /**
-   * Set some keys of the metadata, leave the others.
+   * Set keys at the top level of the metadata; the others stay.
    *
    * @param {string} name
    * @param {Record<string, unknown>} updates
-   * @returns {Promise<Session>} kind `sessionNotFound` where there is none.
+   * @returns {Promise<Session>} kind `sessionNotFound` if there is none.
    */
   async updateMetadata(name, updates) {
     return this.#noting(await this.request("updateMetadata", { name, updates }));
   }
 
   /**
-   * Note something in a session, which is created where it is missing.
+   * Add an entry to a session. Creates the session if there is none of that name.
    *
    * @param {string} sessionName
    * @param {string} kind
@@ -418,8 +418,8 @@ export class TenetsSessionClient {
   }
 
   /**
-   * Send `tenets/session.<verb>`: for methods that have no wrapper here, see
-   * `capability.methods`.
+   * Send `tenets/session.<verb>`, for methods without a wrapper here. `capability.methods` has
+   * them all.
    *
    * @param {string} verb
    * @param {object} [params]
@@ -430,11 +430,11 @@ export class TenetsSessionClient {
   }
 
   /**
-   * End the server in the orderly way, or, where it does not end, the other way.
+   * End the server by `shutdown` and `exit`; kill it if it does not end.
    *
-   * Never rejects; may be called again, and after the server has ended.
+   * Never rejects. May be called again, and after the server has ended.
    *
-   * @param {number} [timeout] Milliseconds that the server has to end by itself.
+   * @param {number} [timeout] Milliseconds for the server to end by itself.
    * @returns {Promise<ExitStatus>} `{code: 0, signal: null}` if all went well.
    */
   stop(timeout = STOP_TIMEOUT) {
@@ -449,8 +449,8 @@ export class TenetsSessionClient {
       await this.#send("shutdown");
       await this.#connection.sendNotification("exit");
     } catch {
-      // Ended already, or by the timer: how, its status tells. A server that refuses `shutdown`
-      // is still to end, and the end of its input makes it.
+      // The server has ended, or the timer killed it; the status says which. A server that refuses
+      // `shutdown` ends at the end of its input.
     } finally {
       this.#child.stdin?.end();
     }
@@ -480,8 +480,8 @@ export class TenetsSessionClient {
     try {
       await this.getActive();
     } catch (error) {
-      // A database that is not there yet is no reason to have no client: the server tells of it in
-      // `warnings`, and each request tries again.
+      // A database that cannot be opened does not prevent a client: `warnings` has the problem, and
+      // each request tries again.
       if (isLost(error)) {
         throw error;
       }
@@ -495,7 +495,7 @@ export class TenetsSessionClient {
    */
   async #send(method, params) {
     try {
-      // Without params the member has to be absent: given as undefined it would be sent as [null].
+      // Without params the member has to be absent: undefined would be sent as [null].
       return await (params === undefined
         ? this.#connection.sendRequest(method)
         : this.#connection.sendRequest(method, params));
@@ -513,7 +513,7 @@ export class TenetsSessionClient {
       return connectionLost(error);
     }
     if (error.code === ErrorCodes.MessageWriteError) {
-      // With the pipe still open it was not the pipe: the params cannot be written as JSON.
+      // If the pipe is open, the reason is that the params cannot be written as JSON.
       return this.#child.stdin?.writable
         ? new TenetsSessionError("invalidParams", error.message, { cause: error })
         : connectionLost(error);

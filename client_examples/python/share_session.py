@@ -1,10 +1,9 @@
-"""Two editors' worth of clients share sessions; prints what each of them sees.
+"""Two clients share sessions, as two editor windows do. Prints what each of them sees.
 
     python client_examples/python/share_session.py [--database FILE]
 
-Each client starts ``tenets-session-server``, as two editor windows do, and one process serves
-both. Without ``--database`` the database is a ``tenets.db`` in a temporary folder, gone afterwards,
-and so is that process.
+Each client starts ``tenets-session-server``, and one daemon serves both. Without ``--database`` the
+database is a ``tenets.db`` in a temporary folder. The folder and the daemon are gone afterwards.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from tenets_session_client import COMMAND, Session, SessionClient, SessionError
 
 
 async def share(database: Path, *options: str) -> None:
-    """Let two clients work on the sessions of one database; ``options`` are for the server."""
+    """Let two clients use the sessions of one database; ``options`` go to the server."""
     command = (*COMMAND, *options)
     async with (
         SessionClient(command, database=database) as left,
@@ -34,7 +33,7 @@ async def share(database: Path, *options: str) -> None:
         switched = listening(right, task)
         await left.create(task, {"branch": "tidy"}, active=True)
         show("left", f"creates and activates {task!r}", await left.get_active())
-        show("right", "is told at once, without asking", await switched)
+        show("right", "is notified of the switch", await switched)
 
         await right.add_context(task, "note", "the parser is the slow part")
         await right.update_metadata(task, {"reviewer": "Ada"})
@@ -44,14 +43,14 @@ async def share(database: Path, *options: str) -> None:
         await right.create(urgent)
         await right.set_active(urgent)
         show("right", f"switches to {urgent!r}", await right.get_active())
-        show("left", "is told at once, without asking", await switched)
+        show("left", "is notified of the switch", await switched)
 
         try:
             await left.create(urgent)
         except SessionError as error:
             print(f"{'left':>6} cannot create {urgent!r} again: {error} ({error.kind})")
 
-        print("  both list:")
+        print("  both list these sessions:")
         async for session in left.list(includeContextCount=True):
             print(f"         {describe(session)}")
         seen = [[session async for session in client.list()] for client in (left, right)]
@@ -59,30 +58,29 @@ async def share(database: Path, *options: str) -> None:
 
 
 def listening(client: SessionClient, name: str) -> asyncio.Task[Session]:
-    """Wait, from now on, until a client is told that a session has become the active one."""
-
+    """Return a task that ends when a client is notified that this session is the active one."""
     changes = client.changes()
 
     async def listen() -> Session:
-        async for told in changes:
-            if told["active"] and told["active"]["name"] == name:
-                return told["active"]
+        async for batch in changes:
+            if batch["active"] and batch["active"]["name"] == name:
+                return batch["active"]
         raise ConnectionError("the server has ended")
 
     return asyncio.create_task(listen())
 
 
-def show(who: str, does: str, session: Session | None) -> None:
-    """Print what a client does, and the session that it sees then."""
-    print(f"{who:>6} {does}")
+def show(client: str, does: str, session: Session | None) -> None:
+    """Print what happens at a client, and the session that it sees then."""
+    print(f"{client:>6} {does}")
     print(f"         sees {describe(session) if session else 'no session'}")
 
 
 def describe(session: Session) -> str:
-    """Return a session in one line."""
+    """Return one line for a session, without the metadata that the server itself keeps."""
     text = f"{'*' if session['active'] else ' '} {session['name']}"
     if "contextCount" in session:
-        text += f", {session['contextCount']} context entries"
+        text += f", notes: {session['contextCount']}"
     own = {
         key: value
         for key, value in session["metadata"].items()
@@ -92,7 +90,7 @@ def describe(session: Session) -> str:
 
 
 def main() -> None:
-    """Read the command line and run it all."""
+    """Parse the command line and run the example."""
     options = argparse.ArgumentParser(description="Two clients share one set of sessions.")
     options.add_argument("--database", type=Path, metavar="FILE")
     database: Path | None = options.parse_args().database

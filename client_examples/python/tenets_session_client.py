@@ -1,13 +1,13 @@
 """A small client for ``tenets-session-server``: asyncio and the standard library, nothing else.
 
-It is meant to be copied into a plugin or script and changed there::
+Copy it into a plugin or script, and change it there::
 
     async with SessionClient() as sessions:
         await sessions.create("bug 4711", active=True)
         await sessions.add_context("bug 4711", "note", "reproduced on main")
 
 A client starts ``tenets-session-server`` and talks to it over stdin and stdout: Language Server
-Protocol framing, JSON-RPC 2.0. All servers of a user share one database.
+Protocol framing, JSON-RPC 2.0. All clients of a user share one database, unless they name another.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from types import TracebackType
 from typing import Any, Final, NotRequired, Self, TypedDict
 
 COMMAND: Final = (sys.executable, "-P", "-m", "tenets_session_server")
-"""How to start the server; an editor would use ``("tenets-session-server",)`` from its PATH.
+"""The command that starts the server. An editor uses ``("tenets-session-server",)`` from the PATH.
 
-``-P`` keeps Python from looking for modules in the working directory.
+With ``-P`` Python does not look for modules in the working directory.
 """
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds a server gets to end in an orderly way."""
+"""Seconds for a server to end after ``exit``; then it is killed."""
 
 
 class Session(TypedDict):
-    """A session; ``createdAt`` is RFC 3339, ``contextCount`` is there where asked for."""
+    """A session. ``createdAt`` is RFC 3339; ``contextCount`` is there if it was asked for."""
 
     id: int
     name: str
@@ -43,14 +43,14 @@ class Session(TypedDict):
 
 
 class SessionList(TypedDict):
-    """A page of sessions, newest first; ``nextCursor`` is None on the last one."""
+    """A page of sessions, newest first. ``nextCursor`` is None on the last page."""
 
     sessions: list[Session]
     nextCursor: str | None
 
 
 class AddedContext(TypedDict):
-    """A context entry that was appended, without its content; ``size`` is in UTF-8 bytes."""
+    """A context entry that was added, without its content. ``size`` is in UTF-8 bytes."""
 
     id: int
     sessionId: int
@@ -62,7 +62,7 @@ class AddedContext(TypedDict):
 
 
 class Change(TypedDict):
-    """One committed change, by whomever; ``contextId`` is there where it is about context."""
+    """One committed change, by any program. ``contextId`` is there if it is about context."""
 
     revision: int
     type: str
@@ -72,9 +72,9 @@ class Change(TypedDict):
 
 
 class DidChange(TypedDict):
-    """What has been committed, and the session that is active now.
+    """Changes that were committed, and the session that is active after them.
 
-    Where ``incomplete`` is there and true, changes are missing: look at everything anew.
+    If ``incomplete`` is there and true, changes are missing: fetch the sessions again.
     """
 
     revision: int
@@ -86,8 +86,8 @@ class DidChange(TypedDict):
 class SessionError(Exception):
     """The server refused a request.
 
-    ``code`` is JSON-RPC's or LSP's number. For -32803 ``kind`` tells why ("sessionNotFound",
-    "sessionExists", "databaseBusy" ...), and ``retryable`` whether trying again may help.
+    ``code`` is JSON-RPC's or LSP's number. For -32803 ``kind`` is the reason ("sessionNotFound",
+    "sessionExists", "databaseBusy" ...). If ``retryable``, the same request may succeed later.
     """
 
     def __init__(self, error: dict[str, Any]) -> None:
@@ -100,11 +100,11 @@ class SessionError(Exception):
 
 
 class SessionClient:
-    """One connection to a server that it starts; an asynchronous context manager.
+    """Starts a server and holds the connection to it; an asynchronous context manager.
 
-    ``database`` names another file than the user's own. ``on_notification`` is called with the
-    method and params of what the server tells by itself. Requests raise :class:`SessionError`, and
-    ``ConnectionError`` once the server is gone.
+    ``database`` is the path of the file, by default the user's own. ``on_notification`` is called
+    with the method and params of each notification. Requests raise :class:`SessionError` if the
+    server refuses them, and ``ConnectionError`` once the server has ended.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class SessionClient:
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            # In a session of its own Ctrl-C does not end it before we have said goodbye.
+            # In a session of its own, Ctrl-C does not end it before the shutdown request.
             *self._command,
             stdin=pipe,
             stdout=pipe,
@@ -167,13 +167,13 @@ class SessionClient:
     async def create(
         self, name: str, metadata: dict[str, Any] | None = None, *, active: bool = False
     ) -> Session:
-        """Create a session; a taken name is ``sessionExists``."""
+        """Create a session. A taken name raises ``sessionExists``."""
         params = {"name": name, "metadata": metadata, "active": active}
         created: Session = await self.session("create", params)
         return created
 
     async def get(self, name: str) -> Session | None:
-        """Return a session, or None where there is none of that name."""
+        """Return the session of that name, or None."""
         found: Session | None = await self.session("get", {"name": name})
         return found
 
@@ -198,23 +198,23 @@ class SessionClient:
         return found
 
     async def set_active(self, name: str, *, active: bool = True) -> Session:
-        """Activate a session, which deactivates every other, or deactivate it."""
+        """Activate a session and deactivate the one that was active; or deactivate it."""
         session: Session = await self.session("setActive", {"name": name, "active": active})
         return session
 
     async def update_metadata(self, name: str, updates: dict[str, Any]) -> Session:
-        """Merge members into the top level of a session's metadata."""
+        """Set members at the top level of a session's metadata; the others stay."""
         session: Session = await self.session("updateMetadata", {"name": name, "updates": updates})
         return session
 
     async def add_context(self, session_name: str, kind: str, content: str) -> AddedContext:
-        """Append to a session, which is created where it is missing."""
+        """Add an entry to a session. Creates the session if there is none of that name."""
         params = {"sessionName": session_name, "kind": kind, "content": content}
         added: AddedContext = await self.session("addContext", params)
         return added
 
     async def delete(self, name: str, *, purge_context: bool = True) -> bool:
-        """Delete a session; tell whether there was one."""
+        """Delete a session; return whether there was one."""
         params = {"name": name, "purgeContext": purge_context}
         return bool((await self.session("delete", params))["deleted"])
 
@@ -223,19 +223,19 @@ class SessionClient:
         return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
 
     def changes(self) -> AsyncIterator[DidChange]:
-        """Return what anybody commits from now on, as it comes, until the server ends."""
-        told: asyncio.Queue[DidChange | None] = asyncio.Queue()
-        self._listeners.add(told)  # now, not when somebody begins to listen
-        return self._listen(told)
+        """Yield what is committed from this call on, by any program, until the server ends."""
+        batches: asyncio.Queue[DidChange | None] = asyncio.Queue()
+        self._listeners.add(batches)  # now, not when the iteration begins
+        return self._listen(batches)
 
-    async def _listen(self, told: asyncio.Queue[DidChange | None]) -> AsyncIterator[DidChange]:
+    async def _listen(self, batches: asyncio.Queue[DidChange | None]) -> AsyncIterator[DidChange]:
         try:
             while self._receiving is not None and not self._receiving.done():
-                if (change := await told.get()) is None:
+                if (batch := await batches.get()) is None:
                     return
-                yield change
+                yield batch
         finally:
-            self._listeners.discard(told)
+            self._listeners.discard(batches)
 
     # -- the protocol --------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class SessionClient:
         self._process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async def _receive(self) -> None:
-        """Hand every message to whom it is for, until the server closes its output."""
+        """Dispatch each message, until the server closes its output."""
         assert self._process is not None
         assert self._process.stdout is not None
         output = self._process.stdout
@@ -276,10 +276,10 @@ class SessionClient:
                 body = await output.readexactly(int(header.split(b":")[1]))
                 self._dispatch(json.loads(body))
         except asyncio.IncompleteReadError:
-            pass  # the end
+            pass  # the server has closed its output
         finally:
-            for told in self._listeners:
-                told.put_nowait(None)
+            for batches in self._listeners:
+                batches.put_nowait(None)
             for reply in self._pending.values():
                 if not reply.done():
                     reply.set_exception(ConnectionError("the server has ended"))
@@ -287,17 +287,17 @@ class SessionClient:
     def _dispatch(self, message: dict[str, Any]) -> None:
         if "method" in message:
             if message["method"] == "tenets/session.didChange":
-                for told in self._listeners:
-                    told.put_nowait(message["params"])
+                for batches in self._listeners:
+                    batches.put_nowait(message["params"])
             try:
                 self._on_notification(message["method"], message.get("params"))
-            except Exception as error:  # noqa: BLE001 - the caller's; replies have to go on
-                problem = {"message": "on_notification has failed", "exception": error}
+            except Exception as error:  # noqa: BLE001 - replies must still arrive
+                problem = {"message": "on_notification failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(problem)
             return
         reply = self._pending.get(message["id"])
         if reply is None or reply.done():
-            return  # its caller does not wait any more
+            return  # its caller no longer waits
         if "error" in message:
             reply.set_exception(SessionError(message["error"]))
         else:

@@ -1,9 +1,9 @@
-"""Prints what anybody changes in the sessions, as it comes. End it with Ctrl-C.
+"""Prints every change of the sessions as it is committed. End it with Ctrl-C.
 
     python client_examples/python/watch.py [--database FILE]
 
 Without ``--database`` it watches the user's own sessions. Try it beside an editor, or beside
-``tenets session create`` in another terminal: every commit shows up, whoever makes it.
+``tenets session create`` in another terminal: it prints the commits of every program.
 """
 
 from __future__ import annotations
@@ -25,39 +25,46 @@ async def watch(database: Path | None) -> int:
         changes = sessions.changes()
         active = await sessions.get_active()
         shown = active["name"] if active else None
-        say(f"watching {sessions.capability['database']}; {active_line(shown)}")
-        async for told in changes:
-            for change in told["changes"]:
-                say(f"{change['revision']:>6}  {describe(change)}")
-            if told.get("incomplete"):
-                say(f"{told['revision']:>6}  and more that is not told: look at everything anew")
-            name = told["active"]["name"] if told["active"] else None
+        say(f"watching {sessions.capability['database']}; {active_sentence(shown)}")
+        async for batch in changes:
+            for change in batch["changes"]:
+                say(change_line(change))
+            if batch.get("incomplete"):
+                say(f"{batch['revision']:>6}  some changes are missing; fetch the sessions again")
+            name = batch["active"]["name"] if batch["active"] else None
             if name != shown:
                 shown = name
-                say(f"        {active_line(name)}")
+                say(active_line(name))
     say("the server has ended")
     return 1
 
 
-def describe(change: Change) -> str:
-    """Return a change in a few words."""
+def change_line(change: Change) -> str:
+    """Return one line for a change: its revision, its type, and what it is about."""
     entry = f" (entry {change['contextId']})" if "contextId" in change else ""
-    return f"{change['type']:<14} {change['sessionName']}{entry}"
+    return f"{change['revision']:>6}  {change['type']:<14} {change['sessionName']}{entry}"
 
 
 def active_line(name: str | None) -> str:
-    """Return what is active, in words."""
+    """Return one line for the active session that a notification names."""
+    return f"        {active_sentence(name)}"
+
+
+def active_sentence(name: str | None) -> str:
+    """Return a sentence that names the active session."""
     return "no session is active" if name is None else f"the active session is {name}"
 
 
 def say(line: str) -> None:
-    """Print at once, also into a pipe."""
+    """Print a line and flush it, as a pipe is buffered."""
     print(line, flush=True)
 
 
 def main() -> int:
-    """Read the command line and run it; return the exit status."""
-    options = argparse.ArgumentParser(description="Print changes of sessions as they come.")
+    """Parse the command line and watch; return the exit status."""
+    options = argparse.ArgumentParser(
+        description="Print changes of the sessions as they are committed."
+    )
     options.add_argument("--database", type=Path, metavar="FILE")
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(watch(options.parse_args().database))

@@ -104,7 +104,7 @@ class LimitExceededError(TenetsSessionError, ValueError):
 
 
 class RevisionExpiredError(TenetsSessionError, LookupError):
-    """The changes after that revision are not all kept: fetch the sessions again.
+    """Some changes after that revision are no longer kept: fetch the sessions again.
 
     ``oldest`` is the oldest revision that is kept.
     """
@@ -113,7 +113,7 @@ class RevisionExpiredError(TenetsSessionError, LookupError):
     members = ("oldest",)
 
     def __init__(self, oldest: int) -> None:
-        super().__init__(f"changes are kept from revision {oldest} on only")
+        super().__init__(f"only changes from revision {oldest} on are kept")
         self.oldest = oldest
 
 

@@ -1,4 +1,4 @@
-"""Where the log goes: stderr, a file, and for each client of the shared process a log of its own.
+"""Where the log goes: stderr, a file, and for each client of the daemon a log of its own.
 
 Method names, ids, sizes and errors are logged, never what users wrote. Nobody waits for the log: an
 editor may leave stderr unread, and a disk may hang. So each log has a bounded queue, and a thread
@@ -25,7 +25,7 @@ QUEUE_LINES: Final = 10_000
 FLUSH_TIMEOUT: Final = 0.5
 """Seconds to wait for the log at exit, and when a client leaves."""
 FILE_BYTES: Final = 1024 * 1024
-"""Size at which the shared process starts a new file. Two old ones are kept."""
+"""Size at which the daemon starts a new file. Two old ones are kept."""
 FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 
 CLIENT: Final[ContextVar[str | None]] = ContextVar("client", default=None)

@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, to_builtins
 
 SessionId = Annotated[int, Meta(description="the session's `id`")]
-EntryId = Annotated[int, Meta(description="`id` of the entry; only where it is about context")]
-Revision = Annotated[int, Meta(description="its number; they are consecutive")]
+EntryId = Annotated[int, Meta(description="`id` of the entry; only for changes of context")]
+Revision = Annotated[int, Meta(description="number of the change; numbers only increase")]
 NewestRevision = Annotated[int, Meta(description="number of the newest committed change")]
 Timestamp = Annotated[str, Meta(description="RFC 3339 with offset, microseconds kept")]
-NextCursor = Annotated[str | None, Meta(description="fetches the next page; null at the end")]
+NextCursor = Annotated[
+    str | None, Meta(description="cursor of the next page; null on the last page")
+]
 ChangeType = Literal[
     "created",
     "updated",
@@ -48,15 +50,14 @@ class SessionRecord:
 class Session(Struct, rename="camel", frozen=True):
     """A named work session."""
 
-    id: Annotated[int, Meta(description="never given twice")]
-    name: Annotated[str, Meta(description="what it is called by")]
+    id: Annotated[int, Meta(description="never reused")]
+    name: Annotated[str, Meta(description="unique name")]
     created_at: Timestamp
     active: Annotated[bool, Meta(description="true for at most one session")]
     # Raw: the text that was stored, so that no number, key or string changes on its way.
-    metadata: Annotated[Raw, Meta(description="exactly as it was stored")]
+    metadata: Annotated[Raw, Meta(description="the object that was stored, unchanged")]
     context_count: (
-        Annotated[int, Meta(description="how many entries it has; only where asked for")]
-        | UnsetType
+        Annotated[int, Meta(description="number of its entries; only if asked for")] | UnsetType
     ) = UNSET
 
     def to_record(self) -> SessionRecord:
@@ -74,7 +75,7 @@ class SessionList(Struct, rename="camel", frozen=True):
 
     sessions: Annotated[
         list[Session],
-        Meta(description="at most `limit`; fewer where their metadata is very large"),
+        Meta(description="at most `limit`; fewer if their metadata is very large"),
     ]
     next_cursor: NextCursor
 
@@ -82,32 +83,32 @@ class SessionList(Struct, rename="camel", frozen=True):
 class AddedContext(Struct, rename="camel", frozen=True):
     """A context entry that was appended, without its content."""
 
-    id: Annotated[int, Meta(description="never given twice")]
+    id: Annotated[int, Meta(description="never reused")]
     session_id: SessionId
-    session_name: Annotated[str | None, Meta(description="null where the session is gone")]
-    kind: Annotated[str, Meta(description="what sort of content it is")]
+    session_name: Annotated[str | None, Meta(description="null if the session was deleted")]
+    kind: Annotated[str, Meta(description="label given by the client, for example `note`")]
     size: Annotated[int, Meta(description="UTF-8 bytes of the content")]
     created_at: Timestamp
-    session_created: Annotated[bool, Meta(description="whether the session was missing before")]
+    session_created: Annotated[bool, Meta(description="whether this call created the session")]
 
 
 class Deleted(Struct, frozen=True):
     """Whether there was something to delete."""
 
-    deleted: Annotated[bool, Meta(description="whether there was such a session")]
+    deleted: Annotated[bool, Meta(description="whether a session of this name existed")]
 
 
 class DeletedCount(Struct, frozen=True):
     """How many sessions were deleted."""
 
-    deleted: Annotated[int, Meta(description="how many sessions there were")]
+    deleted: Annotated[int, Meta(description="number of sessions deleted")]
 
 
 class Change(Struct, rename="camel", frozen=True):
     """One committed change, by any program."""
 
     revision: Revision
-    type: Annotated[ChangeType, Meta(description="what happened")]
+    type: Annotated[ChangeType, Meta(description="see the table below")]
     session_id: Annotated[int, Meta(description="`id` of the session it happened to")]
     session_name: Annotated[str, Meta(description="its name right after the change")]
     context_id: EntryId | UnsetType = UNSET
@@ -119,18 +120,21 @@ class ChangeList(Struct, rename="camel", frozen=True):
     changes: Annotated[list[Change], Meta(description="in order, at most `limit`")]
     revision: NewestRevision
     truncated: Annotated[
-        bool, Meta(description="whether more follow: ask again, since the last one's revision")
+        bool,
+        Meta(description="whether there are more: ask again with `since` set to the last one's"),
     ]
 
 
 class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
     """What was committed after some revision, up to one moment: params of ``didChange``."""
 
-    revision: Annotated[int, Meta(description="the newest one; it only ever grows")]
+    revision: Annotated[
+        int, Meta(description="revision of the newest change; larger in each message")
+    ]
     changes: Annotated[list[Change], Meta(description="what was committed, in order")]
     active: Annotated[Session | None, Meta(description="the active session at that revision")]
     incomplete: Annotated[
-        bool, Meta(description="true where changes are missing: fetch everything again")
+        bool, Meta(description="true if changes are missing: fetch the sessions again")
     ] = False
 
     def after(self, revision: int) -> ChangeBatch:
@@ -142,11 +146,12 @@ class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
 class Totals(Struct, rename="camel", frozen=True):
     """How much there is, at one moment but for the sizes of the files; sizes are in bytes."""
 
-    sessions: Annotated[int, Meta(description="how many sessions there are")]
+    sessions: Annotated[int, Meta(description="number of sessions")]
     context_entries: Annotated[
         int,
-        int,
-        Meta(description="how many context entries; of a deleted session until they are removed"),
+        Meta(
+            description="number of context entries; those of a deleted session count until removed"
+        ),
     ]
     revision: NewestRevision
     database: Annotated[str, Meta(description="absolute path of the file")]
@@ -160,10 +165,10 @@ class AttachedClient(Struct, rename="camel", frozen=True):
 
     name: Annotated[str | None, Meta(description="`clientInfo.name`, or null")]
     version: Annotated[str | None, Meta(description="`clientInfo.version`, or null")]
-    process_id: Annotated[int | None, Meta(description="its `processId`, or null")]
-    pid: Annotated[int, Meta(description="of the `tenets-session-server` that it has started")]
-    connected_at: Annotated[str, Meta(description="since when, RFC 3339")]
-    you: Annotated[bool, Meta(description="true for the one that has asked")] = False
+    process_id: Annotated[int | None, Meta(description="`processId` of `initialize`, or null")]
+    pid: Annotated[int, Meta(description="process id of the command that the client started")]
+    connected_at: Annotated[str, Meta(description="when it connected, RFC 3339")]
+    you: Annotated[bool, Meta(description="true for the client that sent this request")] = False
 
     def plain(self) -> dict[str, Any]:
         """Return the same as plain values, by the names on the wire."""

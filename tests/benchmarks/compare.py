@@ -21,7 +21,7 @@ The columns:
 * **stock**: stock_server.py, an unmodified pygls ``LanguageServer``;
 * **ours**: ``tenets-session-server --standalone``; its ``echo``, which the product does not have,
   is answered by our_echo_server.py;
-* **shared**: ``tenets-session-server`` as an editor starts it, attached to the shared process;
+* **shared**: ``tenets-session-server`` as an editor starts it, attached to the daemon;
 * **store**: ``SessionStore`` called in this process, with no protocol at all;
 * **sql**: the bare loop's SQL called in this process: what SQLite and the disk take;
 * **public**: ``SessionDB`` of the ``tenets`` package, called in a process of its own, with its own

@@ -88,7 +88,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowd(place: Place, database: Path, count: int, *options: str) -> Iterator[Crowd]:
-    """Start clients, with the same options of the command; end them and the shared process."""
+    """Start clients, with the same options of the command; end them and the daemon."""
     clients: list[LeanClient] = []
     try:
         with (database.parent / "clients.log").open("wb") as log:

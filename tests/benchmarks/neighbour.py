@@ -1,4 +1,4 @@
-"""What one client of a shared process feels of another one that gives it a lot to do.
+"""What one client of a daemon feels of another one that gives it a lot to do.
 
     python tests/benchmarks/neighbour.py [--entries N] [--smoke]
 

@@ -1,4 +1,4 @@
-"""What a further window costs: attached to the shared process, or with a process of its own.
+"""What a further window costs: attached to the daemon, or with a process of its own.
 
     python tests/benchmarks/shared.py [--rounds N] [--requests N] [--windows N ...] [--smoke]
 
@@ -40,7 +40,7 @@ HERE: Final = Path(__file__).resolve().parent
 NOTHING, ATTACH, FIRST, DIRECT, HELLO = STARTS = (
     "python -c pass",
     "attach",
-    "first (starts the shared process)",
+    "first (starts the daemon)",
     "direct (--standalone)",
     "pygls hello world",
 )
@@ -81,7 +81,7 @@ class Place:
         client.end()
 
     def stop(self, database: str) -> None:
-        """End the shared process of a database."""
+        """End the daemon of a database."""
         command = [self.command, "stop", "--database", str(self.folder / database)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

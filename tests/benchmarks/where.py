@@ -36,7 +36,7 @@ from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire.framing import FrameDecoder
-from tenets_session_server.wire.polled import PolledReader, _Descriptor
+from tenets_session_server.wire.transport import PolledReader, _Descriptor
 
 CALLS: Final = {
     "getActive": {},

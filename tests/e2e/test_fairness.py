@@ -19,7 +19,7 @@ from support.pipes import DEADLINE
 from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc import calls
-from tenets_session_server.storage import deferred_deletes
+from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
 
@@ -193,7 +193,7 @@ def readable(fd: int) -> bool:
 async def test_a_large_deletion_is_done_in_batches_between_other_requests(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
         busy, other = await host.quiet_client(), await host.quiet_client()
         with host.session_db.db.transaction():
@@ -214,7 +214,7 @@ async def test_a_large_deletion_is_done_in_batches_between_other_requests(
 async def test_the_rest_of_a_deletion_of_an_earlier_process_is_removed(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     with SessionDB(TenetsConfig(database=database)) as crashed:
         with crashed.db.transaction():
             for number in range(35):
@@ -229,7 +229,7 @@ async def test_the_rest_of_a_deletion_of_an_earlier_process_is_removed(
 async def test_a_large_deletion_cannot_be_cancelled_after_its_reply(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 1)
+    monkeypatch.setattr(maintenance, "BATCH", 1)
     async with Host.opened(database) as host:
         busy = await host.quiet_client()
         with host.session_db.db.transaction():
@@ -240,14 +240,14 @@ async def test_a_large_deletion_cannot_be_cancelled_after_its_reply(
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
         assert (await busy.read())["result"] == {"deleted": 1}
         assert host.session_db.store.totals().context_entries > 0
-        monkeypatch.setattr(deferred_deletes, "BATCH", 3000)
+        monkeypatch.setattr(maintenance, "BATCH", 3000)
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
 async def test_a_large_deletion_waits_for_a_lock(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         with host.session_db.db.transaction():

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.editors
 
 
 NONE_ACTIVE: Final = (
-    "tenets: nothing added: no session is active; :TenetsSession switch to one, or :TenetsAdd NAME"
+    "tenets: nothing added: no session is active; use :TenetsSession switch NAME or :TenetsAdd NAME"
 )
 
 
@@ -144,7 +144,7 @@ def test_wrong_commands_are_reported(nvim: Neovim) -> None:
         vim.cmd("TenetsSession switch ")
     """)
     nvim.wait_until_told(
-        "tenets: no such subcommand: frobnicate; there are create, exit, list, switch\n"
+        "tenets: no such subcommand: frobnicate; expected one of create, exit, list, switch\n"
         "tenets: :TenetsSession create needs the name of a session\n"
         "tenets: :TenetsSession switch needs the name of a session"
     )
@@ -207,7 +207,7 @@ def test_text_that_cannot_be_added_is_reported(nvim: Neovim, database: Path) -> 
     nvim.wait_until_told(NONE_ACTIVE)
     nvim.lua("vim.fn.setline(1, 'not UTF-8: \\255')")
     nvim.command("TenetsAdd s")
-    nvim.wait_until_told("tenets: addContext was not done: the text is not valid UTF-8")
+    nvim.wait_until_told("tenets: addContext was not sent: the text is not valid UTF-8")
     nvim.lua("vim.fn.setline(1, ('x'):rep(16 * 1024 * 1024))")
     nvim.command("TenetsAdd s")
     nvim.wait_for("vim.fn.execute('messages'):find('tenets: .*16777216')")

@@ -63,7 +63,8 @@ def test_requests_that_are_lost_with_the_server_are_reported(
         nvim.command("TenetsAdd s")
         os.kill(first, signal.SIGKILL)
         nvim.wait_until_told(
-            "tenets: no answer, for the server has ended; addContext may or may not have been done"
+            "tenets: no reply, because the server ended;"
+            " addContext may or may not have been executed"
         )
         nvim.command("TenetsSession list")
         nvim.wait_until_told("* s")
@@ -72,7 +73,7 @@ def test_requests_that_are_lost_with_the_server_are_reported(
 
 def test_a_missing_program_is_reported(opened: Opener, project: Path) -> None:
     how = (
-        "is not installed, or not on the PATH; tell where it is: "
+        "is not installed, or not on the PATH; set its path: "
         'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
     )
     with opened(path="/nonexistent") as nvim:
@@ -98,7 +99,7 @@ def test_a_program_that_is_no_server_is_reported(opened: Opener, project: Path) 
         nvim.command("TenetsSession create s")
         nvim.wait_for(
             "vim.fn.execute('messages'):find(args[1], 1, true)",
-            "tenets: no answer, for the server has ended; create was not done",
+            "tenets: no reply, because the server ended; create was not executed",
         )
         assert "tenets: the server has ended (exit status 3)" in nvim.messages()
         nvim.setup(cmd=[str(cannot_run), "--stdio"])

@@ -29,20 +29,20 @@ def share(node: str, example: Path, *options: str) -> tuple[list[str], str]:
 def test_two_windows_share_sessions(node: str, example: Path, database: Path) -> None:
     lines, stderr = share(node, example, "--database", str(database), "--server", *SERVER)
     assert stderr == ""
-    # What the windows are told of by notifications may come between these.
+    # Notifications may come between these.
     expected = [
         f"window one: the database is {database}",
         "window one: the active session is none",
         'window one: created and activated "refactor the parser"',
-        "window one: noted 30 bytes in it",
-        'window two: lists * "refactor the parser", 1 noted',
+        "window one: added a note of 30 bytes",
+        'window two: lists * "refactor the parser", notes: 1',
         'window two: reads its metadata: branch "main"',
         'window two: created and activated "bug 4711: login loops"',
         'window one: the active session is "bug 4711: login loops"',
-        'window one: sees that "refactor the parser" has ended',
+        'window one: sees that "refactor the parser" is no longer active',
         'window one: sees its files: ["parser.py","lexer.py"]',
     ]
-    assert [line for line in lines if "was told:" not in line] == expected
+    assert [line for line in lines if "is notified:" not in line] == expected
 
     with stored(database) as sessions:
         bug, refactoring = sessions.list_sessions()
@@ -63,8 +63,8 @@ def test_the_script_may_be_run_again_on_the_same_database(
     options = ("--database", str(database), "--server", *SERVER)
     share(node, example, *options)
     lines, _ = share(node, example, *options)
-    assert 'window one: activated "refactor the parser", which was there already' in lines
-    assert 'window two: activated "bug 4711: login loops", which was there already' in lines
+    assert 'window one: activated "refactor the parser", which already existed' in lines
+    assert 'window two: activated "bug 4711: login loops", which already existed' in lines
     with stored(database) as sessions:
         page = sessions.store.sessions.page(include_context_count=True)
         assert [session.context_count for session in page.sessions] == [0, 2]

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from support.foreign import ForeignWriter
 from tenets_session_server.errors import SessionExistsError
-from tenets_session_server.rpc.result_cache import LARGEST, MAXIMUM_BYTES, ResultCache
+from tenets_session_server.rpc.calls import CACHE_BYTES, LARGEST_CACHED, ResultCache
 from tenets_session_server.storage.session_db import SessionDB
 
 KEY = ("tenets/session.list", b"{}")
@@ -33,6 +33,9 @@ def test_a_result_is_returned_until_another_program_commits(
     results = ResultCache(db.db)
     remember(results, KEY)
     foreign.create("a")
+    # What arrived before is answered with what held then; the next turn looks again.
+    assert results.get(KEY) is not None
+    results.revalidate()
     assert results.get(KEY) is None
     remember(results, KEY)
     assert results.get(KEY) is not None
@@ -42,6 +45,7 @@ def test_a_result_is_not_returned_for_another_file(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     db.db.release()
+    results.revalidate()
     assert results.get(KEY) is None
 
 
@@ -56,13 +60,13 @@ def test_a_result_is_still_returned_after_a_rollback(db: SessionDB) -> None:
 
 def test_the_size_is_bounded(db: SessionDB) -> None:
     results = ResultCache(db.db)
-    size = LARGEST // 2
+    size = LARGEST_CACHED // 2
     keys = [(KEY[0], str(number).encode()) for number in range(50)]
     remember(results, *keys, size=size)
     kept = [key for key in keys if results.get(key) is not None]
-    assert 0 < len(kept) * size <= MAXIMUM_BYTES
+    assert 0 < len(kept) * size <= CACHE_BYTES
     assert kept[-1] == keys[-1]
     too_large = (KEY[0], b"large")
-    remember(results, too_large, size=LARGEST + 1)
+    remember(results, too_large, size=LARGEST_CACHED + 1)
     assert results.get(too_large) is None
     assert results.get(keys[-1]) is not None

@@ -20,7 +20,7 @@ from tenets_session_server.errors import (
     LimitExceededError,
     SessionExistsError,
 )
-from tenets_session_server.storage import deferred_deletes
+from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB, SessionRecord
 
 UPSTREAM_SIGNATURES = {
@@ -267,7 +267,7 @@ def test_a_closed_db_says_so(config: TenetsConfig) -> None:
 def test_a_large_delete_takes_effect_though_its_rest_meets_a_lock(
     config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_deletes, "BATCH", 10)
+    monkeypatch.setattr(maintenance, "BATCH", 10)
     with SessionDB(replace(config, busy_timeout=0.0)) as db:
         with db.db.transaction():
             for number in range(25):

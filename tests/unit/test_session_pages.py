@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.models import Session
-from tenets_session_server.storage import session_pages as pages
+from tenets_session_server.storage import session_queries as pages
 from tenets_session_server.storage.session_db import SessionDB
 
 NAMES = st.text("ab\U0010ffff", min_size=1, max_size=4)

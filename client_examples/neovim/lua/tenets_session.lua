@@ -1,51 +1,51 @@
 --- Work sessions shared by every editor on the machine, through tenets-session-server.
 ---
 --- `require("tenets_session").setup{}` starts the server and defines `:TenetsSession` and
---- `:TenetsAdd`; `statusline()` names the active session. For Neovim 0.7.2 and newer. Answers
---- arrive in callbacks, so that no slow disk freezes the editor.
+--- `:TenetsAdd`; `statusline()` names the active session. For Neovim 0.7.2 and newer. Replies
+--- arrive in callbacks, so a slow disk does not freeze the editor.
 
 local M = {}
 
--- 0.11 deprecates start_client() and calling a client's methods with a dot; 0.7 knows nothing else.
+-- 0.11 deprecates start_client() and calling a client's methods with a dot; 0.7 has nothing else.
 local HAS_0_11 = vim.fn.has("nvim-0.11") == 1
 local SUBCOMMANDS = { "create", "exit", "list", "switch" }
-local PAGE_SIZE, MOST_PAGES = 100, 20 -- of a list; nobody reads more names than that
--- The longest that the editor is kept waiting, in ms: by completion, and by :qa after a command.
+local PAGE_SIZE, MAX_PAGES = 100, 20 -- of a list; a longer one is of no use to a reader
+-- Milliseconds for which the editor waits at most: in completion, and in :qa after a command.
 local COMPLETION_WAIT, EXIT_WAIT = 300, 5000
 
-local MISSING = "%s is not installed, or not on the PATH; tell where it is: "
+local MISSING = "%s is not installed, or not on the PATH; set its path: "
   .. 'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
 
 local config = {}
--- The process in use. `client` is nil until the handshake is done; what is asked before that is in
--- `queue`. `pending` is the set of all that has no answer yet, `queue` included.
+-- The server that is running. `client` is nil until the handshake is done; requests before that are
+-- in `queue`. `pending` is the set of all requests without a reply, `queue` included.
 local server = nil
-local active = nil -- name of the active session, as far as it is known
-local revision = -1 -- of the last didChange that counted
+local active = nil -- name of the active session, nil if there is none or it is not known
+local revision = -1 -- of the newest didChange
 local known_names = {} -- for completion
-local untold = 0 -- messages that are about to be shown
-local is_exiting = false -- or waiting for answers before it
+local scheduled_messages = 0 -- messages that are scheduled but not shown yet
+local is_exiting = false -- true while :qa waits for replies
 
---- Shows a message, later: within a command run by Lua an error message becomes an exception. For
---- the same reason there are only warnings during :qa, which may be such a command.
-local function tell(message, level)
-  untold = untold + 1
+--- Shows a message, later: in a command that Lua runs, an error message becomes an exception. For
+--- the same reason :qa, which Lua may run, shows errors as warnings.
+local function show(message, level)
+  scheduled_messages = scheduled_messages + 1
   vim.schedule(function()
-    untold = untold - 1
+    scheduled_messages = scheduled_messages - 1
     if is_exiting and level then level = vim.log.levels.WARN end
     vim.notify("tenets: " .. message, level or vim.log.levels.INFO)
   end)
 end
 
-local function fail(message) tell(message, vim.log.levels.ERROR) end
+local function fail(message) show(message, vim.log.levels.ERROR) end
 
--- For what nobody has asked for: its failure is no news, the next command will tell.
+-- For requests that no command made. If they fail, the next command reports the problem.
 local function ignore() end
 
---- JSON's null is nil or vim.NIL, depending on the version of Neovim and on where it stands.
+--- Returns nil for JSON's null, which Neovim decodes as nil or vim.NIL.
 local function present(value) return value ~= vim.NIL and value or nil end
 
---- Takes the active session, or none.
+--- Stores the active session, or nil, and redraws the status line if it has changed.
 local function set_active(session)
   local name = session and session.name or nil
   if name == active then return end
@@ -68,12 +68,12 @@ local function submit(target, entry)
   target.pending[entry] = true
   if not target.client then return table.insert(target.queue, entry) end
   local function answered(err, result)
-    if not target.pending[entry] then return end -- it has been reported as lost
+    if not target.pending[entry] then return end -- already reported as lost
     target.pending[entry] = nil
     if err then return entry.failed(tostring(err.message)) end
     entry.done(present(result))
   end
-  -- Where this is not sent, on_exit is about to be called and reports it.
+  -- If this cannot be sent, the server has ended: on_exit is called soon, and reports it.
   local client, method = target.client, "tenets/session." .. entry.verb
   if HAS_0_11 then
     client:request(method, entry.params, answered)
@@ -85,17 +85,17 @@ end
 local function on_init(target, client, result)
   target.client = client
   local capability = (result.capabilities.experimental or {}).tenetsSession or {}
-  -- Revisions belong to a database file, and this may be another one than before.
+  -- Revisions belong to a database file, and the file may have changed.
   revision = capability.revision or -1
-  for _, warning in ipairs(capability.warnings or {}) do tell(warning, vim.log.levels.WARN) end
+  for _, warning in ipairs(capability.warnings or {}) do show(warning, vim.log.levels.WARN) end
   for _, entry in ipairs(target.queue) do submit(target, entry) end
 end
 
---- Reports that a process is gone, and each request that is lost with it: Neovim forgets those.
+--- Reports that the server has ended, and each request without a reply: Neovim does not.
 local function on_exit(target, code, signal)
   server = nil
-  set_active(nil) -- from now on nobody tells of changes
-  if vim.v.exiting == vim.NIL then -- otherwise it is no news
+  set_active(nil) -- there are no notifications any more
+  if vim.v.exiting == vim.NIL then -- otherwise it is expected
     local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
     fail(("the server has ended (%s); the next command starts it again"):format(reason))
   end
@@ -103,11 +103,11 @@ local function on_exit(target, code, signal)
   local lost = target.pending
   target.pending = {}
   for entry in pairs(lost) do
-    entry.failed(("no answer, for the server has ended; %s %s done"):format(entry.verb, fate))
+    entry.failed(("no reply, because the server ended; %s %s executed"):format(entry.verb, fate))
   end
 end
 
---- Returns the new server, or nil after having told why there is none.
+--- Starts a server and returns it. If that fails, shows the reason and returns nil.
 local function start()
   if vim.fn.executable(config.cmd[1]) == 0 then return fail(MISSING:format(config.cmd[1])) end
   local target = { queue = {}, pending = {} }
@@ -116,13 +116,13 @@ local function start()
     cmd = config.cmd,
     handlers = { ["tenets/session.didChange"] = function(_, params) did_change(params) end },
     on_init = function(client, result) on_init(target, client, result) end,
-    -- Scheduled, because Neovim calls it where most of its API is not allowed.
+    -- Scheduled, because Neovim calls it where most of its API is forbidden.
     on_exit = vim.schedule_wrap(function(code, signal) on_exit(target, code, signal) end),
   }
   local id
   if HAS_0_11 then
-    -- No buffer is attached, as the server has no use for its text; and a client that is just
-    -- ending must not be taken for a running one.
+    -- No buffer is attached, because the server does not use text. No client is reused, because
+    -- it may be about to end.
     local never = function() return false end
     id = vim.lsp.start(options, { attach = false, reuse_client = never, silent = true })
   else
@@ -135,20 +135,20 @@ local function start()
   return target
 end
 
---- Asks the server, starting it if need be. In the end `done(result)` or `failed(message)` is
---- called; by default the latter shows the message.
+--- Sends a request; starts the server if necessary. In the end it calls `done(result)` or
+--- `failed(message)`. The default `failed` shows the message.
 local function request(verb, params, done, failed)
   failed = failed or fail
-  -- Invalid UTF-8 is invalid JSON, and the server could not even tell which request it was.
+  -- Invalid UTF-8 is invalid JSON, and the server could not find the id of the request.
   if not pcall(vim.fn.json_encode, params) then
-    return failed(verb .. " was not done: the text is not valid UTF-8")
+    return failed(verb .. " was not sent: the text is not valid UTF-8")
   end
   local entry = { verb = verb, params = params, done = done, failed = failed }
   local target = server or start()
   if target then submit(target, entry) end
 end
 
---- Calls `done(sessions, rest)`, where `rest` tells that there are more.
+--- Calls `done(sessions, rest)`. `rest` is not nil if there are more sessions.
 local function list_sessions(done, failed)
   local sessions, pages = {}, 0
   local function fetch(cursor)
@@ -156,7 +156,7 @@ local function list_sessions(done, failed)
       vim.list_extend(sessions, page.sessions)
       pages = pages + 1
       local rest = present(page.nextCursor)
-      if rest and pages < MOST_PAGES then return fetch(rest) end
+      if rest and pages < MAX_PAGES then return fetch(rest) end
       known_names = vim.tbl_map(function(session) return session.name end, sessions)
       done(sessions, rest)
     end, failed)
@@ -164,7 +164,8 @@ local function list_sessions(done, failed)
   fetch(nil)
 end
 
---- Calls `done(name)`, or `none()`. The server is asked: another editor may just have switched.
+--- Asks the server for the active session, as another editor may have switched just now. Calls
+--- `done(name)` or `none()`.
 local function with_active(done, none)
   request("getActive", vim.empty_dict(), function(session)
     set_active(session)
@@ -172,11 +173,11 @@ local function with_active(done, none)
   end)
 end
 
---- Requests a change whose result is the session as it is then.
+--- Sends a request that changes a session and returns it; shows the message with its name.
 local function change(verb, params, message)
   request(verb, params, function(session)
     if session.active or session.name == active then set_active(session.active and session) end
-    tell(message:format(session.name))
+    show(message:format(session.name))
   end)
 end
 
@@ -192,14 +193,15 @@ local function show_list(sessions, rest)
 end
 
 local function session_command(options)
-  -- A name may have spaces, bars and quotes in it: it is all that follows the subcommand.
+  -- The name is everything after the subcommand: it may have spaces, bars and quotes.
   local verb, name = options.args:match("^%s*(%S*)%s*(.-)%s*$")
   local function leave(which) change("setActive", { name = which, active = false }, "left %s") end
-  local function none() tell("no session is active") end
+  local function none() show("no session is active") end
   if verb == "" then
-    with_active(function(found) tell("the active session is " .. found) end, none)
+    with_active(function(found) show("the active session is " .. found) end, none)
   elseif not vim.tbl_contains(SUBCOMMANDS, verb) then
-    fail(("no such subcommand: %s; there are %s"):format(verb, table.concat(SUBCOMMANDS, ", ")))
+    local known = table.concat(SUBCOMMANDS, ", ")
+    fail(("no such subcommand: %s; expected one of %s"):format(verb, known))
   elseif verb == "list" then
     list_sessions(show_list)
   elseif verb == "exit" and name == "" then
@@ -219,28 +221,28 @@ local function add_command(options)
   local first, last = options.line1, options.line2
   local file = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(0), ":.")
   local place = ("%s:%d-%d"):format(file == "" and "[No Name]" or file, first, last)
-  -- Read now: by the time of an answer it may be another buffer, or another text.
+  -- Read the lines now: when the reply arrives, the buffer or its text may have changed.
   local lines = { place }
   for _, line in ipairs(vim.api.nvim_buf_get_lines(0, first - 1, last, false)) do
-    -- Neovim keeps a NUL byte as a line feed. (Brackets drop gsub's second result.)
+    -- Neovim stores a NUL byte as a line feed. (The parentheses drop gsub's second result.)
     table.insert(lines, (line:gsub("\n", "\0")))
   end
   local function add(name)
     local params = { sessionName = name, kind = "code", content = table.concat(lines, "\n") }
     request("addContext", params, function(entry)
       local to = entry.sessionCreated and "the new session " or ""
-      tell(("added %s to %s%s"):format(place, to, name))
+      show(("added %s to %s%s"):format(place, to, name))
     end)
   end
   local name = vim.trim(options.args)
   if name ~= "" then return add(name) end
   with_active(add, function()
-    fail("nothing added: no session is active; :TenetsSession switch to one, or :TenetsAdd NAME")
+    fail("nothing added: no session is active; use :TenetsSession switch NAME or :TenetsAdd NAME")
   end)
 end
 
---- Completes either command. Neovim replaces only `lead`, the last word; so of a name with spaces
---- only what is from there on is returned.
+--- Completes both commands. Neovim replaces only `lead`, the last word. So for a name with spaces
+--- this returns the part from that word on.
 local function complete(lead, line, position)
   local command, typed = line:sub(1, position):match("Tenets(%a*)%s+(.*)$")
   if command and vim.startswith(command, "S") then
@@ -251,7 +253,7 @@ local function complete(lead, line, position)
     typed = (verb == "switch" or verb == "exit") and name or nil
   end
   if not typed then return {} end
-  if server then -- completion starts none, as it could not tell why that failed
+  if server then -- completion does not start it, because it could not show an error
     local fresh = false
     list_sessions(function() fresh = true end, ignore)
     vim.wait(COMPLETION_WAIT, function() return fresh end, 5)
@@ -263,33 +265,33 @@ local function complete(lead, line, position)
   return found
 end
 
---- Before Neovim exits, gives what was asked for a moment to be done. CTRL-C ends the wait.
+--- Before Neovim exits, waits for the replies to commands. CTRL-C ends the wait.
 local function finish()
   is_exiting = true
   local done = vim.wait(EXIT_WAIT, function()
     for entry in pairs(server and server.pending or {}) do
       if entry.failed ~= ignore then return false end
     end
-    return untold == 0
+    return scheduled_messages == 0
   end, 5)
-  is_exiting = false -- maybe: there may be another reason to stay, such as an unsaved buffer
-  if not done then vim.notify("tenets: the last command has no answer", vim.log.levels.WARN) end
+  is_exiting = false -- Neovim may not exit after all, for example because of an unsaved buffer
+  if not done then vim.notify("tenets: the last command got no reply", vim.log.levels.WARN) end
 end
 
---- For 'statusline': "tenets: NAME", or "" where no session is known to be active.
+--- For 'statusline': "tenets: NAME", or "" if no session is known to be active.
 function M.statusline() return active and "tenets: " .. active or "" end
 
---- Options: `cmd`, the server and its arguments; `on_change(name)`, called with the active
---- session's name or nil when it has changed. Called again, it keeps a server that is running.
+--- Options: `cmd`, the server and its arguments; `on_change(name)`, which is called with the name
+--- of the active session, or nil, when that has changed. A second call keeps a running server.
 function M.setup(options)
   config = vim.tbl_extend("force", { cmd = { "tenets-session-server" } }, options or {})
   local define = vim.api.nvim_create_user_command
   define("TenetsSession", session_command, { nargs = "*", complete = complete })
   define("TenetsAdd", add_command, { nargs = "*", range = true, complete = complete })
   local group = vim.api.nvim_create_augroup("tenets_session", { clear = true })
-  -- Not VimLeavePre: there Neovim stops its servers, and might do so first.
+  -- Not VimLeavePre: there Neovim stops its servers, perhaps before this callback.
   vim.api.nvim_create_autocmd("ExitPre", { group = group, callback = finish })
-  -- Not at once, so that Neovim itself starts no slower.
+  -- Later, so that it does not slow down the start of Neovim.
   vim.schedule(function()
     if not server and vim.v.exiting == vim.NIL then start() end
   end)

@@ -65,7 +65,7 @@ def _path(text: str) -> str:
 # As argparse takes them: add_argument(flag, **settings).
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "--stdio": {
-        "help": "serve stdin and stdout (the default, and the only way)",
+        "help": "serve stdin and stdout (the default; accepted for editors that add it)",
         "action": "store_true",
     },
     "--database": {"help": "the database to use", "metavar": "FILE", "type": _path},
@@ -85,7 +85,7 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     },
     "--log-level": {"help": "how much to log (default: warning)", "choices": LOG_LEVELS},
     "--log-file": {
-        "help": "where to log what concerns this editor (default: stderr)",
+        "help": "log file of this editor (default: stderr)",
         "metavar": "FILE",
         "type": _path,
     },

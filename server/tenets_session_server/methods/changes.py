@@ -25,5 +25,5 @@ class ChangesParams(Params, frozen=True):
     "changes", ChangesParams, ChangeList, {"since": 7, "limit": 2}, {"since": 4711}, cached=True
 )
 def changes(call: CallContext, params: ChangesParams) -> ChangeList:
-    """Return what was committed after a revision; too long ago is `revisionExpired`."""
+    """Return the changes after a revision; `revisionExpired` if they are no longer kept."""
     return call.store.change_log.since(params.since, params.limit)

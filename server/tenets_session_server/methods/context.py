@@ -24,5 +24,5 @@ class AddContextParams(Params, frozen=True):
     writes=True,
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
-    """Append an entry to a session, which is created where it is missing."""
+    """Add an entry to a session; create the session if there is none."""
     return call.store.context.add(params.session_name, params.kind, params.content)

@@ -40,7 +40,7 @@ Content = Annotated[str, Meta(description="a string")]
 JsonObject = Annotated[Raw, Meta(description="an object")]
 # Examples are what the tests of query plans give, in all combinations.
 Limit = Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000", examples=[5])]
-Cursor = Annotated[str, Meta(description="a nextCursor of an earlier page of the same list")]
+Cursor = Annotated[str, Meta(description="a nextCursor of the same list")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Prefix = Annotated[
     str,

@@ -132,7 +132,7 @@ def list_sessions(call: CallContext, params: ListParams) -> SessionList:
     )
 
 
-@method("getActive", NoParams, Session | None, {}, pick=show_active)
+@method("getActive", NoParams, Session | None, {}, pick=show_active, cached=True)
 def get_active(call: CallContext, _params: NoParams) -> Session | None:
     """Return the active session, or null."""
     return call.store.sessions.get_active()

@@ -1,4 +1,4 @@
-"""How much there is, and who has it open."""
+"""The method that returns counts, sizes, and the attached clients."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tenets_session_server.models import AttachedClient, Totals
 class Stats(Totals, rename="camel", frozen=True):
     """How much there is, who has it open, and what serves it."""
 
-    version: Annotated[str, Meta(description="of the server")]
-    pid: Annotated[int, Meta(description="of the process that answers")]
+    version: Annotated[str, Meta(description="version of the server")]
+    pid: Annotated[int, Meta(description="process id of the process that answers")]
     clients: Annotated[
         list[AttachedClient],
-        Meta(description="the editors that this process serves, in the order they came"),
+        Meta(description="clients of this process, in order of connection"),
     ]
 
 
@@ -32,16 +32,16 @@ def with_clients(call: CallContext, totals: Totals) -> Stats:
 
 
 def show_stats(call: CallContext) -> tuple[Stats, str]:
-    """Returns how much there is, and who has it open."""
+    """Returns counts, sizes, and the attached clients."""
     found = with_clients(call, call.store.totals())
     names = ", ".join(client.name or "an unnamed editor" for client in found.clients)
     return found, (
         f"Sessions: {found.sessions}, context entries: {found.context_entries}, "
-        f"editors here: {names}, database: {found.database}"
+        f"editors: {names}, database: {found.database}"
     )
 
 
 @method("stats", NoParams, Stats, {}, encode=with_clients, pick=show_stats)
 def stats(call: CallContext, _params: NoParams) -> Totals:
-    """Return how much there is, and who has it open."""
+    """Return counts, sizes, and the attached clients."""
     return call.store.totals()

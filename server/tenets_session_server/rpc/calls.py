@@ -2,6 +2,10 @@
 
 A call that meets another program's lock on the database becomes pending, and is tried again. Other
 clients' requests go on meanwhile.
+
+Windows ask for the same pages, and all of them again after each change. So encoded results of
+``list``, ``changes`` and ``getActive`` are kept until somebody commits. A repeated request costs
+one look at :meth:`Database.version`, which is less than any query.
 """
 
 from __future__ import annotations
@@ -20,12 +24,66 @@ from tenets_session_server.methods.method import CallContext, Method
 from tenets_session_server.methods.params import ParamsDecoder
 from tenets_session_server.methods.table import BY_COMMAND
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
-from tenets_session_server.rpc.result_cache import ResultCache
+from tenets_session_server.storage.database import Database
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds for which a call is tried again while another process holds the lock."""
 BUSY_PAUSES: Final = (0.002, 0.005, 0.010, 0.020, 0.025)
 """Seconds between tries, the last one again and again; each is varied by half."""
+
+CACHE_BYTES: Final = 4 * 1024 * 1024
+"""With more than this, everything is dropped: it is more than any number of windows repeats."""
+CACHE_OVERHEAD: Final = 300
+"""Bytes that an entry takes beside its text."""
+LARGEST_CACHED: Final = CACHE_BYTES // 4
+"""Larger results are not kept."""
+
+Key = tuple[str, bytes]
+"""A method, and the text of its params."""
+
+
+class ResultCache:
+    """The results on one database, for all of its clients."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._version: tuple[int, int, int] | None = None
+        self._valid = False
+        self._results: dict[Key, Raw] = {}
+        self._size = 0
+
+    def revalidate(self) -> None:
+        """Look at the database before the next result is given.
+
+        Call it once for all requests that have arrived together: what held after they came is a
+        correct answer to each. Call it, too, when anything else was read, which may be newer.
+        """
+        self._valid = False
+
+    def get(self, key: Key) -> Raw | None:
+        """Return the result, None where it has to be computed. Raises ``DatabaseError``."""
+        version = self._version
+        if not self._valid or version is None or version[1] != self._database.commits:
+            version = self._database.version()
+            if version != self._version:
+                self._clear()
+                self._version = version
+            self._valid = True
+        return self._results.get(key)
+
+    def put(self, key: Key, result: Raw) -> None:
+        """Keep a result that was computed after :meth:`get` had none."""
+        size = len(result) + len(key[1]) + CACHE_OVERHEAD
+        if size > LARGEST_CACHED:
+            return
+        if self._size + size > CACHE_BYTES:
+            self._clear()
+        self._results[key] = result
+        self._size += size
+
+    def _clear(self) -> None:
+        self._results.clear()
+        self._size = 0
 
 
 class ExecuteCommandParams(Struct, frozen=True):
@@ -72,7 +130,9 @@ class Calls:
 
         This is where a store's value becomes the result that is sent.
         """
-        value = self._handlers[method.name](method.decoder.decode(params))
+        arguments = method.decoder.decode(params)
+        self._cache.revalidate()
+        value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 
     def command(self, params: Raw) -> Outcome:

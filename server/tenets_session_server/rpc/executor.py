@@ -36,6 +36,7 @@ from tenets_session_server.wire.messages import (
     Request,
     Response,
 )
+from tenets_session_server.wire.transport import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -55,15 +56,20 @@ class RequestExecutor:
     """
 
     def __init__(
-        self, server: SessionServer, lifecycle: Lifecycle, on_turn_end: Callable[[], None]
+        self,
+        server: SessionServer,
+        writer: Writer,
+        lifecycle: Lifecycle,
+        on_turn_end: Callable[[], None],
     ) -> None:
         self._client, self._lifecycle, self._pygls = server.client, lifecycle, server.protocol
-        self._on_turn_end = on_turn_end
+        self._writer, self._on_turn_end = writer, on_turn_end
         self._queue = RequestQueue()
+        self._cache = server.publisher.result_cache
         self._calls = Calls(
             server.context,
             server.protocol.fm.features,
-            server.publisher.result_cache,
+            self._cache,
             functools.partial(server.client.show, INFO),
         )
         database = server.store.database
@@ -74,7 +80,7 @@ class RequestExecutor:
     @property
     def overloaded(self) -> bool:
         """Whether so much waits to be executed that no more should be read."""
-        return self._queue.overloaded
+        return bool(self._queue) and self._queue.overloaded
 
     @property
     def idle(self) -> bool:
@@ -85,7 +91,7 @@ class RequestExecutor:
         """Take what has arrived, then execute as much as can be executed now."""
         if len(messages) == 1 and isinstance(request := messages[0], Request) and self._at_rest():
             # Most of the traffic: a client that waits for each reply.
-            self._in_turn = True
+            self._begin_turn()
             try:
                 self._execute_request(request)
             finally:
@@ -104,7 +110,7 @@ class RequestExecutor:
         """Execute what waits, in order, until it is done or others have to have their turn."""
         if self._scheduled or self._in_turn:
             return
-        self._in_turn = True
+        self._begin_turn()
         try:
             self._execute_waiting(time.monotonic() + TURN)
         finally:
@@ -121,12 +127,16 @@ class RequestExecutor:
     def _at_rest(self) -> bool:
         """Tell whether a message would be executed at once, and no other with it."""
         busy = self._running or self._scheduled or self._in_turn or self._queue
-        return not (busy or self._client.congested or self._lifecycle.state is _EXITED)
+        return not (busy or self._writer.congested or self._lifecycle.state is _EXITED)
 
     def _may_execute(self) -> bool:
         # The connection calls again when a congested client has read on.
         waiting = self._queue and self._running is None and self._lifecycle.state is not _EXITED
-        return bool(waiting) and not self._client.congested
+        return bool(waiting) and not self._writer.congested
+
+    def _begin_turn(self) -> None:
+        self._in_turn = True
+        self._cache.revalidate()
 
     def _execute_waiting(self, until: float) -> None:
         while not self._scheduled:
@@ -145,12 +155,12 @@ class RequestExecutor:
                         self._finish(one.call, one.outcome)
                 else:
                     self._execute(self._queue.take())
-            self._client.flush()
+            self._writer.flush()
             if not self._may_execute():  # it may again, where the client has read on
                 break
 
     def _end_turn(self) -> None:
-        self._client.flush()
+        self._writer.flush()
         self._in_turn = False
         self._on_turn_end()
 
@@ -173,11 +183,12 @@ class RequestExecutor:
     def _execute_request(self, request: Request) -> None:
         if logs.debugging:
             logger.debug("request %r: %s", request.id, request.method)
-        try:
-            self._lifecycle.check_request(request.method)
-        except RpcError as error:
-            self._client.reply_error(request.id, error.error)
-            return
+        if self._lifecycle.state is not _RUNNING:
+            try:
+                self._lifecycle.check_request(request.method)
+            except RpcError as error:
+                self._client.reply_error(request.id, error.error)
+                return
         self._finish(request, self._call(request.method, request.params, request.id))
 
     def _execute_notification(self, notification: Notification) -> None:

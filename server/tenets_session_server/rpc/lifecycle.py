@@ -45,11 +45,13 @@ _RUNNING: Final = State.RUNNING
 class Capability(Struct, rename="camel", frozen=True):
     """``capabilities.experimental.tenetsSession`` of the ``initialize`` result."""
 
-    protocol_version: Annotated[int, Meta(description="1; another number: another contract")]
+    protocol_version: Annotated[
+        int, Meta(description="1; another number means an incompatible protocol")
+    ]
     methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
     revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
     database: Annotated[str, Meta(description="absolute path of the file")]
-    warnings: Annotated[list[str], Meta(description="sentences worth showing to the user")]
+    warnings: Annotated[list[str], Meta(description="sentences to show to the user")]
 
 
 # Of ``initialize`` only what is used here is decoded. No client is refused over the rest.
@@ -98,13 +100,10 @@ class Lifecycle:
         self._on_initialize = on_initialize
 
     def check_request(self, method: str) -> None:
-        """Raise :class:`RpcError` where a request is not allowed now."""
-        if self.state is _RUNNING:
-            if method == types.INITIALIZE:
-                raise RpcError(INVALID_REQUEST, "initialize: already done")
-        elif self.state is State.SHUT_DOWN and method != types.EXIT:
+        """Raise :class:`RpcError` where a request is not allowed before or after ``RUNNING``."""
+        if self.state is State.SHUT_DOWN and method != types.EXIT:
             raise RpcError(INVALID_REQUEST, f"{method}: the server has been shut down")
-        elif self.state is State.UNINITIALIZED and method not in {types.INITIALIZE, types.EXIT}:
+        if self.state is State.UNINITIALIZED and method not in {types.INITIALIZE, types.EXIT}:
             raise RpcError(SERVER_NOT_INITIALIZED, f"{method}: expected initialize first")
 
     def allows_notification(self, method: str) -> bool:
@@ -114,6 +113,8 @@ class Lifecycle:
         return self.state is _RUNNING or method == types.EXIT
 
     def _initialize(self, params: Raw, message_id: MessageId) -> Outcome:
+        if self.state is _RUNNING:
+            raise RpcError(INVALID_REQUEST, "initialize: already done")
         given = _decode_params(params)
         try:
             options = _decode_options(given.initialization_options)

@@ -21,8 +21,8 @@ from typing import Final
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.models import AttachedClient, ChangeBatch
+from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
-from tenets_session_server.rpc.result_cache import ResultCache
 from tenets_session_server.storage.store import Store
 from tenets_session_server.wire.messages import OutgoingNotification, encode
 

@@ -14,9 +14,13 @@ from tenets_session_server.errors import SessionExistsError, SessionNotFoundErro
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
 from tenets_session_server.storage import metadata, timestamps
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.deferred_deletes import DeferredDeletes
-from tenets_session_server.storage.rows import SessionQuery
-from tenets_session_server.storage.session_pages import Listing, Order, read_page
+from tenets_session_server.storage.maintenance import DeferredDeletes
+from tenets_session_server.storage.session_queries import (
+    Listing,
+    Order,
+    SessionQuery,
+    read_page,
+)
 
 _BY_NAME: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.name = ?")
 _BY_ID: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = ?")

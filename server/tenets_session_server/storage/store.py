@@ -14,8 +14,7 @@ from tenets_session_server.models import Totals
 from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.deferred_deletes import DeferredDeletes
-from tenets_session_server.storage.maintenance import Maintenance
+from tenets_session_server.storage.maintenance import DeferredDeletes, Maintenance
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.watcher import Watcher
 

@@ -98,23 +98,20 @@ class MessageDecoder:
 
     def __init__(self) -> None:
         self._frames = FrameDecoder()
+        self.error: str | None = None
         self.unfinished = self._frames.unfinished
-
-    @property
-    def error(self) -> str | None:
-        """See the class."""
-        return self._frames.error
 
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes that have arrived; return the messages that are complete now.
 
         An error of the stream is the last message, an :class:`Invalid` without an id.
         """
-        if self._frames.error is not None:
+        if self.error is not None:
             return []
         messages = [decode(frame) for frame in self._frames.feed(data)]
-        if self._frames.error is not None:
-            messages.append(Invalid(None, "parseError", f"framing: {self._frames.error}"))
+        self.error = self._frames.error
+        if self.error is not None:
+            messages.append(Invalid(None, "parseError", f"framing: {self.error}"))
         return messages
 
 

@@ -1,21 +1,104 @@
-"""Pages of sessions: the cost depends on the size of the page, not on the number of sessions.
+"""Reads sessions: rows, whatever another program has stored in them, and pages of a list.
 
-A page walks the index of ``created_at`` from the cursor until it is full. With a name prefix there
-are two ways. If few names match, they are found by name and sorted. If many match, the walk meets
-one often; if it does not, it is given up, and the names are sorted after all.
+Text that another program wrote may not be UTF-8, and one such value fails the whole query. So each
+query has two forms: one reads text as text; if that fails, the other reads text as bytes.
+
+The cost of a page depends on its size, not on the number of sessions. A page walks the index of
+``created_at`` from the cursor until it is full. With a name prefix there are two ways. If few names
+match, they are found by name and sorted. If many match, the walk meets one often; if it does not,
+it is given up, and the names are sorted after all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
+
+from msgspec import UNSET, Raw
 
 from tenets_session_server.models import Session, SessionList
-from tenets_session_server.storage import cursors
-from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.rows import SessionQuery, position, session
+from tenets_session_server.storage import cursors, metadata, timestamps
+from tenets_session_server.storage.cursors import Position
+from tenets_session_server.storage.database import Bindings, Database, Row, Value
+
+T = TypeVar("T")
+
+_ACTIVE: Final = "s.id IS (SELECT session_id FROM session_server_active)"
+_AS_TEXT: Final = f"s.id, s.name, s.created_at, s.metadata, {_ACTIVE}, NULL"
+_AS_BYTES: Final = f"""s.id, CAST(s.name AS BLOB),
+    CASE typeof(s.created_at) WHEN 'text' THEN CAST(s.created_at AS BLOB) ELSE s.created_at END,
+    CAST(s.metadata AS BLOB), {_ACTIVE}, typeof(s.created_at)"""
+
+
+class SessionQuery:
+    """A SELECT of sessions; ``{session}`` in ``sql`` stands for the columns of ``sessions AS s``.
+
+    One more column may follow: the session's context count.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self._text = sql.format(session=_AS_TEXT)
+        self._bytes = sql.format(session=_AS_BYTES)
+
+    def first(self, database: Database, bindings: Bindings = ()) -> Session | None:
+        """Return the first session, or None. Raises as :meth:`Database.run` does."""
+        rows = self._run(database, bindings)
+        return session(rows[0]) if rows else None
+
+    def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
+        """Yield the row of each id, in the order given, for a query by ``:id``."""
+        for (session_id,) in ids:
+            yield from self._run(database, {"id": session_id})
+
+    def read(self, database: Database, bindings: Bindings, take: Callable[[Iterable[Row]], T]) -> T:
+        """Return ``take(rows)``; it need not read all rows, and may be called twice.
+
+        Raises as :meth:`Database.run` does.
+        """
+        try:
+            with database.rows(self._text, bindings) as rows:
+                return take(rows)
+        except UnicodeDecodeError:
+            with database.rows(self._bytes, bindings) as rows:
+                return take(rows)
+
+    def _run(self, database: Database, bindings: Bindings) -> list[Row]:
+        try:
+            return database.run(self._text, bindings)
+        except UnicodeDecodeError:
+            return database.run(self._bytes, bindings)
+
+
+def session(row: Row) -> Session:
+    """Return the session in a row of a :class:`SessionQuery`."""
+    name, stored = row[1], row[3]
+    if isinstance(stored, str):
+        stored = stored.encode("utf-8")
+    elif stored is not None and not isinstance(stored, bytes):
+        stored = str(stored).encode("ascii")  # a number
+    return Session(
+        row[0],
+        name if isinstance(name, str) else _text(name),
+        timestamps.readable(row[2]),
+        bool(row[4]),
+        Raw(metadata.readable(stored)),
+        row[6] if len(row) > 6 else UNSET,
+    )
+
+
+def _text(stored: bytes | float) -> str:
+    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)
+
+
+def position(row: Row) -> Position:
+    """Return the position of a :class:`SessionQuery`'s row in the order of ``created_at``."""
+    key = row[2]
+    if isinstance(key, str):
+        return Position(key.encode("utf-8"), True, row[0])
+    return Position(key, isinstance(key, bytes) and row[5] == "text", row[0])
+
 
 Order = Literal["newest", "oldest"]
 
