@@ -158,7 +158,7 @@ def apsw_command(name: str, database: Path) -> list[str]:
 async def test_the_notes_command_of_the_readme_prints_the_notes(
     server_command: list[str], database: Path
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
         await editor.add_note("review parser", "Too many branches.")
         await editor.add_note("fix login", "So is the cookie.")
