@@ -30,6 +30,17 @@ def shared_command(database: Path) -> Iterator[list[str]]:
     shared_processes.stop(database)
 
 
+@pytest.fixture(scope="module", params=MODES)
+def lasting_command(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """The same for tests that leave the database empty: they share it, and its daemon."""
+    database = tmp_path_factory.mktemp("lasting") / "tenets.db"
+    command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    yield [*command, *MODES[request.param]]
+    shared_processes.stop(database)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
 async def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

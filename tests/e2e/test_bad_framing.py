@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.foreign import ForeignWriter
 from support.in_step import assert_in_step, assert_nothing_leaks
 from support.messages import frame, request
 
@@ -103,7 +105,7 @@ DESYNCHRONISED = [
     "garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED]
 )
 async def test_a_stream_out_of_step_ends_the_connection(
-    server_command: list[str], garbage: bytes
+    server_command: list[str], database: Path, garbage: bytes
 ) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
@@ -120,9 +122,8 @@ async def test_a_stream_out_of_step_ends_the_connection(
         log = await wire.log()
         assert "cannot be understood any more" in log
         assert "Traceback" not in log
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["before"]
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["before"]
 
 
 TRUNCATED = [
@@ -137,7 +138,7 @@ TRUNCATED = [
 
 @pytest.mark.parametrize("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
 async def test_a_truncated_message_is_never_executed(
-    server_command: list[str], part: bytes
+    server_command: list[str], database: Path, part: bytes
 ) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
@@ -147,6 +148,5 @@ async def test_a_truncated_message_is_never_executed(
         assert await wire.ended() == 1
         assert await wire.rest() == b""
         assert "was not executed" in await wire.log()
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["whole"]
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["whole"]

@@ -10,7 +10,7 @@ from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_changes_returns_what_was_notified(server_command: list[str], database: Path) -> None:
@@ -43,10 +43,8 @@ async def test_a_revision_that_is_no_longer_kept_is_an_error(
 ) -> None:
     async with Client.opened(server_command) as editor:
         await editor.create("a")
-        # In one transaction, as commits are what takes long.
-        with ForeignWriter(database) as foreign, foreign.transaction():
-            for number in range(10_100):
-                foreign.add_context("a", str(number))
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("a", 10_100)
         with pytest.raises(ResponseError) as caught:
             await editor.session("changes", since=0)
         assert caught.value.data is not None
@@ -86,8 +84,7 @@ async def test_a_new_database_has_no_changes(server_command: list[str]) -> None:
         ({"since": 0, "limit": 0}, "limit: expected an integer from 1 to 1000"),
     ],
 )
-async def test_wrong_params_are_errors(server_command: list[str], params: Json, says: str) -> None:
-    async with Client.opened(server_command) as editor:
-        with pytest.raises(ResponseError, match=says) as caught:
-            await editor.session("changes", **params)
-        assert caught.value.code == -32602
+async def test_wrong_params_are_errors(shared: Client, params: Json, says: str) -> None:
+    with pytest.raises(ResponseError, match=says) as caught:
+        await shared.session("changes", **params)
+    assert caught.value.code == -32602

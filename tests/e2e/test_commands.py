@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from docs.exchanges import sample
+from support import shared as shared_processes
 from support.client import Client, ResponseError
 from support.messages import Json
+from tenets_session_server.methods.table import METHODS
 
-pytestmark = pytest.mark.asyncio
-
-CALLS: list[tuple[str, Json]] = [
-    ("create", {"name": "a", "metadata": {"a b": 1}}),
-    ("create", {"name": "b"}),
-    ("get", {"name": "a"}),
-    ("setActive", {"name": "a"}),
-    ("getActive", {}),
-    ("addContext", {"sessionName": "a", "kind": "note", "content": "x"}),
-    ("updateMetadata", {"name": "b", "updates": {"": None}}),
-    ("list", {"limit": 1, "includeContextCount": True}),
-    ("stats", {}),
-    ("changes", {"since": 1, "limit": 2}),
-    ("delete", {"name": "a"}),
-    ("deleteAll", {"purgeContext": False}),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_each_command_is_its_method(server_command: list[str]) -> None:
-    async with Client.opened(server_command) as editor:
+async def test_each_command_is_its_method(server_command: list[str], tmp_path: Path) -> None:
+    other = [*server_command, "--database", str(tmp_path / "other.db")]
+    async with Client.opened(server_command) as editor, Client.opened(other) as by_methods:
         offered = editor.capabilities["executeCommandProvider"]["commands"]
-        methods = editor.capabilities["experimental"]["tenetsSession"]["methods"]
-        assert offered == [method.replace("/", ".") for method in methods]
-        assert {verb for verb, _ in CALLS} == {name.rpartition(".")[2] for name in offered}
-        for verb, params in CALLS:
-            result = await editor.execute(f"tenets.session.{verb}", params)
-            assert result is not None
-            if verb == "get":
-                assert result["metadata"] == {"a b": 1}
-                assert result == await editor.session("get", **params)
-        assert await editor.names() == []
+        assert offered == [method.command for method in METHODS]
+        for method in METHODS:
+            for params in method.examples:
+                command = {"command": method.command, "arguments": [params]}
+                by_command = await editor.call("workspace/executeCommand", command)
+                by_method = await by_methods.call(method.name, params)
+                for found in (by_command, by_method):
+                    del found["id"]
+                assert sample(by_command) == sample(by_method)
         assert editor.shown == []
+    shared_processes.stop(tmp_path / "other.db")
 
 
 async def picked(editor: Client, verb: str) -> tuple[Any, str]:
@@ -85,15 +75,17 @@ async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
         assert shown.endswith("s3, s2, ...")
 
 
-@pytest.mark.parametrize("verb", ["updateMetadata", "addContext", "delete", "deleteAll"])
 async def test_a_command_that_cannot_be_picked_needs_its_argument(
-    server_command: list[str], verb: str
+    server_command: list[str],
 ) -> None:
+    unpicked = [method.command for method in METHODS if method.pick is None]
+    assert {"tenets.session.delete", "tenets.session.deleteAll"} <= {*unpicked}
     async with Client.opened(server_command) as editor:
         await editor.create("kept", active=True)
-        with pytest.raises(ResponseError, match="arguments: expected one object") as caught:
-            await editor.execute(f"tenets.session.{verb}")
-        assert caught.value.code == -32602
+        for command in unpicked:
+            with pytest.raises(ResponseError, match="arguments: expected one object") as caught:
+                await editor.execute(command)
+            assert caught.value.code == -32602
         assert await editor.names() == ["kept"]
 
 
@@ -129,14 +121,10 @@ async def test_activating_another_needs_another(server_command: list[str]) -> No
         ({}, "command is required"),
     ],
 )
-async def test_wrong_commands_are_errors(
-    server_command: list[str], params: Json, message: str
-) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        error = (await wire.call("workspace/executeCommand", params))["error"]
-        assert error["code"] == -32602
-        assert message in error["message"]
+async def test_wrong_commands_are_errors(shared: Client, params: Json, message: str) -> None:
+    error = (await shared.call("workspace/executeCommand", params))["error"]
+    assert error["code"] == -32602
+    assert message in error["message"]
 
 
 async def test_a_null_argument_and_an_empty_list_mean_no_argument(

@@ -269,12 +269,12 @@ async def test_a_group_waits_for_another_programs_lock(
 async def test_acknowledged_writes_survive_a_kill(
     server_command: list[str], database: Path
 ) -> None:
-    for round_number in range(10):
+    for round_number in range(5):
         async with Client.started(server_command) as wire:
             await wire.initialize()
             notes = [note(f"{round_number} {number}") for number in range(400)]
             await wire.send(*calls(*notes))
-            read = 1 + 37 * round_number
+            read = 1 + 83 * round_number
             for number in range(read):
                 reply = await wire.read()
                 assert reply["id"] == number
@@ -333,7 +333,7 @@ async def test_a_later_read_never_returns_an_older_state(
         ]
         reads = calls(*kinds * 25)
         with ForeignWriter(database) as foreign:
-            for round_number in range(40):
+            for round_number in range(20):
                 await wire.send(*reads)
                 for number in range(20):
                     metadata = {"active": True, "n": 20 * round_number + number}
@@ -355,7 +355,7 @@ async def test_an_answer_is_never_older_than_a_commit_before_the_question(
             await one.initialize()
         await wire.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
-            for number in range(300):
+            for number in range(150):
                 metadata = {"number": number}
                 if number % 3:
                     foreign.execute("UPDATE sessions SET metadata = ?", (json.dumps(metadata),))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Client
+from support.foreign import ForeignWriter
 from support.messages import INITIALIZE, notification, request
 from support.pipes import read_from
 from support.processes import Pipe, process
@@ -54,9 +55,9 @@ async def test_the_revision_grows_with_every_change(server_command: list[str]) -
 
 @pytest.mark.parametrize("method", [LIST, "shutdown", "workspace/executeCommand", "nope"])
 async def test_before_initialize_requests_are_refused(
-    server_command: list[str], method: str
+    lasting_command: list[str], method: str
 ) -> None:
-    async with Client.started(server_command) as wire:
+    async with Client.started(lasting_command) as wire:
         await wire.send(notification(CREATE, {"name": "too early"}))
         reply = await wire.call(method, {})
         assert reply["error"]["code"] == -32002
@@ -64,7 +65,9 @@ async def test_before_initialize_requests_are_refused(
         assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
-async def test_after_shutdown_requests_are_refused(server_command: list[str]) -> None:
+async def test_after_shutdown_requests_are_refused(
+    server_command: list[str], database: Path
+) -> None:
     async with Client.started(server_command) as wire:
         await wire.initialize()
         assert await wire.result("shutdown") is None
@@ -72,9 +75,8 @@ async def test_after_shutdown_requests_are_refused(server_command: list[str]) ->
             assert (await wire.call(method, {}))["error"]["code"] == -32600
         await wire.send(notification(CREATE, {"name": "too late"}), notification("exit"))
         assert await wire.ended() == 0
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == []
 
 
 async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> None:
@@ -148,9 +150,9 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
     ],
 )
 async def test_initialize_can_be_corrected(
-    server_command: list[str], params: object, says: str
+    lasting_command: list[str], params: object, says: str
 ) -> None:
-    async with Client.started(server_command) as wire:
+    async with Client.started(lasting_command) as wire:
         reply = await wire.call("initialize", params)
         assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
         assert (await wire.call(LIST))["error"]["code"] == -32002
@@ -175,9 +177,9 @@ async def test_initialize_can_be_corrected(
     ],
 )
 async def test_unused_params_of_initialize_may_be_anything(
-    server_command: list[str], params: object
+    lasting_command: list[str], params: object
 ) -> None:
-    async with Client.started(server_command) as wire:
+    async with Client.started(lasting_command) as wire:
         await wire.result("initialize", params)
         await wire.result(LIST)
 
@@ -241,7 +243,7 @@ async def test_an_ignored_hangup_does_not_end_the_server(
 
 
 async def test_acknowledged_writes_of_killed_editors_are_stored(
-    server_command: list[str],
+    server_command: list[str], database: Path
 ) -> None:
     for number in range(5):
         async with Client.started(server_command) as wire:
@@ -249,7 +251,5 @@ async def test_acknowledged_writes_of_killed_editors_are_stored(
             await wire.result(CREATE, {"name": f"s{number}"})
             wire.process.kill()
             await wire.ended()
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        names = [session["name"] for session in (await wire.result(LIST))["sessions"]]
-        assert names == ["s4", "s3", "s2", "s1", "s0"]
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["s0", "s1", "s2", "s3", "s4"]

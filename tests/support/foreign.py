@@ -77,7 +77,7 @@ class ForeignWriter:
         """As ``set_active``: first this session, then the others, each in a commit of its own."""
         self._update(name, {"active": active})
         if active:
-            for (other,) in self.rows("SELECT name FROM sessions"):
+            for other in self.names():
                 if other != name:
                     self._update(other, {"active": False})
 
@@ -116,6 +116,10 @@ class ForeignWriter:
             self.connection.backup("main", source.connection, "main") as backup,
         ):
             backup.step()
+
+    def names(self) -> list[str]:
+        """Return the names of all sessions, in the order of their ids."""
+        return [row[0] for row in self.rows("SELECT name FROM sessions ORDER BY id")]
 
     def contents(self) -> list[str]:
         """Return the content of all entries, in the order of their ids."""

@@ -184,4 +184,4 @@ class SessionDBMachine(RuleBasedStateMachine):
 
 
 TestSessionDBModel = SessionDBMachine.TestCase
-TestSessionDBModel.settings = settings(max_examples=60, stateful_step_count=30)
+TestSessionDBModel.settings = settings(max_examples=40, stateful_step_count=30)
