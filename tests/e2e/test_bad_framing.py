@@ -9,8 +9,8 @@ import pytest
 
 from support.client import Client
 from support.foreign import ForeignWriter
-from support.in_step import assert_in_step, assert_nothing_leaks
 from support.messages import frame, request
+from support.still_serving import assert_nothing_leaks, assert_still_serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,7 +44,7 @@ async def test_headers_that_are_understood(shared: Client, header: str) -> None:
         await shared.send(bytes([byte]))
     await shared.send(data[60:])
     assert await shared.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 async def test_another_charset_is_refused_and_skipped(shared: Client) -> None:
@@ -53,7 +53,7 @@ async def test_another_charset_is_refused_and_skipped(shared: Client) -> None:
     reply = await shared.read()
     assert (reply["id"], reply["error"]["code"]) == (5, INVALID_REQUEST)
     assert "UTF-8" in reply["error"]["message"]
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 @pytest.mark.parametrize("id_first", [True, False])

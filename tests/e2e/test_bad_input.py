@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.client import Client
-from support.in_step import assert_in_step, assert_nothing_leaks
 from support.messages import INITIALIZE, Json, frame, notification, request
+from support.still_serving import assert_nothing_leaks, assert_still_serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -192,7 +192,7 @@ async def test_a_bad_message_gets_one_clear_reply(shared: Client, bad: Bad) -> N
     assert error["code"] == bad.code
     assert bad.says in error["message"]
     assert_nothing_leaks(reply)
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 NO_REPLY = [
@@ -220,7 +220,7 @@ NO_REPLY = [
 @pytest.mark.parametrize("message", [row[1] for row in NO_REPLY], ids=[row[0] for row in NO_REPLY])
 async def test_notifications_and_responses_get_no_reply(shared: Client, message: object) -> None:
     await shared.send(message)
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 async def test_64_levels_are_executed(server_command: list[str]) -> None:
@@ -230,7 +230,7 @@ async def test_64_levels_are_executed(server_command: list[str]) -> None:
         metadata = b'{"d":' + nested(61) + b',"s":"' + b"[{" * 500 + b'\\"[["}'
         await wire.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
         assert (await wire.read())["result"]["metadata"]["s"].startswith("[{[{")
-        await assert_in_step(wire, sessions=1)
+        await assert_still_serving(wire, sessions=1)
 
 
 async def test_every_message_of_the_table_at_once(server_command: list[str]) -> None:
@@ -243,7 +243,7 @@ async def test_every_message_of_the_table_at_once(server_command: list[str]) -> 
         for bad in MESSAGES:
             reply = await wire.read()
             assert (reply["id"], reply["error"]["code"]) == (bad.id, bad.code), bad.name
-        await assert_in_step(wire)
+        await assert_still_serving(wire)
 
 
 @pytest.mark.parametrize(

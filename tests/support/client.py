@@ -1,9 +1,8 @@
 """A client of the server, as an editor has it: ``await client.create("x")``.
 
 It works over the pipes of a process and over those of a connection in the test's own process. It
-can also send anything else, byte for byte. Of each message that it reads it checks what holds of
-every one: its framing, that replies come in the order of the requests, that a change is notified
-once and none is left out, and that a client without notifications gets none.
+can also send anything else, byte for byte. Each message that it reads is checked (see
+:mod:`support.checks`).
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from support import processes
+from support.checks import Checks
 from support.messages import QUIET, Json, frame, notification, request
 from support.pipes import DEADLINE, HostedPipes, Pipes, ProcessPipes
-from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.methods.table import METHODS
 
 METHOD_NAMES: Final = {method.verb: method.name for method in METHODS}
-CANCELLED: Final = -32800
 
 
 class ResponseError(Exception):
@@ -39,17 +36,8 @@ class Client:
 
     def __init__(self, pipes: Pipes) -> None:
         self.pipes = pipes
-        self.capabilities: Json = {}
-        self.session_capability: Json = {}
-        self.notified: list[Json] = []
-        """Params of each ``didChange``."""
-        self.shown: list[Json] = []
-        """Params of each ``window/showMessage``."""
-        self.first_revision = self.revision = 0
-        self._notifications = False
+        self._checks = Checks()
         self._next_id = 0
-        self._requests: deque[Json] = deque()  # those without a reply so far
-        self._sent_bytes = False
         self._received = bytearray()
 
     @classmethod
@@ -166,6 +154,33 @@ class Client:
     # -- notifications -----------------------------------------------------------------------
 
     @property
+    def capabilities(self) -> Json:
+        """The server's capabilities."""
+        return self._checks.capabilities
+
+    @property
+    def session_capability(self) -> Json:
+        """The capability of this server, under ``experimental``."""
+        found = self.capabilities["experimental"]["tenetsSession"]
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that this client knows of."""
+        return self._checks.revision
+
+    @property
+    def notified(self) -> list[Json]:
+        """The params of each ``didChange``."""
+        return self._checks.notified
+
+    @property
+    def shown(self) -> list[Json]:
+        """The params of each ``window/showMessage``."""
+        return self._checks.shown
+
+    @property
     def changes(self) -> list[Json]:
         """All changes that were notified."""
         return [change for message in self.notified for change in message["changes"]]
@@ -199,10 +214,7 @@ class Client:
     async def send(self, *parts: object) -> None:
         """Write bytes as they are, and anything else framed."""
         for part in parts:
-            if isinstance(part, bytes):
-                self._sent_bytes = True
-            elif isinstance(part, dict) and {"id", "method"} <= part.keys():
-                self._requests.append(part)
+            self._checks.sent(part)
         data = b"".join(part if isinstance(part, bytes) else frame(part) for part in parts)
         await asyncio.wait_for(self.pipes.write(data), DEADLINE)
 
@@ -224,7 +236,7 @@ class Client:
                 await self._receive()
         body = bytes(self._received[start:end])
         del self._received[:end]
-        self._check(json.loads(body))
+        self._checks.received(json.loads(body))
         return body
 
     async def rest(self) -> bytes:
@@ -273,48 +285,3 @@ class Client:
     async def _read_notification(self) -> None:
         message = await self.read()
         assert "id" not in message, message
-
-    def _check(self, message: Json) -> None:
-        assert message["jsonrpc"] == "2.0"
-        if "method" not in message:
-            self._check_reply(message)
-        elif message["method"] == "window/showMessage":
-            self.shown.append(message["params"])
-        elif message["method"] == DID_CHANGE:
-            self._check_change(message["params"])
-
-    def _check_reply(self, reply: Json) -> None:
-        assert ("result" in reply) is ("error" not in reply), reply
-        found = next((one for one in self._requests if one["id"] == reply["id"]), None)
-        if found is None:
-            assert self._sent_bytes, f"nothing was asked with this id: {reply}"
-            return
-        if reply.get("error", {}).get("code") != CANCELLED:
-            # Those before it may have been sent as bytes, or have ids that no reply repeats.
-            assert found is self._requests[0], "replies come in the order of the requests"
-        self._requests.remove(found)
-        if "result" not in reply:
-            return
-        if found["method"] == "initialize":
-            self._check_initialize(found.get("params"), reply["result"])
-        elif found["method"] == "shutdown":
-            self._notifications = False
-
-    def _check_initialize(self, params: object, result: Json) -> None:
-        self.capabilities = result["capabilities"]
-        self.session_capability = self.capabilities["experimental"]["tenetsSession"]
-        self.first_revision = self.revision = self.session_capability["revision"]
-        options = params.get("initializationOptions") if isinstance(params, dict) else None
-        self._notifications = (options or {}).get("notifications") is not False
-
-    def _check_change(self, params: Json) -> None:
-        assert self._notifications, "this client gets no notifications"
-        revisions = [change["revision"] for change in params["changes"]]
-        if not params.get("incomplete"):
-            assert revisions, "a notification of nothing"
-            assert params["revision"] == revisions[-1]
-            # No change is repeated, and none is left out.
-            assert revisions == list(range(self.revision + 1, params["revision"] + 1))
-        assert params["revision"] > self.revision
-        self.revision = params["revision"]
-        self.notified.append(params)

@@ -43,7 +43,7 @@ async def test_clients_of_one_process_are_notified_and_the_author_after_its_repl
             },
         }
         assert await two.next_change() == notice["params"]
-        assert author.first_revision == two.first_revision == 0
+        assert author.session_capability["revision"] == two.session_capability["revision"] == 0
 
 
 async def test_every_type_of_change_is_notified(server_command: list[str], database: Path) -> None:
@@ -159,7 +159,7 @@ async def test_a_client_gets_no_changes_from_before_its_start(
             for number in range(20):
                 foreign.create(f"s{number}")
         async with Client.opened(server_command) as late:
-            assert late.first_revision == 20
+            assert late.revision == 20
             await wire.result("tenets/session.create", {"name": "new"})
             assert told_of(await late.next_change()) == [("created", "new")]
 

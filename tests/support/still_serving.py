@@ -15,7 +15,7 @@ def assert_nothing_leaks(reply: Json) -> None:
     assert ".py" not in text
 
 
-async def assert_in_step(client: Client, sessions: int = 0) -> None:
+async def assert_still_serving(client: Client, sessions: int = 0) -> None:
     """The next request gets its own reply, and nothing else has happened."""
     page = await client.result("list")
     assert len(page["sessions"]) == sessions
