@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from support import shared as shared_processes
 from support.client import Client
+from tenets_session_server.daemon.address import FOLDER
 
 MODES = {"shared": [], "standalone": ["--standalone"]}
 
@@ -39,6 +40,26 @@ def lasting_command(
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
     yield [*command, *MODES[request.param]]
     shared_processes.stop(database)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``$XDG_RUNTIME_DIR`` of one's own, and a home folder."""
+    found = tmp_path / "runtime"
+    found.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(found))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    return found
+
+
+@pytest.fixture
+def sockets(runtime: Path) -> Path:
+    """The folder of the sockets."""
+    found = runtime / FOLDER
+    found.mkdir(mode=0o700)
+    return found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)

@@ -131,6 +131,7 @@ async def test_a_write_can_be_cancelled_before_its_wait_has_begun(database: Path
         create = request(1, CREATE, {"name": "a"})
         cancel = notification("$/cancelRequest", {"id": 1})
         with locked(database):
+            client.expect_reply_to(create)
             for message in (create, cancel):
                 client.hosted.connection._arrived(frame(message))
             reply = await client.read()

@@ -1,8 +1,7 @@
-"""Writes that wait together share a commit, and nobody can tell but by how fast it is."""
+"""Writes that wait together share a commit, and each of them behaves as if it were alone."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import struct
@@ -14,7 +13,7 @@ import pytest
 from support import shared as shared_processes
 from support.client import Client
 from support.foreign import ForeignWriter
-from support.messages import Json, notification, request
+from support.messages import Json, calls, note, notification
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,17 +30,6 @@ def commits_in(log: Path) -> int:
     frames = [data[start : start + 24] for start in range(0, len(data), FRAME)]
     current = [frame for frame in frames if frame[8:16] == salt]
     return sum(1 for frame in current if struct.unpack(">I", frame[4:8])[0])
-
-
-def calls(*messages: tuple[str, Json]) -> list[Json]:
-    return [
-        request(number, f"tenets/session.{verb}", params)
-        for number, (verb, params) in enumerate(messages)
-    ]
-
-
-def note(content: str, session: str = "s") -> tuple[str, Json]:
-    return "addContext", {"sessionName": session, "kind": "note", "content": content}
 
 
 def name_of(reply: Json) -> Any:
@@ -149,25 +137,6 @@ async def test_a_cancelled_write_of_a_group_is_not_executed(server_command: list
         assert stats["contextEntries"] == 5 - len(cancelled)
 
 
-async def test_a_large_deletion_is_answered_in_order(
-    server_command: list[str], database: Path
-) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "large"})
-        with ForeignWriter(database) as foreign:
-            foreign.add_much_context("large", 20000)
-        await wire.send(
-            *calls(note("before"), ("delete", {"name": "large"}), note("after"), ("stats", {}))
-        )
-        replies = [await wire.read() for _ in range(4)]
-        assert [reply["id"] for reply in replies] == [0, 1, 2, 3]
-        assert replies[1]["result"] == {"deleted": True}
-        assert replies[3]["result"]["sessions"] == 1
-        while (await wire.result("tenets/session.stats"))["contextEntries"] > 2:
-            pass  # the rest is removed between requests
-
-
 async def test_a_write_that_rolls_back_the_transaction_fails_alone(
     server_command: list[str], database: Path
 ) -> None:
@@ -195,54 +164,6 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
         assert not any(content.startswith("bad") for content in done)
         with ForeignWriter(database) as foreign:
             assert foreign.contents() == done
-
-
-async def test_the_reply_to_a_large_deletion_comes_before_its_notification(
-    server_command: list[str], database: Path
-) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize(initializationOptions={"notifications": True})
-        await wire.send(*calls(("create", {"name": "large"})))
-        assert {(await wire.read()).get("id", "told") for _ in range(2)} == {0, "told"}
-        with ForeignWriter(database) as foreign:
-            foreign.add_much_context("large", 20000)
-        assert (await wire.read())["method"] == "tenets/session.didChange"
-        await wire.send(*calls(("delete", {"name": "large"})))
-        while (message := await wire.read()).get("method") == "tenets/session.didChange":
-            changes = message["params"]["changes"]
-            assert "deleted" not in {change["type"] for change in changes}
-        assert message["result"] == {"deleted": True}
-        told = await wire.read()
-        assert [change["type"] for change in told["params"]["changes"]] == ["deleted"]
-
-
-async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
-    server_command: list[str], database: Path
-) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        for round_number in range(10):
-            await wire.result("tenets/session.create", {"name": "large"})
-            with ForeignWriter(database) as foreign:
-                foreign.add_much_context("large", 7000)
-            before: list[tuple[str, Json]] = [
-                ("create", {"name": f"{round_number} {number}"}) for number in range(100)
-            ]
-            deletion = ("delete", {"name": "large"})
-            await wire.send(*calls(*before, deletion))
-            for _ in range(10 * round_number):  # at another moment each time
-                await wire.read()
-            await wire.send(notification("$/cancelRequest", {"id": 100}))
-            replies = [await wire.read() for _ in range(101 - 10 * round_number)]
-            found = await wire.result("tenets/session.get", {"name": "large"})
-            reply = next(one for one in replies if one["id"] == 100)
-            if "error" in reply:
-                assert reply["error"]["code"] == -32800
-                assert found is not None, "it was said not to have happened"
-                await wire.result("tenets/session.delete", {"name": "large"})
-            else:
-                assert reply["result"] == {"deleted": True}
-                assert found is None
 
 
 async def test_a_group_waits_for_another_programs_lock(
@@ -319,51 +240,3 @@ async def test_every_client_is_notified_of_every_change_of_a_group_once(
             revisions = [one["revision"] for one in client.changes]
             assert revisions == list(range(before + 1, last + 1))
             assert client.active == "s39"
-
-
-async def test_a_later_read_never_returns_an_older_state(
-    server_command: list[str], database: Path
-) -> None:
-    """Whatever answers it: pipelined reads of different kinds, while somebody else commits."""
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "s", "active": True})
-        kinds: list[tuple[str, Json]] = [
-            *(("getActive", {}), ("get", {"name": "s"}), ("list", {}), ("list", {"limit": 7}))
-        ]
-        reads = calls(*kinds * 25)
-        with ForeignWriter(database) as foreign:
-            for round_number in range(20):
-                await wire.send(*reads)
-                for number in range(20):
-                    metadata = {"active": True, "n": 20 * round_number + number}
-                    foreign.execute("UPDATE sessions SET metadata = ?", (json.dumps(metadata),))
-                last = -1
-                for _ in reads:
-                    result = (await wire.read())["result"]
-                    session = result["sessions"][0] if "sessions" in result else result
-                    found = session["metadata"].get("n", -1)
-                    assert found >= last
-                    last = found
-
-
-async def test_an_answer_is_never_older_than_a_commit_before_the_question(
-    server_command: list[str], database: Path
-) -> None:
-    async with Client.started(server_command) as wire, Client.started(server_command) as other:
-        for one in (wire, other):
-            await one.initialize()
-        await wire.result("tenets/session.create", {"name": "s"})
-        with ForeignWriter(database) as foreign:
-            for number in range(150):
-                metadata = {"number": number}
-                if number % 3:
-                    foreign.execute("UPDATE sessions SET metadata = ?", (json.dumps(metadata),))
-                else:
-                    params = {"name": "s", "updates": metadata}
-                    await other.result("tenets/session.updateMetadata", params)
-                for client in (wire, other):
-                    found = await client.result("tenets/session.get", {"name": "s"})
-                    assert found["metadata"] == metadata
-                    listed = await client.result("tenets/session.list")
-                    assert listed["sessions"][0]["metadata"] == metadata

@@ -125,6 +125,10 @@ class ForeignWriter:
         """Return the content of all entries, in the order of their ids."""
         return [row[0] for row in self.rows("SELECT content FROM session_context ORDER BY id")]
 
+    def objects(self) -> dict[str, str]:
+        """Return the SQL of each table, index and trigger, by its name."""
+        return dict(self.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
     def integrity(self) -> str:
         """Return what SQLite's check finds: "ok"."""
         return str(self.rows("PRAGMA integrity_check")[0][0])

@@ -26,6 +26,19 @@ def notification(method: str, params: object = ...) -> Json:
     return message if params is ... else {**message, "params": params}
 
 
+def note(content: str, session: str = "s") -> tuple[str, Json]:
+    """Return the verb and the params of a call that adds a note."""
+    return "addContext", {"sessionName": session, "kind": "note", "content": content}
+
+
+def calls(*verbs_and_params: tuple[str, Json]) -> list[Json]:
+    """Return requests with the ids 0, 1, 2 and so on."""
+    return [
+        request(number, f"tenets/session.{verb}", params)
+        for number, (verb, params) in enumerate(verbs_and_params)
+    ]
+
+
 # Params of a client that is not sent any changes.
 QUIET: Final[Json] = {
     "processId": None,
