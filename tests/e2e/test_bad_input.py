@@ -113,7 +113,7 @@ MESSAGES = [
         "metadata: expected an object",
     ),
     Bad(
-        "integer nobody can read",
+        "integer of 5,000 digits",
         raw(b'{"name":"x","metadata":{"n":' + b"9" * 5000 + b"}}"),
         5,
         INVALID_PARAMS,

@@ -1,4 +1,4 @@
-"""Who is left behind, and what could not be read at once, is told later, and nothing is lost."""
+"""Clients that are behind, and changes that could not be read at once, are notified later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tenets_session_server.wire import streams
 pytestmark = pytest.mark.asyncio
 
 
-def told_of(message: Json) -> list[tuple[str, str]]:
+def types_and_names(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
@@ -36,7 +36,7 @@ async def test_a_client_that_catches_up_takes_no_change_from_others(database: Pa
         await two.until(1)
         with ForeignWriter(database) as foreign:
             foreign.create("b")
-            # As if it had just read on, before anybody has looked at the file.
+            # As if it had just read on, before the next poll of the file.
             one.hosted.server.client.last_sent_revision = 0
             host.publisher.catch_up(one.hosted.server.client)
             await two.until(2)
@@ -98,7 +98,7 @@ async def test_a_client_that_does_not_read_catches_up_later(
         for number in range(500):
             await live.call("create", {"name": f"{long}{number}", "active": True})
         await live.until(1_499)
-        # The rest is told in one message; until then it is not waiting in memory.
+        # The rest comes in one message; until then it does not wait in memory.
         unread = behind.hosted.server.client.writer
         assert unread is not None
         assert unread.unsent < 2 * streams.CONGESTED_BYTES
@@ -107,7 +107,7 @@ async def test_a_client_that_does_not_read_catches_up_later(
         assert len(behind.notified) < len(live.notified)
         # And it goes on as before.
         await live.call("create", {"name": "z"})
-        assert told_of(await behind.next_change()) == [("created", "z")]
+        assert types_and_names(await behind.next_change()) == [("created", "z")]
 
 
 async def test_a_client_behind_the_oldest_kept_change_gets_an_incomplete_notification(
@@ -132,7 +132,7 @@ async def test_a_client_behind_the_oldest_kept_change_gets_an_incomplete_notific
 async def test_after_lost_triggers_clients_get_an_incomplete_notification(
     shared_command: list[str], database: Path
 ) -> None:
-    """Nobody wrote down what was changed meanwhile; the next client has the triggers put back."""
+    """Changes without triggers are in no log; the next client has the triggers restored."""
     async with Client.opened(shared_command) as client:
         await client.result("create", {"name": "a", "active": True})
         await client.result("create", {"name": "b"})
@@ -148,4 +148,4 @@ async def test_after_lost_triggers_clients_get_an_incomplete_notification(
             await other.result("addContext", {"sessionName": "a", "kind": "note", "content": "y"})
             await client.until((await other.result("stats"))["revision"])
         assert client.active == "b"
-        assert any(told.get("incomplete") for told in client.notified)
+        assert any(message.get("incomplete") for message in client.notified)

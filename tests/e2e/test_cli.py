@@ -50,7 +50,7 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--port", "7"], "unrecognized arguments: --port 7"),
         (["--log-level", "loud"], "choose from"),
@@ -61,10 +61,10 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
     ],
 )
-def test_usage_errors_exit_with_status_2(arguments: list[str], told: str) -> None:
+def test_usage_errors_exit_with_status_2(arguments: list[str], message: str) -> None:
     shown = run([*COMMANDS[0], *arguments])
     assert (shown.returncode, shown.stdout) == (2, "")
-    assert told in shown.stderr
+    assert message in shown.stderr
     assert "Traceback" not in shown.stderr
 
 

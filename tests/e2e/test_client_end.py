@@ -1,4 +1,4 @@
-"""What a client said before it was gone is done, and its server ends, however it went."""
+"""The requests that a client sent before its end are executed, and its server ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stored(database: Path) -> int:
 
 @contextmanager
 def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server whose output is read by nobody, but for the reply to ``initialize``."""
+    """Start a server whose output is not read, except for the reply to ``initialize``."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with popen(command, bufsize=0, **pipes, **options) as server:
         assert server.stdin is not None
@@ -76,7 +76,7 @@ def test_the_end_of_input_ends_a_server_whose_replies_are_unread(
         sessions.create_session("a", {"x": "y" * 100_000})
     with started(server_command) as server:
         assert server.stdin is not None
-        # Nobody reads the replies, so the server reads no more requests.
+        # The replies are not read, so the server reads no more requests.
         requests = (frame(request(number, "tenets/session.list")) for number in range(500))
         server.stdin.write(b"".join(requests))
         server.stdin.close()

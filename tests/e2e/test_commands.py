@@ -133,7 +133,7 @@ async def test_a_null_argument_and_an_empty_list_mean_no_argument(
     async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "a"})
-        # JavaScript's [undefined] is [null]: nobody has said that everything is to go.
+        # JavaScript's [undefined] is [null]: that is no request to delete everything.
         params: Json = {"command": "tenets.session.deleteAll", "arguments": [None]}
         error = (await wire.call("workspace/executeCommand", params))["error"]
         assert (error["code"], len((await wire.result("tenets/session.list"))["sessions"])) == (

@@ -1,4 +1,4 @@
-"""The file, the disk or another program is in the way: told by kind, survived, and never hidden."""
+"""Files that cannot be used: errors have a kind, a warning comes first, and the server goes on."""
 
 from __future__ import annotations
 

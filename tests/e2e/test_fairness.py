@@ -1,4 +1,4 @@
-"""One client's trouble is nobody else's: those that do not read, flood, or wait for a lock."""
+"""Clients that do not read, flood, delete much or wait for a lock do not delay other clients."""
 
 from __future__ import annotations
 

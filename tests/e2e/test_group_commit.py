@@ -89,8 +89,8 @@ async def test_a_failed_write_of_a_group_does_not_change_the_others(
         assert replies[10]["result"]["metadata"]["k"] == 1
         assert replies[11]["result"] == {"deleted": True}
         assert names[12] is None
-        told = [(one["type"], one["sessionName"]) for one in replies[13]["result"]["changes"]]
-        assert told == [
+        changes = [(one["type"], one["sessionName"]) for one in replies[13]["result"]["changes"]]
+        assert changes == [
             ("created", "a"),
             ("activated", "a"),
             ("contextAdded", "a"),
@@ -112,7 +112,7 @@ async def test_notifications_are_part_of_a_group(server_command: list[str]) -> N
         first, last = calls(("create", {"name": "a"}), ("get", {"name": "b"}))
         silent = [
             notification("tenets/session.create", {"name": "b"}),
-            notification("tenets/session.create", {"name": "a"}),  # taken: nobody is told
+            notification("tenets/session.create", {"name": "a"}),  # taken: an error without a reply
             notification("tenets/session.addContext", note("x", "b")[1]),
         ]
         await wire.send(first, *silent, last)
@@ -145,7 +145,7 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
         await wire.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
             foreign.execute(
-                "CREATE TRIGGER of_somebody BEFORE INSERT ON session_context"
+                "CREATE TRIGGER of_another_program BEFORE INSERT ON session_context"
                 " WHEN NEW.content LIKE 'bad%' BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
             )
         contents = [f"bad {number}" if number % 5 == 3 else str(number) for number in range(40)]
@@ -175,7 +175,7 @@ async def test_a_group_waits_for_another_programs_lock(
         with ForeignWriter(database) as foreign, foreign.transaction():
             foreign.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
             await wire.send(*calls(*[note(str(number)) for number in range(30)]))
-            # Somebody else's reads are not held up, and it has tried by now.
+            # Another client's reads do not wait, and the writes have met the lock by now.
             async with Client.started(server_command) as other:
                 await other.initialize()
                 assert await other.result("tenets/session.getActive") is None

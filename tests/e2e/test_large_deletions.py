@@ -38,7 +38,10 @@ async def test_the_reply_to_a_large_deletion_comes_before_its_notification(
     async with Client.started(server_command) as wire:
         await wire.initialize(initializationOptions={"notifications": True})
         await wire.send(*calls(("create", {"name": "large"})))
-        assert {(await wire.read()).get("id", "told") for _ in range(2)} == {0, "told"}
+        assert {(await wire.read()).get("id", "notification") for _ in range(2)} == {
+            0,
+            "notification",
+        }
         with ForeignWriter(database) as foreign:
             foreign.add_much_context("large", 20000)
         assert (await wire.read())["method"] == "tenets/session.didChange"
@@ -47,8 +50,8 @@ async def test_the_reply_to_a_large_deletion_comes_before_its_notification(
             changes = message["params"]["changes"]
             assert "deleted" not in {change["type"] for change in changes}
         assert message["result"] == {"deleted": True}
-        told = await wire.read()
-        assert [change["type"] for change in told["params"]["changes"]] == ["deleted"]
+        notified = await wire.read()
+        assert [change["type"] for change in notified["params"]["changes"]] == ["deleted"]
 
 
 async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(

@@ -41,7 +41,7 @@ async def test_initialize_returns_the_capabilities(
         }
         commands = capabilities["executeCommandProvider"]["commands"]
         assert commands == [method.command for method in METHODS]
-        # Nobody's documents are asked for.
+        # No documents are asked for.
         assert capabilities["textDocumentSync"] == {"openClose": False, "change": 0, "save": False}
 
 

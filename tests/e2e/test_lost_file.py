@@ -54,7 +54,7 @@ async def test_a_file_that_is_moved_away_and_back(
         for client in (one, two):
             await client.until(last)
             assert client.active == "a"
-            # Whoever keeps a copy of the sessions knows that it may be out of date.
+            # A client that keeps a copy of the sessions knows that it may be out of date.
             assert any(message.get("incomplete") for message in client.notified)
 
 

@@ -1,4 +1,4 @@
-"""Every client is told of every change once it is committed, whoever made it."""
+"""Every client is notified of every committed change, also of those by other programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenets_session_server.storage import watcher as file_events
 pytestmark = pytest.mark.asyncio
 
 
-def told_of(message: Json) -> list[tuple[str, str]]:
+def types_and_names(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
@@ -80,7 +80,7 @@ async def test_clients_of_another_server_are_notified(server_command: list[str])
         Client.opened(server_command) as there,
     ):
         await here.call("create", {"name": "a", "active": True})
-        assert told_of(await there.next_change()) == [("created", "a"), ("activated", "a")]
+        assert types_and_names(await there.next_change()) == [("created", "a"), ("activated", "a")]
         assert there.active == "a"
         await there.call("create", {"name": "b", "active": True})
         await here.until(5)
@@ -100,7 +100,7 @@ async def test_commits_of_other_programs_are_notified_and_nothing_uncommitted(
                 for _ in range(50):
                     assert await client.names() == ["ours"]
             foreign.create("theirs", {"active": True})
-            assert told_of(await client.next_change()) == [
+            assert types_and_names(await client.next_change()) == [
                 ("created", "theirs"),
                 ("activated", "theirs"),
             ]
@@ -109,7 +109,7 @@ async def test_commits_of_other_programs_are_notified_and_nothing_uncommitted(
                 foreign.set_active("ours")
                 foreign.delete("theirs")
             message = await client.next_change()
-            assert told_of(message)[-1] == ("deleted", "theirs")
+            assert types_and_names(message)[-1] == ("deleted", "theirs")
             assert client.active == "ours"
 
 
@@ -122,7 +122,7 @@ async def test_without_inotify_changes_are_found_by_polling(
         with ForeignWriter(database) as foreign:
             for name in ("a", "b"):
                 foreign.create(name)
-                assert told_of(await client.next_change()) == [("created", name)]
+                assert types_and_names(await client.next_change()) == [("created", name)]
         database.rename(database.with_name("elsewhere"))
         await client.until_shown("Sessions are not available")
         database.with_name("elsewhere").rename(database)
@@ -139,7 +139,7 @@ async def test_writes_to_other_files_of_the_folder_delay_no_notification(
                     log.write("x")
                     log.flush()
                 foreign.create(f"s{number}")
-                assert told_of(await client.next_change()) == [("created", f"s{number}")]
+                assert types_and_names(await client.next_change()) == [("created", f"s{number}")]
 
 
 async def test_commits_of_other_threads_are_notified(database: Path) -> None:
@@ -147,7 +147,7 @@ async def test_commits_of_other_threads_are_notified(database: Path) -> None:
         client = await host.client()
         for name in ("a", "b"):
             await asyncio.to_thread(host.session_db.create_session, name)
-            assert told_of(await client.next_change()) == [("created", name)]
+            assert types_and_names(await client.next_change()) == [("created", name)]
 
 
 async def test_a_client_gets_no_changes_from_before_its_start(
@@ -161,7 +161,7 @@ async def test_a_client_gets_no_changes_from_before_its_start(
         async with Client.opened(server_command) as late:
             assert late.revision == 20
             await wire.result("tenets/session.create", {"name": "new"})
-            assert told_of(await late.next_change()) == [("created", "new")]
+            assert types_and_names(await late.next_change()) == [("created", "new")]
 
 
 async def test_a_client_that_wants_no_notifications_gets_none(database: Path) -> None:
@@ -213,4 +213,4 @@ async def test_a_write_that_waited_for_a_lock_is_notified_after_its_reply(databa
             assert await other.names() == []
         assert (await author.read())["id"] == "a"
         assert (await author.read())["method"] == DID_CHANGE
-        assert told_of(await other.next_change()) == [("created", "a")]
+        assert types_and_names(await other.next_change()) == [("created", "a")]

@@ -1,7 +1,7 @@
 """The state rebuilt from notifications alone is the database's, whatever happens in which order.
 
 Two servers and a foreign writer work on one file. After every step a client of each server is
-read until the file's newest revision; what it was told since it started has to add up to what an
+read until the file's newest revision; its notifications since the start have to add up to what an
 independent connection finds in the file.
 """
 
@@ -35,7 +35,7 @@ SERVERS = st.sampled_from([0, 1])
 
 
 class Rebuilt:
-    """Sessions, context and the active session, as somebody keeps them who only listens."""
+    """Sessions, context and the active session, rebuilt from notifications."""
 
     def __init__(self) -> None:
         self.sessions: dict[int, str] = {}
@@ -179,7 +179,7 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
                 group.foreign.delete(name)
 
         @invariant()
-        def what_was_told_adds_up(self) -> None:
+        def notifications_add_up(self) -> None:
             rows = group.foreign.rows("SELECT id, name, metadata FROM sessions")
             active = [row[0] for row in rows if json.loads(row[2]).get("active")]
             context = group.foreign.rows(

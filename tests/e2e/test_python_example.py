@@ -92,15 +92,15 @@ async def test_watching(database: Path) -> None:
 @pytest.mark.asyncio
 async def test_changes_end_with_the_server(database: Path) -> None:
     async with SessionClient(database=database) as sessions:
-        told = sessions.changes()
-        first = asyncio.ensure_future(anext(told))
+        changes = sessions.changes()
+        first = asyncio.ensure_future(anext(changes))
         await sessions.create("a", active=True)
         change = await asyncio.wait_for(first, DEADLINE)
         assert [one["type"] for one in change["changes"]] == ["created", "activated"]
         assert change["active"] == await sessions.get_active()
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGKILL)
-        assert [one async for one in told] == []
+        assert [one async for one in changes] == []
         assert [one async for one in sessions.changes()] == []
 
 
@@ -181,8 +181,10 @@ async def test_an_exception_of_a_callback_stops_nothing(database: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_notifications_are_passed_on(database: Path) -> None:
-    told: list[tuple[str, object]] = []
-    notice = lambda method, params: told.append((method, params))  # noqa: E731
+    notifications: list[tuple[str, object]] = []
+    notice = lambda method, params: notifications.append((method, params))  # noqa: E731
     async with SessionClient(database=database, on_notification=notice) as sessions:
         await sessions.request("workspace/executeCommand", {"command": "tenets.session.list"})
-    assert told == [("window/showMessage", {"type": 3, "message": "There are no sessions"})]
+    assert notifications == [
+        ("window/showMessage", {"type": 3, "message": "There are no sessions"})
+    ]

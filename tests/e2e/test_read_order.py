@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 async def test_a_later_read_never_returns_an_older_state(
     server_command: list[str], database: Path
 ) -> None:
-    """Whatever answers it: pipelined reads of different kinds, while somebody else commits."""
+    """Pipelined reads of different kinds, from the cache or not, while another program commits."""
     async with Client.started(server_command) as wire:
         await wire.initialize()
         await wire.result("tenets/session.create", {"name": "s", "active": True})

@@ -121,7 +121,7 @@ async def test_a_clients_log_has_its_own_lines(
         await one.result(CREATE, {"name": "by one"})
         await two.call("tenets/session.get", {"name": "by two"})
         database.unlink()
-        # Everybody is told of that by the log as well.
+        # Every client's log has that as well.
         for wire in (quiet, one, two):
             assert "error" in await wire.call(CREATE, {"name": "lost"})
             while not wire.shown:
@@ -143,7 +143,7 @@ async def test_a_clients_log_has_its_own_lines(
         assert text.count("Sessions are not available") == 0  # that is for the user
         assert text.count("the database cannot be used") == 1
         assert "(client" not in text
-    # The process' own log has what concerns anybody, and whom.
+    # The daemon's own log has the lines of all clients, with the client's number.
     (own,) = (Path(os.environ["XDG_STATE_HOME"]) / "tenets-session-server" / "log").glob(
         f"{Address(str(database)).name}.log"
     )

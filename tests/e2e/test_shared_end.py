@@ -79,7 +79,7 @@ async def test_a_killed_daemon_ends_its_commands_with_a_message(
             assert (
                 line == "tenets-session-server: the daemon ended unexpectedly; restart the server"
             )
-    # Its socket is still there, and nobody listens.
+    # Its socket is still there, and no process listens on it.
     assert shared.socket_of(database).is_socket()
     async with Client.started(shared_command) as client:
         await client.initialize()
@@ -118,7 +118,7 @@ async def test_a_signal_to_a_command_ends_only_its_connection(
 async def test_whole_requests_of_a_killed_editor_are_executed(
     shared_command: list[str], database: Path
 ) -> None:
-    # The editor is killed, and somebody else (we) holds its pipes.
+    # The editor is killed, and this process holds its pipes.
     editor = textwrap.dedent("""
         import subprocess, sys, time
         subprocess.Popen(sys.argv[1:])

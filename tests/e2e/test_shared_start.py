@@ -91,7 +91,7 @@ async def test_the_daemon_shares_nothing_with_the_command_that_started_it(
             assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
             assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
             assert await wire.leave() == 0
-        # Nobody has it open any more; the process is still there.
+        # No process has it open any more; the daemon is still there.
         assert await read_from(pipe.reading) == b""
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
 

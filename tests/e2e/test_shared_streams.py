@@ -1,4 +1,4 @@
-"""What an editor's streams are, and who else has them, is no other editor's trouble."""
+"""An editor's streams, of any kind and also shared with other processes, block no other editor."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_stdout_of_two_clients_blocks_no_other_client(
                 await one.ended()
                 # Its description is what it was: not to wait is no property of the pipe itself.
                 assert not fcntl.fcntl(pipe.writing, fcntl.F_GETFL) & os.O_NONBLOCK
-                await two.send(request(1, LIST))  # more than the pipe takes, and nobody reads
+                await two.send(request(1, LIST))  # more than the pipe takes, unread
                 for number in range(50):
                     await other.result(CREATE, {"name": f"s{number}"})
                 pipe.close_writing()

@@ -105,7 +105,7 @@ async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> Non
 async def test_a_full_pipe_as_stdout_and_stderr_does_not_block_the_server(
     server_command: list[str],
 ) -> None:
-    # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
+    # 2>&1 by mistake, and the pipe is not read: neither replies nor the log may block the server.
     joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
     with Pipe() as pipe:
         async with Client.started(joined, stdout=pipe.writing) as client:

@@ -1,6 +1,6 @@
 """What a user of the Neovim example types, and what then is in the database.
 
-What Neovim is told over its socket is what a user types; what is then expected is what the user
+What is sent to Neovim over its socket is what a user types; what is then expected is what the user
 sees, and what another program finds in a real file.
 """
 

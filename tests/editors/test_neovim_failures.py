@@ -180,7 +180,7 @@ def test_a_frozen_server_freezes_nothing(
             return vim.fn.reltimefloat(vim.fn.reltime(start))
         """)
         assert 0.2 < took < 4
-    # It has quit all the same, and told the server to end, which it does when it can.
+    # It has quit all the same, and has asked the server to end, which it does when it can.
     os.kill(frozen, signal.SIGCONT)
     server.wait_until_all_ended()
     assert "s" in names(database)

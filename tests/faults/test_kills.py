@@ -1,4 +1,4 @@
-"""Processes that are killed at any moment: nothing acknowledged is lost, nobody is left over."""
+"""Processes that are killed at any moment: nothing acknowledged is lost, and no process is left."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 KILLS: Final = 100
 EDITORS: Final = 4
 
-# An editor with somebody beside it who holds the same pipes, as an editor's helpers do: so the
-# pipes tell nobody of its end. It prints the process of the command that it has started.
+# An editor beside another process that holds the same pipes, as an editor's helpers do: so its
+# end does not close the pipes. It prints the process of the command that it has started.
 EDITOR: Final = textwrap.dedent("""
     import subprocess, sys
     command = subprocess.Popen(sys.argv[1:])
@@ -103,7 +103,7 @@ async def test_a_hundred_kills(server_command: list[str], database: Path) -> Non
                     kills[part] += 1
     print(kills, {editor._name: len(editor.acknowledged) for editor in editors})
     assert min(kills.values()) > 10
-    # Nobody is left: no command, and no shared process either, as all clients are gone.
+    # No command is left, and no daemon either, as all clients are gone.
     for editor in editors:
         for process_id in editor.commands | editor.daemons:
             await shared.ended(process_id)

@@ -1,4 +1,4 @@
-"""The write-ahead log stays small, however many write, and is empty when nobody does."""
+"""The write-ahead log stays small, with many writers, and is empty when idle."""
 
 from __future__ import annotations
 

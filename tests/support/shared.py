@@ -72,7 +72,7 @@ def is_running(process_id: int) -> bool:
 
 
 def stop(database: Path, place: Path | None = None) -> None:
-    """End the processes of a database, whoever started them, with their sockets in ``place``."""
+    """End all daemons of a database, with their sockets in ``place``."""
     where = Address(str(database))
     place = place or folder()
     for path in place.glob(f"{where.database_key}*.sock") if place.is_dir() else ():

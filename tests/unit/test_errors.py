@@ -56,13 +56,13 @@ def descendants(cls: type[TenetsSessionError]) -> Iterator[type[TenetsSessionErr
 
 @pytest.mark.parametrize("cls", sorted(descendants(TenetsSessionError), key=str))
 def test_every_class_has_a_code_and_data(cls: type[TenetsSessionError]) -> None:
-    told = error_codes.from_exception(EXAMPLES[cls])
-    assert told is not None
+    error = error_codes.from_exception(EXAMPLES[cls])
+    assert error is not None
     if issubclass(cls, errors.InvalidArgumentError):
-        assert (told.code, told.message, told.data) == (-32602, "name: expected a name", None)
+        assert (error.code, error.message, error.data) == (-32602, "name: expected a name", None)
         return
-    assert told.code == -32803
-    assert told.data == {
+    assert error.code == -32803
+    assert error.data == {
         "kind": cls.kind,
         "retryable": cls is errors.DatabaseBusyError,
         **DATA[cls.kind],

@@ -1,4 +1,4 @@
-"""The log: what is written where, and that nobody waits for it.
+"""The log: what is written where, and that nothing waits for it.
 
 Each test runs a program, as where a process logs to is a property of all of it.
 """
