@@ -64,23 +64,23 @@ async def test_a_message_over_16_mib_is_refused_and_skipped(
     message = request("big", "tenets/session.addContext", params)
     if not id_first:
         message["id"] = message.pop("id")
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        reply = await wire.read()
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(message)
+        reply = await client.read()
         assert (reply["id"], reply["error"]["code"]) == ("big", INVALID_REQUEST)
         assert "16777216" in reply["error"]["message"]
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+        assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
 async def test_a_message_of_16_mib_is_executed(server_command: list[str]) -> None:
     params = {"sessionName": "s", "kind": "k", "content": ""}
     message = request("big", "tenets/session.addContext", params)
     params["content"] = "x" * (16 * 1024 * 1024 - len(json.dumps(message)))
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        assert (await wire.read())["result"]["size"] == len(params["content"])
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(message)
+        assert (await client.read())["result"]["size"] == len(params["content"])
 
 
 DESYNCHRONISED = [
@@ -107,19 +107,19 @@ DESYNCHRONISED = [
 async def test_a_stream_out_of_step_ends_the_connection(
     server_command: list[str], database: Path, garbage: bytes
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         # What came before it is executed and answered; what comes after it is not looked at.
-        await wire.send(
+        await client.send(
             request(5, CREATE, {"name": "before"}), garbage, request(6, CREATE, {"name": "after"})
         )
-        assert (await wire.read())["result"]["name"] == "before"
-        reply = await wire.read()
+        assert (await client.read())["result"]["name"] == "before"
+        reply = await client.read()
         assert (reply["id"], reply["error"]["code"]) == (None, PARSE_ERROR)
         assert_nothing_leaks(reply)
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        log = await wire.log()
+        assert await client.ended() == 1
+        assert await client.rest() == b""
+        log = await client.log()
         assert "cannot be understood any more" in log
         assert "Traceback" not in log
     with ForeignWriter(database) as foreign:
@@ -140,13 +140,13 @@ TRUNCATED = [
 async def test_a_truncated_message_is_never_executed(
     server_command: list[str], database: Path, part: bytes
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(request(5, CREATE, {"name": "whole"}), part)
-        wire.end_input()
-        assert (await wire.read())["result"]["name"] == "whole"
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        assert "was not executed" in await wire.log()
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(request(5, CREATE, {"name": "whole"}), part)
+        client.end_input()
+        assert (await client.read())["result"]["name"] == "whole"
+        assert await client.ended() == 1
+        assert await client.rest() == b""
+        assert "was not executed" in await client.log()
     with ForeignWriter(database) as foreign:
         assert foreign.names() == ["whole"]

@@ -224,26 +224,26 @@ async def test_notifications_and_responses_get_no_reply(shared: Client, message:
 
 
 async def test_64_levels_are_executed(server_command: list[str]) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         # Envelope, params and metadata are three of them.
         metadata = b'{"d":' + nested(61) + b',"s":"' + b"[{" * 500 + b'\\"[["}'
-        await wire.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
-        assert (await wire.read())["result"]["metadata"]["s"].startswith("[{[{")
-        await assert_still_serving(wire, sessions=1)
+        await client.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
+        assert (await client.read())["result"]["metadata"]["s"].startswith("[{[{")
+        await assert_still_serving(client, sessions=1)
 
 
 async def test_every_message_of_the_table_at_once(server_command: list[str]) -> None:
     """Pipelined and in any split, each still gets its own reply, in order."""
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         data = b"".join(frame(bad.body) for bad in MESSAGES)
         for start in range(0, len(data), 777):
-            await wire.send(data[start : start + 777])
+            await client.send(data[start : start + 777])
         for bad in MESSAGES:
-            reply = await wire.read()
+            reply = await client.read()
             assert (reply["id"], reply["error"]["code"]) == (bad.id, bad.code), bad.name
-        await assert_still_serving(wire)
+        await assert_still_serving(client)
 
 
 @pytest.mark.parametrize(
@@ -257,14 +257,14 @@ async def test_ids_come_back_as_they_are(shared: Client, message_id: int | str) 
 async def test_unknown_params_are_ignored_and_null_is_the_default(
     server_command: list[str],
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         odd: Json = {"colour": "red", "jsonrpc": {}}
         params = {"name": "x", "metadata": None, "active": None, **odd}
-        assert (await wire.result(CREATE, params))["metadata"] == {}
+        assert (await client.result(CREATE, params))["metadata"] == {}
         nothing: dict[str, Any] = dict.fromkeys(
             ("limit", "cursor", "active", "namePrefix", "order", "includeContextCount")
         )
-        assert len((await wire.result(LIST, nothing))["sessions"]) == 1
-        assert len((await wire.result(LIST, None))["sessions"]) == 1
-        assert len((await wire.result(LIST))["sessions"]) == 1
+        assert len((await client.result(LIST, nothing))["sessions"]) == 1
+        assert len((await client.result(LIST, None))["sessions"]) == 1
+        assert len((await client.result(LIST))["sessions"]) == 1

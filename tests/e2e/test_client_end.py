@@ -58,13 +58,13 @@ async def test_notes_still_in_the_pipe_of_a_killed_editor_are_stored(
 ) -> None:
     async with (
         process(["sleep", "3600"]) as editor,
-        Client.started(server_command) as wire,
+        Client.started(server_command) as client,
     ):
-        await wire.initialize(processId=editor.pid)
-        await wire.send(*(request(number, ADD, NOTE) for number in range(2_000)))
+        await client.initialize(processId=editor.pid)
+        await client.send(*(request(number, ADD, NOTE) for number in range(2_000)))
         editor.kill()
         await editor.wait()
-        assert await wire.ended() == 1
+        assert await client.ended() == 1
     assert stored(database) == 2_000
 
 

@@ -130,19 +130,19 @@ async def test_wrong_commands_are_errors(shared: Client, params: Json, message: 
 async def test_a_null_argument_and_an_empty_list_mean_no_argument(
     server_command: list[str],
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "a"})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("tenets/session.create", {"name": "a"})
         # JavaScript's [undefined] is [null]: that is no request to delete everything.
         params: Json = {"command": "tenets.session.deleteAll", "arguments": [None]}
-        error = (await wire.call("workspace/executeCommand", params))["error"]
-        assert (error["code"], len((await wire.result("tenets/session.list"))["sessions"])) == (
+        error = (await client.call("workspace/executeCommand", params))["error"]
+        assert (error["code"], len((await client.result("tenets/session.list"))["sessions"])) == (
             *(-32602, 1),
         )
         command = "tenets.session.getActive"
         params = {"command": command, "arguments": [None]}
-        assert await wire.result("workspace/executeCommand", params) is None
-        await wire.send(
+        assert await client.result("workspace/executeCommand", params) is None
+        await client.send(
             {
                 "jsonrpc": "2.0",
                 "id": "x",
@@ -150,5 +150,5 @@ async def test_a_null_argument_and_an_empty_list_mean_no_argument(
                 "params": {"command": command, "arguments": [], "workDoneToken": 7},
             }
         )
-        assert (await wire.read())["method"] == "window/showMessage"
-        assert (await wire.read())["id"] == "x"
+        assert (await client.read())["method"] == "window/showMessage"
+        assert (await client.read())["id"] == "x"

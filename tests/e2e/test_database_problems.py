@@ -53,16 +53,16 @@ async def test_a_file_that_cannot_be_used_is_reported_and_not_changed(
     expected = spoil(database)
     spoilt = database if database.exists() else database.parent
     before = spoilt.read_bytes()
-    async with Client.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert expected in warning
         for method, params in ((CREATE, {"name": "a"}), (LIST, {})):
-            error = (await wire.call(method, params))["error"]
+            error = (await client.call(method, params))["error"]
             assert (error["code"], error["data"]) == (-32803, {"kind": kind, "retryable": False})
             assert expected in error["message"]
-        wire.end_input()
-        assert await wire.ended() == 1
-        log = await wire.log()
+        client.end_input()
+        assert await client.ended() == 1
+        log = await client.log()
         assert f"{database}: " in log
         assert "Traceback" not in log
     assert spoilt.read_bytes() == before
@@ -72,39 +72,39 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
     server_command: list[str], database: Path
 ) -> None:
     file_in_the_way(database)
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        assert "error" in await wire.call(CREATE, {"name": "a"})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        assert "error" in await client.call(CREATE, {"name": "a"})
         database.parent.unlink()
-        assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+        assert (await client.result(CREATE, {"name": "a"}))["name"] == "a"
     assert database.exists()
 
 
 async def test_a_lost_trigger_is_restored_with_one_warning(
     server_command: list[str], database: Path
 ) -> None:
-    async with Client.started(server_command) as wire:
-        assert (await wire.initialize())["warnings"] == []
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["warnings"] == []
     with ForeignWriter(database) as foreign:
         foreign.execute("DROP TRIGGER session_server_make_room_update")
-    async with Client.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert "session_server_make_room_update" in warning
-        wire.end_input()
-        await wire.ended()
-        assert warning in await wire.log()
-    async with Client.started(server_command) as wire:
-        assert (await wire.initialize())["warnings"] == []
+        client.end_input()
+        await client.ended()
+        assert warning in await client.log()
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["warnings"] == []
 
 
 async def test_many_servers_start_on_a_new_file_at_once(server_command: list[str]) -> None:
     async def start(number: int) -> Json:
-        async with Client.started(server_command) as wire:
-            capability = await wire.initialize()
-            await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
-            wire.end_input()
-            assert await wire.ended() == 1
-            assert await wire.log() == ""
+        async with Client.started(server_command) as client:
+            capability = await client.initialize()
+            await client.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
+            client.end_input()
+            assert await client.ended() == 1
+            assert await client.log() == ""
             return capability
 
     capabilities = await asyncio.gather(*map(start, range(6)))
@@ -126,9 +126,9 @@ def without_privileges(command: list[str]) -> list[str]:
 
 
 async def test_a_read_only_file_is_read(server_command: list[str], database: Path) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result(CREATE, {"name": "a", "active": True})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result(CREATE, {"name": "a", "active": True})
         database.chmod(0o400)
         async with Client.started(without_privileges(server_command)) as reader:
             (warning,) = (await reader.initialize())["warnings"]
@@ -148,8 +148,8 @@ async def test_a_read_only_file_is_read(server_command: list[str], database: Pat
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
     database.parent.mkdir()
     os.mkfifo(database)
-    async with Client.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert f"{database} is no regular file" in warning
 
 
@@ -173,14 +173,14 @@ async def test_paths_beyond_ascii_in_any_locale(
 ) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [*server_command, "--database", str(tmp_path / os.fsdecode(name))]
-    async with Client.started(command, env={**os.environ, **ascii_only}) as wire:
-        capability = await wire.initialize()
+    async with Client.started(command, env={**os.environ, **ascii_only}) as client:
+        capability = await client.initialize()
         if works:
             assert capability["database"] == str(tmp_path / os.fsdecode(name))
-            assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+            assert (await client.result(CREATE, {"name": "a"}))["name"] == "a"
         else:
             assert capability["database"] == f"{tmp_path}/\\xff.db"
-            error = (await wire.call(CREATE, {"name": "a"}))["error"]
+            error = (await client.call(CREATE, {"name": "a"}))["error"]
             assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
             assert "\\xff.db is not UTF-8" in error["message"]
 
@@ -189,9 +189,9 @@ async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path
 ) -> None:
     database.parent.parent.chmod(0o500)
-    async with Client.started(without_privileges(server_command)) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(without_privileges(server_command)) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert "Permission denied" in warning
-        error = (await wire.call(CREATE, {"name": "b"}))["error"]
+        error = (await client.call(CREATE, {"name": "b"}))["error"]
         assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
     database.parent.parent.chmod(0o700)

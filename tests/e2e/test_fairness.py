@@ -168,13 +168,13 @@ async def test_a_lock_that_is_not_released_is_an_error(
 async def test_an_editor_that_leaves_while_its_write_waits_does_not_lose_it(
     server_command: list[str], database: Path
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         with locked(database):
-            await wire.send(request(1, CREATE, {"name": "last words"}))
-            wire.end_input()
-        assert (await wire.read())["result"]["name"] == "last words"
-        assert await wire.ended() == 1
+            await client.send(request(1, CREATE, {"name": "last words"}))
+            client.end_input()
+        assert (await client.read())["result"]["name"] == "last words"
+        assert await client.ended() == 1
 
 
 @contextlib.contextmanager

@@ -42,12 +42,12 @@ def name_of(reply: Json) -> Any:
 
 async def test_waiting_notes_share_commits(server_command: list[str], database: Path) -> None:
     count = 500
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "s"})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("tenets/session.create", {"name": "s"})
         before = commits_in(Path(f"{database}-wal"))
-        await wire.send(*calls(*[note(str(number)) for number in range(count)]))
-        replies = [await wire.read() for _ in range(count)]
+        await client.send(*calls(*[note(str(number)) for number in range(count)]))
+        replies = [await client.read() for _ in range(count)]
         made = commits_in(Path(f"{database}-wal")) - before
     assert [reply["id"] for reply in replies] == list(range(count))
     ids = [reply["result"]["id"] for reply in replies]
@@ -58,9 +58,9 @@ async def test_waiting_notes_share_commits(server_command: list[str], database: 
 async def test_a_failed_write_of_a_group_does_not_change_the_others(
     server_command: list[str],
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(
             *calls(
                 ("create", {"name": "a", "active": True}),
                 ("create", {"name": "a"}),
@@ -80,7 +80,7 @@ async def test_a_failed_write_of_a_group_does_not_change_the_others(
                 ("create", {"name": "d"}),
             )
         )
-        replies = [await wire.read() for _ in range(16)]
+        replies = [await client.read() for _ in range(16)]
         assert [reply["id"] for reply in replies] == list(range(16))
         names = [name_of(reply) for reply in replies]
         assert names[:5] == ["a", "sessionExists", "limitExceeded", -32602, "sessionNotFound"]
@@ -101,48 +101,48 @@ async def test_a_failed_write_of_a_group_does_not_change_the_others(
             ("deleted", "c"),
         ]
         assert names[14:] == [-32601, "d"]
-        listed = await wire.result("tenets/session.list", {"includeContextCount": True})
+        listed = await client.result("tenets/session.list", {"includeContextCount": True})
         counts = {one["name"]: one["contextCount"] for one in listed["sessions"]}
         assert counts == {"d": 0, "a": 1}
 
 
 async def test_notifications_are_part_of_a_group(server_command: list[str]) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         first, last = calls(("create", {"name": "a"}), ("get", {"name": "b"}))
         silent = [
             notification("tenets/session.create", {"name": "b"}),
             notification("tenets/session.create", {"name": "a"}),  # taken: an error without a reply
             notification("tenets/session.addContext", note("x", "b")[1]),
         ]
-        await wire.send(first, *silent, last)
-        assert name_of(await wire.read()) == "a"
-        assert name_of(await wire.read()) == "b"
-        stats = await wire.result("tenets/session.stats")
+        await client.send(first, *silent, last)
+        assert name_of(await client.read()) == "a"
+        assert name_of(await client.read()) == "b"
+        stats = await client.result("tenets/session.stats")
         assert (stats["sessions"], stats["contextEntries"]) == (2, 1)
 
 
 async def test_a_cancelled_write_of_a_group_is_not_executed(server_command: list[str]) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         messages: list[object] = list(calls(*[note(str(number)) for number in range(5)]))
         messages += [notification("$/cancelRequest", {"id": number}) for number in (0, 2, 2, 9)]
-        await wire.send(*messages)
-        replies = {(reply := await wire.read())["id"]: reply for _ in range(5)}
+        await client.send(*messages)
+        replies = {(reply := await client.read())["id"]: reply for _ in range(5)}
         cancelled = {key for key, reply in replies.items() if "error" in reply}
         assert {replies[key]["error"]["code"] for key in cancelled} <= {-32800}
         # They may have been read in pieces, and then the first ones were done already.
         assert cancelled in ({0, 2}, {2}, set())
-        stats = await wire.result("tenets/session.stats")
+        stats = await client.result("tenets/session.stats")
         assert stats["contextEntries"] == 5 - len(cancelled)
 
 
 async def test_a_write_that_rolls_back_the_transaction_fails_alone(
     server_command: list[str], database: Path
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "s"})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign:
             foreign.execute(
                 "CREATE TRIGGER of_another_program BEFORE INSERT ON session_context"
@@ -152,9 +152,9 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
         messages: list[object] = list(calls(*[note(content) for content in contents]))
         # Some of them are cancelled as well, at different moments.
         cancels = [notification("$/cancelRequest", {"id": number}) for number in (7, 11, 12, 39)]
-        await wire.send(*messages, *cancels[:2])
-        await wire.send(*cancels[2:])
-        replies = [await wire.read() for _ in contents]
+        await client.send(*messages, *cancels[:2])
+        await client.send(*cancels[2:])
+        replies = [await client.read() for _ in contents]
         assert sorted(reply["id"] for reply in replies) == list(range(40))
         done = [contents[reply["id"]] for reply in replies if "result" in reply]
         for reply in replies:
@@ -169,38 +169,38 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
 async def test_a_group_waits_for_another_programs_lock(
     server_command: list[str], database: Path
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "s"})
+    async with Client.started(server_command) as editor:
+        await editor.initialize()
+        await editor.result("tenets/session.create", {"name": "s"})
         with ForeignWriter(database) as foreign, foreign.transaction():
             foreign.execute('UPDATE sessions SET metadata = \'{"of": "theirs"}\'')
-            await wire.send(*calls(*[note(str(number)) for number in range(30)]))
+            await editor.send(*calls(*[note(str(number)) for number in range(30)]))
             # Another client's reads do not wait, and the writes have met the lock by now.
             async with Client.started(server_command) as other:
                 await other.initialize()
                 assert await other.result("tenets/session.getActive") is None
-        replies = [await wire.read() for _ in range(30)]
+        replies = [await editor.read() for _ in range(30)]
         assert [reply["id"] for reply in replies] == list(range(30))
         assert all("result" in reply for reply in replies)
-        found = await wire.result("tenets/session.get", {"name": "s"})
+        found = await editor.result("tenets/session.get", {"name": "s"})
         assert found["metadata"] == {"of": "theirs"}
-        assert (await wire.result("tenets/session.stats"))["contextEntries"] == 30
+        assert (await editor.result("tenets/session.stats"))["contextEntries"] == 30
 
 
 async def test_acknowledged_writes_survive_a_kill(
     server_command: list[str], database: Path
 ) -> None:
     for round_number in range(5):
-        async with Client.started(server_command) as wire:
-            await wire.initialize()
+        async with Client.started(server_command) as client:
+            await client.initialize()
             notes = [note(f"{round_number} {number}") for number in range(400)]
-            await wire.send(*calls(*notes))
+            await client.send(*calls(*notes))
             read = 1 + 83 * round_number
             for number in range(read):
-                reply = await wire.read()
+                reply = await client.read()
                 assert reply["id"] == number
                 assert "result" in reply
-            process = await server_process(wire, server_command)
+            process = await server_process(client, server_command)
             os.kill(process, signal.SIGKILL)
         shared_processes.stop(database)
         with ForeignWriter(database) as foreign:
@@ -211,10 +211,10 @@ async def test_acknowledged_writes_survive_a_kill(
         assert len(kept) >= read
 
 
-async def server_process(wire: Client, command: list[str]) -> int:
+async def server_process(client: Client, command: list[str]) -> int:
     """Return who serves, without asking it: it has other things to do."""
     if "--standalone" in command:
-        return wire.process.pid
+        return client.process.pid
     database = Path(command[command.index("--database") + 1])
     return int(shared_processes.report(database)["pid"])
 

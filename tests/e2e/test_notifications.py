@@ -153,14 +153,14 @@ async def test_commits_of_other_threads_are_notified(database: Path) -> None:
 async def test_a_client_gets_no_changes_from_before_its_start(
     server_command: list[str], database: Path
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         with ForeignWriter(database) as foreign:
             for number in range(20):
                 foreign.create(f"s{number}")
         async with Client.opened(server_command) as late:
             assert late.revision == 20
-            await wire.result("tenets/session.create", {"name": "new"})
+            await client.result("tenets/session.create", {"name": "new"})
             assert types_and_names(await late.next_change()) == [("created", "new")]
 
 
@@ -177,17 +177,17 @@ async def test_a_client_that_wants_no_notifications_gets_none(database: Path) ->
 async def test_notifications_are_on_unless_turned_off(
     server_command: list[str], value: bool | None
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize(initializationOptions={"notifications": value})
-        await wire.result("tenets/session.create", {"name": "a"})
-        assert (await wire.read())["method"] == DID_CHANGE
+    async with Client.started(server_command) as client:
+        await client.initialize(initializationOptions={"notifications": value})
+        await client.result("tenets/session.create", {"name": "a"})
+        assert (await client.read())["method"] == DID_CHANGE
 
 
 async def test_bursts_of_changes_are_joined(server_command: list[str]) -> None:
-    async with Client.started(server_command) as wire, Client.opened(server_command) as other:
-        await wire.initialize()
+    async with Client.started(server_command) as client, Client.opened(server_command) as other:
+        await client.initialize()
         note = {"sessionName": "a", "kind": "k", "content": ""}
-        await wire.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
+        await client.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
         await other.until(501)  # the session, and its notes
         assert len(other.notified) < 250
         assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]

@@ -122,16 +122,16 @@ async def test_metadata_comes_back_as_it_was_stored(server_command: list[str]) -
 
 async def test_numbers_keep_the_form_they_were_written_in(server_command: list[str]) -> None:
     numbers = b'{"a":1.50,"b":1e400,"c":0.1000000000000000055511151231257827,"d":-0,"e":1E2}'
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
-        await wire.send(frame(create + b'"metadata":' + numbers + b"}}"))
-        assert numbers in await wire.read_body()
+        await client.send(frame(create + b'"metadata":' + numbers + b"}}"))
+        assert numbers in await client.read_body()
         # Deactivation by another's activation is done by SQLite, not by this program.
-        await wire.result("tenets/session.setActive", {"name": "n"})
-        await wire.result("tenets/session.create", {"name": "o", "active": True})
-        await wire.send({"jsonrpc": "2.0", "id": 8, "method": "tenets/session.list"})
-        body = await wire.read_body()
+        await client.result("tenets/session.setActive", {"name": "n"})
+        await client.result("tenets/session.create", {"name": "o", "active": True})
+        await client.send({"jsonrpc": "2.0", "id": 8, "method": "tenets/session.list"})
+        body = await client.read_body()
         assert numbers[:-1] in body
         assert math.isinf(json.loads(body)["result"]["sessions"][1]["metadata"]["b"])
 
@@ -139,13 +139,13 @@ async def test_numbers_keep_the_form_they_were_written_in(server_command: list[s
 async def test_the_last_value_of_a_repeated_key_counts(
     server_command: list[str],
 ) -> None:
-    async with Client.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         twice = b'{"active":true,"active":false}'
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
-        await wire.send(frame(create + b'"metadata":' + twice + b"}}"))
-        assert (await wire.read())["result"]["active"] is False
-        assert await wire.result("tenets/session.getActive") is None
+        await client.send(frame(create + b'"metadata":' + twice + b"}}"))
+        assert (await client.read())["result"]["active"] is False
+        assert await client.result("tenets/session.getActive") is None
 
 
 async def test_context_creates_its_session(server_command: list[str]) -> None:

@@ -94,13 +94,13 @@ async def test_stop_ends_the_daemon(shared_command: list[str], database: Path) -
     status, out, err = await run("stop", *place)
     assert (status, err) == (0, "")
     assert out == f"nothing to stop: no daemon serves {database}\n"
-    async with Client.started(shared_command) as wire:
-        await wire.initialize()
-        pid = await wire.served_by()
+    async with Client.started(shared_command) as client:
+        await client.initialize()
+        pid = await client.served_by()
         status, out, err = await run("stop", *place)
         assert (status, out, err) == (0, f"stopped process {pid}\n", "")
         await shared.ended(pid)
-        assert await wire.ended() == 1
+        assert await client.ended() == 1
     status, out, _ = await run("status", *place)
     assert (status, out) == (1, f"no daemon serves {database}\n")
 
@@ -116,20 +116,20 @@ async def test_a_clients_log_has_its_own_lines(
         Client.started([*shared_command, *curious]) as one,
         Client.started([*shared_command, *curious, "--log-file", str(log)]) as two,
     ):
-        for wire in (quiet, one, two):
-            await wire.initialize()
+        for editor in (quiet, one, two):
+            await editor.initialize()
         await one.result(CREATE, {"name": "by one"})
         await two.call("tenets/session.get", {"name": "by two"})
         database.unlink()
         # Every client's log has that as well.
-        for wire in (quiet, one, two):
-            assert "error" in await wire.call(CREATE, {"name": "lost"})
-            while not wire.shown:
-                message = await wire.read()
+        for editor in (quiet, one, two):
+            assert "error" in await editor.call(CREATE, {"name": "lost"})
+            while not editor.shown:
+                message = await editor.read()
                 assert message["method"] == "window/showMessage"
-                wire.shown.append(message["params"])
-        for wire in (quiet, one, two):
-            await wire.leave()
+                editor.shown.append(message["params"])
+        for editor in (quiet, one, two):
+            await editor.leave()
         logs = [await quiet.log(), await one.log(), log.read_text()]
         assert await two.log() == ""
     assert logs[2].startswith("before\n")

@@ -32,15 +32,15 @@ async def test_fifty_commands_that_start_at_once_share_one_daemon(
     shared_command: list[str],
 ) -> None:
     async def start(number: int) -> tuple[int, int, str]:
-        async with Client.started(shared_command) as wire:
-            await wire.initialize()
-            await wire.result(CREATE, {"name": f"s{number}"})
-            served_by = await wire.served_by()
+        async with Client.started(shared_command) as client:
+            await client.initialize()
+            await client.result(CREATE, {"name": f"s{number}"})
+            served_by = await client.served_by()
             started.add(number)
             if len(started) == 50:
                 all_started.set()
             await asyncio.wait_for(all_started.wait(), 60)
-            return served_by, await wire.leave(), await wire.log()
+            return served_by, await client.leave(), await client.log()
 
     started: set[int] = set()
     all_started = asyncio.Event()
@@ -66,10 +66,10 @@ async def test_the_command_imports_no_heavy_module(
         if not first:
             await other.initialize()
         command = [sys.executable, "-c", program, str(shown), *shared_command[3:]]
-        async with Client.started(command) as wire:
-            await wire.initialize()
-            assert await wire.served_by() != wire.process.pid
-            assert await wire.leave() == 0
+        async with Client.started(command) as client:
+            await client.initialize()
+            assert await client.served_by() != client.process.pid
+            assert await client.leave() == 0
     modules = {name.partition(".")[0] for name in shown.read_text().split()}
     assert "tenets_session_server.daemon.shim" in shown.read_text().split()
     # Whatever the interpreter imports by itself, in an editable installation for instance.
@@ -83,14 +83,14 @@ async def test_the_daemon_shares_nothing_with_the_command_that_started_it(
 ) -> None:
     with Pipe() as pipe:
         os.set_inheritable(pipe.writing, True)
-        async with Client.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as wire:
+        async with Client.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as client:
             pipe.close_writing()
-            await wire.initialize()
-            pid = await wire.served_by()
-            assert os.getsid(pid) not in {os.getsid(0), os.getsid(wire.process.pid)}
+            await client.initialize()
+            pid = await client.served_by()
+            assert os.getsid(pid) not in {os.getsid(0), os.getsid(client.process.pid)}
             assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
             assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
-            assert await wire.leave() == 0
+            assert await client.leave() == 0
         # No process has it open any more; the daemon is still there.
         assert await read_from(pipe.reading) == b""
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
