@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,29 +17,56 @@ from tenets_session_server.daemon.address import FOLDER
 MODES = {"shared": [], "standalone": ["--standalone"]}
 
 
+@pytest.fixture(scope="session")
+def lasting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the databases of all tests are that one daemon serves."""
+    return tmp_path_factory.mktemp("lasting")
+
+
+@pytest.fixture
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, lasting_folder: Path
+) -> Iterator[Path]:
+    """A database file that does not exist yet, in a folder that does not exist yet.
+
+    In shared mode all of them have the same path, so that one daemon serves them, one after the
+    other: a daemon without clients has its database closed, and creates a new one if it is gone.
+    """
+    own = any(map(request.node.get_closest_marker, ("own_daemon", "timings")))
+    if own or mode_of(request) != "shared":
+        yield tmp_path / "cache" / "tenets.db"
+        return
+    folder = lasting_folder / "cache"
+    yield folder / "tenets.db"
+    if shared_processes.has_clients(folder / "tenets.db"):
+        shared_processes.stop(folder / "tenets.db")
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
+
+
+def mode_of(request: pytest.FixtureRequest) -> str | None:
+    """Return the mode of the test's ``server_command``, None without one."""
+    callspec = getattr(request.node, "callspec", None)
+    return None if callspec is None else callspec.params.get("server_command")
+
+
 @pytest.fixture(params=MODES)
-def server_command(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]]:
+def server_command(
+    request: pytest.FixtureRequest, database: Path, lasting_folder: Path
+) -> Iterator[list[str]]:
     """The installed server as an editor would start it, in both modes."""
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
     yield [*command, *MODES[request.param]]
-    shared_processes.stop(database)
+    if lasting_folder not in database.parents:
+        shared_processes.stop(database)
 
 
 @pytest.fixture
 def shared_command(database: Path) -> Iterator[list[str]]:
-    """The same in shared mode only."""
+    """The same in shared mode only, by a daemon of the test's own."""
     yield [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    shared_processes.stop(database)
-
-
-@pytest.fixture(scope="module", params=MODES)
-def lasting_command(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[str]]:
-    """The same for tests that leave the database empty: they share it, and its daemon."""
-    database = tmp_path_factory.mktemp("lasting") / "tenets.db"
-    command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    yield [*command, *MODES[request.param]]
     shared_processes.stop(database)
 
 

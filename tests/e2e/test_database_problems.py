@@ -125,6 +125,7 @@ def without_privileges(command: list[str]) -> list[str]:
     return [sys.executable, "-c", program, *command]
 
 
+@pytest.mark.own_daemon
 async def test_a_read_only_file_is_read(server_command: list[str], database: Path) -> None:
     async with Client.started(server_command) as client:
         await client.initialize()
@@ -185,6 +186,7 @@ async def test_paths_beyond_ascii_in_any_locale(
             assert "\\xff.db is not UTF-8" in error["message"]
 
 
+@pytest.mark.own_daemon
 async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path
 ) -> None:

@@ -55,9 +55,9 @@ async def test_the_revision_grows_with_every_change(server_command: list[str]) -
 
 @pytest.mark.parametrize("method", [LIST, "shutdown", "workspace/executeCommand", "nope"])
 async def test_before_initialize_requests_are_refused(
-    lasting_command: list[str], method: str
+    server_command: list[str], method: str
 ) -> None:
-    async with Client.started(lasting_command) as client:
+    async with Client.started(server_command) as client:
         await client.send(notification(CREATE, {"name": "too early"}))
         reply = await client.call(method, {})
         assert reply["error"]["code"] == -32002
@@ -150,9 +150,9 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
     ],
 )
 async def test_initialize_can_be_corrected(
-    lasting_command: list[str], params: object, says: str
+    server_command: list[str], params: object, says: str
 ) -> None:
-    async with Client.started(lasting_command) as client:
+    async with Client.started(server_command) as client:
         reply = await client.call("initialize", params)
         assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
         assert (await client.call(LIST))["error"]["code"] == -32002
@@ -177,9 +177,9 @@ async def test_initialize_can_be_corrected(
     ],
 )
 async def test_unused_params_of_initialize_may_be_anything(
-    lasting_command: list[str], params: object
+    server_command: list[str], params: object
 ) -> None:
-    async with Client.started(lasting_command) as client:
+    async with Client.started(server_command) as client:
         await client.result("initialize", params)
         await client.result(LIST)
 

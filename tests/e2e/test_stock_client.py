@@ -26,7 +26,7 @@ async def test_a_stock_client_gets_replies_errors_messages_and_notifications(
         params = types.InitializeParams(capabilities=types.ClientCapabilities())
         capabilities = (await client.initialize_session(params)).capabilities
         assert "tenets.session.list" in capabilities.execute_command_provider.commands
-        assert capabilities.experimental.tenetsSession.revision == 0
+        assert capabilities.experimental["tenetsSession"]["revision"] == 0
         changed = client.wait_for_notification(DID_CHANGE)
         send = client.protocol.send_request_async
         session = await send("tenets/session.create", {"name": "a", "active": True})
@@ -38,7 +38,7 @@ async def test_a_stock_client_gets_replies_errors_messages_and_notifications(
         assert caught.value.code == -32803
         command = types.ExecuteCommandParams("tenets.session.list")
         page = await client.workspace_execute_command_async(command)
-        assert [one.name for one in page.sessions] == ["a"]
+        assert [one["name"] for one in page["sessions"]] == ["a"]
         assert [one.message for one in client.messages] == ["Sessions, newest first: a (active)"]
         await client.shutdown_session()
         assert server.returncode == 0

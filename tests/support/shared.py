@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,17 @@ def stop(database: Path, place: Path | None = None) -> None:
         # Where it has ended already there is nothing to do.
         with working_in(place), contextlib.suppress(FileNotFoundError, ConnectionError):
             ask(Path(path.name), "stop", where.database)
+
+
+def has_clients(database: Path) -> bool:
+    """Tell whether the daemon of a database has clients, also after those that end have ended."""
+    until = time.monotonic() + 1
+    with contextlib.suppress(FileNotFoundError, ConnectionError):
+        while report(database)["clients"]:
+            if time.monotonic() > until:
+                return True
+            time.sleep(0.005)
+    return False
 
 
 @contextlib.contextmanager
