@@ -12,9 +12,8 @@ import pytest_asyncio
 
 from support import shared as shared_processes
 from support.client import Client
+from support.modes import OPTIONS
 from tenets_session_server.daemon.address import FOLDER
-
-MODES = {"shared": [], "standalone": ["--standalone"]}
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +28,13 @@ def database(
 ) -> Iterator[Path]:
     """A database file that does not exist yet, in a folder that does not exist yet.
 
-    In shared mode all of them have the same path, so that one daemon serves them, one after the
-    other: a daemon without clients has its database closed, and creates a new one if it is gone.
+    In shared mode, and with the mark ``lasting_daemon``, all of them have the same path. So one
+    daemon serves them, one after the other: without clients it has the database closed, and it
+    creates a new one if that is gone.
     """
-    own = any(map(request.node.get_closest_marker, ("own_daemon", "timings")))
-    if own or mode_of(request) != "shared":
+    marked = request.node.get_closest_marker
+    lasting = marked("lasting_daemon") or mode_of(request) == "shared"
+    if not lasting or marked("own_daemon") or marked("timings"):
         yield tmp_path / "cache" / "tenets.db"
         return
     folder = lasting_folder / "cache"
@@ -52,22 +53,23 @@ def mode_of(request: pytest.FixtureRequest) -> str | None:
     return None if callspec is None else callspec.params.get("server_command")
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=OPTIONS)
 def server_command(
     request: pytest.FixtureRequest, database: Path, lasting_folder: Path
 ) -> Iterator[list[str]]:
     """The installed server as an editor would start it, in both modes."""
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    yield [*command, *MODES[request.param]]
+    yield [*command, *OPTIONS[request.param]]
     if lasting_folder not in database.parents:
         shared_processes.stop(database)
 
 
 @pytest.fixture
-def shared_command(database: Path) -> Iterator[list[str]]:
-    """The same in shared mode only, by a daemon of the test's own."""
+def shared_command(database: Path, lasting_folder: Path) -> Iterator[list[str]]:
+    """The same in shared mode only, by a daemon of the test's own if it is not marked."""
     yield [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    shared_processes.stop(database)
+    if lasting_folder not in database.parents:
+        shared_processes.stop(database)
 
 
 @pytest.fixture
@@ -90,14 +92,14 @@ def sockets(runtime: Path) -> Path:
     return found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=OPTIONS)
 async def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Client]:
     """One server that has to survive everything that is thrown at it, one test after the other."""
     database = tmp_path_factory.mktemp("shared") / "tenets.db"
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    async with Client.started([*command, *MODES[request.param]]) as client:
+    async with Client.started([*command, *OPTIONS[request.param]]) as client:
         await client.initialize()
         yield client
         assert await client.leave() == 0

@@ -10,6 +10,7 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import frame, request
+from support.modes import table
 from support.still_serving import assert_nothing_leaks, assert_still_serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -101,9 +102,7 @@ DESYNCHRONISED = [
 ]
 
 
-@pytest.mark.parametrize(
-    "garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED]
-)
+@table("garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED])
 async def test_a_stream_out_of_step_ends_the_connection(
     server_command: list[str], database: Path, garbage: bytes
 ) -> None:
@@ -136,7 +135,7 @@ TRUNCATED = [
 ]
 
 
-@pytest.mark.parametrize("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
+@table("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
 async def test_a_truncated_message_is_never_executed(
     server_command: list[str], database: Path, part: bytes
 ) -> None:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from support.client import Client
 from support.messages import notification, request
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIST = "tenets/session.list"
+
+
+PROGRAM = Path(__file__).parents[1] / "support" / "odd_server.py"
 
 
 @pytest.fixture
 def odd_command(database: Path) -> list[str]:
     """The server with the features of ``support/odd_server.py``."""
-    program = Path(__file__).parents[1] / "support" / "odd_server.py"
-    return [sys.executable, str(program), str(database)]
+    return [sys.executable, str(PROGRAM), str(database)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client of one such server, for all tests that leave it running."""
+    database = tmp_path_factory.mktemp("odd") / "tenets.db"
+    async with Client.started([sys.executable, str(PROGRAM), str(database)]) as client:
+        await client.initialize()
+        yield client
+        assert await client.leave() == 0
 
 
 async def test_print_goes_to_stderr(odd_command: list[str]) -> None:
@@ -52,32 +66,24 @@ async def test_the_reply_to_an_internal_error_has_only_a_reference(odd_command: 
 
 
 @pytest.mark.parametrize("value", ["object", "set"])
-async def test_a_result_that_is_not_json_is_an_internal_error(
-    odd_command: list[str], value: str
-) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        reply = await client.call("odd/return", {"value": value})
-        assert value == "set" or reply["error"]["code"] == -32603
-        assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
+async def test_a_result_that_is_not_json_is_an_internal_error(client: Client, value: str) -> None:
+    reply = await client.call("odd/return", {"value": value})
+    assert value == "set" or reply["error"]["code"] == -32603
+    assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
 @pytest.mark.parametrize(("value", "sent"), [("nan", None), ("bytes", "AA==")])
 async def test_results_without_a_json_form_are_converted(
-    odd_command: list[str], value: str, sent: object
+    client: Client, value: str, sent: object
 ) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        assert await client.result("odd/return", {"value": value}) == sent
+    assert await client.result("odd/return", {"value": value}) == sent
 
 
-async def test_handlers_of_every_kind_are_answered_in_order(odd_command: list[str]) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        methods = ["odd/later", LIST, "odd/thread", LIST, "odd/later"]
-        await client.send(*[request(number, name, {}) for number, name in enumerate(methods)])
-        for number in range(len(methods)):
-            assert (await client.read())["id"] == number
+async def test_handlers_of_every_kind_are_answered_in_order(client: Client) -> None:
+    methods = ["odd/later", LIST, "odd/thread", LIST, "odd/later"]
+    await client.send(*[request(number, name, {}) for number, name in enumerate(methods)])
+    for number in range(len(methods)):
+        assert (await client.read())["id"] == number
 
 
 async def test_a_running_request_can_be_cancelled(odd_command: list[str]) -> None:
@@ -93,31 +99,28 @@ async def test_a_running_request_can_be_cancelled(odd_command: list[str]) -> Non
         assert (await editor.read())["id"] == "3"
 
 
-async def test_a_waiting_request_can_be_cancelled(odd_command: list[str]) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        create = "tenets/session.create"
-        await client.send(request(1, "odd/wait"), request(2, create, {"name": "never"}))
-        await client.send(request("2", LIST), notification("$/cancelRequest", {"id": 2}))
-        reply = await client.read()
-        assert (reply["id"], reply["error"]["code"]) == (2, -32800)
-        await client.send(notification("$/cancelRequest", {"id": 1}))
-        assert (await client.read())["id"] == 1
-        reply = await client.read()
-        assert (reply["id"], reply["result"]["sessions"]) == ("2", [])
+async def test_a_waiting_request_can_be_cancelled(client: Client) -> None:
+    create = "tenets/session.create"
+    await client.send(request(1, "odd/wait"), request(2, create, {"name": "never"}))
+    await client.send(request("2", LIST), notification("$/cancelRequest", {"id": 2}))
+    reply = await client.read()
+    assert (reply["id"], reply["error"]["code"]) == (2, -32800)
+    await client.send(notification("$/cancelRequest", {"id": 1}))
+    assert (await client.read())["id"] == 1
+    reply = await client.read()
+    assert (reply["id"], reply["result"]["sessions"]) == ("2", [])
 
 
 async def test_a_request_cancelled_in_the_same_write_is_not_executed(
-    odd_command: list[str],
+    client: Client,
 ) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        create = request(1, "tenets/session.create", {"name": "never"})
-        await client.send(create, notification("$/cancelRequest", {"id": 1}))
-        assert (await client.read())["error"]["code"] == -32800
-        assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
+    create = request(1, "tenets/session.create", {"name": "never"})
+    await client.send(create, notification("$/cancelRequest", {"id": 1}))
+    assert (await client.read())["error"]["code"] == -32800
+    assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
+@pytest.mark.timings(GRACE=0.2)
 async def test_the_editor_can_leave_while_a_request_runs(odd_command: list[str]) -> None:
     async with Client.started(odd_command) as client:
         await client.initialize()
@@ -130,15 +133,13 @@ async def test_the_editor_can_leave_while_a_request_runs(odd_command: list[str])
     "answer", [{"result": {"class": 1}}, {"error": {"code": 1, "message": "no"}}, {"error": {}}]
 )
 async def test_requests_to_the_client_are_answered_while_a_handler_waits(
-    odd_command: list[str], answer: dict[str, object]
+    client: Client, answer: dict[str, object]
 ) -> None:
-    async with Client.started(odd_command) as client:
-        await client.initialize()
-        await client.send(request(1, "odd/ask"), request(2, LIST))
-        question = await client.read()
-        assert (question["method"], question["params"]) == ("odd/question", {"why": None})
-        await client.send({"jsonrpc": "2.0", "id": question["id"], **answer})
-        reply = await client.read()
-        assert reply["id"] == 1
-        assert reply.get("result") == answer.get("result")
-        assert (await client.read())["id"] == 2
+    await client.send(request(1, "odd/ask"), request(2, LIST))
+    question = await client.read()
+    assert (question["method"], question["params"]) == ("odd/question", {"why": None})
+    await client.send({"jsonrpc": "2.0", "id": question["id"], **answer})
+    reply = await client.read()
+    assert reply["id"] == 1
+    assert reply.get("result") == answer.get("result")
+    assert (await client.read())["id"] == 2

@@ -190,12 +190,12 @@ async def test_a_group_waits_for_another_programs_lock(
 async def test_acknowledged_writes_survive_a_kill(
     server_command: list[str], database: Path
 ) -> None:
-    for round_number in range(5):
+    for round_number in range(3):
         async with Client.started(server_command) as client:
             await client.initialize()
             notes = [note(f"{round_number} {number}") for number in range(400)]
             await client.send(*calls(*notes))
-            read = 1 + 83 * round_number
+            read = 1 + 166 * round_number
             for number in range(read):
                 reply = await client.read()
                 assert reply["id"] == number

@@ -13,6 +13,7 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import INITIALIZE, notification, request
+from support.modes import table
 from support.pipes import read_from
 from support.processes import Pipe, process
 from tenets_session_server import __version__
@@ -53,16 +54,13 @@ async def test_the_revision_grows_with_every_change(server_command: list[str]) -
         assert (await client.initialize())["revision"] > 0
 
 
-@pytest.mark.parametrize("method", [LIST, "shutdown", "workspace/executeCommand", "nope"])
-async def test_before_initialize_requests_are_refused(
-    server_command: list[str], method: str
-) -> None:
+async def test_before_initialize_requests_are_refused(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         await client.send(notification(CREATE, {"name": "too early"}))
-        reply = await client.call(method, {})
-        assert reply["error"]["code"] == -32002
+        for method in (LIST, "shutdown", "workspace/executeCommand", "nope"):
+            assert (await client.call(method, {}))["error"]["code"] == -32002
         await client.initialize()
-        assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
+        assert await client.names() == []
 
 
 async def test_after_shutdown_requests_are_refused(
@@ -136,31 +134,29 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
         assert await client.ended() == status
 
 
-@pytest.mark.parametrize(
-    ("params", "says"),
-    [
-        ([], "params: expected an object, got array"),
-        ({"processId": "1"}, "processId: expected an integer or null, got str"),
-        ({"processId": True}, "processId: expected an integer or null, got bool"),
-        ({"initializationOptions": []}, "initializationOptions: expected an object"),
-        (
-            {"initializationOptions": {"notifications": "no"}},
-            "initializationOptions.notifications: expected true or false, got str",
-        ),
-    ],
-)
-async def test_initialize_can_be_corrected(
-    server_command: list[str], params: object, says: str
-) -> None:
+WRONG_INITIALIZE: list[tuple[object, str]] = [
+    ([], "params: expected an object, got array"),
+    ({"processId": "1"}, "processId: expected an integer or null, got str"),
+    ({"processId": True}, "processId: expected an integer or null, got bool"),
+    ({"initializationOptions": []}, "initializationOptions: expected an object"),
+    (
+        {"initializationOptions": {"notifications": "no"}},
+        "initializationOptions.notifications: expected true or false, got str",
+    ),
+]
+
+
+async def test_initialize_can_be_corrected(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
-        reply = await client.call("initialize", params)
-        assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
-        assert (await client.call(LIST))["error"]["code"] == -32002
+        for params, says in WRONG_INITIALIZE:
+            error = (await client.call("initialize", params))["error"]
+            assert (error["code"], error["message"]) == (-32602, says)
+            assert (await client.call(LIST))["error"]["code"] == -32002
         await client.initialize()
         await client.result(LIST)
 
 
-@pytest.mark.parametrize(
+@table(
     "params",
     [
         ...,
@@ -245,11 +241,11 @@ async def test_an_ignored_hangup_does_not_end_the_server(
 async def test_acknowledged_writes_of_killed_editors_are_stored(
     server_command: list[str], database: Path
 ) -> None:
-    for number in range(5):
+    for number in range(3):
         async with Client.started(server_command) as client:
             await client.initialize()
             await client.result(CREATE, {"name": f"s{number}"})
             client.process.kill()
             await client.ended()
     with ForeignWriter(database) as foreign:
-        assert foreign.names() == ["s0", "s1", "s2", "s3", "s4"]
+        assert foreign.names() == ["s0", "s1", "s2"]

@@ -19,6 +19,8 @@ from tenets_session_client import COMMAND, SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
+pytestmark = pytest.mark.lasting_daemon
+
 EXAMPLE = Path(__file__).parents[2] / "client_examples" / "python" / "share_session.py"
 
 

@@ -152,6 +152,7 @@ async def test_a_clients_log_has_its_own_lines(
     )
 
 
+@pytest.mark.lasting_daemon
 async def test_an_unread_log_blocks_no_client(shared_command: list[str]) -> None:
     command = [*shared_command, "--log-level", "debug"]
     with Pipe() as pipe:
@@ -169,6 +170,7 @@ async def test_an_unread_log_blocks_no_client(shared_command: list[str]) -> None
             await other.result(CREATE, {"name": "another"})
 
 
+@pytest.mark.lasting_daemon
 async def test_a_very_long_client_name_is_shortened(
     shared_command: list[str], database: Path
 ) -> None:
@@ -193,6 +195,7 @@ WRONG_MESSAGES = [
 ]
 
 
+@pytest.mark.lasting_daemon
 async def test_wrong_control_messages_do_not_disturb_clients(
     shared_command: list[str], database: Path
 ) -> None:

@@ -57,7 +57,7 @@ async def test_starts_while_it_is_ending_are_all_served(shared_command: list[str
                 assert await client.leave() == 0
                 assert await client.log() == ""
 
-    await asyncio.gather(*[come_and_go(5) for _ in range(3)])
+    await asyncio.gather(*[come_and_go(3) for _ in range(3)])
 
 
 async def test_a_killed_daemon_ends_its_commands_with_a_message(

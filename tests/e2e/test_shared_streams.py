@@ -23,7 +23,7 @@ from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.lasting_daemon]
 
 CREATE = "tenets/session.create"
 LIST = "tenets/session.list"
@@ -93,6 +93,7 @@ async def test_a_command_ends_though_stderr_is_full(shared_command: list[str]) -
             assert await client.ended() == 1
 
 
+@pytest.mark.own_daemon
 async def test_the_daemon_inherits_no_descriptor_of_an_editor(shared_command: list[str]) -> None:
     def lower_the_limit() -> None:
         resource.setrlimit(
@@ -147,6 +148,7 @@ async def test_newlines_in_client_text_are_escaped_in_the_log(shared_command: li
         assert not any(line.startswith("2026-01-01") for line in lines)
 
 
+@pytest.mark.own_daemon
 @pytest.mark.parametrize("running", [False, True], ids=["starting", "attaching"])
 async def test_requests_of_an_editor_that_died_during_the_start_are_executed(
     shared_command: list[str], database: Path, running: bool

@@ -102,6 +102,7 @@ async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> Non
         assert await client.leave() == 0
 
 
+@pytest.mark.timings(GRACE=0.2)
 async def test_a_full_pipe_as_stdout_and_stderr_does_not_block_the_server(
     server_command: list[str],
 ) -> None:
