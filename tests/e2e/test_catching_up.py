@@ -19,7 +19,6 @@ from tenets_session_server.errors import (
     DatabaseUnavailableError,
 )
 from tenets_session_server.models import ChangeBatch
-from tenets_session_server.storage import maintenance
 from tenets_session_server.wire import streams
 
 pytestmark = pytest.mark.asyncio
@@ -68,6 +67,7 @@ async def test_changes_that_could_not_be_read_are_notified_later(
         assert failures == []
 
 
+@pytest.mark.timings(CHECKPOINT_AFTER=0.0)
 async def test_a_failed_checkpoint_is_not_shown(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +78,6 @@ async def test_a_failed_checkpoint_is_not_shown(
         raise DatabaseReadOnlyError("the database may not be written")
 
     async with Host.opened(database) as host:
-        monkeypatch.setattr(maintenance, "CHECKPOINT_AFTER", 0.0)
         monkeypatch.setattr(host.session_db.db, "checkpoint", failing)
         client = await host.client()
         await client.call("create", {"name": "a"})

@@ -18,7 +18,6 @@ from support.messages import frame, notification, request
 from support.pipes import DEADLINE
 from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.rpc import calls
 from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
@@ -152,10 +151,8 @@ async def test_a_cancel_that_names_nothing_cancels_nothing(database: Path, param
         assert [session["contextCount"] for session in page["sessions"]] == [0, 1]
 
 
-async def test_a_lock_that_is_not_released_is_an_error(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calls, "BUSY_TIMEOUT", 0.1)
+@pytest.mark.timings(BUSY_TIMEOUT=0.1)
+async def test_a_lock_that_is_not_released_is_an_error(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         with locked(database):

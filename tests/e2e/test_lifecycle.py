@@ -204,7 +204,6 @@ async def test_a_dead_client_process_ends_the_server(server_command: list[str]) 
         assert await editor.ended() == 1
 
 
-@pytest.mark.timings(LIVENESS_INTERVAL=0.1)
 async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
     with Pipe() as pipe:
         async with Client.started(server_command, stdout=pipe.writing) as client:

@@ -24,7 +24,6 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere.db"
 
 
-@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_file_that_is_moved_away_and_back(
     server_command: list[str], database: Path, elsewhere: Path
@@ -58,7 +57,6 @@ async def test_a_file_that_is_moved_away_and_back(
             assert any(message.get("incomplete") for message in client.notified)
 
 
-@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_file_that_is_replaced_by_an_older_one(
     server_command: list[str], database: Path, elsewhere: Path
@@ -172,7 +170,6 @@ async def test_only_a_new_server_creates_a_deleted_file_again(
         assert (await client.result("list"))["sessions"] == []
 
 
-@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_server_without_a_database_shows_when_there_is_one(
     server_command: list[str], database: Path, elsewhere: Path
@@ -191,7 +188,6 @@ async def test_a_server_without_a_database_shows_when_there_is_one(
         assert (await client.result("getActive"))["name"] == "a"
 
 
-@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_link_that_leads_somewhere_else(
     server_command: list[str], database: Path, elsewhere: Path, tmp_path: Path
@@ -210,7 +206,6 @@ async def test_a_link_that_leads_somewhere_else(
         assert client.active == "of the other"
 
 
-@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
 async def test_a_deleted_write_ahead_log_loses_no_note(
     server_command: list[str], database: Path
