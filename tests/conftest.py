@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -27,8 +28,8 @@ pytest.register_assert_rewrite("support", "editors")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_shared_processes() -> Iterator[None]:
-    """Have shared processes apart from the user's own, and none of them left in the end."""
+def _own_daemons() -> Iterator[None]:
+    """Keep the daemons of the tests separate from the user's, and leave none running."""
     from support import shared
 
     place = tempfile.mkdtemp(prefix="tenets-")
@@ -38,6 +39,16 @@ def _own_shared_processes() -> Iterator[None]:
         yield
         shared.stop_all()
     shutil.rmtree(place)
+
+
+@pytest.fixture(autouse=True)
+def _timings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the timings that the test's mark names."""
+    from support import timings
+
+    mark = request.node.get_closest_marker("timings")
+    with timings.changed(**mark.kwargs) if mark else contextlib.nullcontext():
+        yield
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 import watch
 from docs import exchanges, reference
-from support.editor import Editor
+from support.client import Client
 from support.processes import output
 from tenets_session_client import Change
 from tenets_session_server import __version__
@@ -158,7 +158,7 @@ def apsw_command(name: str, database: Path) -> list[str]:
 async def test_the_notes_command_of_the_readme_prints_the_notes(
     server_command: list[str], database: Path
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
         await editor.add_note("review parser", "Too many branches.")
         await editor.add_note("fix login", "So is the cookie.")
@@ -201,11 +201,11 @@ def test_the_messages_that_the_readme_explains_exist(message: str) -> None:
 async def test_the_backup_of_the_readme_has_what_was_written(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
         await output(apsw_command("backup", database), cwd=tmp_path)
     copy = ["--database", str(tmp_path / "tenets-backup.db")]
-    async with Editor.opened([*server_command, *copy]) as editor:
+    async with Client.opened([*server_command, *copy]) as editor:
         page = await editor.session("list", includeContextCount=True)
         (session,) = page["sessions"]
         assert (session["name"], session["contextCount"]) == ("fix login", 1)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from support.in_step import assert_in_step, assert_nothing_leaks
-from support.wire import Wire, frame, request
+from support.client import Client
+from support.foreign import ForeignWriter
+from support.messages import frame, request
+from support.modes import table
+from support.still_serving import assert_nothing_leaks, assert_still_serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,23 +38,23 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("header", HEADERS)
-async def test_headers_that_are_understood(shared: Wire, header: str) -> None:
+async def test_headers_that_are_understood(shared: Client, header: str) -> None:
     body = json.dumps(request(5, GET_ACTIVE)).encode()
     data = header.replace("{}", str(len(body))).encode() + body
     for byte in data[:60]:  # in the smallest pieces a pipe can deliver
         await shared.send(bytes([byte]))
     await shared.send(data[60:])
     assert await shared.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
-async def test_another_charset_is_refused_and_skipped(shared: Wire) -> None:
+async def test_another_charset_is_refused_and_skipped(shared: Client) -> None:
     header = "Content-Length: {}\r\nContent-Type: text/json; charset=latin1\r\n\r\n"
     await shared.send(frame(request(5, GET_ACTIVE), header=header))
     reply = await shared.read()
     assert (reply["id"], reply["error"]["code"]) == (5, INVALID_REQUEST)
     assert "UTF-8" in reply["error"]["message"]
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 @pytest.mark.parametrize("id_first", [True, False])
@@ -61,23 +65,23 @@ async def test_a_message_over_16_mib_is_refused_and_skipped(
     message = request("big", "tenets/session.addContext", params)
     if not id_first:
         message["id"] = message.pop("id")
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        reply = await wire.read()
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(message)
+        reply = await client.read()
         assert (reply["id"], reply["error"]["code"]) == ("big", INVALID_REQUEST)
         assert "16777216" in reply["error"]["message"]
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+        assert await client.result(LIST) == {"sessions": [], "nextCursor": None}
 
 
 async def test_a_message_of_16_mib_is_executed(server_command: list[str]) -> None:
     params = {"sessionName": "s", "kind": "k", "content": ""}
     message = request("big", "tenets/session.addContext", params)
     params["content"] = "x" * (16 * 1024 * 1024 - len(json.dumps(message)))
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(message)
-        assert (await wire.read())["result"]["size"] == len(params["content"])
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(message)
+        assert (await client.read())["result"]["size"] == len(params["content"])
 
 
 DESYNCHRONISED = [
@@ -98,30 +102,27 @@ DESYNCHRONISED = [
 ]
 
 
-@pytest.mark.parametrize(
-    "garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED]
-)
+@table("garbage", [row[1] for row in DESYNCHRONISED], ids=[row[0] for row in DESYNCHRONISED])
 async def test_a_stream_out_of_step_ends_the_connection(
-    server_command: list[str], garbage: bytes
+    server_command: list[str], database: Path, garbage: bytes
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         # What came before it is executed and answered; what comes after it is not looked at.
-        await wire.send(
+        await client.send(
             request(5, CREATE, {"name": "before"}), garbage, request(6, CREATE, {"name": "after"})
         )
-        assert (await wire.read())["result"]["name"] == "before"
-        reply = await wire.read()
+        assert (await client.read())["result"]["name"] == "before"
+        reply = await client.read()
         assert (reply["id"], reply["error"]["code"]) == (None, PARSE_ERROR)
         assert_nothing_leaks(reply)
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        log = await wire.log()
+        assert await client.ended() == 1
+        assert await client.rest() == b""
+        log = await client.log()
         assert "cannot be understood any more" in log
         assert "Traceback" not in log
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["before"]
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["before"]
 
 
 TRUNCATED = [
@@ -134,18 +135,17 @@ TRUNCATED = [
 ]
 
 
-@pytest.mark.parametrize("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
+@table("part", TRUNCATED, ids=["prefix", "one byte", "header", "line", "huge"])
 async def test_a_truncated_message_is_never_executed(
-    server_command: list[str], part: bytes
+    server_command: list[str], database: Path, part: bytes
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(request(5, CREATE, {"name": "whole"}), part)
-        wire.end_input()
-        assert (await wire.read())["result"]["name"] == "whole"
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
-        assert "was not executed" in await wire.log()
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert [s["name"] for s in (await wire.result(LIST))["sessions"]] == ["whole"]
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(request(5, CREATE, {"name": "whole"}), part)
+        client.end_input()
+        assert (await client.read())["result"]["name"] == "whole"
+        assert await client.ended() == 1
+        assert await client.rest() == b""
+        assert "was not executed" in await client.log()
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["whole"]

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.in_step import assert_in_step, assert_nothing_leaks
-from support.wire import INITIALIZE, Json, Wire, frame, notification, request
+from support.client import Client
+from support.messages import INITIALIZE, Json, frame, notification, request
+from support.still_serving import assert_nothing_leaks, assert_still_serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -112,7 +113,7 @@ MESSAGES = [
         "metadata: expected an object",
     ),
     Bad(
-        "integer nobody can read",
+        "integer of 5,000 digits",
         raw(b'{"name":"x","metadata":{"n":' + b"9" * 5000 + b"}}"),
         5,
         INVALID_PARAMS,
@@ -182,7 +183,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("bad", MESSAGES, ids=lambda bad: bad.name)
-async def test_a_bad_message_gets_one_clear_reply(shared: Wire, bad: Bad) -> None:
+async def test_a_bad_message_gets_one_clear_reply(shared: Client, bad: Bad) -> None:
     await shared.send(frame(bad.body))
     reply = await shared.read()
     assert reply["id"] == bad.id
@@ -191,7 +192,7 @@ async def test_a_bad_message_gets_one_clear_reply(shared: Wire, bad: Bad) -> Non
     assert error["code"] == bad.code
     assert bad.says in error["message"]
     assert_nothing_leaks(reply)
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 NO_REPLY = [
@@ -217,38 +218,38 @@ NO_REPLY = [
 
 
 @pytest.mark.parametrize("message", [row[1] for row in NO_REPLY], ids=[row[0] for row in NO_REPLY])
-async def test_what_expects_no_reply_gets_none(shared: Wire, message: object) -> None:
+async def test_notifications_and_responses_get_no_reply(shared: Client, message: object) -> None:
     await shared.send(message)
-    await assert_in_step(shared)
+    await assert_still_serving(shared)
 
 
 async def test_64_levels_are_executed(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         # Envelope, params and metadata are three of them.
         metadata = b'{"d":' + nested(61) + b',"s":"' + b"[{" * 500 + b'\\"[["}'
-        await wire.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
-        assert (await wire.read())["result"]["metadata"]["s"].startswith("[{[{")
-        await assert_in_step(wire, sessions=1)
+        await client.send(frame(raw(b'{"name":"deep","metadata":' + metadata + b"}")))
+        assert (await client.read())["result"]["metadata"]["s"].startswith("[{[{")
+        await assert_still_serving(client, sessions=1)
 
 
 async def test_every_message_of_the_table_at_once(server_command: list[str]) -> None:
     """Pipelined and in any split, each still gets its own reply, in order."""
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         data = b"".join(frame(bad.body) for bad in MESSAGES)
         for start in range(0, len(data), 777):
-            await wire.send(data[start : start + 777])
+            await client.send(data[start : start + 777])
         for bad in MESSAGES:
-            reply = await wire.read()
+            reply = await client.read()
             assert (reply["id"], reply["error"]["code"]) == (bad.id, bad.code), bad.name
-        await assert_in_step(wire)
+        await assert_still_serving(client)
 
 
 @pytest.mark.parametrize(
     "message_id", [0, -1, 2**53, 10**30, "", "a b", "ünïcödé 🧵", "7", "\u2028", 'quote"\\']
 )
-async def test_ids_come_back_as_they_are(shared: Wire, message_id: int | str) -> None:
+async def test_ids_come_back_as_they_are(shared: Client, message_id: int | str) -> None:
     await shared.send(request(message_id, GET_ACTIVE))
     assert await shared.read() == {"jsonrpc": "2.0", "id": message_id, "result": None}
 
@@ -256,14 +257,14 @@ async def test_ids_come_back_as_they_are(shared: Wire, message_id: int | str) ->
 async def test_unknown_params_are_ignored_and_null_is_the_default(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         odd: Json = {"colour": "red", "jsonrpc": {}}
         params = {"name": "x", "metadata": None, "active": None, **odd}
-        assert (await wire.result(CREATE, params))["metadata"] == {}
+        assert (await client.result(CREATE, params))["metadata"] == {}
         nothing: dict[str, Any] = dict.fromkeys(
             ("limit", "cursor", "active", "namePrefix", "order", "includeContextCount")
         )
-        assert len((await wire.result(LIST, nothing))["sessions"]) == 1
-        assert len((await wire.result(LIST, None))["sessions"]) == 1
-        assert len((await wire.result(LIST))["sessions"]) == 1
+        assert len((await client.result(LIST, nothing))["sessions"]) == 1
+        assert len((await client.result(LIST, None))["sessions"]) == 1
+        assert len((await client.result(LIST))["sessions"]) == 1

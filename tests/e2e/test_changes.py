@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from support.editor import Editor, JsonRpcException
+from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
-from support.live import LiveClient
-from support.wire import Json
+from support.messages import Json
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_what_was_told_can_be_asked_for(server_command: list[str], database: Path) -> None:
-    async with LiveClient.started_on(server_command) as live, Editor.opened(server_command) as away:
+async def test_changes_returns_what_was_notified(server_command: list[str], database: Path) -> None:
+    async with Client.opened(server_command) as live, Client.opened(server_command) as away:
         with ForeignWriter(database) as foreign:
             for number in range(7):
                 await live.call("create", {"name": f"s{number}", "active": True})
@@ -39,16 +38,14 @@ async def test_what_was_told_can_be_asked_for(server_command: list[str], databas
         assert await away.session("changes", since=newest) == nothing
 
 
-async def test_what_is_not_kept_any_more_is_told(server_command: list[str], database: Path) -> None:
-    async with Editor.opened(server_command) as editor:
+async def test_a_revision_that_is_no_longer_kept_is_an_error(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as editor:
         await editor.create("a")
         with ForeignWriter(database) as foreign:
-            # In one transaction, as commits are what takes long.
-            foreign.connection.execute("BEGIN")
-            for number in range(10_100):
-                foreign.add_context("a", str(number))
-            foreign.connection.execute("COMMIT")
-        with pytest.raises(JsonRpcException) as caught:
+            foreign.add_much_context("a", 10_100)
+        with pytest.raises(ResponseError) as caught:
             await editor.session("changes", since=0)
         assert caught.value.data is not None
         oldest = caught.value.data["oldest"]
@@ -64,7 +61,7 @@ async def test_what_is_not_kept_any_more_is_told(server_command: list[str], data
                 assert page["revision"] == 10_101
                 assert [one["revision"] for one in page["changes"]] == [since + 1][: 10_101 - since]
             else:
-                with pytest.raises(JsonRpcException) as caught:
+                with pytest.raises(ResponseError) as caught:
                     await editor.session("changes", since=since)
                 assert caught.value.code == -32803
                 data = {"kind": "revisionExpired", "retryable": False, "oldest": oldest}
@@ -72,7 +69,7 @@ async def test_what_is_not_kept_any_more_is_told(server_command: list[str], data
 
 
 async def test_a_new_database_has_no_changes(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         page = {"changes": [], "revision": 0, "truncated": False}
         assert await editor.session("changes", since=0) == page
 
@@ -87,8 +84,7 @@ async def test_a_new_database_has_no_changes(server_command: list[str]) -> None:
         ({"since": 0, "limit": 0}, "limit: expected an integer from 1 to 1000"),
     ],
 )
-async def test_wrong_params_are_told(server_command: list[str], params: Json, says: str) -> None:
-    async with Editor.opened(server_command) as editor:
-        with pytest.raises(JsonRpcException, match=says) as caught:
-            await editor.session("changes", **params)
-        assert caught.value.code == -32602
+async def test_wrong_params_are_errors(shared: Client, params: Json, says: str) -> None:
+    with pytest.raises(ResponseError, match=says) as caught:
+        await shared.session("changes", **params)
+    assert caught.value.code == -32602

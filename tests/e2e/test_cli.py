@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import tenets_session_server
-from support.wire import DEADLINE, Wire
+from support.client import Client
+from support.pipes import DEADLINE
 
 SCRIPT = Path(sys.executable).with_name("tenets-session-server")
 COMMANDS = [[sys.executable, "-m", "tenets_session_server"], [str(SCRIPT)]]
@@ -43,15 +44,13 @@ def test_version_and_help(command: list[str]) -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=["module", "script"])
 @pytest.mark.asyncio
 async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
-    async with Wire.started([*command, "--database", str(database), "--stdio"]) as wire:
-        assert (await wire.initialize())["database"] == str(database)
-        await wire.result("shutdown")
-        await wire.send({"jsonrpc": "2.0", "method": "exit"})
-        assert await wire.ended() == 0
+    async with Client.started([*command, "--database", str(database), "--stdio"]) as client:
+        assert (await client.initialize())["database"] == str(database)
+        assert await client.leave() == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--port", "7"], "unrecognized arguments: --port 7"),
         (["--log-level", "loud"], "choose from"),
@@ -62,14 +61,14 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
     ],
 )
-def test_mistakes_are_told_with_status_2(arguments: list[str], told: str) -> None:
+def test_usage_errors_exit_with_status_2(arguments: list[str], message: str) -> None:
     shown = run([*COMMANDS[0], *arguments])
     assert (shown.returncode, shown.stdout) == (2, "")
-    assert told in shown.stderr
+    assert message in shown.stderr
     assert "Traceback" not in shown.stderr
 
 
-def test_an_answer_needs_no_heavy_import() -> None:
+def test_version_imports_no_heavy_module() -> None:
     program = (
         "import sys\n"
         "from tenets_session_server.cli import server\n"
@@ -86,14 +85,14 @@ async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path)
     log = tmp_path / "server.log"
     log.write_text("before\n")
     options = ["--log-level", "debug", "--log-file", str(log)]
-    async with Wire.started([*server_command, *options]) as wire:
-        await wire.initialize()
+    async with Client.started([*server_command, *options]) as client:
+        await client.initialize()
         secret = {"sessionName": "private", "kind": "note", "content": "very private"}
-        await wire.result("tenets/session.addContext", secret)
-        assert "error" in await wire.call("tenets/session.get", {"name": 7})
-        wire.end_input()
-        await wire.ended()
-        assert await wire.log() == ""
+        await client.result("tenets/session.addContext", secret)
+        assert "error" in await client.call("tenets/session.get", {"name": 7})
+        client.end_input()
+        await client.ended()
+        assert await client.log() == ""
     written = log.read_text()
     assert written.startswith("before\n")
     assert re.search(r"\d{4}-\d\d-\d\dT[\d:.]+Z DEBUG \[\d+\] \S+: request 2: tenets/", written)
@@ -101,31 +100,29 @@ async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_by_default_only_what_is_wrong_is_logged(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "a"})
-        await wire.result("shutdown")
-        await wire.send({"jsonrpc": "2.0", "method": "exit"})
-        assert await wire.ended() == 0
-        assert await wire.log() == ""
+async def test_by_default_nothing_below_a_warning_is_logged(server_command: list[str]) -> None:
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("tenets/session.create", {"name": "a"})
+        assert await client.leave() == 0
+        assert await client.log() == ""
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("setting", ["full", "normal"])
 async def test_synchronous_is_accepted(server_command: list[str], setting: str) -> None:
-    async with Wire.started([*server_command, "--synchronous", setting]) as wire:
-        assert (await wire.initialize())["warnings"] == []
-        assert (await wire.result("tenets/session.create", {"name": "a"}))["name"] == "a"
+    async with Client.started([*server_command, "--synchronous", setting]) as client:
+        assert (await client.initialize())["warnings"] == []
+        assert (await client.result("tenets/session.create", {"name": "a"}))["name"] == "a"
 
 
 @pytest.mark.asyncio
 async def test_without_database_the_environment_decides(tmp_path: Path) -> None:
     env = {**os.environ, "TENETS_CACHE_DIRECTORY": str(tmp_path / "named"), "HOME": str(tmp_path)}
-    async with Wire.started(COMMANDS[0], env=env) as wire:
-        database = (await wire.initialize())["database"]
+    async with Client.started(COMMANDS[0], env=env) as client:
+        database = (await client.initialize())["database"]
         assert database == str(tmp_path / "named" / "tenets.db")
-        await wire.result("tenets/session.create", {"name": "a"})
+        await client.result("tenets/session.create", {"name": "a"})
     assert Path(database).exists()
 
 
@@ -133,22 +130,22 @@ async def test_without_database_the_environment_decides(tmp_path: Path) -> None:
 async def test_in_a_terminal_it_says_what_it_waits_for(server_command: list[str]) -> None:
     main, terminal = os.openpty()
     try:
-        async with Wire.started(server_command, stdin=terminal) as wire:
+        async with Client.started(server_command, stdin=terminal) as client:
             os.write(main, b"\x04")  # Ctrl-D
-            assert await wire.ended() == 1
-            assert "waiting for an editor's messages" in await wire.log()
+            assert await client.ended() == 1
+            assert "waiting for an editor's messages" in await client.log()
     finally:
         os.close(main)
         os.close(terminal)
 
 
 @pytest.mark.asyncio
-async def test_a_folder_named_server_in_the_working_directory_is_no_obstacle(
+async def test_folders_in_the_working_directory_do_not_shadow_modules(
     server_command: list[str], tmp_path: Path
 ) -> None:
     for name in ("server", "pygls", "msgspec"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
     command = [str(SCRIPT), *server_command[3:]]
-    async with Wire.started(command, cwd=tmp_path) as wire:
-        assert (await wire.initialize())["warnings"] == []
+    async with Client.started(command, cwd=tmp_path) as client:
+        assert (await client.initialize())["warnings"] == []

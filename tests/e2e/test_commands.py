@@ -3,58 +3,48 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.editor import Editor, JsonRpcException
-from support.wire import Json, Wire
+from docs.exchanges import sample
+from support import shared as shared_processes
+from support.client import Client, ResponseError
+from support.messages import Json
+from tenets_session_server.methods.table import METHODS
 
-pytestmark = pytest.mark.asyncio
-
-CALLS: list[tuple[str, Json]] = [
-    ("create", {"name": "a", "metadata": {"a b": 1}}),
-    ("create", {"name": "b"}),
-    ("get", {"name": "a"}),
-    ("setActive", {"name": "a"}),
-    ("getActive", {}),
-    ("addContext", {"sessionName": "a", "kind": "note", "content": "x"}),
-    ("updateMetadata", {"name": "b", "updates": {"": None}}),
-    ("list", {"limit": 1, "includeContextCount": True}),
-    ("stats", {}),
-    ("changes", {"since": 1, "limit": 2}),
-    ("delete", {"name": "a"}),
-    ("deleteAll", {"purgeContext": False}),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_each_command_is_its_method(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+async def test_each_command_is_its_method(server_command: list[str], tmp_path: Path) -> None:
+    other = [*server_command, "--database", str(tmp_path / "other.db")]
+    async with Client.opened(server_command) as editor, Client.opened(other) as by_methods:
         offered = editor.capabilities["executeCommandProvider"]["commands"]
-        methods = editor.capabilities["experimental"]["tenetsSession"]["methods"]
-        assert offered == [method.replace("/", ".") for method in methods]
-        assert {verb for verb, _ in CALLS} == {name.rpartition(".")[2] for name in offered}
-        for verb, params in CALLS:
-            result = await editor.execute(f"tenets.session.{verb}", params)
-            assert result is not None
-            if verb == "get":
-                assert result["metadata"] == {"a b": 1}
-                assert result == await editor.session("get", **params)
-        assert await editor.names() == []
-        assert editor.messages == []
+        assert offered == [method.command for method in METHODS]
+        for method in METHODS:
+            for params in method.examples:
+                command = {"command": method.command, "arguments": [params]}
+                by_command = await editor.call("workspace/executeCommand", command)
+                by_method = await by_methods.call(method.name, params)
+                for found in (by_command, by_method):
+                    del found["id"]
+                assert sample(by_command) == sample(by_method)
+        assert editor.shown == []
+    shared_processes.stop(tmp_path / "other.db")
 
 
-async def picked(editor: Editor, verb: str) -> tuple[Any, str]:
+async def picked(editor: Client, verb: str) -> tuple[Any, str]:
     """Pick a command from a list; return its result and what the editor shows."""
-    before = len(editor.messages)
+    before = len(editor.shown)
     result = await editor.execute(f"tenets.session.{verb}")
-    (message,) = editor.messages[before:]
+    (message,) = editor.shown[before:]
     assert message["type"] == 3  # Info
     return result, message["message"]
 
 
 async def test_commands_picked_without_arguments(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         assert await picked(editor, "getActive") == (None, "No session is active")
         assert await picked(editor, "list") == (
             {"sessions": [], "nextCursor": None},
@@ -77,7 +67,7 @@ async def test_commands_picked_without_arguments(server_command: list[str]) -> N
 
 
 async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for number in range(12):
             await editor.create(f"s{number}")
         result, shown = await picked(editor, "list")
@@ -85,22 +75,24 @@ async def test_a_long_list_is_shown_in_part(server_command: list[str]) -> None:
         assert shown.endswith("s3, s2, ...")
 
 
-@pytest.mark.parametrize("verb", ["updateMetadata", "addContext", "delete", "deleteAll"])
-async def test_what_needs_a_name_or_destroys_does_not_guess(
-    server_command: list[str], verb: str
+async def test_a_command_that_cannot_be_picked_needs_its_argument(
+    server_command: list[str],
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    unpicked = [method.command for method in METHODS if method.pick is None]
+    assert {"tenets.session.delete", "tenets.session.deleteAll"} <= {*unpicked}
+    async with Client.opened(server_command) as editor:
         await editor.create("kept", active=True)
-        with pytest.raises(JsonRpcException, match="arguments: expected one object") as caught:
-            await editor.execute(f"tenets.session.{verb}")
-        assert caught.value.code == -32602
+        for command in unpicked:
+            with pytest.raises(ResponseError, match="arguments: expected one object") as caught:
+                await editor.execute(command)
+            assert caught.value.code == -32602
         assert await editor.names() == ["kept"]
 
 
-async def test_the_one_before_is_activated_however_quick_it_was(
+async def test_a_picked_set_active_activates_the_previous_session(
     server_command: list[str],
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for name in ("a", "b", "c"):
             await editor.create(name)
         for name in ("c", "a", "b"):
@@ -110,9 +102,9 @@ async def test_the_one_before_is_activated_however_quick_it_was(
 
 
 async def test_activating_another_needs_another(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         await editor.create("only", active=True)
-        with pytest.raises(JsonRpcException, match="no other session") as caught:
+        with pytest.raises(ResponseError, match="no other session") as caught:
             await editor.execute("tenets.session.setActive")
         assert caught.value.data == {"kind": "sessionNotFound", "retryable": False}
 
@@ -129,32 +121,28 @@ async def test_activating_another_needs_another(server_command: list[str]) -> No
         ({}, "command is required"),
     ],
 )
-async def test_wrong_commands_are_told(
-    server_command: list[str], params: Json, message: str
-) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        error = (await wire.call("workspace/executeCommand", params))["error"]
-        assert error["code"] == -32602
-        assert message in error["message"]
+async def test_wrong_commands_are_errors(shared: Client, params: Json, message: str) -> None:
+    error = (await shared.call("workspace/executeCommand", params))["error"]
+    assert error["code"] == -32602
+    assert message in error["message"]
 
 
-async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
+async def test_a_null_argument_and_an_empty_list_mean_no_argument(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("tenets/session.create", {"name": "a"})
-        # JavaScript's [undefined] is [null]: nobody has said that everything is to go.
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("tenets/session.create", {"name": "a"})
+        # JavaScript's [undefined] is [null]: that is no request to delete everything.
         params: Json = {"command": "tenets.session.deleteAll", "arguments": [None]}
-        error = (await wire.call("workspace/executeCommand", params))["error"]
-        assert (error["code"], len((await wire.result("tenets/session.list"))["sessions"])) == (
+        error = (await client.call("workspace/executeCommand", params))["error"]
+        assert (error["code"], len((await client.result("tenets/session.list"))["sessions"])) == (
             *(-32602, 1),
         )
         command = "tenets.session.getActive"
         params = {"command": command, "arguments": [None]}
-        assert await wire.result("workspace/executeCommand", params) is None
-        await wire.send(
+        assert await client.result("workspace/executeCommand", params) is None
+        await client.send(
             {
                 "jsonrpc": "2.0",
                 "id": "x",
@@ -162,5 +150,5 @@ async def test_a_null_argument_and_an_empty_list_are_no_mistakes(
                 "params": {"command": command, "arguments": [], "workDoneToken": 7},
             }
         )
-        assert (await wire.read())["method"] == "window/showMessage"
-        assert (await wire.read())["id"] == "x"
+        assert (await client.read())["method"] == "window/showMessage"
+        assert (await client.read())["id"] == "x"

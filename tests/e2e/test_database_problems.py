@@ -1,4 +1,4 @@
-"""The file, the disk or another program is in the way: told by kind, survived, and never hidden."""
+"""Files that cannot be used: errors have a kind, a warning comes first, and the server goes on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
-from support.wire import Json, Wire
+from support.client import Client
+from support.foreign import ForeignWriter
+from support.messages import Json
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,9 +29,8 @@ def garbage(database: Path) -> str:
 
 def other_tables(database: Path) -> str:
     database.parent.mkdir()
-    connection = apsw.Connection(str(database))
-    connection.execute("CREATE TABLE sessions (user TEXT)")
-    connection.close()
+    with ForeignWriter(database) as foreign:
+        foreign.execute("CREATE TABLE sessions (user TEXT)")
     return "not a database of tenets"
 
 
@@ -47,22 +47,22 @@ def file_in_the_way(database: Path) -> str:
         (file_in_the_way, "databaseUnavailable"),
     ],
 )
-async def test_a_file_that_cannot_be_used_is_told_and_left_alone(
+async def test_a_file_that_cannot_be_used_is_reported_and_not_changed(
     server_command: list[str], database: Path, spoil: Any, kind: str
 ) -> None:
     expected = spoil(database)
     spoilt = database if database.exists() else database.parent
     before = spoilt.read_bytes()
-    async with Wire.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert expected in warning
         for method, params in ((CREATE, {"name": "a"}), (LIST, {})):
-            error = (await wire.call(method, params))["error"]
+            error = (await client.call(method, params))["error"]
             assert (error["code"], error["data"]) == (-32803, {"kind": kind, "retryable": False})
             assert expected in error["message"]
-        wire.end_input()
-        assert await wire.ended() == 1
-        log = await wire.log()
+        client.end_input()
+        assert await client.ended() == 1
+        log = await client.log()
         assert f"{database}: " in log
         assert "Traceback" not in log
     assert spoilt.read_bytes() == before
@@ -72,43 +72,43 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
     server_command: list[str], database: Path
 ) -> None:
     file_in_the_way(database)
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert "error" in await wire.call(CREATE, {"name": "a"})
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        assert "error" in await client.call(CREATE, {"name": "a"})
         database.parent.unlink()
-        assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+        assert (await client.result(CREATE, {"name": "a"}))["name"] == "a"
     assert database.exists()
 
 
-async def test_a_lost_trigger_is_a_warning_once(server_command: list[str], database: Path) -> None:
-    async with Wire.started(server_command) as wire:
-        assert (await wire.initialize())["warnings"] == []
-    foreign = apsw.Connection(str(database))
-    foreign.set_busy_timeout(20_000)  # a killed client's server may be closing it
-    foreign.execute("DROP TRIGGER session_server_make_room_update")
-    foreign.close()
-    async with Wire.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+async def test_a_lost_trigger_is_restored_with_one_warning(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["warnings"] == []
+    with ForeignWriter(database) as foreign:
+        foreign.execute("DROP TRIGGER session_server_make_room_update")
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert "session_server_make_room_update" in warning
-        wire.end_input()
-        await wire.ended()
-        assert warning in await wire.log()
-    async with Wire.started(server_command) as wire:
-        assert (await wire.initialize())["warnings"] == []
+        client.end_input()
+        await client.ended()
+        assert warning in await client.log()
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["warnings"] == []
 
 
 async def test_many_servers_start_on_a_new_file_at_once(server_command: list[str]) -> None:
     async def start(number: int) -> Json:
-        async with Wire.started(server_command) as wire:
-            capability = await wire.initialize()
-            await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
-            wire.end_input()
-            assert await wire.ended() == 1
-            assert await wire.log() == ""
+        async with Client.started(server_command) as client:
+            capability = await client.initialize()
+            await client.result(ADD, {"sessionName": "s", "kind": "k", "content": str(number)})
+            client.end_input()
+            assert await client.ended() == 1
+            assert await client.log() == ""
             return capability
 
-    capabilities = await asyncio.gather(*map(start, range(6)))
-    assert [capability["warnings"] for capability in capabilities] == [[]] * 6
+    capabilities = await asyncio.gather(*map(start, range(4)))
+    assert [capability["warnings"] for capability in capabilities] == [[]] * 4
 
 
 def without_privileges(command: list[str]) -> list[str]:
@@ -125,16 +125,15 @@ def without_privileges(command: list[str]) -> list[str]:
     return [sys.executable, "-c", program, *command]
 
 
-async def test_a_file_that_may_not_be_written_is_read(
-    server_command: list[str], database: Path
-) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result(CREATE, {"name": "a", "active": True})
+@pytest.mark.own_daemon
+async def test_a_read_only_file_is_read(server_command: list[str], database: Path) -> None:
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result(CREATE, {"name": "a", "active": True})
         database.chmod(0o400)
-        async with Wire.started(without_privileges(server_command)) as reader:
+        async with Client.started(without_privileges(server_command)) as reader:
             (warning,) = (await reader.initialize())["warnings"]
-            assert "may not be written" in warning
+            assert "cannot be written" in warning
             active = await reader.result("tenets/session.getActive")
             assert active["name"] == "a"
             for method, params in (
@@ -150,17 +149,17 @@ async def test_a_file_that_may_not_be_written_is_read(
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
     database.parent.mkdir()
     os.mkfifo(database)
-    async with Wire.started(server_command) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert f"{database} is no regular file" in warning
 
 
-async def test_a_link_may_lead_to_a_file_that_is_still_to_be_made(
+async def test_the_target_of_a_dangling_link_is_created(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     database.parent.mkdir()
     database.symlink_to(tmp_path / "other disk" / "real.db")
-    async with Wire.started(server_command) as one, Wire.started(server_command) as two:
+    async with Client.started(server_command) as one, Client.started(server_command) as two:
         assert (await one.initialize())["warnings"] == []
         await one.result(CREATE, {"name": "a"})
         await two.initialize(initializationOptions={"notifications": True})
@@ -175,25 +174,26 @@ async def test_paths_beyond_ascii_in_any_locale(
 ) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [*server_command, "--database", str(tmp_path / os.fsdecode(name))]
-    async with Wire.started(command, env={**os.environ, **ascii_only}) as wire:
-        capability = await wire.initialize()
+    async with Client.started(command, env={**os.environ, **ascii_only}) as client:
+        capability = await client.initialize()
         if works:
             assert capability["database"] == str(tmp_path / os.fsdecode(name))
-            assert (await wire.result(CREATE, {"name": "a"}))["name"] == "a"
+            assert (await client.result(CREATE, {"name": "a"}))["name"] == "a"
         else:
             assert capability["database"] == f"{tmp_path}/\\xff.db"
-            error = (await wire.call(CREATE, {"name": "a"}))["error"]
+            error = (await client.call(CREATE, {"name": "a"}))["error"]
             assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
             assert "\\xff.db is not UTF-8" in error["message"]
 
 
-async def test_a_new_folder_that_may_not_be_made_is_told(
+@pytest.mark.own_daemon
+async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path
 ) -> None:
     database.parent.parent.chmod(0o500)
-    async with Wire.started(without_privileges(server_command)) as wire:
-        (warning,) = (await wire.initialize())["warnings"]
+    async with Client.started(without_privileges(server_command)) as client:
+        (warning,) = (await client.initialize())["warnings"]
         assert "Permission denied" in warning
-        error = (await wire.call(CREATE, {"name": "b"}))["error"]
+        error = (await client.call(CREATE, {"name": "b"}))["error"]
         assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
     database.parent.parent.chmod(0o700)

@@ -1,4 +1,4 @@
-"""One client's trouble is nobody else's: those that do not read, flood, or wait for a lock."""
+"""Clients that do not read, flood, delete much or wait for a lock do not delay other clients."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
+from support.client import Client
+from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import eventually
-from support.wire import DEADLINE, Wire, frame, notification, request
+from support.messages import frame, notification, request
+from support.pipes import DEADLINE
+from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.rpc import calls
 from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
@@ -31,21 +33,21 @@ async def test_a_client_that_does_not_read_is_held_back_and_served_when_it_does(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:
-        lazy, other = await host.attach(), await host.attach()
+        lazy, other = await host.quiet_client(), await host.quiet_client()
         large = {"name": "large", "metadata": {"t": "x" * 500_000}}
         await lazy.call(CREATE, large)
         sending = asyncio.ensure_future(lazy.send(*[request(n, LIST) for n in range(100)]))
-        for number in range(50):
-            assert (await other.call(LIST, message_id=number))["id"] == number
-        assert not lazy.status.done()
+        for _ in range(50):
+            await other.names()
+        assert not lazy.hosted.status.done()
         for number in range(100):
             assert (await lazy.read())["id"] == number
         await sending
 
 
-async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: Path) -> None:
+async def test_the_input_of_a_client_that_does_not_read_is_held_back(database: Path) -> None:
     async with Host.opened(database) as host:
-        lazy, other = await host.attach(), await host.attach()
+        lazy, other = await host.quiet_client(), await host.quiet_client()
         await lazy.call(CREATE, {"name": "large", "metadata": {"t": "x" * 900_000}})
         flood = b"".join(
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -54,10 +56,10 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(database: P
         sending = asyncio.ensure_future(lazy.send(flood))
         done, _ = await asyncio.wait({sending}, timeout=1.0)
         assert not done, "the pipe took everything: nothing holds the client back"
-        assert not lazy.status.done()
-        assert (await other.call(LIST))["id"] == 1
-        lazy.close()
-        assert await asyncio.wait_for(asyncio.shield(lazy.status), DEADLINE) == 1
+        assert not lazy.hosted.status.done()
+        await other.names()
+        lazy.hosted.close()
+        assert await lazy.ended() == 1
         await asyncio.wait({sending}, timeout=DEADLINE)
         assert sending.done()
 
@@ -67,44 +69,43 @@ async def test_a_client_with_too_much_unread_is_dropped(
 ) -> None:
     monkeypatch.setattr(streams, "OVERFLOW_BYTES", 200_000)
     async with Host.opened(database) as host:
-        lazy, other = await host.attach(), await host.attach()
+        lazy, other = await host.quiet_client(), await host.quiet_client()
         await other.call(CREATE, {"name": "large", "metadata": {"t": "x" * 150_000}})
         await lazy.send(request(1, LIST), request(2, LIST))
-        assert await asyncio.wait_for(asyncio.shield(lazy.status), DEADLINE) == 1
-        assert (await other.call(LIST))["id"] == 1
+        assert await lazy.ended() == 1
+        await other.names()
 
 
 async def test_a_flood_does_not_keep_others_waiting(database: Path) -> None:
     async with Host.opened(database) as host:
-        flooding, other = await host.attach(), await host.attach()
+        flooding, other = await host.quiet_client(), await host.quiet_client()
         count = 20_000
         sending = asyncio.ensure_future(flooding.send(*[request(n, LIST) for n in range(count)]))
         assert (await flooding.read())["id"] == 0
-        answered = asyncio.ensure_future(other.call(LIST, message_id="other"))
+        answered = asyncio.ensure_future(other.names())
         for number in range(1, count):
             assert (await flooding.read())["id"] == number
             if answered.done():
                 break
-        assert (await answered)["id"] == "other"
+        await answered
         assert number < count - 1, "the other client was served after the whole flood"
-        flooding.close()
+        flooding.hosted.close()
         await asyncio.wait({sending}, timeout=DEADLINE)
         sending.exception()
 
 
-async def test_writes_wait_for_another_process_lock_and_nobody_else_does(database: Path) -> None:
+async def test_writes_wait_for_a_lock_and_other_clients_are_served(database: Path) -> None:
     async with Host.opened(database) as host:
-        writing, reading = await host.attach(), await host.attach()
+        writing, reading = await host.quiet_client(), await host.quiet_client()
         with locked(database):
             await writing.send(
                 request(1, CREATE, {"name": "a"}),
                 request(2, LIST),
                 request(3, ADD, {"sessionName": "a", "kind": "k", "content": "c"}),
             )
-            for number in range(20):
-                reply = await reading.call(LIST, message_id=number)
-                assert reply["result"]["sessions"] == []
-            assert readable(writing.reading) is False
+            for _ in range(20):
+                assert await reading.names() == []
+            assert readable(writing.hosted.reading) is False
         # Order is kept: the list that was asked for second sees what was created first.
         assert (await writing.read())["result"]["name"] == "a"
         assert [s["name"] for s in (await writing.read())["result"]["sessions"]] == ["a"]
@@ -113,48 +114,47 @@ async def test_writes_wait_for_another_process_lock_and_nobody_else_does(databas
 
 async def test_a_write_that_waits_can_be_cancelled(database: Path) -> None:
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         with locked(database):
             await client.send(request(1, CREATE, {"name": "a"}))
             await client.send(notification("$/cancelRequest", {"id": 1}))
             reply = await client.read()
             assert (reply["id"], reply["error"]["code"]) == (1, -32800)
-        assert (await client.call(LIST))["result"]["sessions"] == []
+        assert await client.names() == []
 
 
 async def test_a_write_can_be_cancelled_before_its_wait_has_begun(database: Path) -> None:
     """Both in one turn of the event loop: the task that would wait never takes its first step."""
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         create = request(1, CREATE, {"name": "a"})
         cancel = notification("$/cancelRequest", {"id": 1})
         with locked(database):
+            client.expect_reply_to(create)
             for message in (create, cancel):
-                client.connection._arrived(frame(message))
+                client.hosted.connection._arrived(frame(message))
             reply = await client.read()
             assert (reply["id"], reply["error"]["code"]) == (1, -32800)
-        assert (await client.call(LIST, message_id=2))["result"]["sessions"] == []
+        assert await client.names() == []
 
 
 @pytest.mark.parametrize("params", [..., {}, {"id": None}, {"id": True}, {"id": 1.0}])
 async def test_a_cancel_that_names_nothing_cancels_nothing(database: Path, params: object) -> None:
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         with locked(database):
             await client.send(notification(ADD, {"sessionName": "a", "kind": "k", "content": "c"}))
             await client.send(request(1, CREATE, {"name": "b"}))
             await client.send(notification("$/cancelRequest", params))
         assert (await client.read())["result"]["name"] == "b"
-        page = (await client.call(LIST, {"includeContextCount": True}, 2))["result"]
+        page = await client.session("list", includeContextCount=True)
         assert [session["contextCount"] for session in page["sessions"]] == [0, 1]
 
 
-async def test_a_lock_that_is_not_released_is_told(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calls, "BUSY_TIMEOUT", 0.1)
+@pytest.mark.timings(BUSY_TIMEOUT=0.1)
+async def test_a_lock_that_is_not_released_is_an_error(database: Path) -> None:
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         with locked(database):
             error = (await client.call(CREATE, {"name": "a"}))["error"]
             assert error["code"] == -32803
@@ -165,27 +165,20 @@ async def test_a_lock_that_is_not_released_is_told(
 async def test_an_editor_that_leaves_while_its_write_waits_does_not_lose_it(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         with locked(database):
-            await wire.send(request(1, CREATE, {"name": "last words"}))
-            wire.end_input()
-        assert (await wire.read())["result"]["name"] == "last words"
-        assert await wire.ended() == 1
+            await client.send(request(1, CREATE, {"name": "last words"}))
+            client.end_input()
+        assert (await client.read())["result"]["name"] == "last words"
+        assert await client.ended() == 1
 
 
-class locked:  # noqa: N801 - reads as a statement
-    """Holds the database's write lock on a connection of its own, as another process would."""
-
-    def __init__(self, database: Path) -> None:
-        self._connection = apsw.Connection(str(database))
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.execute("ROLLBACK")
-        self._connection.close()
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Hold the database's write lock, as another program would."""
+    with ForeignWriter(database) as foreign, foreign.transaction("ROLLBACK"):
+        yield
 
 
 def readable(fd: int) -> bool:
@@ -195,12 +188,12 @@ def readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
 
-async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
+async def test_a_large_deletion_is_done_in_batches_between_other_requests(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
-        busy, other = await host.attach(), await host.attach()
+        busy, other = await host.quiet_client(), await host.quiet_client()
         with host.session_db.db.transaction():
             for number in range(3000):
                 host.session_db.add_context("large", "note", f"{number}")
@@ -216,7 +209,7 @@ async def test_deleting_much_is_done_in_pieces_between_which_others_are_served(
         assert served > 20
 
 
-async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
+async def test_the_rest_of_a_deletion_of_an_earlier_process_is_removed(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 10)
@@ -227,16 +220,16 @@ async def test_what_was_deleted_and_left_is_removed_when_there_is_time(
         crashed.store.sessions.delete("large")  # and no more: as when the process dies amid it
         assert crashed.store.totals().context_entries == 25
     async with Host.opened(database) as host:
-        await host.attach()
+        await host.quiet_client()
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
-async def test_a_cancelled_deletion_has_happened_all_the_same(
+async def test_a_large_deletion_cannot_be_cancelled_after_its_reply(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 1)
     async with Host.opened(database) as host:
-        busy = await host.attach()
+        busy = await host.quiet_client()
         with host.session_db.db.transaction():
             for number in range(3000):
                 host.session_db.add_context("large", "note", f"{number}")
@@ -249,39 +242,39 @@ async def test_a_cancelled_deletion_has_happened_all_the_same(
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
 
 
-async def test_deleting_much_waits_for_another_programs_lock_first(
+async def test_a_large_deletion_waits_for_a_lock(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 10)
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         with host.session_db.db.transaction():
             for number in range(100):
                 host.session_db.add_context("large", "note", f"{number}")
         with locked(database):
             await client.send(request(1, "tenets/session.delete", {"name": "large"}))
-            await host.attach()  # whose handshake comes after the request has met the lock
+            await host.quiet_client()  # whose handshake comes after the request has met the lock
         assert (await client.read())["result"] == {"deleted": True}
         await eventually(lambda: host.store.totals().context_entries == 0)
 
 
-async def test_garbage_after_whole_requests_of_who_leaves_executes_nothing_twice(
+async def test_garbage_after_the_last_requests_of_a_client_executes_nothing_twice(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:
-        client = await host.attach()
+        client = await host.quiet_client()
         # The pipe takes more than is read at once.
-        fcntl.fcntl(client.writing, fcntl.F_SETPIPE_SZ, 1024 * 1024)
+        fcntl.fcntl(client.hosted.writing, fcntl.F_SETPIPE_SZ, 1024 * 1024)
         notes = [
             frame(request(n, ADD, {"sessionName": "s", "kind": "note", "content": f"{n}"}))
             for n in range(3)
         ]
-        os.set_blocking(client.writing, False)
+        os.set_blocking(client.hosted.writing, False)
         with contextlib.suppress(BlockingIOError):
-            os.write(client.writing, b"".join(notes))
+            os.write(client.hosted.writing, b"".join(notes))
             while True:
-                os.write(client.writing, b"no header at all\n" * 1000)
-        client.connection.leave("a test")  # before any of it has been read
-        await asyncio.wait_for(asyncio.shield(client.status), DEADLINE)
+                os.write(client.hosted.writing, b"no header at all\n" * 1000)
+        client.hosted.connection.leave("a test")  # before any of it has been read
+        await client.ended()
         stored = host.session_db.db.run("SELECT content FROM session_context ORDER BY id")
         assert stored == [("0",), ("1",), ("2",)]

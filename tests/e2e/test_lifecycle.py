@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
+from support.foreign import ForeignWriter
+from support.messages import INITIALIZE, notification, request
+from support.modes import table
+from support.pipes import read_from
 from support.processes import Pipe, process
-from support.wire import INITIALIZE, Wire, notification, read_from, request
 from tenets_session_server import __version__
 from tenets_session_server.methods.table import METHODS
 
@@ -21,9 +25,11 @@ LIST = "tenets/session.list"
 CREATE = "tenets/session.create"
 
 
-async def test_initialize_tells_what_there_is(server_command: list[str], database: Path) -> None:
-    async with Wire.started(server_command) as wire:
-        result = await wire.result("initialize", INITIALIZE["params"])
+async def test_initialize_returns_the_capabilities(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started(server_command) as client:
+        result = await client.result("initialize", INITIALIZE["params"])
         assert result["serverInfo"] == {"name": "tenets-session-server", "version": __version__}
         capabilities = result["capabilities"]
         capability = capabilities["experimental"]["tenetsSession"]
@@ -36,125 +42,121 @@ async def test_initialize_tells_what_there_is(server_command: list[str], databas
         }
         commands = capabilities["executeCommandProvider"]["commands"]
         assert commands == [method.command for method in METHODS]
-        # Nobody's documents are asked for.
+        # No documents are asked for.
         assert capabilities["textDocumentSync"] == {"openClose": False, "change": 0, "save": False}
 
 
 async def test_the_revision_grows_with_every_change(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        assert (await wire.initialize())["revision"] == 0
-        await wire.result(CREATE, {"name": "a", "active": True})
-    async with Wire.started(server_command) as wire:
-        assert (await wire.initialize())["revision"] > 0
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["revision"] == 0
+        await client.result(CREATE, {"name": "a", "active": True})
+    async with Client.started(server_command) as client:
+        assert (await client.initialize())["revision"] > 0
 
 
-@pytest.mark.parametrize("method", [LIST, "shutdown", "workspace/executeCommand", "nope"])
-async def test_before_initialize_requests_are_refused(
-    server_command: list[str], method: str
+async def test_before_initialize_requests_are_refused(server_command: list[str]) -> None:
+    async with Client.started(server_command) as client:
+        await client.send(notification(CREATE, {"name": "too early"}))
+        for method in (LIST, "shutdown", "workspace/executeCommand", "nope"):
+            assert (await client.call(method, {}))["error"]["code"] == -32002
+        await client.initialize()
+        assert await client.names() == []
+
+
+async def test_after_shutdown_requests_are_refused(
+    server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.send(notification(CREATE, {"name": "too early"}))
-        reply = await wire.call(method, {})
-        assert reply["error"]["code"] == -32002
-        await wire.initialize()
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
-
-
-async def test_after_shutdown_requests_are_refused(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert await wire.result("shutdown") is None
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        assert await client.result("shutdown") is None
         for method in (LIST, "initialize", "shutdown", "nope"):
-            assert (await wire.call(method, {}))["error"]["code"] == -32600
-        await wire.send(notification(CREATE, {"name": "too late"}), notification("exit"))
-        assert await wire.ended() == 0
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        assert await wire.result(LIST) == {"sessions": [], "nextCursor": None}
+            assert (await client.call(method, {}))["error"]["code"] == -32600
+        await client.send(notification(CREATE, {"name": "too late"}), notification("exit"))
+        assert await client.ended() == 0
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == []
 
 
 async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 1
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(notification("exit"))
+        assert await client.ended() == 1
 
 
 async def test_exit_before_initialize_is_status_1(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 1
+    async with Client.started(server_command) as client:
+        await client.send(notification("exit"))
+        assert await client.ended() == 1
 
 
 async def test_exit_as_a_request_is_answered(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result("shutdown")
-        assert await wire.result("exit") is None
-        assert await wire.ended() == 0
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result("shutdown")
+        assert await client.result("exit") is None
+        assert await client.ended() == 0
 
 
 async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(request(5, "shutdown"), notification("exit"))
-        assert await wire.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
-        assert await wire.ended() == 0
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(request(5, "shutdown"), notification("exit"))
+        assert await client.read() == {"jsonrpc": "2.0", "id": 5, "result": None}
+        assert await client.ended() == 0
 
 
 async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
+    async with Client.started(server_command) as client:
         creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(200)]
         after_exit = request("late", CREATE, {"name": "late"})
         end = [request("end", "shutdown"), notification("exit"), after_exit]
-        await wire.send(INITIALIZE, *creates, *end)
-        assert (await wire.read())["id"] == "initialize"
+        await client.send(INITIALIZE, *creates, *end)
+        assert (await client.read())["id"] == "initialize"
         for number in range(200):
-            assert (await wire.read())["result"]["name"] == f"s{number}"
-        assert (await wire.read())["id"] == "end"
-        assert await wire.ended() == 0
-        assert await wire.rest() == b""
+            assert (await client.read())["result"]["name"] == f"s{number}"
+        assert (await client.read())["id"] == "end"
+        assert await client.ended() == 0
+        assert await client.rest() == b""
 
 
 @pytest.mark.parametrize(("shutdown", "status"), [(False, 1), (True, 0)])
 async def test_the_end_of_input_ends_the_server_after_its_work(
     server_command: list[str], shutdown: bool, status: int
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(50)]
-        await wire.send(*creates, *([request("end", "shutdown")] if shutdown else []))
-        wire.end_input()
+        await client.send(*creates, *([request("end", "shutdown")] if shutdown else []))
+        client.end_input()
         for number in range(50):
-            assert (await wire.read())["id"] == number
-        assert await wire.ended() == status
+            assert (await client.read())["id"] == number
+        assert await client.ended() == status
 
 
-@pytest.mark.parametrize(
-    ("params", "says"),
-    [
-        ([], "params: expected an object, got array"),
-        ({"processId": "1"}, "processId: expected an integer or null, got str"),
-        ({"processId": True}, "processId: expected an integer or null, got bool"),
-        ({"initializationOptions": []}, "initializationOptions: expected an object"),
-        (
-            {"initializationOptions": {"notifications": "no"}},
-            "initializationOptions.notifications: expected true or false, got str",
-        ),
-    ],
-)
-async def test_initialize_can_be_corrected(
-    server_command: list[str], params: object, says: str
-) -> None:
-    async with Wire.started(server_command) as wire:
-        reply = await wire.call("initialize", params)
-        assert (reply["error"]["code"], reply["error"]["message"]) == (-32602, says)
-        assert (await wire.call(LIST))["error"]["code"] == -32002
-        await wire.initialize()
-        await wire.result(LIST)
+WRONG_INITIALIZE: list[tuple[object, str]] = [
+    ([], "params: expected an object, got array"),
+    ({"processId": "1"}, "processId: expected an integer or null, got str"),
+    ({"processId": True}, "processId: expected an integer or null, got bool"),
+    ({"initializationOptions": []}, "initializationOptions: expected an object"),
+    (
+        {"initializationOptions": {"notifications": "no"}},
+        "initializationOptions.notifications: expected true or false, got str",
+    ),
+]
 
 
-@pytest.mark.parametrize(
+async def test_initialize_can_be_corrected(server_command: list[str]) -> None:
+    async with Client.started(server_command) as client:
+        for params, says in WRONG_INITIALIZE:
+            error = (await client.call("initialize", params))["error"]
+            assert (error["code"], error["message"]) == (-32602, says)
+            assert (await client.call(LIST))["error"]["code"] == -32002
+        await client.initialize()
+        await client.result(LIST)
+
+
+@table(
     "params",
     [
         ...,
@@ -170,14 +172,15 @@ async def test_initialize_can_be_corrected(
         {"capabilities": {}, "rootPath": "relative", "locale": None},
     ],
 )
-async def test_no_client_is_turned_away_for_what_is_not_used(
+async def test_unused_params_of_initialize_may_be_anything(
     server_command: list[str], params: object
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.result("initialize", params)
-        await wire.result(LIST)
+    async with Client.started(server_command) as client:
+        await client.result("initialize", params)
+        await client.result(LIST)
 
 
+@pytest.mark.timings(LIVENESS_INTERVAL=0.1)
 async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
     server_command: list[str],
 ) -> None:
@@ -187,65 +190,61 @@ async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
         server = subprocess.Popen(sys.argv[1:])
         time.sleep(3600)
     """)
-    async with Wire.started([sys.executable, "-c", parent, *server_command]) as wire:
-        await wire.initialize()
-        wire.process.kill()
+    async with Client.started([sys.executable, "-c", parent, *server_command]) as client:
+        await client.initialize()
+        client.process.kill()
         # The server holds the only other end of this pipe: its end is the server's end.
-        assert await wire.rest() == b""
+        assert await client.rest() == b""
 
 
 async def test_a_dead_client_process_ends_the_server(server_command: list[str]) -> None:
-    async with process(["sleep", "3600"]) as client, Wire.started(server_command) as wire:
-        await wire.initialize(processId=client.pid)
+    async with process(["sleep", "3600"]) as client, Client.started(server_command) as editor:
+        await editor.initialize(processId=client.pid)
         client.kill()
-        assert await wire.ended() == 1
+        assert await editor.ended() == 1
 
 
 async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
     with Pipe() as pipe:
-        async with Wire.started(server_command, stdout=pipe.writing) as wire:
+        async with Client.started(server_command, stdout=pipe.writing) as client:
             pipe.close_writing()
-            await wire.send(INITIALIZE)
+            await client.send(INITIALIZE)
             assert (await read_from(pipe.reading)).startswith(b"Content-Length: ")
             pipe.close_reading()
-            assert await wire.ended() == 1
+            assert await client.ended() == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_the_server(server_command: list[str], number: int) -> None:
     # Whatever has started the tests may have ignored it.
     heeded = functools.partial(signal.signal, number, signal.SIG_DFL)
-    async with Wire.started(server_command, preexec_fn=heeded) as wire:
-        await wire.initialize()
-        await wire.result(CREATE, {"name": "kept"})
-        wire.process.send_signal(number)
-        assert await wire.ended() == 1
-        assert await wire.log() == ""
+    async with Client.started(server_command, preexec_fn=heeded) as client:
+        await client.initialize()
+        await client.result(CREATE, {"name": "kept"})
+        client.process.send_signal(number)
+        assert await client.ended() == 1
+        assert await client.log() == ""
 
 
-async def test_a_terminal_that_is_closed_ends_no_server_of_an_editor_that_stays(
+async def test_an_ignored_hangup_does_not_end_the_server(
     server_command: list[str],
 ) -> None:
     nohup = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
-    async with Wire.started(server_command, preexec_fn=nohup) as wire:
-        await wire.initialize()
-        wire.process.send_signal(signal.SIGHUP)
-        await wire.result(CREATE, {"name": "kept"})
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
+    async with Client.started(server_command, preexec_fn=nohup) as client:
+        await client.initialize()
+        client.process.send_signal(signal.SIGHUP)
+        await client.result(CREATE, {"name": "kept"})
+        assert await client.leave() == 0
 
 
-async def test_killed_editors_lose_nothing_that_was_acknowledged(
-    server_command: list[str],
+async def test_acknowledged_writes_of_killed_editors_are_stored(
+    server_command: list[str], database: Path
 ) -> None:
-    for number in range(5):
-        async with Wire.started(server_command) as wire:
-            await wire.initialize()
-            await wire.result(CREATE, {"name": f"s{number}"})
-            wire.process.kill()
-            await wire.ended()
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        names = [session["name"] for session in (await wire.result(LIST))["sessions"]]
-        assert names == ["s4", "s3", "s2", "s1", "s0"]
+    for number in range(3):
+        async with Client.started(server_command) as client:
+            await client.initialize()
+            await client.result(CREATE, {"name": f"s{number}"})
+            client.process.kill()
+            await client.ended()
+    with ForeignWriter(database) as foreign:
+        assert foreign.names() == ["s0", "s1", "s2"]

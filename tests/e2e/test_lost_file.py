@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import apsw
 import pytest
 
+from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import LiveClient, eventually, size
-from support.wire import DEADLINE
+from support.waiting import eventually, size
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.wire import streams
 
@@ -31,8 +29,8 @@ async def test_a_file_that_is_moved_away_and_back(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         await one.result("create", {"name": "a", "active": True})
         await two.until(2)
@@ -55,8 +53,8 @@ async def test_a_file_that_is_moved_away_and_back(
         for client in (one, two):
             await client.until(last)
             assert client.active == "a"
-            # Whoever keeps a copy of the sessions knows that it may be out of date.
-            assert any(message.get("incomplete") for message in client.told)
+            # A client that keeps a copy of the sessions knows that it may be out of date.
+            assert any(message.get("incomplete") for message in client.notified)
 
 
 @pytest.mark.asyncio
@@ -64,20 +62,20 @@ async def test_a_file_that_is_replaced_by_an_older_one(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         await one.result("create", {"name": "old", "active": True})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+            foreign.copy_to(elsewhere)
         await one.result("delete", {"name": "old"})
         await one.result("create", {"name": "new", "active": True})
         await two.until(5)
         elsewhere.replace(database)
         for client in (one, two):
-            # Revisions only grow, though the older file's are lower: LiveClient sees to that.
-            while not client.told[-1].get("incomplete"):
-                await client.next()
+            # Revisions only grow, though the older file's are lower: Client sees to that.
+            while not client.notified[-1].get("incomplete"):
+                await client.next_change()
             assert client.active == "old"
             error = (await client.call("changes", {"since": 5}))["error"]
             assert error["data"]["kind"] == "revisionExpired"
@@ -89,8 +87,9 @@ async def test_a_file_that_is_replaced_by_an_older_one(
     assert integrity(database) == "ok"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything(
+async def test_a_client_that_is_behind_when_the_file_is_replaced_gets_an_incomplete_notification(
     database: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
@@ -98,31 +97,32 @@ async def test_who_is_behind_when_the_file_is_replaced_has_to_look_at_everything
         for number in range(2_000):
             other.create_session(f"other {number}")
     async with Host.opened(database) as host:
-        live = await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(host.connect())
+        live = await host.client()
+        behind = await host.client()
         for number in range(500):
             await live.call("create", {"name": f"{'n' * 250}{number}"})
         await live.until(500)
         elsewhere.replace(database)
         await live.until(2_000)
-        assert live.told[-1]["incomplete"] is True
+        assert live.notified[-1]["incomplete"] is True
         await behind.until(2_000)
-        assert behind.told[-1]["incomplete"] is True
+        assert behind.notified[-1]["incomplete"] is True
         await live.call("create", {"name": "z", "active": True})
         await behind.until(2_002)
         assert behind.active == "z"
 
 
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
 @pytest.mark.asyncio
-async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
+async def test_a_client_that_came_after_the_loss_is_shown_that_the_file_is_back(
     database: Path, elsewhere: Path
 ) -> None:
     async with Host.opened(database) as host:
-        first = await LiveClient.attached(host.connect())
+        first = await host.client()
         await first.call("create", {"name": "a"})
         database.rename(elsewhere)
         await first.until_shown("Sessions are not available")
-        second = await LiveClient.attached(host.connect())
+        second = await host.client()
         elsewhere.rename(database)
         for client in (first, second):
             await client.until_shown("Sessions are available again")
@@ -133,12 +133,12 @@ async def test_whoever_comes_later_is_told_as_well_when_the_file_is_back(
 async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         for number in range(200):
             note = {**NOTE, "content": f"{number} " + "x" * 2_000}
             await client.result("addContext", note)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("VACUUM INTO ?", (str(elsewhere),))
+            foreign.copy_to(elsewhere)
         database.unlink()
         await client.until_shown("Sessions are not available")
         backup = elsewhere.read_bytes()
@@ -160,25 +160,25 @@ async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
 async def test_only_a_new_server_creates_a_deleted_file_again(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("create", {"name": "a"})
         shutil.rmtree(database.parent)
         await client.until_shown("put it back, or restart the server")
         assert "error" in await client.call("create", {"name": "b"})
         assert not database.parent.exists()
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         assert (await client.result("list"))["sessions"] == []
 
 
 @pytest.mark.asyncio
-async def test_a_server_without_a_database_tells_when_there_is_one(
+async def test_a_server_without_a_database_shows_when_there_is_one(
     server_command: list[str], database: Path, elsewhere: Path
 ) -> None:
     with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
         sessions.create_session("a", {"active": True})
     database.parent.mkdir()
     database.write_bytes(b"no database at all, but long enough to be looked at" * 100)
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         assert "error" in await client.call("list")
         database.unlink()
         elsewhere.rename(database)
@@ -196,7 +196,7 @@ async def test_a_link_that_leads_somewhere_else(
     database.symlink_to(elsewhere)
     with SessionDB(TenetsConfig(database=tmp_path / "other.db")) as other:
         other.create_session("of the other", {"active": True})
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("create", {"name": "a"})
         database.unlink()
         database.symlink_to(tmp_path / "other.db")
@@ -207,16 +207,16 @@ async def test_a_link_that_leads_somewhere_else(
 
 
 @pytest.mark.asyncio
-async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
+async def test_a_deleted_write_ahead_log_loses_no_note(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.result("addContext", NOTE)
         for ending in ("-wal", "-shm"):
             database.with_name(f"tenets.db{ending}").unlink()
         assert "error" in await client.call("addContext", NOTE), "it would be lost"
         await client.until_shown("Sessions are available again")
-        async with LiveClient.started_on(server_command) as other:
+        async with Client.opened(server_command) as other:
             await other.result("addContext", NOTE)
             await client.result("addContext", NOTE)
     with SessionDB(TenetsConfig(database=database)) as after:
@@ -229,45 +229,36 @@ async def test_a_write_ahead_log_that_is_deleted_costs_no_note(
 async def test_an_older_state_that_is_restored_in_place(
     server_command: list[str], database: Path, elsewhere: Path, with_our_tables: bool
 ) -> None:
-    older = apsw.Connection(str(elsewhere))
     if with_our_tables:
-        with SessionDB(TenetsConfig(database=elsewhere)) as sessions:
-            sessions.create_session("old", {"active": True})
-    else:
-        for statement in schema.UPSTREAM_TABLES:
-            older.execute(statement)
-        older.execute(
-            "INSERT INTO sessions (name, created_at, metadata)"
-            " VALUES ('old', '2026-01-01T00:00:00+00:00', '{\"active\": true}')"
-        )
-    async with LiveClient.started_on(server_command) as client:
+        SessionDB(TenetsConfig(database=elsewhere)).close()
+    with ForeignWriter(elsewhere) as older:
+        older.create_tables()
+        older.create("old", {"active": True})
+    async with Client.opened(server_command) as client:
         for number in range(20):
             await client.call("create", {"name": f"s{number}"})
         await client.until(20)
-        file = apsw.Connection(str(database))
-        file.set_busy_timeout(20_000)  # a killed client's server may be closing it
-        with file.backup("main", older, "main") as backup:
-            backup.step()
-        file.close()
-        while not client.told[-1].get("incomplete"):
-            await client.next()
+        with ForeignWriter(database) as foreign:
+            foreign.restore_from(elsewhere)
+        while not client.notified[-1].get("incomplete"):
+            await client.next_change()
         assert client.active == "old"
         await client.result("create", {"name": "new"})
         await client.until(client.revision + 1)
         assert client.changes[-1]["sessionName"] == "new"
         names = [one["name"] for one in (await client.result("list"))["sessions"]]
         assert names == ["new", "old"]
-    older.close()
 
 
+@pytest.mark.timings(CHECKPOINT_AFTER=1.0)
 @pytest.mark.asyncio
-async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
+async def test_the_write_ahead_log_is_emptied_when_idle(
     server_command: list[str], database: Path
 ) -> None:
     log = database.with_name("tenets.db-wal")
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on(server_command) as two,
+        Client.opened(server_command) as one,
+        Client.opened(server_command) as two,
     ):
         for number in range(20):
             await one.result("addContext", {**NOTE, "content": "x" * 10_000})
@@ -281,9 +272,5 @@ async def test_the_write_ahead_log_is_emptied_when_nobody_writes(
 
 
 def integrity(database: Path) -> str:
-    connection = apsw.Connection(str(database))
-    connection.set_busy_timeout(round(DEADLINE * 1000))  # the last server may be closing it
-    try:
-        return str(connection.execute("PRAGMA integrity_check").fetchall()[0][0])
-    finally:
-        connection.close()
+    with ForeignWriter(database) as foreign:
+        return foreign.integrity()

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from support.foreign import ForeignWriter
+from support.pipes import DEADLINE
 from support.processes import process
-from support.wire import DEADLINE
 from tenets_session_client import COMMAND, SessionClient, SessionError
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
+
+pytestmark = pytest.mark.lasting_daemon
 
 EXAMPLE = Path(__file__).parents[2] / "client_examples" / "python" / "share_session.py"
 
@@ -92,15 +94,15 @@ async def test_watching(database: Path) -> None:
 @pytest.mark.asyncio
 async def test_changes_end_with_the_server(database: Path) -> None:
     async with SessionClient(database=database) as sessions:
-        told = sessions.changes()
-        first = asyncio.ensure_future(anext(told))
+        changes = sessions.changes()
+        first = asyncio.ensure_future(anext(changes))
         await sessions.create("a", active=True)
         change = await asyncio.wait_for(first, DEADLINE)
         assert [one["type"] for one in change["changes"]] == ["created", "activated"]
         assert change["active"] == await sessions.get_active()
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGKILL)
-        assert [one async for one in told] == []
+        assert [one async for one in changes] == []
         assert [one async for one in sessions.changes()] == []
 
 
@@ -123,7 +125,7 @@ async def test_every_method(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
+async def test_overlapping_requests_fail_separately(database: Path) -> None:
     async with SessionClient(database=database) as sessions:
         names = [f"s{number // 2}" for number in range(40)]
         outcomes = await asyncio.gather(*map(sessions.create, names), return_exceptions=True)
@@ -139,7 +141,7 @@ async def test_requests_may_overlap_and_fail_one_by_one(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_dies_is_told(database: Path) -> None:
+async def test_a_killed_server_is_a_connection_error(database: Path) -> None:
     async with SessionClient((*COMMAND, "--standalone"), database=database) as sessions:
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGSTOP)  # so that the request is not answered
@@ -153,7 +155,7 @@ async def test_a_server_that_dies_is_told(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_is_no_server_is_told() -> None:
+async def test_a_command_that_is_no_server_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         async with SessionClient(("no-such-command",)):
             pass
@@ -163,7 +165,7 @@ async def test_a_command_that_is_no_server_is_told() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_mistake_of_the_listener_stops_nothing(database: Path) -> None:
+async def test_an_exception_of_a_callback_stops_nothing(database: Path) -> None:
     problems: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, problem: problems.append(problem))
@@ -180,9 +182,11 @@ async def test_a_mistake_of_the_listener_stops_nothing(database: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_the_server_tells_by_itself(database: Path) -> None:
-    told: list[tuple[str, object]] = []
-    notice = lambda method, params: told.append((method, params))  # noqa: E731
+async def test_notifications_are_passed_on(database: Path) -> None:
+    notifications: list[tuple[str, object]] = []
+    notice = lambda method, params: notifications.append((method, params))  # noqa: E731
     async with SessionClient(database=database, on_notification=notice) as sessions:
         await sessions.request("workspace/executeCommand", {"command": "tenets.session.list"})
-    assert told == [("window/showMessage", {"type": 3, "message": "There are no sessions"})]
+    assert notifications == [
+        ("window/showMessage", {"type": 3, "message": "There are no sessions"})
+    ]

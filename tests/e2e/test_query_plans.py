@@ -21,7 +21,9 @@ import msgspec
 import pytest
 from msgspec import NODEFAULT, Meta
 
-from support.host import Host, HostedClient
+from support.client import Client
+from support.foreign import ForeignWriter
+from support.host import Host
 from tenets_session_server.logs import CLIENT, client_context
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.storage.schema import ONE_ROW_TABLES
@@ -90,7 +92,7 @@ def traced() -> Iterator[list[Statement]]:
 
 
 @asynccontextmanager
-async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[HostedClient, list[Any]]]:
+async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[Client, list[Any]]]:
     """A client of a database with so many sessions, and the list of what is executed for it."""
     with traced() as executed:
         async with Host.opened(database) as host:
@@ -106,30 +108,29 @@ async def client_of(database: Path, sessions: int) -> AsyncIterator[tuple[Hosted
 
 def fill(database: Path, sessions: int) -> None:
     """Put sessions and context into a database, as another program would."""
-    with apsw.Connection(str(database)) as connection:
-        connection.execute(
+    with ForeignWriter(database) as foreign, foreign.transaction():
+        foreign.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO sessions (name, created_at, metadata)"
             " SELECT 'fix login ' || i, '2026-01-01T00:00:00.' || i || '+00:00', '{\"i\": 1}'"
             " FROM n",
             (sessions,),
         )
-        connection.execute(
+        foreign.execute(
             "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO session_context (session_id, kind, content, created_at)"
             " SELECT s.id, 'note', 'x', s.created_at FROM sessions AS s, n",
             (ENTRIES,),
         )
-    connection.close()
 
 
-async def call(client: HostedClient, method: str, params: dict[str, Any]) -> Any:
-    reply = await client.call(f"tenets/session.{method}", params)
+async def call(client: Client, method: str, params: dict[str, Any]) -> Any:
+    reply = await client.call(method, params)
     return reply.get("result", reply)
 
 
 async def statements_of(
-    client: HostedClient, executed: list[Statement]
+    client: Client, executed: list[Statement]
 ) -> list[tuple[str, list[Statement]]]:
     """Make every call; return what was executed for each."""
     found: list[tuple[str, list[Statement]]] = []
@@ -145,16 +146,7 @@ async def statements_of(
         if method.pick is None:
             continue
         executed.clear()
-        await client.send(
-            {
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "workspace/executeCommand",
-                "params": {"command": method.command},
-            }
-        )
-        while "id" not in await client.read():
-            pass  # what is shown to the user comes first
+        await client.call("workspace/executeCommand", {"command": method.command})
         found.append((method.command, list(executed)))
     return found
 
@@ -181,12 +173,11 @@ SORTED = "WHERE name >= :prefix AND name < :after LIMIT -1) AS s"
 
 def plan(database: Path, sql: str) -> list[str]:
     """Return the steps of a statement's plan, with those of the triggers that it fires."""
-    with apsw.Connection(str(database)) as connection:
-        connection.config(apsw.SQLITE_DBCONFIG_TRIGGER_EQP, 1)
+    with ForeignWriter(database) as foreign:
+        foreign.connection.config(apsw.SQLITE_DBCONFIG_TRIGGER_EQP, 1)
         names = re.findall(r":(\w+)", sql)
         values = dict.fromkeys(names) if names else [None] * sql.count("?")
-        steps = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
-    connection.close()
+        steps = foreign.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
     return [str(detail) for _, _, _, detail in steps]
 
 

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from support.editor import Editor, JsonRpcException
-from support.wire import Json, Wire, frame
+from support.client import Client, ResponseError
+from support.foreign import ForeignWriter
+from support.messages import Json, frame
 
 pytestmark = pytest.mark.asyncio
 
 
-async def failure(awaitable: object) -> JsonRpcException:
+async def failure(awaitable: object) -> ResponseError:
     """Return the error that a request fails with."""
-    with pytest.raises(JsonRpcException) as caught:
+    with pytest.raises(ResponseError) as caught:
         await awaitable  # type: ignore[misc]
     return caught.value
 
 
 async def test_two_editors_share_sessions_and_the_active_one(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         assert await one.active_name() is None
         await one.create("refactor")
         await other.create("bug 4711", active=True)
@@ -38,10 +39,10 @@ async def test_two_editors_share_sessions_and_the_active_one(server_command: lis
 
 
 async def test_sessions_outlive_their_editors(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         created = await editor.create("kept", metadata={"branch": "main"}, active=True)
         await editor.add_note("kept", "remember the milk")
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         found = await editor.session("getActive")
         assert found == created
         listed = await editor.session("list", includeContextCount=True)
@@ -49,7 +50,7 @@ async def test_sessions_outlive_their_editors(server_command: list[str]) -> None
 
 
 async def test_create_returns_the_session_as_it_is(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         session = await editor.create("new")
         assert session.keys() == {"id", "name", "createdAt", "active", "metadata"}
         assert (session["name"], session["active"], session["metadata"]) == ("new", False, {})
@@ -58,8 +59,8 @@ async def test_create_returns_the_session_as_it_is(server_command: list[str]) ->
         assert await editor.session("get", name="other") is None
 
 
-async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+async def test_a_taken_name_is_an_error_and_changes_nothing(server_command: list[str]) -> None:
+    async with Client.opened(server_command) as editor:
         before = await editor.create("taken", metadata={"kept": True})
         error = await failure(editor.create("taken", metadata={"kept": False}))
         assert error.code == -32803
@@ -67,17 +68,17 @@ async def test_a_taken_name_is_told_and_changes_nothing(server_command: list[str
         assert await editor.session("get", name="taken") == before
 
 
-@pytest.mark.parametrize("verb", ["setActive", "updateMetadata"])
-async def test_an_unknown_session_is_told(server_command: list[str], verb: str) -> None:
-    async with Editor.opened(server_command) as editor:
-        error = await failure(editor.session(verb, name="nobody", updates={}))
-        assert error.code == -32803
-        assert error.data == {"kind": "sessionNotFound", "retryable": False, "name": "nobody"}
+async def test_an_unknown_session_is_an_error(server_command: list[str]) -> None:
+    async with Client.opened(server_command) as editor:
+        for verb in ("setActive", "updateMetadata"):
+            error = await failure(editor.session(verb, name="unknown", updates={}))
+            assert error.code == -32803
+            assert error.data == {"kind": "sessionNotFound", "retryable": False, "name": "unknown"}
         assert await editor.names() == []
 
 
-async def test_activation_keeps_the_seeds_dates(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+async def test_activation_writes_the_dates_that_upstream_writes(server_command: list[str]) -> None:
+    async with Client.opened(server_command) as editor:
         await editor.create("a", metadata={"own": 1})
         await editor.create("b")
         first = (await editor.activate("a"))["metadata"]
@@ -110,7 +111,7 @@ METADATA: Json = {
 
 
 async def test_metadata_comes_back_as_it_was_stored(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         assert (await one.create("m", metadata=METADATA))["metadata"] == METADATA
         assert (await other.session("get", name="m"))["metadata"] == METADATA
         merged = await other.session("updateMetadata", name="m", updates={"a b": 1, "n": None})
@@ -121,34 +122,34 @@ async def test_metadata_comes_back_as_it_was_stored(server_command: list[str]) -
 
 async def test_numbers_keep_the_form_they_were_written_in(server_command: list[str]) -> None:
     numbers = b'{"a":1.50,"b":1e400,"c":0.1000000000000000055511151231257827,"d":-0,"e":1E2}'
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
-        await wire.send(frame(create + b'"metadata":' + numbers + b"}}"))
-        assert numbers in await wire.read_body()
+        await client.send(frame(create + b'"metadata":' + numbers + b"}}"))
+        assert numbers in await client.read_body()
         # Deactivation by another's activation is done by SQLite, not by this program.
-        await wire.result("tenets/session.setActive", {"name": "n"})
-        await wire.result("tenets/session.create", {"name": "o", "active": True})
-        await wire.send({"jsonrpc": "2.0", "id": 8, "method": "tenets/session.list"})
-        body = await wire.read_body()
+        await client.result("tenets/session.setActive", {"name": "n"})
+        await client.result("tenets/session.create", {"name": "o", "active": True})
+        await client.send({"jsonrpc": "2.0", "id": 8, "method": "tenets/session.list"})
+        body = await client.read_body()
         assert numbers[:-1] in body
         assert math.isinf(json.loads(body)["result"]["sessions"][1]["metadata"]["b"])
 
 
-async def test_of_a_key_given_twice_the_last_counts_for_everybody(
+async def test_the_last_value_of_a_repeated_key_counts(
     server_command: list[str],
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         twice = b'{"active":true,"active":false}'
         create = b'{"jsonrpc":"2.0","id":7,"method":"tenets/session.create","params":{"name":"n",'
-        await wire.send(frame(create + b'"metadata":' + twice + b"}}"))
-        assert (await wire.read())["result"]["active"] is False
-        assert await wire.result("tenets/session.getActive") is None
+        await client.send(frame(create + b'"metadata":' + twice + b"}}"))
+        assert (await client.read())["result"]["active"] is False
+        assert await client.result("tenets/session.getActive") is None
 
 
 async def test_context_creates_its_session(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         entry = await editor.add_note("found on the way", "Grüße 🧵", kind="code")
         assert entry.keys() == {
             *("id", "sessionId", "sessionName", "kind", "size", "createdAt", "sessionCreated")
@@ -162,10 +163,10 @@ async def test_context_creates_its_session(server_command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("purge", "left"), [(None, 0), (True, 0), (False, 2)])
-async def test_deleting_takes_the_context_along_or_not(
+async def test_purge_context_decides_whether_context_is_deleted(
     server_command: list[str], database: Path, purge: bool | None, left: int
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for content in ("one", "two"):
             await editor.add_note("gone", content)
         await editor.add_note("stays", "three")
@@ -179,7 +180,7 @@ async def test_deleting_takes_the_context_along_or_not(
 async def test_deleting_everything(
     server_command: list[str], database: Path, params: dict[str, bool], left: list[str]
 ) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         assert await editor.session("deleteAll", **params) == {"deleted": 0}
         await editor.add_note("a", "x")
         await editor.create("b", active=True)
@@ -190,7 +191,7 @@ async def test_deleting_everything(
 
 
 async def test_pages_neither_skip_nor_repeat_while_others_write(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as one, Editor.opened(server_command) as other:
+    async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         for number in range(25):
             await one.create(f"s{number:02}")
         seen: list[str] = []
@@ -205,8 +206,21 @@ async def test_pages_neither_skip_nor_repeat_while_others_write(server_command: 
         assert seen == [f"s{number:02}" for number in reversed(range(25))]
 
 
+async def test_a_cursor_of_another_order_or_filter_is_refused(server_command: list[str]) -> None:
+    lists: list[Json] = [{"order": "oldest"}, {"active": False}, {"namePrefix": "s"}]
+    async with Client.opened(server_command) as editor:
+        for number in range(3):
+            await editor.create(f"s{number}")
+        cursor = (await editor.session("list", limit=1))["nextCursor"]
+        for other in lists:
+            error = await failure(editor.session("list", limit=1, cursor=cursor, **other))
+            assert error.code == -32602
+            assert "cursor: expected a nextCursor of the same list" in str(error)
+        assert len((await editor.session("list", cursor=cursor))["sessions"]) == 2
+
+
 async def test_list_filters(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         for name in ("ab", "abc", "ac", "ab\U0010ffff", "AB", "ab%", "b"):
             await editor.create(name)
         assert await editor.names(namePrefix="ab") == ["ab%", "ab\U0010ffff", "abc", "ab"]
@@ -218,7 +232,7 @@ async def test_list_filters(server_command: list[str]) -> None:
 
 
 async def test_a_page_of_large_sessions_is_shorter_and_complete(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         large = {"text": "x" * 1_000_000}
         for number in range(12):
             await editor.create(f"s{number:02}", metadata=large)
@@ -228,7 +242,7 @@ async def test_a_page_of_large_sessions_is_shorter_and_complete(server_command: 
 
 
 async def test_metadata_has_a_limit_and_activation_still_works(server_command: list[str]) -> None:
-    async with Editor.opened(server_command) as editor:
+    async with Client.opened(server_command) as editor:
         limit = 1024 * 1024
         fits = {"t": "x" * (limit - len('{"t":""}'))}
         error = await failure(editor.create("large", metadata={"t": fits["t"] + "x"}))
@@ -244,13 +258,6 @@ async def test_metadata_has_a_limit_and_activation_still_works(server_command: l
 
 
 def contents(database: Path) -> list[str]:
-    """Return all context in the file, once nobody has it open."""
-    import apsw
-
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(20_000)  # a killed client's server may be closing it
-    try:
-        rows = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-        return [str(row[0]) for row in rows]
-    finally:
-        connection.close()
+    """Return the content of all entries in the file."""
+    with ForeignWriter(database) as foreign:
+        return foreign.contents()

@@ -15,8 +15,9 @@ import pytest
 
 import tenets_session_server
 from support import shared
+from support.client import Client
+from support.pipes import DEADLINE
 from support.processes import Pipe, process
-from support.wire import DEADLINE, Wire
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address
 
@@ -38,7 +39,9 @@ async def run(*arguments: str) -> tuple[int, str, str]:
     return command.returncode, out.decode(), err.decode()
 
 
-async def test_status_tells_who_is_there(shared_command: list[str], database: Path) -> None:
+async def test_status_lists_the_daemon_and_its_clients(
+    shared_command: list[str], database: Path
+) -> None:
     place = ["--database", str(database)]
     status, out, err = await run("status", *place)
     assert (status, err) == (1, "")
@@ -48,13 +51,13 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
         1,
         {"database": str(database), "running": False, "others": []},
     )
-    async with Wire.started(shared_command) as one, contextlib.AsyncExitStack() as later:
+    async with Client.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         info = {"name": "Odd\x1b[31m \u202e editor", "version": "7"}
         await one.initialize(clientInfo=info, processId=os.getpid())
         await one.result(CREATE, {"name": "a", "active": True})
-        two = await later.enter_async_context(Wire.started(shared_command))
+        two = await later.enter_async_context(Client.started(shared_command))
         await two.initialize()
-        pid = await shared.server_of(one)
+        pid = await one.served_by()
         status, out, err = await run("status", "--json", *place)
         assert (status, err) == (0, "")
         report = json.loads(out)
@@ -86,47 +89,47 @@ async def test_status_tells_who_is_there(shared_command: list[str], database: Pa
     assert "attached; its command is process" in log.read_text()
 
 
-async def test_stop_ends_it(shared_command: list[str], database: Path) -> None:
+async def test_stop_ends_the_daemon(shared_command: list[str], database: Path) -> None:
     place = ["--database", str(database)]
     status, out, err = await run("stop", *place)
     assert (status, err) == (0, "")
     assert out == f"nothing to stop: no daemon serves {database}\n"
-    async with Wire.started(shared_command) as wire:
-        await wire.initialize()
-        pid = await shared.server_of(wire)
+    async with Client.started(shared_command) as client:
+        await client.initialize()
+        pid = await client.served_by()
         status, out, err = await run("stop", *place)
         assert (status, out, err) == (0, f"stopped process {pid}\n", "")
         await shared.ended(pid)
-        assert await wire.ended() == 1
+        assert await client.ended() == 1
     status, out, _ = await run("status", *place)
     assert (status, out) == (1, f"no daemon serves {database}\n")
 
 
-async def test_a_client_logs_what_concerns_it(
+async def test_a_clients_log_has_its_own_lines(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "two.log"
     log.write_text("before\n")
     curious = ["--log-level", "debug"]
     async with (
-        Wire.started(shared_command) as quiet,
-        Wire.started([*shared_command, *curious]) as one,
-        Wire.started([*shared_command, *curious, "--log-file", str(log)]) as two,
+        Client.started(shared_command) as quiet,
+        Client.started([*shared_command, *curious]) as one,
+        Client.started([*shared_command, *curious, "--log-file", str(log)]) as two,
     ):
-        for wire in (quiet, one, two):
-            await wire.initialize()
+        for editor in (quiet, one, two):
+            await editor.initialize()
         await one.result(CREATE, {"name": "by one"})
         await two.call("tenets/session.get", {"name": "by two"})
         database.unlink()
-        # Everybody is told of that by the log as well.
-        for wire in (quiet, one, two):
-            assert "error" in await wire.call(CREATE, {"name": "lost"})
-            while not wire.shown:
-                message = await wire.read()
+        # Every client's log has that as well.
+        for editor in (quiet, one, two):
+            assert "error" in await editor.call(CREATE, {"name": "lost"})
+            while not editor.shown:
+                message = await editor.read()
                 assert message["method"] == "window/showMessage"
-                wire.shown.append(message["params"])
-        for wire in (quiet, one, two):
-            await shared.leave(wire)
+                editor.shown.append(message["params"])
+        for editor in (quiet, one, two):
+            await editor.leave()
         logs = [await quiet.log(), await one.log(), log.read_text()]
         assert await two.log() == ""
     assert logs[2].startswith("before\n")
@@ -140,7 +143,7 @@ async def test_a_client_logs_what_concerns_it(
         assert text.count("Sessions are not available") == 0  # that is for the user
         assert text.count("the database cannot be used") == 1
         assert "(client" not in text
-    # The process' own log has what concerns anybody, and whom.
+    # The daemon's own log has the lines of all clients, with the client's number.
     (own,) = (Path(os.environ["XDG_STATE_HOME"]) / "tenets-session-server" / "log").glob(
         f"{Address(str(database)).name}.log"
     )
@@ -149,12 +152,13 @@ async def test_a_client_logs_what_concerns_it(
     )
 
 
-async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -> None:
+@pytest.mark.lasting_daemon
+async def test_an_unread_log_blocks_no_client(shared_command: list[str]) -> None:
     command = [*shared_command, "--log-level", "debug"]
     with Pipe() as pipe:
         async with (
-            Wire.started(command, stderr=pipe.writing) as noisy,
-            Wire.started(command) as other,
+            Client.started(command, stderr=pipe.writing) as noisy,
+            Client.started(command) as other,
         ):
             pipe.close_writing()
             await noisy.initialize()
@@ -162,14 +166,15 @@ async def test_a_log_that_nobody_reads_stops_nobody(shared_command: list[str]) -
             for number in range(2000):  # more than a pipe takes, logged
                 await noisy.result(CREATE, {"name": f"s{number}"})
             await other.result(CREATE, {"name": "other"})
-            assert await shared.leave(noisy) == 0
+            assert await noisy.leave() == 0
             await other.result(CREATE, {"name": "another"})
 
 
-async def test_one_clients_name_is_no_trouble_for_the_others(
+@pytest.mark.lasting_daemon
+async def test_a_very_long_client_name_is_shortened(
     shared_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(shared_command) as one, Wire.started(shared_command) as two:
+    async with Client.started(shared_command) as one, Client.started(shared_command) as two:
         await one.initialize(clientInfo={"name": "n" * 2_000_000, "version": "v" * 2_000_000})
         await two.initialize(
             clientInfo={"name": "two"},
@@ -181,22 +186,18 @@ async def test_one_clients_name_is_no_trouble_for_the_others(
         assert lengths == {255, 3}
 
 
-@pytest.mark.parametrize(
-    "offer",
-    [
-        {"kind": "attach"},
-        {"kind": "attach", "idle_timeout": "nan"},
-        {"kind": "attach", "log_level": "loud"},
-        {"kind": "attach", "pid": "x"},
-        {"kind": "serve"},
-        {"kind": "stop", "database": "/another/one"},
-        {"kind": "status"},
-        {},
-    ],
-    ids=str,
-)
-async def test_what_cannot_be_understood_harms_nobody(
-    shared_command: list[str], database: Path, offer: dict[str, str]
+WRONG_MESSAGES = [
+    control.pack("attach"),
+    control.pack("serve"),
+    control.pack("stop", database="/another/one"),
+    control.pack("status"),
+    control.pack("")[:3],
+]
+
+
+@pytest.mark.lasting_daemon
+async def test_wrong_control_messages_do_not_disturb_clients(
+    shared_command: list[str], database: Path
 ) -> None:
     where = Address(str(database))
     whole = {
@@ -211,17 +212,18 @@ async def test_what_cannot_be_understood_harms_nobody(
         "idle_timeout": "1",
         "pid": "1",
     }
-    fields = {**(whole if len(offer) > 1 and offer["kind"] == "attach" else {}), **offer}
-    async with Wire.started(shared_command) as wire:
-        await wire.initialize()
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(DEADLINE)
-            connection.connect(str(shared.socket_of(database)))
-            message = control.pack(fields.pop("kind", ""), **fields)
-            connection.sendall(message if offer else message[:3])
-            connection.shutdown(socket.SHUT_WR)
-            answer = await asyncio.to_thread(connection.recv, 65536)
-            assert answer == b"" or b"refuse" in answer
-        await wire.result(CREATE, {"name": "a"})
-        await shared.leave(wire)
-        assert await wire.log() == ""
+    wrong = ({"idle_timeout": "nan"}, {"log_level": "loud"}, {"pid": "x"})
+    attach = [control.pack("attach", **{**whole, **fields}) for fields in wrong]
+    async with Client.started(shared_command) as client:
+        await client.initialize()
+        for number, message in enumerate([*WRONG_MESSAGES, *attach]):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(DEADLINE)
+                connection.connect(str(shared.socket_of(database)))
+                connection.sendall(message)
+                connection.shutdown(socket.SHUT_WR)
+                answer = await asyncio.to_thread(connection.recv, 65536)
+                assert answer == b"" or b"refuse" in answer, message
+            await client.create(f"s{number}")
+        await client.leave()
+        assert await client.log() == ""

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from support import shared
+from support.client import Client
+from support.pipes import read_from
 from support.processes import Pipe, output
-from support.wire import Wire, read_from
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,17 +28,19 @@ TOO_HEAVY = {
 }
 
 
-async def test_fifty_first_starts_at_once_make_one_process(shared_command: list[str]) -> None:
+async def test_fifty_commands_that_start_at_once_share_one_daemon(
+    shared_command: list[str],
+) -> None:
     async def start(number: int) -> tuple[int, int, str]:
-        async with Wire.started(shared_command) as wire:
-            await wire.initialize()
-            await wire.result(CREATE, {"name": f"s{number}"})
-            served_by = await shared.server_of(wire)
+        async with Client.started(shared_command) as client:
+            await client.initialize()
+            await client.result(CREATE, {"name": f"s{number}"})
+            served_by = await client.served_by()
             started.add(number)
             if len(started) == 50:
                 all_started.set()
             await asyncio.wait_for(all_started.wait(), 60)
-            return served_by, await shared.leave(wire), await wire.log()
+            return served_by, await client.leave(), await client.log()
 
     started: set[int] = set()
     all_started = asyncio.Event()
@@ -48,7 +51,7 @@ async def test_fifty_first_starts_at_once_make_one_process(shared_command: list[
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["starting", "attaching"])
-async def test_the_command_imports_next_to_nothing(
+async def test_the_command_imports_no_heavy_module(
     shared_command: list[str], tmp_path: Path, first: bool
 ) -> None:
     shown = tmp_path / "modules"
@@ -59,14 +62,14 @@ async def test_the_command_imports_next_to_nothing(
         "open(sys.argv[1], 'w').write(' '.join(sys.modules))\n"
         "sys.exit(status)"
     )
-    async with Wire.started(shared_command) as other:
+    async with Client.started(shared_command) as other:
         if not first:
             await other.initialize()
         command = [sys.executable, "-c", program, str(shown), *shared_command[3:]]
-        async with Wire.started(command) as wire:
-            await wire.initialize()
-            assert await shared.server_of(wire) != wire.process.pid
-            assert await shared.leave(wire) == 0
+        async with Client.started(command) as client:
+            await client.initialize()
+            assert await client.served_by() != client.process.pid
+            assert await client.leave() == 0
     modules = {name.partition(".")[0] for name in shown.read_text().split()}
     assert "tenets_session_server.daemon.shim" in shown.read_text().split()
     # Whatever the interpreter imports by itself, in an editable installation for instance.
@@ -75,23 +78,25 @@ async def test_the_command_imports_next_to_nothing(
     assert modules & (TOO_HEAVY - unavoidable) == set()
 
 
-async def test_it_is_apart_from_who_started_it(shared_command: list[str], tmp_path: Path) -> None:
+async def test_the_daemon_shares_nothing_with_the_command_that_started_it(
+    shared_command: list[str], tmp_path: Path
+) -> None:
     with Pipe() as pipe:
         os.set_inheritable(pipe.writing, True)
-        async with Wire.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as wire:
+        async with Client.started(shared_command, pass_fds=[pipe.writing], cwd=tmp_path) as client:
             pipe.close_writing()
-            await wire.initialize()
-            pid = await shared.server_of(wire)
-            assert os.getsid(pid) not in {os.getsid(0), os.getsid(wire.process.pid)}
+            await client.initialize()
+            pid = await client.served_by()
+            assert os.getsid(pid) not in {os.getsid(0), os.getsid(client.process.pid)}
             assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
             assert Path(f"/proc/{pid}/status").read_text().count("\nUmask:\t0077\n") == 1
-            assert await shared.leave(wire) == 0
-        # Nobody has it open any more; the process is still there.
+            assert await client.leave() == 0
+        # No process has it open any more; the daemon is still there.
         assert await read_from(pipe.reading) == b""
     assert shared.report(tmp_path / "cache" / "tenets.db")["pid"] == pid
 
 
-async def test_it_is_the_same_by_every_path_and_another_for_another_file(
+async def test_every_path_of_a_file_leads_to_one_daemon(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
@@ -99,31 +104,28 @@ async def test_it_is_the_same_by_every_path_and_another_for_another_file(
     relative = [*COMMAND, "--database", "../cache/./tenets.db"]
     other = [*COMMAND, "--database", str(tmp_path / "other.db")]
     async with (
-        Wire.started(shared_command) as one,
-        Wire.started([*COMMAND, "--database", str(link / "tenets.db")]) as two,
+        Client.started(shared_command) as one,
+        Client.started([*COMMAND, "--database", str(link / "tenets.db")]) as two,
     ):
         await one.initialize()
         assert (await two.initialize())["database"] == str(database)
-        async with Wire.started(relative, cwd=database.parent) as three:
+        async with Client.started(relative, cwd=database.parent) as three:
             await three.initialize()
-            assert (
-                await shared.server_of(one)
-                == await shared.server_of(two)
-                == await shared.server_of(three)
-            )
-        async with Wire.started(other) as four:
+            assert await one.served_by() == await two.served_by() == await three.served_by()
+        async with Client.started(other) as four:
             await four.initialize()
-            assert await shared.server_of(four) != await shared.server_of(one)
+            assert await four.served_by() != await one.served_by()
     shared.stop(tmp_path / "other.db")
 
 
-async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
+@pytest.mark.timings(PATH_INTERVAL=0.1)
+async def test_a_link_that_changes_its_target_ends_the_connection(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(database.parent)
     linked = [*COMMAND, "--database", str(link / "tenets.db")]
-    async with Wire.started(shared_command) as one, Wire.started(linked) as two:
+    async with Client.started(shared_command) as one, Client.started(linked) as two:
         await one.initialize()
         await two.initialize()
         link.unlink()
@@ -132,35 +134,35 @@ async def test_a_path_that_leads_elsewhere_by_now_ends_the_connection(
         assert await two.ended() == 1
         assert "now leads to another file" in await two.log()
         await one.result(CREATE, {"name": "a"})
-        async with Wire.started(linked) as three:
+        async with Client.started(linked) as three:
             assert (await three.initialize())["database"] == str(tmp_path / "elsewhere/tenets.db")
     shared.stop(tmp_path / "elsewhere" / "tenets.db")
 
 
-async def test_another_interpreter_has_a_process_of_its_own(
+async def test_another_interpreter_has_its_own_daemon(
     shared_command: list[str], database: Path, tmp_path: Path
 ) -> None:
     interpreter = tmp_path / "python"
     interpreter.symlink_to(Path(sys.executable).resolve())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     other = [str(interpreter), *shared_command[1:]]
-    async with Wire.started(shared_command) as one, Wire.started(other, env=environment) as two:
+    async with Client.started(shared_command) as one, Client.started(other, env=environment) as two:
         await one.initialize()
         await two.initialize()
-        assert await shared.server_of(one) != await shared.server_of(two)
+        assert await one.served_by() != await two.served_by()
         report = json.loads(
             await output([*COMMAND, "status", "--json", "--database", str(database)])
         )
-        assert report["pid"] == await shared.server_of(one)
-        assert [other["pid"] for other in report["others"]] == [await shared.server_of(two)]
+        assert report["pid"] == await one.served_by()
+        assert [other["pid"] for other in report["others"]] == [await two.served_by()]
 
 
-async def test_who_is_attached_is_told(shared_command: list[str]) -> None:
-    async with Wire.started(shared_command) as one, contextlib.AsyncExitStack() as later:
+async def test_stats_lists_the_attached_clients(shared_command: list[str]) -> None:
+    async with Client.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         await one.initialize(
             clientInfo={"name": "Neovim", "version": "0.11"}, processId=os.getpid()
         )
-        two = await later.enter_async_context(Wire.started(shared_command))
+        two = await later.enter_async_context(Client.started(shared_command))
         await two.initialize()
         stats = await two.result(STATS)
         assert [
@@ -177,5 +179,5 @@ async def test_who_is_attached_is_told(shared_command: list[str]) -> None:
         )
         stats = await two.result(STATS)
         assert (stats["sessions"], stats["contextEntries"], stats["revision"]) == (1, 1, 2)
-        assert await shared.leave(one) == 0
+        assert await one.leave() == 0
         assert [client["you"] for client in (await two.result(STATS))["clients"]] == [True]

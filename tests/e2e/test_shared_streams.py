@@ -1,4 +1,4 @@
-"""What an editor's streams are, and who else has them, is no other editor's trouble."""
+"""An editor's streams, of any kind and also shared with other processes, block no other editor."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from pathlib import Path
 
 import pytest
 
-from support import shared
-from support.live import eventually
+from support.client import Client
+from support.messages import INITIALIZE, frame, notification, request
+from support.pipes import DEADLINE, read_from
 from support.processes import Pipe
-from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, read_from, request
+from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.lasting_daemon]
 
 CREATE = "tenets/session.create"
 LIST = "tenets/session.list"
 ADD = "tenets/session.addContext"
 
 
-async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
+async def test_a_stdin_of_two_clients_blocks_no_other_client(
     shared_command: list[str],
 ) -> None:
-    async with Wire.started(shared_command) as other:
+    async with Client.started(shared_command) as other:
         await other.initialize()
         with Pipe() as pipe:
             async with (
-                Wire.started(shared_command, stdin=pipe.reading) as one,
-                Wire.started(shared_command, stdin=pipe.reading) as two,
+                Client.started(shared_command, stdin=pipe.reading) as one,
+                Client.started(shared_command, stdin=pipe.reading) as two,
             ):
                 pipe.close_reading()
                 for number in range(200):
@@ -48,25 +49,25 @@ async def test_input_that_somebody_else_reads_as_well_keeps_nobody_waiting(
                 assert await one.ended() == await two.ended() == 1
 
 
-async def test_output_that_somebody_else_has_as_well_keeps_nobody_waiting(
+async def test_a_stdout_of_two_clients_blocks_no_other_client(
     shared_command: list[str],
 ) -> None:
-    async with Wire.started(shared_command) as other:
+    async with Client.started(shared_command) as other:
         await other.initialize()
         await other.result(CREATE, {"name": "large", "metadata": {"t": "x" * 500_000}})
         with Pipe() as pipe:
             async with (
-                Wire.started(shared_command, stdout=pipe.writing) as one,
-                Wire.started(shared_command, stdout=pipe.writing) as two,
+                Client.started(shared_command, stdout=pipe.writing) as one,
+                Client.started(shared_command, stdout=pipe.writing) as two,
             ):
-                for wire in (one, two):
-                    await wire.send(INITIALIZE)
+                for client in (one, two):
+                    await client.send(INITIALIZE)
                     assert b"initialize" in await read_from(pipe.reading)
                 one.process.kill()
                 await one.ended()
                 # Its description is what it was: not to wait is no property of the pipe itself.
                 assert not fcntl.fcntl(pipe.writing, fcntl.F_GETFL) & os.O_NONBLOCK
-                await two.send(request(1, LIST))  # more than the pipe takes, and nobody reads
+                await two.send(request(1, LIST))  # more than the pipe takes, unread
                 for number in range(50):
                     await other.result(CREATE, {"name": f"s{number}"})
                 pipe.close_writing()
@@ -81,18 +82,19 @@ def fill(pipe: int) -> None:
             os.write(pipe, b"x" * 65536)
 
 
-async def test_a_full_stderr_keeps_no_command_from_ending(shared_command: list[str]) -> None:
+async def test_a_command_ends_though_stderr_is_full(shared_command: list[str]) -> None:
     with Pipe() as pipe:
         os.set_blocking(pipe.writing, False)
         fill(pipe.writing)
         os.set_blocking(pipe.writing, True)
-        async with Wire.started(shared_command, stderr=pipe.writing) as wire:
-            await wire.initialize()
-            os.kill(await shared.server_of(wire), signal.SIGKILL)
-            assert await wire.ended() == 1
+        async with Client.started(shared_command, stderr=pipe.writing) as client:
+            await client.initialize()
+            os.kill(await client.served_by(), signal.SIGKILL)
+            assert await client.ended() == 1
 
 
-async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str]) -> None:
+@pytest.mark.own_daemon
+async def test_the_daemon_inherits_no_descriptor_of_an_editor(shared_command: list[str]) -> None:
     def lower_the_limit() -> None:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -103,12 +105,12 @@ async def test_what_an_editor_has_open_is_not_kept_open(shared_command: list[str
         high = fcntl.fcntl(pipe.writing, fcntl.F_DUPFD, 300)
         pipe.close_writing()
         os.set_inheritable(high, True)
-        lowered = Wire.started(shared_command, close_fds=False, preexec_fn=lower_the_limit)
-        async with lowered as wire:
+        lowered = Client.started(shared_command, close_fds=False, preexec_fn=lower_the_limit)
+        async with lowered as client:
             os.close(high)
-            await wire.initialize()
-            assert await shared.server_of(wire) != wire.process.pid
-            assert await shared.leave(wire) == 0
+            await client.initialize()
+            assert await client.served_by() != client.process.pid
+            assert await client.leave() == 0
         assert await read_from(pipe.reading) == b""
 
 
@@ -119,7 +121,7 @@ async def test_files_as_streams_are_logged_to_their_own_client(
     conversation = (INITIALIZE, request(1, "nope"), request(2, "shutdown"), notification("exit"))
     asked.write_bytes(b"".join(map(frame, conversation)))
     curious = [*shared_command, "--log-level", "debug"]
-    async with Wire.started(curious) as other:
+    async with Client.started(curious) as other:
         await other.initialize()
         with asked.open("rb") as stdin, answered.open("wb") as stdout:
             done = await asyncio.to_thread(
@@ -132,22 +134,23 @@ async def test_files_as_streams_are_logged_to_their_own_client(
                 check=False,
             )
         assert (done.returncode, b"request 1: nope" in done.stderr) == (0, True)
-        await shared.leave(other)
+        await other.leave()
         assert "nope" not in await other.log()
 
 
-async def test_a_word_of_a_client_makes_no_line_of_the_log(shared_command: list[str]) -> None:
-    async with Wire.started([*shared_command, "--log-level", "debug"]) as wire:
-        await wire.initialize()
-        await wire.call("one\n2026-01-01T00:00:00.000Z ERROR forged")
-        await shared.leave(wire)
-        lines = (await wire.log()).splitlines()
+async def test_newlines_in_client_text_are_escaped_in_the_log(shared_command: list[str]) -> None:
+    async with Client.started([*shared_command, "--log-level", "debug"]) as client:
+        await client.initialize()
+        await client.call("one\n2026-01-01T00:00:00.000Z ERROR forged")
+        await client.leave()
+        lines = (await client.log()).splitlines()
         assert any("one\\n2026" in line for line in lines)
         assert not any(line.startswith("2026-01-01") for line in lines)
 
 
+@pytest.mark.own_daemon
 @pytest.mark.parametrize("running", [False, True], ids=["starting", "attaching"])
-async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
+async def test_requests_of_an_editor_that_died_during_the_start_are_executed(
     shared_command: list[str], database: Path, running: bool
 ) -> None:
     # The editor writes to a pipe that is its own command's, and dies at once; we hold the pipes.
@@ -162,7 +165,7 @@ async def test_what_arrived_before_the_editor_died_amid_the_start_is_executed(
     notes = [
         request(n, ADD, {"sessionName": "a", "kind": "note", "content": f"{n}"}) for n in range(10)
     ]
-    async with Wire.started(shared_command) as other:
+    async with Client.started(shared_command) as other:
         with Pipe() as pipe:
             if running:
                 await other.initialize()

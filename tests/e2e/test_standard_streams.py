@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
+from support.messages import INITIALIZE, frame, notification, request
+from support.pipes import DEADLINE
 from support.processes import Pipe, process
-from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
 
 pytestmark = pytest.mark.asyncio
 
@@ -48,37 +50,37 @@ async def test_regular_files_as_stdin_and_stdout(server_command: list[str], tmp_
 
 
 async def test_dev_null_as_stdin(server_command: list[str]) -> None:
-    async with Wire.started(server_command, stdin=asyncio.subprocess.DEVNULL) as wire:
-        assert await wire.ended() == 1
-        assert await wire.rest() == b""
+    async with Client.started(server_command, stdin=asyncio.subprocess.DEVNULL) as client:
+        assert await client.ended() == 1
+        assert await client.rest() == b""
 
 
 async def test_one_socket_for_both_directions(server_command: list[str]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(DEADLINE)
-        async with Wire.started(
+        async with Client.started(
             server_command, stdin=theirs.fileno(), stdout=theirs.fileno()
-        ) as wire:
+        ) as client:
             theirs.close()
             ours.sendall(CONVERSATION)
             received = b""
             while part := await asyncio.to_thread(ours.recv, 65536):
                 received += part
             assert received.count(b"Content-Length: ") == 3
-            assert await wire.ended() == 0
+            assert await client.ended() == 0
 
 
-async def test_closed_stdio_is_told(server_command: list[str]) -> None:
+async def test_closed_stdio_is_logged(server_command: list[str]) -> None:
     closed = ["sh", "-c", '"$@" <&- >&-', "sh", *server_command]
-    async with Wire.started(closed) as wire:
-        assert await wire.ended() == 1
-        log = await wire.log()
+    async with Client.started(closed) as client:
+        assert await client.ended() == 1
+        log = await client.log()
         assert "stdin and stdout have to be open" in log
         assert "Traceback" not in log
 
 
-async def test_no_log_takes_the_place_of_a_closed_stream(
+async def test_a_log_file_does_not_take_the_descriptor_of_a_closed_stream(
     server_command: list[str], tmp_path: Path
 ) -> None:
     for redirection, name in ((">&-", "stdout"), ("<&-", "stdin")):
@@ -92,31 +94,32 @@ async def test_no_log_takes_the_place_of_a_closed_stream(
         assert line.endswith(f"stdin and stdout have to be open; closed: {name}")
 
 
-async def test_a_closed_stderr_does_no_harm(server_command: list[str]) -> None:
+async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> None:
     closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
-    async with Wire.started(closed) as wire:
-        await wire.initialize()
-        assert (await wire.call("nope"))["error"]["code"] == -32601
-        await wire.result("shutdown")
-        await wire.send(notification("exit"))
-        assert await wire.ended() == 0
+    async with Client.started(closed) as client:
+        await client.initialize()
+        assert (await client.call("nope"))["error"]["code"] == -32601
+        assert await client.leave() == 0
 
 
-async def test_stderr_on_the_same_full_pipe_does_no_harm(server_command: list[str]) -> None:
-    # 2>&1 by mistake, and nobody reads: neither replies nor the log may block the server.
+@pytest.mark.timings(GRACE=0.2)
+async def test_a_full_pipe_as_stdout_and_stderr_does_not_block_the_server(
+    server_command: list[str],
+) -> None:
+    # 2>&1 by mistake, and the pipe is not read: neither replies nor the log may block the server.
     joined = ["sh", "-c", 'exec "$@" 2>&1', "sh", *server_command]
     with Pipe() as pipe:
-        async with Wire.started(joined, stdout=pipe.writing) as wire:
+        async with Client.started(joined, stdout=pipe.writing) as client:
             pipe.close_writing()
-            await wire.send(INITIALIZE, *[frame(b"{") for _ in range(5000)])
-            wire.end_input()
-            assert await wire.ended() == 1
+            await client.send(INITIALIZE, *[frame(b"{") for _ in range(5000)])
+            client.end_input()
+            assert await client.ended() == 1
 
 
 async def test_json_is_sent_as_utf8_with_its_length_in_bytes(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.send(request(5, CREATE, {"name": "Grüße 🧵"}))
-        body = await wire.read_body()
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.send(request(5, CREATE, {"name": "Grüße 🧵"}))
+        body = await client.read_body()
         assert "Grüße 🧵".encode() in body
         assert json.loads(body)["result"]["name"] == "Grüße 🧵"

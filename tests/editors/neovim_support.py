@@ -225,8 +225,8 @@ def parrot(reading: BinaryIO, writing: BinaryIO) -> None:
         result: object = None
         match message["method"]:
             case "initialize":
-                told = {"revision": 5, "warnings": ["a parrot serves you"]}
-                result = {"capabilities": {"experimental": {"tenetsSession": told}}}
+                capability = {"revision": 5, "warnings": ["a parrot serves you"]}
+                result = {"capabilities": {"experimental": {"tenetsSession": capability}}}
             case "tenets/session.addContext":
                 params = json.loads(message["params"]["content"].split("\n")[1])
                 send(method="tenets/session.didChange", params=params)

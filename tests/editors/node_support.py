@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from support.wire import Json
+from support.messages import Json
 
 EXAMPLE: Final = Path(__file__).parents[2] / "client_examples" / "node"
 DEADLINE: Final = 120.0

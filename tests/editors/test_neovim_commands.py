@@ -1,6 +1,6 @@
 """What a user of the Neovim example types, and what then is in the database.
 
-What Neovim is told over its socket is what a user types; what is then expected is what the user
+What is sent to Neovim over its socket is what a user types; what is then expected is what the user
 sees, and what another program finds in a real file.
 """
 
@@ -111,7 +111,7 @@ def test_a_list_without_end_is_cut_short(nvim: Neovim, database: Path) -> None:
     nvim.wait_until_told("\n".join([*listed, "  ... and older ones"]))
 
 
-def test_what_the_server_refuses_is_told(nvim: Neovim, database: Path) -> None:
+def test_errors_of_the_server_are_shown(nvim: Neovim, database: Path) -> None:
     nvim.lua("""
         local notify = vim.notify
         levels = {}
@@ -136,7 +136,7 @@ def test_what_the_server_refuses_is_told(nvim: Neovim, database: Path) -> None:
     assert active_name(database) == "taken"
 
 
-def test_mistakes_are_told(nvim: Neovim) -> None:
+def test_wrong_commands_are_reported(nvim: Neovim) -> None:
     # Within one Lua chunk: a mistake is no exception there.
     nvim.lua("""
         vim.cmd("TenetsSession frobnicate")
@@ -202,7 +202,7 @@ def test_the_session_is_the_one_that_is_active_now(nvim: Neovim, database: Path)
     nvim.wait_until_status_is("tenets: theirs")
 
 
-def test_what_cannot_be_added_is_told(nvim: Neovim, database: Path) -> None:
+def test_text_that_cannot_be_added_is_reported(nvim: Neovim, database: Path) -> None:
     nvim.command("TenetsAdd")
     nvim.wait_until_told(NONE_ACTIVE)
     nvim.lua("vim.fn.setline(1, 'not UTF-8: \\255')")

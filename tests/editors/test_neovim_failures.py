@@ -16,7 +16,7 @@ from support import shared
 pytestmark = pytest.mark.editors
 
 
-def test_a_killed_server_is_told_of_once_and_started_again(
+def test_a_killed_server_is_reported_once_and_started_again(
     nvim: Neovim, server: ServerProgram
 ) -> None:
     nvim.command("TenetsSession create s")
@@ -36,7 +36,7 @@ def test_a_killed_server_is_told_of_once_and_started_again(
     assert len(server.pids()) == 2
 
 
-def test_a_killed_shared_process_is_told_and_another_one_is_started(
+def test_a_killed_daemon_is_reported_and_another_one_is_started(
     nvim: Neovim, database: Path
 ) -> None:
     nvim.command("TenetsSession create s")
@@ -51,7 +51,9 @@ def test_a_killed_shared_process_is_told_and_another_one_is_started(
     assert shared.report(database)["pid"] != first
 
 
-def test_what_is_lost_with_the_server_is_told(opened: Opener, server: ServerProgram) -> None:
+def test_requests_that_are_lost_with_the_server_are_reported(
+    opened: Opener, server: ServerProgram
+) -> None:
     with opened() as nvim:
         nvim.setup(cmd=[str(server.path), "--standalone"])  # so that it is what we stop
         nvim.command("TenetsSession create s")
@@ -69,7 +71,7 @@ def test_what_is_lost_with_the_server_is_told(opened: Opener, server: ServerProg
     server.wait_until_all_ended()
 
 
-def test_a_missing_program_is_told(opened: Opener, project: Path) -> None:
+def test_a_missing_program_is_reported(opened: Opener, project: Path) -> None:
     how = (
         "is not installed, or not on the PATH; set its path: "
         'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
@@ -85,7 +87,7 @@ def test_a_missing_program_is_told(opened: Opener, project: Path) -> None:
         assert nvim.completions("TenetsSession switch ") == []
 
 
-def test_a_program_that_does_not_serve_is_told(opened: Opener, project: Path) -> None:
+def test_a_program_that_is_no_server_is_reported(opened: Opener, project: Path) -> None:
     ends = project / "ends"
     ends.write_text("#!/bin/sh\nexit 3\n")
     cannot_run = project / "cannot-run"
@@ -112,7 +114,7 @@ def test_the_example_in_the_message_works(opened: Opener, server: ServerProgram)
         nvim.wait_until_told("tenets: created and activated s")
 
 
-def test_a_database_that_cannot_be_used_is_told(
+def test_a_database_that_cannot_be_used_is_reported(
     opened: Opener, server: ServerProgram, project: Path
 ) -> None:
     wrong = project / "not-a-database"
@@ -178,7 +180,7 @@ def test_a_frozen_server_freezes_nothing(
             return vim.fn.reltimefloat(vim.fn.reltime(start))
         """)
         assert 0.2 < took < 4
-    # It has quit all the same, and told the server to end, which it does when it can.
+    # It has quit all the same, and has asked the server to end, which it does when it can.
     os.kill(frozen, signal.SIGCONT)
     server.wait_until_all_ended()
     assert "s" in names(database)

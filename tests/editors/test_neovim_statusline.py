@@ -56,7 +56,7 @@ def test_a_new_neovim_shows_what_is_active(opened: Opener, database: Path) -> No
         assert nvim.lua(f"return #{attached}") == 0
 
 
-def test_a_configuration_is_told_of_changes(opened: Opener) -> None:
+def test_a_configuration_is_notified_of_changes(opened: Opener) -> None:
     with opened() as nvim:
         nvim.lua("""
             seen = {}

@@ -18,7 +18,7 @@ from editors.node_support import (
     stand_in,
 )
 from editors.stored import stored
-from support.wire import Json
+from support.messages import Json
 
 pytestmark = pytest.mark.editors
 
@@ -151,7 +151,7 @@ def test_metadata_keeps_its_keys(run: Snippet, database: Path) -> None:
         assert record.metadata == METADATA
 
 
-def test_a_change_is_told_after_active_is_up_to_date(
+def test_active_is_up_to_date_when_a_change_is_reported(
     run: Snippet, node: str, example: Path
 ) -> None:
     server = stand_in(example, capability=CAPABILITY)
@@ -159,31 +159,31 @@ def test_a_change_is_told_after_active_is_up_to_date(
         """
         const client = await start();
         const before = client.active;
-        const told = [];
+        const notified = [];
         client.onDidChange(() => { throw new Error("a bad listener harms no other"); });
-        client.onDidChange(({ revision, changes }) => told.push([
+        client.onDidChange(({ revision, changes }) => notified.push([
           revision, changes.map(({ type }) => type), client.active?.name ?? null,
         ]));
-        client.onDidChange(() => told.push("ignored")).dispose();
+        client.onDidChange(() => notified.push("ignored")).dispose();
         await client.request("change", { revision: 7, changes: [{ type: "activated" }],
                                          active: { id: 1, name: "theirs" } });
         await client.request("change", { revision: 8, changes: [], active: null });
         const { code } = await client.stop();
-        found({ before, told, code });
+        found({ before, notified, code });
         """,
         *(node, str(server)),
     )
     assert found == {
         "before": None,
-        "told": [[7, ["activated"], "theirs"], [8, [], None]],
+        "notified": [[7, ["activated"], "theirs"], [8, [], None]],
         "code": 0,
     }
 
 
-def test_clients_are_told_what_others_commit(run: Snippet) -> None:
+def test_clients_are_notified_of_other_clients_commits(run: Snippet) -> None:
     found = run("""
         const [one, two] = [await start(), await start()];
-        const told = (client, name) =>
+        const notified = (client, name) =>
           new Promise((resolve) => {
             const listening = client.onDidChange((event) => {
               if (event.active?.name === name) {
@@ -193,9 +193,9 @@ def test_clients_are_told_what_others_commit(run: Snippet) -> None:
               }
             });
           });
-        const first = told(two, "a");
+        const first = notified(two, "a");
         await one.create("a", { active: true });
-        const second = told(one, "b");
+        const second = notified(one, "b");
         const here = await first;
         await two.create("b", { active: true });
         found([here, await second]);

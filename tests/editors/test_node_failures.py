@@ -33,7 +33,7 @@ def failed_start(run: Snippet, *server: str, options: str = "{}") -> str:
     return message
 
 
-def test_a_killed_server_leaves_nobody_waiting(run: Snippet) -> None:
+def test_pending_requests_fail_when_the_server_is_killed(run: Snippet) -> None:
     found = run("""
         const client = await start("--standalone");
         const exits = [];
@@ -102,22 +102,22 @@ def test_a_server_that_does_not_end_is_killed(run: Snippet) -> None:
     assert found == {"code": None, "signal": "SIGKILL"}
 
 
-def test_a_missing_server_is_told(run: Snippet, tmp_path: Path) -> None:
+def test_a_missing_server_is_an_error(run: Snippet, tmp_path: Path) -> None:
     missing = str(tmp_path / "no-such-server")
     message = failed_start(run, missing)
     assert message.startswith(f"{missing} could not be started: there is no such program")
 
 
-def test_what_cannot_be_executed_is_told(run: Snippet, tmp_path: Path) -> None:
+def test_a_file_that_is_not_executable_is_an_error(run: Snippet, tmp_path: Path) -> None:
     assert failed_start(run, str(tmp_path)).endswith("could not be started: it may not be executed")
 
 
-def test_a_server_that_ends_at_once_is_told(run: Snippet) -> None:
+def test_a_server_that_ends_at_once_is_an_error(run: Snippet) -> None:
     message = failed_start(run, *SERVER, "--no-such-option")
     assert message == f"{sys.executable} ended with status 2 before it was ready"
 
 
-def test_another_protocol_is_told(run: Snippet, node: str, example: Path) -> None:
+def test_another_protocol_version_is_an_error(run: Snippet, node: str, example: Path) -> None:
     message = failed_start(run, node, str(stand_in(example, capability={"protocolVersion": 2})))
     assert message.endswith("protocol version 1 is needed, the server speaks 2")
 

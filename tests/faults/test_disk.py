@@ -7,11 +7,11 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
-from support import shared
-from support.wire import Wire, request
+from support.client import Client
+from support.foreign import ForeignWriter
+from support.messages import request
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -36,95 +36,93 @@ def a_log_that_cannot_grow(server: int, database: Path) -> Iterator[None]:
     resource.prlimit(server, resource.RLIMIT_FSIZE, unlimited)
 
 
-async def test_a_full_disk_is_told_and_survived(server_command: list[str], database: Path) -> None:
-    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
-        assert (await wire.initialize())["warnings"] == []
+async def test_a_full_disk_is_an_error_and_the_server_recovers(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started(on_a_small_disk(server_command, database)) as client:
+        assert (await client.initialize())["warnings"] == []
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
         written = 0
-        while "error" not in (reply := await wire.call(ADD, note)):
+        while "error" not in (reply := await client.call(ADD, note)):
             written += 1
             assert written < 20, "the disk is not as small as it should be"
         error = reply["error"]
         assert (error["code"], error["data"]["kind"]) == (-32803, "databaseFull")
-        listed = await wire.result(LIST, {"includeContextCount": True})
+        listed = await client.result(LIST, {"includeContextCount": True})
         assert listed["sessions"][0]["contextCount"] == written
         # Deleting needs some room for the log too; what was acknowledged is there either way.
-        assert "result" in await wire.call("tenets/session.get", {"name": "s"})
-        wire.end_input()
-        await wire.ended()
-        assert "Traceback" not in await wire.log()
+        assert "result" in await client.call("tenets/session.get", {"name": "s"})
+        client.end_input()
+        await client.ended()
+        assert "Traceback" not in await client.log()
 
 
-async def test_what_waits_together_fails_by_itself_where_the_disk_is_full(
+async def test_on_a_full_disk_each_write_of_a_group_fails_separately(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(on_a_small_disk(server_command, database)) as wire:
-        await wire.initialize()
+    async with Client.started(on_a_small_disk(server_command, database)) as client:
+        await client.initialize()
         note = {"sessionName": "s", "kind": "k", "content": "x" * 20_000}
-        await wire.send(*[request(number, ADD, note) for number in range(30)])
-        replies = [await wire.read() for _ in range(30)]
+        await client.send(*[request(number, ADD, note) for number in range(30)])
+        replies = [await client.read() for _ in range(30)]
         assert [reply["id"] for reply in replies] == list(range(30))
         written = [reply for reply in replies if "result" in reply]
         kinds = {reply["error"]["data"]["kind"] for reply in replies if "error" in reply}
         assert kinds == {"databaseFull"}
         assert written, "those that fit are kept"
-        listed = await wire.result(LIST, {"includeContextCount": True})
+        listed = await client.result(LIST, {"includeContextCount": True})
         assert listed["sessions"][0]["contextCount"] == len(written)
-        wire.end_input()
-        await wire.ended()
-        assert "Traceback" not in await wire.log()
+        client.end_input()
+        await client.ended()
+        assert "Traceback" not in await client.log()
 
 
 async def test_a_commit_for_many_that_fails_half_way_claims_nothing_for_any(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
-        server = await shared.server_of(wire)
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
+        server = await client.served_by()
         note = {"sessionName": "s", "kind": "k", "content": "x" * 1000}
         with a_log_that_cannot_grow(server, database):
-            await wire.send(*[request(number, ADD, note) for number in range(20)])
-            replies = [await wire.read() for _ in range(20)]
+            await client.send(*[request(number, ADD, note) for number in range(20)])
+            replies = [await client.read() for _ in range(20)]
         assert [reply["id"] for reply in replies] == list(range(20))
         data = {"kind": "outcomeUnknown", "retryable": False}
         assert [reply["error"]["data"] for reply in replies] == [data] * 20
-        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
-        wire.end_input()
-        await wire.ended()
-    connection = apsw.Connection(str(database))
-    connection.set_busy_timeout(20_000)
-    contents = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-    assert contents[0] == ("before",)
-    assert contents[-1] == ("after",)
-    assert connection.pragma("integrity_check") == "ok"
-    connection.close()
+        await client.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
+        client.end_input()
+        await client.ended()
+    with ForeignWriter(database) as foreign:
+        contents = foreign.contents()
+        assert foreign.integrity() == "ok"
+    assert contents[0] == "before"
+    assert contents[-1] == "after"
 
 
 async def test_a_commit_that_fails_half_way_claims_nothing(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
-        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
-        server = await shared.server_of(wire)
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.result(ADD, {"sessionName": "s", "kind": "k", "content": "before"})
+        server = await client.served_by()
         large = {"sessionName": "s", "kind": "k", "content": "x" * 100_000}
         with a_log_that_cannot_grow(server, database):
-            error = (await wire.call(ADD, large))["error"]
+            error = (await client.call(ADD, large))["error"]
         assert error["code"] == -32803
         assert error["data"] == {"kind": "outcomeUnknown", "retryable": False}
-        await wire.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
-        listed = await wire.result(LIST, {"includeContextCount": True})
+        await client.result(ADD, {"sessionName": "s", "kind": "k", "content": "after"})
+        listed = await client.result(LIST, {"includeContextCount": True})
         count = listed["sessions"][0]["contextCount"]
-        wire.end_input()
-        await wire.ended()
-        assert "Traceback" not in await wire.log()
-    connection = apsw.Connection(str(database))
-    connection.set_busy_timeout(20_000)  # a killed client's server may be closing it
+        client.end_input()
+        await client.ended()
+        assert "Traceback" not in await client.log()
+    with ForeignWriter(database) as foreign:
+        contents = foreign.contents()
+        assert foreign.integrity() == "ok"
     assert count in {2, 3}
-    contents = connection.execute("SELECT content FROM session_context ORDER BY id").fetchall()
-    assert contents[0] == ("before",)
+    assert contents[0] == "before"
     assert len(contents) == count
-    assert contents[-1] == ("after",)
-    assert connection.pragma("integrity_check") == "ok"
-    connection.close()
+    assert contents[-1] == "after"

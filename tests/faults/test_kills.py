@@ -1,4 +1,4 @@
-"""Processes that are killed at any moment: nothing acknowledged is lost, nobody is left over."""
+"""Processes that are killed at any moment: nothing acknowledged is lost, and no process is left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Final
 import pytest
 
 from support import shared
-from support.wire import DEADLINE, INITIALIZE, Wire, request
+from support.client import Client
+from support.pipes import DEADLINE
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -24,10 +25,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
 KILLS: Final = 100
 EDITORS: Final = 4
-ADD: Final = "tenets/session.addContext"
 
-# An editor with somebody beside it who holds the same pipes, as an editor's helpers do: so the
-# pipes tell nobody of its end. It prints the process of the command that it has started.
+# An editor beside another process that holds the same pipes, as an editor's helpers do: so its
+# end does not close the pipes. It prints the process of the command that it has started.
 EDITOR: Final = textwrap.dedent("""
     import subprocess, sys
     command = subprocess.Popen(sys.argv[1:])
@@ -36,8 +36,8 @@ EDITOR: Final = textwrap.dedent("""
 """)
 
 
-class Editor:
-    """Writes notes, one after the other, starting the server anew whenever it is gone."""
+class NoteTaker:
+    """Writes notes, one after the other, starting the server again whenever it has ended."""
 
     def __init__(self, command: list[str], name: str) -> None:
         self._command, self._name = command, name
@@ -52,34 +52,29 @@ class Editor:
     async def work(self) -> None:
         while not self.over:
             # Whatever part of it has been killed, the next one is another one.
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            with contextlib.suppress(ConnectionError):
                 await self._write_notes()
 
     async def _write_notes(self) -> None:
-        async with Wire.started([sys.executable, "-c", EDITOR, *self._command]) as wire:
-            assert wire.process.stderr is not None
-            line = await asyncio.wait_for(wire.process.stderr.readline(), DEADLINE)
+        async with Client.started([sys.executable, "-c", EDITOR, *self._command]) as client:
+            assert client.process.stderr is not None
+            line = await asyncio.wait_for(client.process.stderr.readline(), DEADLINE)
             if not line:
                 return  # killed before it could say so
-            self.editor, self.shim = wire.process.pid, int(line)
+            self.editor, self.shim = client.process.pid, int(line)
             self.commands.add(self.shim)
-            await wire.send(INITIALIZE)
-            await wire.read()
-            self.daemon = await shared.server_of(wire)
+            await client.initialize()
+            self.daemon = await client.served_by()
             self.daemons.add(self.daemon)
             while not self.over:
                 self._count += 1
                 note = f"{self._name} {self._count}"
-                params = {"sessionName": "notes", "kind": "note", "content": note}
-                await wire.send(request(self._count, ADD, params))
-                reply = await wire.read()
-                assert reply["id"] == self._count, reply
-                assert "result" in reply, reply
+                await client.add_note("notes", note)
                 self.acknowledged.append(note)
 
 
 @contextlib.asynccontextmanager
-async def at_work(editors: list[Editor]) -> AsyncIterator[None]:
+async def at_work(editors: list[NoteTaker]) -> AsyncIterator[None]:
     tasks = [asyncio.ensure_future(editor.work()) for editor in editors]
     try:
         yield
@@ -94,7 +89,7 @@ async def test_a_hundred_kills(server_command: list[str], database: Path) -> Non
     print(f"seed {seed}")
     dice = random.Random(seed)
     command = [*server_command, "--idle-timeout", "0.5"]
-    editors = [Editor(command, f"editor {number}") for number in range(EDITORS)]
+    editors = [NoteTaker(command, f"editor {number}") for number in range(EDITORS)]
     kills = dict.fromkeys(("editor", "shim", "daemon"), 0)
     async with at_work(editors):
         while sum(kills.values()) < KILLS:
@@ -108,7 +103,7 @@ async def test_a_hundred_kills(server_command: list[str], database: Path) -> Non
                     kills[part] += 1
     print(kills, {editor._name: len(editor.acknowledged) for editor in editors})
     assert min(kills.values()) > 10
-    # Nobody is left: no command, and no shared process either, as all clients are gone.
+    # No command is left, and no daemon either, as all clients are gone.
     for editor in editors:
         for process_id in editor.commands | editor.daemons:
             await shared.ended(process_id)

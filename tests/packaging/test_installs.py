@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.wire import Wire
+from support.client import Client
 
 pytestmark = pytest.mark.packaging
 
@@ -53,12 +53,10 @@ def works(command: list[str], database: Path, cwd: Path) -> None:
 
     async def talk() -> None:
         arguments = [*command, "--stdio", "--database", str(database)]
-        async with Wire.started(arguments, cwd=cwd) as wire:
-            assert (await wire.initialize())["warnings"] == []
-            await wire.result("tenets/session.create", {"name": "a", "active": True})
-            await wire.result("shutdown")
-            await wire.send({"jsonrpc": "2.0", "method": "exit"})
-            assert await wire.ended() == 0
+        async with Client.started(arguments, cwd=cwd) as client:
+            assert (await client.initialize())["warnings"] == []
+            await client.result("tenets/session.create", {"name": "a", "active": True})
+            assert await client.leave() == 0
 
     asyncio.run(talk())
 

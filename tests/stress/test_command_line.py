@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from support import processes
+from support.client import Client
 from support.foreign import ForeignWriter
-from support.live import LiveClient
-from support.wire import Json
+from support.messages import Json
 
 pytestmark = pytest.mark.stress
 
@@ -75,8 +75,8 @@ async def test_the_command_line_and_servers_never_leave_two_active(
     server_command: list[str], database: Path, tenets_python: Path, tmp_path: Path
 ) -> None:
     async with (
-        LiveClient.started_on(server_command) as one,
-        LiveClient.started_on([*server_command, "--standalone"]) as two,
+        Client.opened(server_command) as one,
+        Client.opened([*server_command, "--standalone"]) as two,
     ):
         for name in SESSIONS:
             await one.result("create", {"name": name})
@@ -85,9 +85,9 @@ async def test_the_command_line_and_servers_never_leave_two_active(
             asyncio.ensure_future(output([python, "-c", script, *arguments], tmp_path))
             for python, script in [*3 * [(tenets_python, FOREIGN)], (Path(sys.executable), MONITOR)]
         ]
-        everybody = asyncio.gather(*running)
-        added = await asyncio.gather(*(work(client, everybody) for client in (one, two)))
-        *foreign, monitor = await everybody
+        programs = asyncio.gather(*running)
+        added = await asyncio.gather(*(work(client, programs) for client in (one, two)))
+        *foreign, monitor = await programs
         with ForeignWriter(database) as after:
             newest = after.revision()
             active = [
@@ -107,10 +107,10 @@ async def test_the_command_line_and_servers_never_leave_two_active(
         assert sum(added) == kept > 0
 
 
-async def work(client: LiveClient, everybody: asyncio.Future[Any]) -> int:
+async def work(client: Client, programs: asyncio.Future[Any]) -> int:
     """Switch sessions and note things until the others are done; return the number of notes."""
     added = 0
-    while not everybody.done():
+    while not programs.done():
         name = random.choice(SESSIONS)
         assert (await client.result("setActive", {"name": name}))["active"] is True
         note = {"sessionName": name, "kind": "note", "content": "x" * 100}

@@ -1,4 +1,4 @@
-"""The write-ahead log stays small, however many write, and is empty when nobody does."""
+"""The write-ahead log stays small, with many writers, and is empty when idle."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support.live import eventually, size
-from support.wire import Wire, request
+from support.client import Client
+from support.messages import request
+from support.waiting import eventually, size
 
 pytestmark = [pytest.mark.stress, pytest.mark.asyncio]
 
@@ -26,12 +27,12 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
     largest = 0
     async with AsyncExitStack() as stack:
         servers = [
-            await stack.enter_async_context(Wire.started([*server_command, "--standalone"]))
+            await stack.enter_async_context(Client.started([*server_command, "--standalone"]))
             for _ in range(SERVERS)
         ]
-        for wire in servers:
-            await wire.initialize()
-        writing = asyncio.gather(*(write(wire, f"s{n}") for n, wire in enumerate(servers)))
+        for client in servers:
+            await client.initialize()
+        writing = asyncio.gather(*(write(client, f"s{n}") for n, client in enumerate(servers)))
         while not writing.done():
             largest = max(largest, size(log))
             await asyncio.wait({writing}, timeout=0.02)
@@ -44,14 +45,14 @@ async def test_it_stays_below_8_mib_during_100_000_commits_and_is_then_emptied(
         assert counts == [COMMITS_EACH] * SERVERS
 
 
-async def write(wire: Wire, name: str) -> None:
+async def write(client: Client, name: str) -> None:
     """Make as many commits, a window of them at a time: commands do not share one."""
     note = {"sessionName": name, "kind": "note", "content": "x" * 200}
     command = {"command": "tenets.session.addContext", "arguments": [note]}
     for start in range(0, COMMITS_EACH, WINDOW):
         numbers = range(start, start + WINDOW)
-        await wire.send(*(request(n, "workspace/executeCommand", command) for n in numbers))
+        await client.send(*(request(n, "workspace/executeCommand", command) for n in numbers))
         for number in numbers:
-            reply = await wire.read()
+            reply = await client.read()
             assert reply["id"] == number
             assert "result" in reply, reply

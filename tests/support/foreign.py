@@ -1,17 +1,34 @@
-"""Another program on the same database file: plain SQL, as the ``tenets`` command line has it."""
+"""Another program on the same database file: SQL, as the ``tenets`` command line has it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import apsw
 
 from tenets_session_server.storage.session_db import SessionDB
 
+UPSTREAM_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS sessions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT UNIQUE NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        metadata TEXT
+    );
+    CREATE TABLE IF NOT EXISTS session_context (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        content TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        FOREIGN KEY(session_id) REFERENCES sessions(id)
+    );
+"""
 INSERT = "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)"
 NOW = "2026-01-01T00:00:00+00:00"
 
@@ -19,7 +36,7 @@ NOW = "2026-01-01T00:00:00+00:00"
 class ForeignWriter:
     """A connection of its own, with the statements of upstream's ``SessionDB`` (tenets 0.13.3)."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path | str) -> None:
         self.connection = apsw.Connection(str(database))
         self.connection.set_busy_timeout(20_000)
 
@@ -27,9 +44,28 @@ class ForeignWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
-    def execute(self, sql: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
+    @contextlib.contextmanager
+    def transaction(self, end: Literal["COMMIT", "ROLLBACK"] = "COMMIT") -> Iterator[None]:
+        """Hold the write lock; end the transaction in this way."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute(end)
+
+    def create_tables(self) -> None:
+        """Create the tables, as upstream does at each start."""
+        self.execute(UPSTREAM_SCHEMA)
+
+    def execute(self, sql: str, bindings: apsw.Bindings = ()) -> apsw.Cursor:
         """Execute any statement."""
         return self.connection.execute(sql, bindings)
 
@@ -41,7 +77,7 @@ class ForeignWriter:
         """As ``set_active``: first this session, then the others, each in a commit of its own."""
         self._update(name, {"active": active})
         if active:
-            for (other,) in self.rows("SELECT name FROM sessions"):
+            for other in self.names():
                 if other != name:
                     self._update(other, {"active": False})
 
@@ -68,6 +104,34 @@ class ForeignWriter:
             of_session = "SELECT id FROM sessions WHERE name = ?"
             self.execute(f"DELETE FROM session_context WHERE session_id = ({of_session})", (name,))
             self.execute("DELETE FROM sessions WHERE name = ?", (name,))
+
+    def copy_to(self, other: Path) -> None:
+        """Make a copy of the whole database, which may be in use."""
+        self.execute("VACUUM INTO ?", (str(other),))
+
+    def restore_from(self, other: Path) -> None:
+        """Replace the content by that of another file, with SQLite's backup."""
+        with (
+            ForeignWriter(other) as source,
+            self.connection.backup("main", source.connection, "main") as backup,
+        ):
+            backup.step()
+
+    def names(self) -> list[str]:
+        """Return the names of all sessions, in the order of their ids."""
+        return [row[0] for row in self.rows("SELECT name FROM sessions ORDER BY id")]
+
+    def contents(self) -> list[str]:
+        """Return the content of all entries, in the order of their ids."""
+        return [row[0] for row in self.rows("SELECT content FROM session_context ORDER BY id")]
+
+    def objects(self) -> dict[str, str]:
+        """Return the SQL of each table, index and trigger, by its name."""
+        return dict(self.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+    def integrity(self) -> str:
+        """Return what SQLite's check finds: "ok"."""
+        return str(self.rows("PRAGMA integrity_check")[0][0])
 
     def revision(self) -> int:
         """Return the newest revision in the file."""

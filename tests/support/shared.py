@@ -9,11 +9,12 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.wire import DEADLINE, Wire, notification
+from support.pipes import DEADLINE
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import FOLDER, Address
 
@@ -53,19 +54,6 @@ def report(database: Path, place: Path | None = None) -> dict[str, Any]:
     return found
 
 
-async def server_of(wire: Wire) -> int:
-    """Return the process that serves a client."""
-    pid: int = (await wire.result("tenets/session.stats"))["pid"]
-    return pid
-
-
-async def leave(wire: Wire) -> int:
-    """Shut down and exit, as the protocol has it; return the exit status."""
-    await wire.result("shutdown")
-    await wire.send(notification("exit"))
-    return await wire.ended()
-
-
 async def ended(process_id: int) -> None:
     """Wait for the end of a process that is not our child."""
     with contextlib.suppress(ProcessLookupError):
@@ -85,13 +73,24 @@ def is_running(process_id: int) -> bool:
 
 
 def stop(database: Path, place: Path | None = None) -> None:
-    """End the processes of a database, whoever started them, with their sockets in ``place``."""
+    """End all daemons of a database, with their sockets in ``place``."""
     where = Address(str(database))
     place = place or folder()
     for path in place.glob(f"{where.database_key}*.sock") if place.is_dir() else ():
         # Where it has ended already there is nothing to do.
         with working_in(place), contextlib.suppress(FileNotFoundError, ConnectionError):
             ask(Path(path.name), "stop", where.database)
+
+
+def has_clients(database: Path) -> bool:
+    """Tell whether the daemon of a database has clients, also after those that end have ended."""
+    until = time.monotonic() + 1
+    with contextlib.suppress(FileNotFoundError, ConnectionError):
+        while report(database)["clients"]:
+            if time.monotonic() > until:
+                return True
+            time.sleep(0.005)
+    return False
 
 
 @contextlib.contextmanager

@@ -79,13 +79,7 @@ def test_added_and_removed_context_is_logged(db: SessionDB, foreign: ForeignWrit
 
 def test_the_log_keeps_the_newest_10000(db: SessionDB, foreign: ForeignWriter) -> None:
     db.create_session("a")
-    with foreign.connection:
-        foreign.execute(
-            "INSERT INTO session_context (session_id, kind, content, created_at)"
-            " WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10500)"
-            " SELECT 1, 'note', 'x', ? FROM n",
-            (NOW,),
-        )
+    foreign.add_much_context("a", 10_500)
     ((count, oldest, newest),) = db.db.run(
         "SELECT count(*), min(revision), max(revision) FROM session_server_changes"
     )

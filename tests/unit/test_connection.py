@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from support.foreign import ForeignWriter, active_names, totals
@@ -83,7 +82,7 @@ def test_a_file_that_has_just_been_replaced_is_opened_later(
     assert [record.name for record in open_db.list_sessions()] == ["b", "other"]
 
 
-def test_what_was_released_is_opened_as_by_a_new_process(
+def test_a_released_database_is_opened_as_by_a_new_process(
     open_db: SessionDB, database: Path
 ) -> None:
     database.unlink()
@@ -95,17 +94,15 @@ def test_what_was_released_is_opened_as_by_a_new_process(
 def test_an_older_state_without_our_tables_that_is_restored_in_place_is_migrated(
     open_db: SessionDB, database: Path, elsewhere: Path
 ) -> None:
-    older = apsw.Connection(str(elsewhere))
-    older.execute(
-        "CREATE TABLE sessions (id INTEGER PRIMARY KEY, name UNIQUE, created_at, metadata)"
-    )
-    older.execute("CREATE TABLE session_context (id, session_id, kind, content, created_at)")
-    older.execute("INSERT INTO sessions VALUES (1, 'old', '2026-01-01', '{\"active\": true}')")
+    with ForeignWriter(elsewhere) as older:
+        older.execute(
+            "CREATE TABLE sessions (id INTEGER PRIMARY KEY, name UNIQUE, created_at, metadata)"
+        )
+        older.execute("CREATE TABLE session_context (id, session_id, kind, content, created_at)")
+        older.create("old", {"active": True})
     generation = open_db.db.generation
-    foreign = ForeignWriter(database)
-    with foreign, foreign.connection.backup("main", older, "main") as backup:
-        backup.step()
-    older.close()
+    with ForeignWriter(database) as foreign:
+        foreign.restore_from(elsewhere)
     open_db.db.repair_or_create()
     assert open_db.db.generation > generation, "clients have to fetch everything again"
     assert active_names(open_db) == ["old"]

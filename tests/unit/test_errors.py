@@ -55,14 +55,14 @@ def descendants(cls: type[TenetsSessionError]) -> Iterator[type[TenetsSessionErr
 
 
 @pytest.mark.parametrize("cls", sorted(descendants(TenetsSessionError), key=str))
-def test_every_class_is_told_to_clients(cls: type[TenetsSessionError]) -> None:
-    told = error_codes.from_exception(EXAMPLES[cls])
-    assert told is not None
+def test_every_class_has_a_code_and_data(cls: type[TenetsSessionError]) -> None:
+    error = error_codes.from_exception(EXAMPLES[cls])
+    assert error is not None
     if issubclass(cls, errors.InvalidArgumentError):
-        assert (told.code, told.message, told.data) == (-32602, "name: expected a name", None)
+        assert (error.code, error.message, error.data) == (-32602, "name: expected a name", None)
         return
-    assert told.code == -32803
-    assert told.data == {
+    assert error.code == -32803
+    assert error.data == {
         "kind": cls.kind,
         "retryable": cls is errors.DatabaseBusyError,
         **DATA[cls.kind],
@@ -75,7 +75,7 @@ def test_every_class_is_drawn_in_the_modules_tree() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError(1), apsw.SQLError("no SQL")])
-def test_a_bug_is_not_told(error: Exception) -> None:
+def test_the_message_of_a_bug_is_not_sent(error: Exception) -> None:
     assert error_codes.from_exception(error) is None
 
 

@@ -42,7 +42,7 @@ def test_pieces_do_not_matter(stream: tuple[list[bytes], list[bytes]]) -> None:
 
 
 @given(streams(), st.data())
-def test_what_is_cut_off_is_not_delivered(
+def test_a_truncated_message_is_not_delivered(
     stream: tuple[list[bytes], list[bytes]], data: st.DataObject
 ) -> None:
     bodies, pieces = stream
@@ -95,7 +95,7 @@ def test_an_oversized_body_is_skipped_and_not_kept(piece: int) -> None:
         (b"\r\n\r\n", None),
     ],
 )
-def test_what_is_missing_at_the_end_is_named(sent: bytes, missing: str | None) -> None:
+def test_the_missing_part_at_the_end_is_named(sent: bytes, missing: str | None) -> None:
     decoder = FrameDecoder()
     assert decoder.feed(sent) == []
     unfinished = decoder.unfinished()
@@ -116,7 +116,7 @@ def test_what_is_missing_at_the_end_is_named(sent: bytes, missing: str | None) -
         (b"X: x\r\n" * 2000, "a header of more than 8192 bytes"),
     ],
 )
-def test_a_stream_out_of_step_is_told_with_what_came_before(header: bytes, reason: str) -> None:
+def test_a_framing_error_comes_with_the_messages_before_it(header: bytes, reason: str) -> None:
     decoder = FrameDecoder()
     assert decoder.feed(b"Content-Length: 2\r\n\r\n{}" + header) == [b"{}"]
     assert decoder.error is not None

@@ -1,4 +1,4 @@
-"""The log: what is written where, and that nobody waits for it.
+"""The log: what is written where, and that nothing waits for it.
 
 Each test runs a program, as where a process logs to is a property of all of it.
 """
@@ -12,7 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from support.wire import DEADLINE
+from support.pipes import DEADLINE
 from tenets_session_server import logs
 
 PRELUDE = """
@@ -32,7 +32,7 @@ def run(program: str, *arguments: object, stderr: int = subprocess.PIPE) -> str:
     return done.stdout
 
 
-def test_a_process_ends_though_nobody_reads_its_log() -> None:
+def test_a_process_ends_though_its_log_is_not_read() -> None:
     program = """
         logs.log_to(2, "debug")
         log.info("x" * 1_000_000)
@@ -115,7 +115,7 @@ def test_a_message_is_one_line_whatever_is_in_it(tmp_path: Path) -> None:
     assert (second, last) == ("Traceback (most recent call last):", "ValueError: why")
 
 
-def test_a_client_log_has_what_concerns_that_client(tmp_path: Path) -> None:
+def test_a_client_log_has_the_lines_of_that_client(tmp_path: Path) -> None:
     program = """
         logs.log_to(sys.argv[1], "info")
         opened = [os.open(file, os.O_WRONLY | os.O_CREAT) for file in sys.argv[2:]]

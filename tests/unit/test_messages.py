@@ -102,7 +102,7 @@ def depth(value: Any) -> int:
 
 
 @given(JSON, st.integers(0, 80), st.text(alphabet='[]{}"\\', max_size=100))
-def test_depth_is_what_it_is(value: Any, more: int, brackets: str) -> None:
+def test_nesting_depth_is_counted_exactly(value: Any, more: int, brackets: str) -> None:
     nested = [brackets, value]
     for number in range(more):
         nested = [nested, brackets] if number % 2 else {brackets: nested}  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Files of every kind are opened: new, upstream's, damaged, of an older or a newer version."""
+"""Files of every kind are opened: new, of upstream, damaged."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import apsw
 import pytest
 
-from support.foreign import totals
+from support.foreign import ForeignWriter
 from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
@@ -20,42 +21,22 @@ from tenets_session_server.storage import schema
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.store import Store
 
-UPSTREAM_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS sessions (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT UNIQUE NOT NULL,
-        created_at TIMESTAMP NOT NULL,
-        metadata TEXT
-    );
-    CREATE TABLE IF NOT EXISTS session_context (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        session_id INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        content TEXT NOT NULL,
-        created_at TIMESTAMP NOT NULL,
-        FOREIGN KEY(session_id) REFERENCES sessions(id)
-    );
-"""
-
 
 @pytest.fixture
-def upstream_file(database: Path) -> apsw.Connection:
+def upstream_file(database: Path) -> Iterator[ForeignWriter]:
     """A database as the ``tenets`` command line leaves it, open in another program."""
     database.parent.mkdir()
-    connection = apsw.Connection(str(database))
-    connection.execute(UPSTREAM_SCHEMA)
-    return connection
+    with ForeignWriter(database) as foreign:
+        foreign.create_tables()
+        yield foreign
 
 
-def objects(connection: apsw.Connection) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {str(name): str(sql) for name, sql in rows.fetchall()}
-
-
-def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.Connection) -> None:
-    before = objects(upstream_file)
+def test_a_migration_adds_objects_and_changes_none(
+    config: TenetsConfig, upstream_file: ForeignWriter
+) -> None:
+    before = upstream_file.objects()
     SessionDB(config).close()
-    after = objects(upstream_file)
+    after = upstream_file.objects()
     assert {name: after[name] for name in before} == before
     added = after.keys() - before.keys()
     assert added
@@ -64,22 +45,22 @@ def test_what_is_added_is_only_added(config: TenetsConfig, upstream_file: apsw.C
 
 def test_a_new_file_has_upstreams_tables(config: TenetsConfig, database: Path) -> None:
     SessionDB(config).close()
-    new = apsw.Connection(str(database))
+    new = ForeignWriter(database)
     columns = "SELECT name, type, [notnull], pk FROM pragma_table_info(?)"
-    upstream = apsw.Connection(":memory:")
-    upstream.execute(UPSTREAM_SCHEMA)
+    upstream = ForeignWriter(":memory:")
+    upstream.create_tables()
     for table in ("sessions", "session_context"):
         assert (
             new.execute(columns, (table,)).fetchall()
             == upstream.execute(columns, (table,)).fetchall()
         )
-    new.execute(UPSTREAM_SCHEMA)  # as upstream does at each start
+    new.create_tables()  # as upstream does at each start
     assert new.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     new.close()
 
 
 def test_of_several_active_sessions_the_newest_stays(
-    config: TenetsConfig, upstream_file: apsw.Connection
+    config: TenetsConfig, upstream_file: ForeignWriter
 ) -> None:
     rows = [
         ("oldest", "2026-01-01T00:00:00+00:00", '{"active": true}'),
@@ -104,7 +85,7 @@ def test_of_several_active_sessions_the_newest_stays(
 
 
 def test_existing_sessions_and_context_stay(
-    config: TenetsConfig, upstream_file: apsw.Connection
+    config: TenetsConfig, upstream_file: ForeignWriter
 ) -> None:
     upstream_file.execute("INSERT INTO sessions VALUES (7, 'a', '2026-01-01T00:00:00+00:00', NULL)")
     upstream_file.execute("INSERT INTO session_context VALUES (3, 7, 'k', 'c', '2026-01-01')")
@@ -128,7 +109,7 @@ def test_opening_again_writes_nothing(config: TenetsConfig, database: Path) -> N
 def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, database: Path) -> None:
     with SessionDB(config) as db:
         db.create_session("a", {"active": True})
-    foreign = apsw.Connection(str(database))
+    foreign = ForeignWriter(database)
     foreign.execute("DROP TRIGGER session_server_make_room_insert")
     foreign.execute("DROP TRIGGER session_server_session_inserted")
     foreign.execute(
@@ -143,92 +124,19 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
         active = db.get_active_session()
         assert active is not None
         assert active.name == "b"
-    assert objects(foreign).keys() >= schema.TRIGGERS.keys()
+    assert foreign.objects().keys() >= schema.TRIGGERS.keys()
     with SessionDB(config) as db:
         assert [*db.db.warnings, *db.db.take_repairs()] == []
 
 
-# As the version before "no_replace_triggers" had them, which needed the table and the column.
-OLDER_TRIGGERS = {
-    "session_server_note_replaced": """BEFORE INSERT ON sessions BEGIN
-        DELETE FROM session_server_replaced;
-        INSERT INTO session_server_replaced SELECT id, name FROM sessions WHERE name = NEW.name;
-    END""",
-    "session_server_note_replaced_context": """BEFORE INSERT ON session_context
-        WHEN EXISTS (SELECT 1 FROM session_context WHERE id = NEW.id) BEGIN
-        UPDATE session_server_totals SET replaced_entry = NEW.id;
-    END""",
-}
-
-
-def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
-    config: TenetsConfig, database: Path
-) -> None:
-    SessionDB(config).close()
-    older = apsw.Connection(str(database))
-    for with_warning in (False, True):
-        if not with_warning:
-            older.execute(
-                "DELETE FROM session_server_migrations WHERE name = 'no_replace_triggers'"
-            )
-        for name, body in OLDER_TRIGGERS.items():
-            older.execute(f"CREATE TRIGGER {name} {body}")
-        older.execute("REPLACE INTO sessions VALUES (1, 'a', '2026-01-01', '{}')")
-        older.execute("REPLACE INTO sessions VALUES (2, 'a', '2026-01-01', '{}')")
-        older.execute("REPLACE INTO session_context VALUES (1, 2, 'note', 'x', '2026-01-01')")
-        with SessionDB(config) as db:
-            repairs = db.db.take_repairs()
-            assert [name in repair for repair in repairs for name in OLDER_TRIGGERS] == (
-                [True, True] if with_warning else []
-            )
-            triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            assert dict(triggers) == schema.TRIGGERS
-            assert totals(db) == (1, 1)
-            db.create_session("b")
-            db.delete_session("b")
-    older.close()
-
-
-def test_a_newer_versions_triggers_are_left_alone(config: TenetsConfig, database: Path) -> None:
-    SessionDB(config).close()
-    newer = apsw.Connection(str(database))
-    newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
-    obsolete, changed, missing = (
-        *("session_server_note_replaced", "session_server_session_deleted"),
-        "session_server_prune_changes",
-    )
-    newer.execute(f"CREATE TRIGGER {obsolete} BEFORE INSERT ON sessions BEGIN SELECT 1; END")
-    newer.execute(f"DROP TRIGGER {changed}")
-    newer.execute(f"CREATE TRIGGER {changed} AFTER DELETE ON sessions BEGIN SELECT 2; END")
-    before = objects(newer)
-    newer.execute(f"DROP TRIGGER {missing}")
-    with SessionDB(config) as db:
-        (repair,) = db.db.take_repairs()
-        assert missing in repair
-        assert changed not in repair
-    assert objects(newer) == before
-    newer.close()
-
-
-def test_a_newer_versions_steps_are_left_alone(config: TenetsConfig, database: Path) -> None:
-    SessionDB(config).close()
-    newer = apsw.Connection(str(database))
-    newer.execute("CREATE TABLE session_server_future (x)")
-    newer.execute("INSERT INTO session_server_migrations (name) VALUES ('future')")
-    with SessionDB(config) as db:
-        db.create_session("a")
-        assert db.db.warnings == []
-    assert "session_server_future" in objects(newer)
-
-
 def test_tables_of_another_kind_are_refused(config: TenetsConfig, database: Path) -> None:
     database.parent.mkdir()
-    other = apsw.Connection(str(database))
+    other = ForeignWriter(database)
     other.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, user TEXT)")
-    before = objects(other)
+    before = other.objects()
     with pytest.raises(DatabaseCorruptError, match=r"sessions lacks .*created_at, metadata, name"):
         SessionDB(config)
-    assert objects(other) == before
+    assert other.objects() == before
 
 
 def test_a_migration_is_whole_or_not_at_all(
@@ -238,8 +146,8 @@ def test_a_migration_is_whole_or_not_at_all(
         broken.setattr(schema, "TRIGGERS", {**schema.TRIGGERS, "bad": "CREATE TRIGGER nonsense"})
         with pytest.raises(apsw.SQLError):
             SessionDB(config)
-    left = apsw.Connection(str(database))
-    assert objects(left) == {}
+    left = ForeignWriter(database)
+    assert left.objects() == {}
     with SessionDB(config) as db:
         db.create_session("a")
 
@@ -286,64 +194,3 @@ def test_a_failed_open_is_tried_again(config: TenetsConfig, database: Path) -> N
     database.parent.unlink()
     assert store.sessions.create("a").name == "a"
     store.close()
-
-
-def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: Path) -> None:
-    with SessionDB(config) as db:
-        for name in ("a", "b", "c"):
-            db.create_session(name)
-            db.add_context(name, "note", "x")
-            db.set_active(name, True)
-        db.set_active("a", True)
-    with apsw.Connection(str(database)) as older:
-        for name in schema.TRIGGERS:
-            older.execute(f"DROP TRIGGER {name}")
-        older.execute(
-            "CREATE TRIGGER session_server_session_deleted AFTER DELETE ON sessions BEGIN"
-            " INSERT INTO session_server_changes (type, session_id, session_name)"
-            " VALUES ('deleted', OLD.id, OLD.name); END"
-        )
-        older.execute("DROP TABLE session_server_totals")
-        older.execute("ALTER TABLE session_server_active DROP COLUMN recent")
-        older.execute("DELETE FROM session_server_migrations WHERE name = 'totals'")
-        older.execute("DELETE FROM sessions WHERE name = 'b'")
-    older.close()
-    with SessionDB(config) as db:
-        assert totals(db) == (2, 3)
-        assert db.store.sessions.most_recently_active() == "c"
-        assert db.db.take_repairs() == []
-        triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        assert dict(triggers) == schema.TRIGGERS
-        db.delete_all_sessions()
-        assert totals(db) == (0, 0)
-
-
-def test_a_trigger_that_an_older_version_has_put_back(config: TenetsConfig, database: Path) -> None:
-    with SessionDB(config) as db:
-        db.create_session("a")
-    with apsw.Connection(str(database)) as older:
-        older.execute("DROP TRIGGER session_server_context_inserted")
-        older.execute(
-            "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
-            " BEGIN SELECT 1; END"
-        )
-        older.execute(
-            "INSERT INTO session_context (session_id, kind, content, created_at)"
-            " VALUES (1, 'note', 'x', '')"
-        )
-    older.close()
-    with SessionDB(config) as db:
-        assert "session_server_context_inserted" in db.db.take_repairs()[0]
-        assert totals(db) == (1, 1)
-        db.add_context("a", "note", "y")
-        assert totals(db) == (1, 2)
-    with apsw.Connection(str(database)) as newer:
-        newer.execute("INSERT INTO session_server_migrations (name) VALUES ('of tomorrow')")
-        newer.execute("DROP TRIGGER session_server_context_inserted")
-        newer.execute(
-            "CREATE TRIGGER session_server_context_inserted AFTER INSERT ON session_context"
-            " BEGIN SELECT 2; END"
-        )
-    newer.close()
-    with SessionDB(config) as db:
-        assert db.db.take_repairs() == [], "a newer version knows what it does"

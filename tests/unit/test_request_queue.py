@@ -22,7 +22,7 @@ STEPS = st.lists(
 
 @settings(max_examples=600)
 @given(STEPS)
-def test_what_is_put_is_taken_in_order_but_for_what_is_withdrawn(
+def test_messages_are_taken_in_order_except_withdrawn_ones(
     steps: list[tuple[str, int]],
 ) -> None:
     queue, model = RequestQueue(), list[Message]()
@@ -53,7 +53,7 @@ def test_what_is_put_is_taken_in_order_but_for_what_is_withdrawn(
     assert not queue.waiting
 
 
-def test_a_client_that_cancels_for_ever_costs_nothing() -> None:
+def test_withdrawn_messages_do_not_fill_the_queue() -> None:
     queue = RequestQueue()
     waiting = 0
     for number in range(20 * MAXIMUM_MESSAGES):
@@ -68,7 +68,7 @@ def test_a_client_that_cancels_for_ever_costs_nothing() -> None:
     assert not queue.overloaded
 
 
-def test_so_much_is_an_overload() -> None:
+def test_a_queue_is_overloaded_above_its_limits() -> None:
     queue = RequestQueue()
     for number in range(MAXIMUM_MESSAGES + 1):
         assert not queue.overloaded

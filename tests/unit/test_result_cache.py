@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import apsw
 import pytest
 from msgspec import Raw
 
+from support.foreign import ForeignWriter
 from tenets_session_server.errors import SessionExistsError
 from tenets_session_server.rpc.calls import CACHE_BYTES, LARGEST_CACHED, ResultCache
 from tenets_session_server.storage.session_db import SessionDB
@@ -19,7 +19,7 @@ def remember(results: ResultCache, *keys: tuple[str, bytes], size: int = 10) -> 
         results.put(key, Raw(b"x" * size))
 
 
-def test_it_is_given_until_this_process_commits(db: SessionDB) -> None:
+def test_a_result_is_returned_until_this_process_commits(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     assert results.get(KEY) is not None
@@ -27,10 +27,12 @@ def test_it_is_given_until_this_process_commits(db: SessionDB) -> None:
     assert results.get(KEY) is None
 
 
-def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: apsw.Connection) -> None:
+def test_a_result_is_returned_until_another_program_commits(
+    db: SessionDB, foreign: ForeignWriter
+) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
-    foreign.execute("INSERT INTO sessions (name, created_at) VALUES ('a', '')")
+    foreign.create("a")
     # What arrived before is answered with what held then; the next turn looks again.
     assert results.get(KEY) is not None
     results.revalidate()
@@ -39,7 +41,7 @@ def test_it_is_given_until_somebody_else_commits(db: SessionDB, foreign: apsw.Co
     assert results.get(KEY) is not None
 
 
-def test_it_is_not_given_for_another_file(db: SessionDB) -> None:
+def test_a_result_is_not_returned_for_another_file(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     db.db.release()
@@ -47,7 +49,7 @@ def test_it_is_not_given_for_another_file(db: SessionDB) -> None:
     assert results.get(KEY) is None
 
 
-def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
+def test_a_result_is_still_returned_after_a_rollback(db: SessionDB) -> None:
     results = ResultCache(db.db)
     remember(results, KEY)
     with pytest.raises(SessionExistsError), db.db.transaction():  # noqa: PT012 - it rolls back
@@ -56,7 +58,7 @@ def test_it_is_not_given_after_what_was_rolled_back(db: SessionDB) -> None:
     assert results.get(KEY) is not None
 
 
-def test_only_so_much_is_kept(db: SessionDB) -> None:
+def test_the_size_is_bounded(db: SessionDB) -> None:
     results = ResultCache(db.db)
     size = LARGEST_CACHED // 2
     keys = [(KEY[0], str(number).encode()) for number in range(50)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import apsw
 import pytest
 
 from support.foreign import ForeignWriter
@@ -226,7 +225,9 @@ def test_any_config_that_names_a_folder_will_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"bytes", "half \ud83e"])
-def test_what_is_no_text_is_refused_and_nothing_is_written(db: SessionDB, odd: Any) -> None:
+def test_a_value_that_is_not_text_is_refused_and_nothing_is_written(
+    db: SessionDB, odd: Any
+) -> None:
     for call in (
         lambda: db.create_session(odd),
         lambda: db.add_context(odd, "kind", "content"),
@@ -263,7 +264,7 @@ def test_a_closed_db_says_so(config: TenetsConfig) -> None:
         db.list_sessions()
 
 
-def test_deleting_much_is_done_though_the_rest_has_to_wait(
+def test_a_large_delete_takes_effect_though_its_rest_meets_a_lock(
     config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 10)
@@ -271,7 +272,7 @@ def test_deleting_much_is_done_though_the_rest_has_to_wait(
         with db.db.transaction():
             for number in range(25):
                 db.add_context("large", "note", f"{number}")
-        foreign = apsw.Connection(str(database))
+        foreign = ForeignWriter(database)
 
         def take_the_lock() -> None:  # between the first piece and the second
             foreign.execute("BEGIN IMMEDIATE")

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import SessionExistsError
 from tenets_session_server.storage.session_db import SessionDB
@@ -133,11 +133,10 @@ class SessionDBMachine(RuleBasedStateMachine):
         """Another program overwrites a session's metadata, as upstream's update does."""
         if name not in self.model.sessions:
             return
-        foreign = apsw.Connection(str(self.db.db.path))
-        foreign.execute(
-            "UPDATE sessions SET metadata = ? WHERE name = ?", (json.dumps(metadata), name)
-        )
-        foreign.close()
+        with ForeignWriter(self.db.db.path) as foreign:
+            foreign.execute(
+                "UPDATE sessions SET metadata = ? WHERE name = ?", (json.dumps(metadata), name)
+            )
         self.model.write(name, dict(metadata))
 
     @rule()
@@ -185,4 +184,4 @@ class SessionDBMachine(RuleBasedStateMachine):
 
 
 TestSessionDBModel = SessionDBMachine.TestCase
-TestSessionDBModel.settings = settings(max_examples=60, stateful_step_count=30)
+TestSessionDBModel.settings = settings(max_examples=40, stateful_step_count=30)

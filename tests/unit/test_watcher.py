@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
-from support.wire import DEADLINE
+from support.foreign import ForeignWriter
+from support.pipes import DEADLINE
 from tenets_session_server.storage.watcher import FileEvents
 
 
@@ -33,7 +33,7 @@ def event_arrived(events: FileEvents) -> bool:
 
 def test_a_commit_causes_an_event(events: FileEvents, tmp_path: Path) -> None:
     assert not events.drain()
-    connection = apsw.Connection(str(tmp_path / "tenets.db"))
+    connection = ForeignWriter(tmp_path / "tenets.db")
     assert event_arrived(events)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE t (x)")

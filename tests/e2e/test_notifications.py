@@ -1,4 +1,4 @@
-"""Every client is told of every change once it is committed, whoever made it."""
+"""Every client is notified of every committed change, also of those by other programs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import DID_CHANGE, LiveClient
-from support.wire import DEADLINE, Json, Wire, notification, request
+from support.messages import Json, notification, request
+from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.storage import watcher as file_events
 
 pytestmark = pytest.mark.asyncio
 
 
-def told_of(message: Json) -> list[tuple[str, str]]:
+def types_and_names(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
-async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
+async def test_clients_of_one_process_are_notified_and_the_author_after_its_reply(
     database: Path,
 ) -> None:
     async with Host.opened(database) as host:
-        author = host.connect()
-        one, two = await LiveClient.attached(author), await LiveClient.attached(host.connect())
+        author, two = await host.client(), await host.client()
         params = {"name": "a", "metadata": {"k": [1]}, "active": True}
         await author.send(request(1, "tenets/session.create", params))
         reply, notice = await author.read(), await author.read()
@@ -42,12 +42,12 @@ async def test_clients_of_one_process_are_told_and_the_author_after_its_reply(
                 "active": reply["result"],
             },
         }
-        assert await two.next() == notice["params"]
-        assert one.started == two.started == 0
+        assert await two.next_change() == notice["params"]
+        assert author.session_capability["revision"] == two.session_capability["revision"] == 0
 
 
-async def test_every_type_of_change_is_told(server_command: list[str], database: Path) -> None:
-    async with LiveClient.started_on(server_command) as client:
+async def test_every_type_of_change_is_notified(server_command: list[str], database: Path) -> None:
+    async with Client.opened(server_command) as client:
         await client.call("create", {"name": "a"})
         await client.call("create", {"name": "b", "active": True})
         await client.call("setActive", {"name": "a"})
@@ -55,8 +55,8 @@ async def test_every_type_of_change_is_told(server_command: list[str], database:
         await client.call("updateMetadata", {"name": "a", "updates": {"k": 1}})
         added = await client.result("addContext", {"sessionName": "a", "kind": "k", "content": "c"})
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("UPDATE sessions SET name = 'c' WHERE name = 'b'")
-            foreign.connection.execute("DELETE FROM session_context")
+            foreign.execute("UPDATE sessions SET name = 'c' WHERE name = 'b'")
+            foreign.execute("DELETE FROM session_context")
         await client.call("delete", {"name": "c"})
         await client.until(11)
         assert [(c["type"], c["sessionName"], c.get("contextId")) for c in client.changes] == [
@@ -74,98 +74,99 @@ async def test_every_type_of_change_is_told(server_command: list[str], database:
         ]
 
 
-async def test_another_servers_clients_are_told(server_command: list[str]) -> None:
+async def test_clients_of_another_server_are_notified(server_command: list[str]) -> None:
     async with (
-        LiveClient.started_on(server_command) as here,
-        LiveClient.started_on(server_command) as there,
+        Client.opened(server_command) as here,
+        Client.opened(server_command) as there,
     ):
         await here.call("create", {"name": "a", "active": True})
-        assert told_of(await there.next()) == [("created", "a"), ("activated", "a")]
+        assert types_and_names(await there.next_change()) == [("created", "a"), ("activated", "a")]
         assert there.active == "a"
         await there.call("create", {"name": "b", "active": True})
         await here.until(5)
         assert here.active == "b"
 
 
-async def test_other_programs_commits_are_told_and_nothing_before_the_commit(
+async def test_commits_of_other_programs_are_notified_and_nothing_uncommitted(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         await client.call("create", {"name": "ours"})
         await client.until(1)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("BEGIN IMMEDIATE")
-            foreign.create("rolled back")
-            # Long enough for several looks at the file; each is told of by the log of none.
-            for _ in range(50):
-                assert (await client.result("list"))["sessions"][0]["name"] == "ours"
-            foreign.connection.execute("ROLLBACK")
+            with foreign.transaction("ROLLBACK"):
+                foreign.create("rolled back")
+                # Long enough for several polls.
+                for _ in range(50):
+                    assert await client.names() == ["ours"]
             foreign.create("theirs", {"active": True})
-            assert told_of(await client.next()) == [("created", "theirs"), ("activated", "theirs")]
+            assert types_and_names(await client.next_change()) == [
+                ("created", "theirs"),
+                ("activated", "theirs"),
+            ]
             assert client.active == "theirs"
-            foreign.connection.execute("BEGIN")
-            foreign.set_active("ours")
-            foreign.delete("theirs")
-            foreign.connection.execute("COMMIT")
-            message = await client.next()
-            assert told_of(message)[-1] == ("deleted", "theirs")
+            with foreign.transaction():
+                foreign.set_active("ours")
+                foreign.delete("theirs")
+            message = await client.next_change()
+            assert types_and_names(message)[-1] == ("deleted", "theirs")
             assert client.active == "ours"
 
 
-async def test_without_news_from_the_operating_system_it_is_looked_at_all_the_same(
+async def test_without_inotify_changes_are_found_by_polling(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_events, "AVAILABLE", False)
     async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         with ForeignWriter(database) as foreign:
             for name in ("a", "b"):
                 foreign.create(name)
-                assert told_of(await client.next()) == [("created", name)]
+                assert types_and_names(await client.next_change()) == [("created", name)]
         database.rename(database.with_name("elsewhere"))
         await client.until_shown("Sessions are not available")
         database.with_name("elsewhere").rename(database)
         await client.until_shown("Sessions are available again")
 
 
-async def test_a_busy_folder_keeps_nobody_from_being_told(
+async def test_writes_to_other_files_of_the_folder_delay_no_notification(
     server_command: list[str], database: Path
 ) -> None:
-    async with LiveClient.started_on(server_command) as client:
+    async with Client.opened(server_command) as client:
         with ForeignWriter(database) as foreign, (database.parent / "log").open("w") as log:
             for number in range(20):
                 for _ in range(50):
                     log.write("x")
                     log.flush()
                 foreign.create(f"s{number}")
-                assert told_of(await client.next()) == [("created", f"s{number}")]
+                assert types_and_names(await client.next_change()) == [("created", f"s{number}")]
 
 
-async def test_commits_of_other_threads_are_told(database: Path) -> None:
+async def test_commits_of_other_threads_are_notified(database: Path) -> None:
     async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         for name in ("a", "b"):
             await asyncio.to_thread(host.session_db.create_session, name)
-            assert told_of(await client.next()) == [("created", name)]
+            assert types_and_names(await client.next_change()) == [("created", name)]
 
 
-async def test_a_client_is_told_of_nothing_from_before_it_came(
+async def test_a_client_gets_no_changes_from_before_its_start(
     server_command: list[str], database: Path
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize()
+    async with Client.started(server_command) as client:
+        await client.initialize()
         with ForeignWriter(database) as foreign:
             for number in range(20):
                 foreign.create(f"s{number}")
-        async with LiveClient.started_on(server_command) as late:
-            assert late.started == 20
-            await wire.result("tenets/session.create", {"name": "new"})
-            assert told_of(await late.next()) == [("created", "new")]
+        async with Client.opened(server_command) as late:
+            assert late.revision == 20
+            await client.result("tenets/session.create", {"name": "new"})
+            assert types_and_names(await late.next_change()) == [("created", "new")]
 
 
 async def test_a_client_that_wants_no_notifications_gets_none(database: Path) -> None:
     async with Host.opened(database) as host:
-        quiet, live = await host.attach(), await LiveClient.attached(host.connect())
+        quiet, live = await host.quiet_client(), await host.client()
         await live.call("create", {"name": "a"})
         await live.until(1)
         # The next thing it reads is its reply.
@@ -176,44 +177,40 @@ async def test_a_client_that_wants_no_notifications_gets_none(database: Path) ->
 async def test_notifications_are_on_unless_turned_off(
     server_command: list[str], value: bool | None
 ) -> None:
-    async with Wire.started(server_command) as wire:
-        await wire.initialize(initializationOptions={"notifications": value})
-        await wire.result("tenets/session.create", {"name": "a"})
-        assert (await wire.read())["method"] == DID_CHANGE
+    async with Client.started(server_command) as client:
+        await client.initialize(initializationOptions={"notifications": value})
+        await client.result("tenets/session.create", {"name": "a"})
+        assert (await client.read())["method"] == DID_CHANGE
 
 
-async def test_bursts_are_joined(server_command: list[str]) -> None:
-    async with Wire.started(server_command) as wire, LiveClient.started_on(server_command) as other:
-        await wire.initialize()
+async def test_bursts_of_changes_are_joined(server_command: list[str]) -> None:
+    async with Client.started(server_command) as client, Client.opened(server_command) as other:
+        await client.initialize()
         note = {"sessionName": "a", "kind": "k", "content": ""}
-        await wire.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
+        await client.send(*(request(n, "tenets/session.addContext", note) for n in range(500)))
         await other.until(501)  # the session, and its notes
-        assert len(other.told) < 250
+        assert len(other.notified) < 250
         assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]
 
 
-async def test_after_shutdown_nothing_is_told(database: Path) -> None:
+async def test_after_shutdown_nothing_is_notified(database: Path) -> None:
     async with Host.opened(database) as host:
-        leaving, live = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(leaving)
-        assert (await leaving.call("shutdown"))["result"] is None
+        leaving, live = await host.client(), await host.client()
+        assert await leaving.result("shutdown") is None
         await live.call("create", {"name": "a"})
         await live.until(1)
         await leaving.send(notification("exit"))
-        assert await asyncio.wait_for(leaving.status, DEADLINE) == 0
+        assert await leaving.ended() == 0
         assert await leaving.rest() == b""
 
 
-async def test_a_write_that_waited_for_a_lock_is_told_after_its_reply(database: Path) -> None:
+async def test_a_write_that_waited_for_a_lock_is_notified_after_its_reply(database: Path) -> None:
     async with Host.opened(database) as host:
-        author, other = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(author)
-        with ForeignWriter(database) as foreign:
-            foreign.connection.execute("BEGIN IMMEDIATE")
-            await author.send(request(1, "tenets/session.create", {"name": "a"}))
+        author, other = await host.client(), await host.client()
+        with ForeignWriter(database) as foreign, foreign.transaction("ROLLBACK"):
+            await author.send(request("a", "tenets/session.create", {"name": "a"}))
             # The other client is served meanwhile, so the write is waiting by now.
-            assert (await other.result("list"))["sessions"] == []
-            foreign.connection.execute("ROLLBACK")
-        assert (await author.read())["id"] == 1
+            assert await other.names() == []
+        assert (await author.read())["id"] == "a"
         assert (await author.read())["method"] == DID_CHANGE
-        assert told_of(await other.next()) == [("created", "a")]
+        assert types_and_names(await other.next_change()) == [("created", "a")]

@@ -1,4 +1,4 @@
-"""Who is left behind, and what could not be read at once, is told later, and nothing is lost."""
+"""Clients that are behind, and changes that could not be read at once, are notified later."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
-from support.live import LiveClient
-from support.wire import DEADLINE, Json
+from support.messages import Json
+from support.pipes import DEADLINE
 from tenets_session_server.errors import (
     DatabaseBusyError,
     DatabaseError,
@@ -18,27 +19,25 @@ from tenets_session_server.errors import (
     DatabaseUnavailableError,
 )
 from tenets_session_server.models import ChangeBatch
-from tenets_session_server.storage import maintenance
 from tenets_session_server.wire import streams
 
 pytestmark = pytest.mark.asyncio
 
 
-def told_of(message: Json) -> list[tuple[str, str]]:
+def types_and_names(message: Json) -> list[tuple[str, str]]:
     return [(change["type"], change["sessionName"]) for change in message["changes"]]
 
 
-async def test_nobody_misses_what_another_one_catches_up_with(database: Path) -> None:
+async def test_a_client_that_catches_up_takes_no_change_from_others(database: Path) -> None:
     async with Host.opened(database) as host:
-        one, two = host.connect(), await LiveClient.attached(host.connect())
-        await LiveClient.attached(one)
+        one, two = await host.client(), await host.client()
         await two.call("create", {"name": "a"})
         await two.until(1)
         with ForeignWriter(database) as foreign:
             foreign.create("b")
-            # As if it had just read on, before anybody has looked at the file.
-            one.server.client.last_sent_revision = 0
-            host.publisher.catch_up(one.server.client)
+            # As if it had just read on, before the next poll of the file.
+            one.hosted.server.client.last_sent_revision = 0
+            host.publisher.catch_up(one.hosted.server.client)
             await two.until(2)
             foreign.create("c")
             await two.until(3)
@@ -46,11 +45,11 @@ async def test_nobody_misses_what_another_one_catches_up_with(database: Path) ->
 
 
 @pytest.mark.parametrize("error", [DatabaseBusyError("once"), DatabaseUnavailableError("once")])
-async def test_what_could_not_be_read_is_told_later(
+async def test_changes_that_could_not_be_read_are_notified_later(
     database: Path, monkeypatch: pytest.MonkeyPatch, error: DatabaseError
 ) -> None:
     async with Host.opened(database) as host:
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         batch_after, failures = host.store.change_log.batch_after, [error, error]
 
         def failing(revision: int) -> ChangeBatch | None:
@@ -68,7 +67,8 @@ async def test_what_could_not_be_read_is_told_later(
         assert failures == []
 
 
-async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
+@pytest.mark.timings(CHECKPOINT_AFTER=0.0)
+async def test_a_failed_checkpoint_is_not_shown(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = asyncio.Event()
@@ -78,9 +78,8 @@ async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
         raise DatabaseReadOnlyError("the database may not be written")
 
     async with Host.opened(database) as host:
-        monkeypatch.setattr(maintenance, "CHECKPOINT_AFTER", 0.0)
         monkeypatch.setattr(host.session_db.db, "checkpoint", failing)
-        client = await LiveClient.attached(host.connect())
+        client = await host.client()
         await client.call("create", {"name": "a"})
         await asyncio.wait_for(tried.wait(), DEADLINE)
         await client.call("create", {"name": "b"})
@@ -88,66 +87,64 @@ async def test_a_log_that_cannot_be_emptied_is_nobodys_news(
         assert client.shown == []
 
 
-async def test_a_client_that_does_not_read_is_left_behind_and_catches_up(
+async def test_a_client_that_does_not_read_catches_up_later(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
     async with Host.opened(database) as host:
-        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(sleeping)
+        behind, live = await host.client(), await host.client()
         long = "n" * 250
         for number in range(500):
             await live.call("create", {"name": f"{long}{number}", "active": True})
         await live.until(1_499)
-        # The rest is told in one message; until then it is not waiting in memory.
-        unread = sleeping.server.client.writer
+        # The rest comes in one message; until then it does not wait in memory.
+        unread = behind.hosted.server.client.writer
         assert unread is not None
         assert unread.unsent < 2 * streams.CONGESTED_BYTES
         await behind.until(live.revision)
         assert behind.changes == live.changes
-        assert len(behind.told) < len(live.told)
+        assert len(behind.notified) < len(live.notified)
         # And it goes on as before.
         await live.call("create", {"name": "z"})
-        assert told_of(await behind.next()) == [("created", "z")]
+        assert types_and_names(await behind.next_change()) == [("created", "z")]
 
 
-async def test_who_is_behind_further_than_changes_are_kept_is_told_so(
+async def test_a_client_behind_the_oldest_kept_change_gets_an_incomplete_notification(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "CONGESTED_BYTES", 20_000)
     async with Host.opened(database) as host:
-        sleeping, live = host.connect(), await LiveClient.attached(host.connect())
-        behind = await LiveClient.attached(sleeping)
+        behind, live = await host.client(), await host.client()
         for number in range(500):
             await live.call("create", {"name": f"{'n' * 250}{number}"})
         await live.until(500)
         with ForeignWriter(database) as foreign:
-            foreign.connection.execute("DELETE FROM session_server_changes WHERE revision <= 499")
+            foreign.execute("DELETE FROM session_server_changes WHERE revision <= 499")
         await behind.until(500)
-        assert behind.told[-1]["incomplete"] is True
-        assert [change["revision"] for change in behind.told[-1]["changes"]] == [500]
+        assert behind.notified[-1]["incomplete"] is True
+        assert [change["revision"] for change in behind.notified[-1]["changes"]] == [500]
         await live.call("create", {"name": "z", "active": True})
         await behind.until(502)
         assert behind.active == "z"
 
 
-async def test_what_happened_while_triggers_were_lost_is_looked_at_anew(
+async def test_after_lost_triggers_clients_get_an_incomplete_notification(
     shared_command: list[str], database: Path
 ) -> None:
-    """Nobody wrote down what was changed meanwhile; the next client has the triggers put back."""
-    async with LiveClient.started_on(shared_command) as client:
+    """Changes without triggers are in no log; the next client has the triggers restored."""
+    async with Client.opened(shared_command) as client:
         await client.result("create", {"name": "a", "active": True})
         await client.result("create", {"name": "b"})
         await client.result("addContext", {"sessionName": "a", "kind": "note", "content": "x"})
-        await client.until(client.started + 4)
+        await client.until(4)
         assert client.active == "a"
         with ForeignWriter(database) as foreign:
             for (name,) in foreign.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-                foreign.connection.execute(f"DROP TRIGGER {name}")
+                foreign.execute(f"DROP TRIGGER {name}")
             foreign.set_active("b")
-        async with LiveClient.started_on(shared_command) as other:
+        async with Client.opened(shared_command) as other:
             assert (await other.result("getActive"))["name"] == "b"
             await other.result("addContext", {"sessionName": "a", "kind": "note", "content": "y"})
             await client.until((await other.result("stats"))["revision"])
         assert client.active == "b"
-        assert any(told.get("incomplete") for told in client.told)
+        assert any(message.get("incomplete") for message in client.notified)

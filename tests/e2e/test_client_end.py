@@ -1,4 +1,4 @@
-"""What a client said before it was gone is done, and its server ends, however it went."""
+"""The requests that a client sent before its end are executed, and its server ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from support.client import Client
+from support.messages import INITIALIZE, frame, notification, request
+from support.pipes import DEADLINE
 from support.processes import popen, process
-from support.wire import DEADLINE, INITIALIZE, Wire, frame, notification, request
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
@@ -28,7 +30,7 @@ def stored(database: Path) -> int:
 
 @contextmanager
 def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server whose output is read by nobody, but for the reply to ``initialize``."""
+    """Start a server whose output is not read, except for the reply to ``initialize``."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with popen(command, bufsize=0, **pipes, **options) as server:
         assert server.stdin is not None
@@ -38,7 +40,7 @@ def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
         yield server
 
 
-def test_notes_of_a_killed_editor(server_command: list[str], database: Path) -> None:
+def test_notes_of_a_killed_editor_are_stored(server_command: list[str], database: Path) -> None:
     """Both pipes are closed at once, so that the first reply meets a broken one."""
     with started(server_command) as server:
         assert server.stdin is not None
@@ -51,36 +53,37 @@ def test_notes_of_a_killed_editor(server_command: list[str], database: Path) -> 
 
 
 @pytest.mark.asyncio
-async def test_notes_that_are_still_in_a_pipe_that_others_hold(
+async def test_notes_still_in_the_pipe_of_a_killed_editor_are_stored(
     server_command: list[str], database: Path
 ) -> None:
     async with (
         process(["sleep", "3600"]) as editor,
-        Wire.started(server_command) as wire,
+        Client.started(server_command) as client,
     ):
-        await wire.initialize(processId=editor.pid)
-        await wire.send(*(request(number, ADD, NOTE) for number in range(2_000)))
+        await client.initialize(processId=editor.pid)
+        await client.send(*(request(number, ADD, NOTE) for number in range(2_000)))
         editor.kill()
         await editor.wait()
-        assert await wire.ended() == 1
+        assert await client.ended() == 1
     assert stored(database) == 2_000
 
 
-def test_the_end_of_the_input_is_seen_though_nothing_is_read(
+@pytest.mark.timings(LIVENESS_INTERVAL=0.1, GRACE=0.2)
+def test_the_end_of_input_ends_a_server_whose_replies_are_unread(
     server_command: list[str], database: Path
 ) -> None:
     with SessionDB(TenetsConfig(database=database)) as sessions:
         sessions.create_session("a", {"x": "y" * 100_000})
     with started(server_command) as server:
         assert server.stdin is not None
-        # Nobody reads the replies, so the server reads no more requests.
+        # The replies are not read, so the server reads no more requests.
         requests = (frame(request(number, "tenets/session.list")) for number in range(500))
         server.stdin.write(b"".join(requests))
         server.stdin.close()
         assert server.wait(DEADLINE) == 1
 
 
-def test_a_log_that_nobody_reads_stops_nothing(server_command: list[str], database: Path) -> None:
+def test_an_unread_log_does_not_block_the_server(server_command: list[str], database: Path) -> None:
     command = [*server_command, "--log-level", "debug"]
     odd = (frame(request(number, "x" * 100)) for number in range(5_000))
     with started(command, stderr=subprocess.PIPE) as server, ThreadPoolExecutor() as reader:

@@ -1,7 +1,7 @@
 """The state rebuilt from notifications alone is the database's, whatever happens in which order.
 
 Two servers and a foreign writer work on one file. After every step a client of each server is
-read until the file's newest revision; what it was told since it started has to add up to what an
+read until the file's newest revision; its notifications since the start have to add up to what an
 independent connection finds in the file.
 """
 
@@ -26,16 +26,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from support.client import Client
 from support.foreign import ForeignWriter
-from support.live import LiveClient
-from support.wire import Json
+from support.messages import Json
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SERVERS = st.sampled_from([0, 1])
 
 
 class Rebuilt:
-    """Sessions, context and the active session, as somebody keeps them who only listens."""
+    """Sessions, context and the active session, rebuilt from notifications."""
 
     def __init__(self) -> None:
         self.sessions: dict[int, str] = {}
@@ -80,7 +80,7 @@ class Group:
     def __init__(self, database: Path, *options: str) -> None:
         self.database, self.options = database, options
         self.loop = asyncio.new_event_loop()
-        self.clients: list[LiveClient] = []
+        self.clients: list[Client] = []
         self.rebuilt = [Rebuilt(), Rebuilt()]
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Group:
             clients = AsyncExitStack()
             stack.callback(lambda: self.run(clients.aclose()))
             for _ in self.rebuilt:
-                client = LiveClient.started_on(command)
+                client = Client.opened(command)
                 self.clients.append(self.run(clients.enter_async_context(client)))
             self.foreign = stack.enter_context(ForeignWriter(self.database))
             self._stack = stack.pop_all()
@@ -168,19 +168,18 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
 
         @rule(name=NAMES)
         def foreign_rename(self, name: str) -> None:
-            group.foreign.connection.execute(
+            group.foreign.execute(
                 "UPDATE OR IGNORE sessions SET name = 'd' WHERE name = ?", (name,)
             )
 
         @rule(name=NAMES)
         def foreign_rollback(self, name: str) -> None:
-            group.foreign.connection.execute("BEGIN IMMEDIATE")
-            group.foreign.add_context(name, "never")
-            group.foreign.delete(name)
-            group.foreign.connection.execute("ROLLBACK")
+            with group.foreign.transaction("ROLLBACK"):
+                group.foreign.add_context(name, "never")
+                group.foreign.delete(name)
 
         @invariant()
-        def what_was_told_adds_up(self) -> None:
+        def notifications_add_up(self) -> None:
             rows = group.foreign.rows("SELECT id, name, metadata FROM sessions")
             active = [row[0] for row in rows if json.loads(row[2]).get("active")]
             context = group.foreign.rows(
@@ -190,7 +189,7 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
             newest = group.foreign.revision()
             for client, rebuilt in zip(group.clients, group.rebuilt, strict=True):
                 group.run(client.until(newest))
-                rebuilt.hear(client.told)
+                rebuilt.hear(client.notified)
                 assert rebuilt.sessions == {row[0]: row[1] for row in rows}
                 assert rebuilt.context == dict(context)
                 assert [rebuilt.active] == (active or [None])

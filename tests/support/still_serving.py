@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from support.wire import Json, Wire
+from support.client import Client
+from support.messages import Json
 
 
 def assert_nothing_leaks(reply: Json) -> None:
@@ -14,7 +15,7 @@ def assert_nothing_leaks(reply: Json) -> None:
     assert ".py" not in text
 
 
-async def assert_in_step(wire: Wire, sessions: int = 0) -> None:
+async def assert_still_serving(client: Client, sessions: int = 0) -> None:
     """The next request gets its own reply, and nothing else has happened."""
-    page = await wire.result("tenets/session.list")
+    page = await client.result("list")
     assert len(page["sessions"]) == sessions
