@@ -1,4 +1,4 @@
-"""The command in both modes, and a server that several tests share."""
+"""The command in each mode, and a server that several tests share."""
 
 from __future__ import annotations
 
@@ -49,17 +49,19 @@ def database(
 
 def mode_of(request: pytest.FixtureRequest) -> str | None:
     """Return the mode of the test's ``server_command``, None without one."""
+    if "server_command" not in request.fixturenames:
+        return None
     callspec = getattr(request.node, "callspec", None)
-    return None if callspec is None else callspec.params.get("server_command")
+    return "shared" if callspec is None else callspec.params.get("server_command", "shared")
 
 
-@pytest.fixture(params=OPTIONS)
+@pytest.fixture
 def server_command(
     request: pytest.FixtureRequest, database: Path, lasting_folder: Path
 ) -> Iterator[list[str]]:
-    """The installed server as an editor would start it, in both modes."""
+    """The installed server as an editor would start it, in the mode that the test asks for."""
     command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    yield [*command, *OPTIONS[request.param]]
+    yield [*command, *OPTIONS[mode_of(request) or "shared"]]
     if lasting_folder not in database.parents:
         shared_processes.stop(database)
 

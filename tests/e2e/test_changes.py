@@ -9,10 +9,12 @@ import pytest
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json
+from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@both_modes
 async def test_changes_returns_what_was_notified(server_command: list[str], database: Path) -> None:
     async with Client.opened(server_command) as live, Client.opened(server_command) as away:
         with ForeignWriter(database) as foreign:

@@ -12,6 +12,7 @@ import pytest
 
 import tenets_session_server
 from support.client import Client
+from support.modes import both_modes
 from support.pipes import DEADLINE
 
 SCRIPT = Path(sys.executable).with_name("tenets-session-server")
@@ -80,6 +81,7 @@ def test_version_imports_no_heavy_module() -> None:
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+@both_modes
 @pytest.mark.asyncio
 async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path) -> None:
     log = tmp_path / "server.log"
@@ -99,6 +101,7 @@ async def test_the_log_goes_to_a_file(server_command: list[str], tmp_path: Path)
     assert "private" not in written
 
 
+@both_modes
 @pytest.mark.asyncio
 async def test_by_default_nothing_below_a_warning_is_logged(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
@@ -108,6 +111,7 @@ async def test_by_default_nothing_below_a_warning_is_logged(server_command: list
         assert await client.log() == ""
 
 
+@both_modes
 @pytest.mark.asyncio
 @pytest.mark.parametrize("setting", ["full", "normal"])
 async def test_synchronous_is_accepted(server_command: list[str], setting: str) -> None:
@@ -126,6 +130,7 @@ async def test_without_database_the_environment_decides(tmp_path: Path) -> None:
     assert Path(database).exists()
 
 
+@both_modes
 @pytest.mark.asyncio
 async def test_in_a_terminal_it_says_what_it_waits_for(server_command: list[str]) -> None:
     main, terminal = os.openpty()
@@ -139,6 +144,7 @@ async def test_in_a_terminal_it_says_what_it_waits_for(server_command: list[str]
         os.close(terminal)
 
 
+@both_modes
 @pytest.mark.asyncio
 async def test_folders_in_the_working_directory_do_not_shadow_modules(
     server_command: list[str], tmp_path: Path

@@ -13,6 +13,7 @@ import pytest
 
 from support.client import Client
 from support.messages import INITIALIZE, frame, notification, request
+from support.modes import both_modes
 from support.pipes import DEADLINE
 from support.processes import popen, process
 from tenets_session_server.config import TenetsConfig
@@ -40,6 +41,7 @@ def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
         yield server
 
 
+@both_modes
 def test_notes_of_a_killed_editor_are_stored(server_command: list[str], database: Path) -> None:
     """Both pipes are closed at once, so that the first reply meets a broken one."""
     with started(server_command) as server:
@@ -52,6 +54,7 @@ def test_notes_of_a_killed_editor_are_stored(server_command: list[str], database
     assert stored(database) == 300
 
 
+@both_modes
 @pytest.mark.asyncio
 async def test_notes_still_in_the_pipe_of_a_killed_editor_are_stored(
     server_command: list[str], database: Path
@@ -68,6 +71,7 @@ async def test_notes_still_in_the_pipe_of_a_killed_editor_are_stored(
     assert stored(database) == 2_000
 
 
+@both_modes
 @pytest.mark.timings(LIVENESS_INTERVAL=0.1, GRACE=0.2)
 def test_the_end_of_input_ends_a_server_whose_replies_are_unread(
     server_command: list[str], database: Path
@@ -83,6 +87,7 @@ def test_the_end_of_input_ends_a_server_whose_replies_are_unread(
         assert server.wait(DEADLINE) == 1
 
 
+@both_modes
 def test_an_unread_log_does_not_block_the_server(server_command: list[str], database: Path) -> None:
     command = [*server_command, "--log-level", "debug"]
     odd = (frame(request(number, "x" * 100)) for number in range(5_000))

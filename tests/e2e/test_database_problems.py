@@ -13,6 +13,7 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json
+from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,6 +40,7 @@ def file_in_the_way(database: Path) -> str:
     return "cannot be created: Not a directory"
 
 
+@both_modes
 @pytest.mark.parametrize(
     ("spoil", "kind"),
     [
@@ -68,6 +70,7 @@ async def test_a_file_that_cannot_be_used_is_reported_and_not_changed(
     assert spoilt.read_bytes() == before
 
 
+@both_modes
 async def test_a_database_that_comes_back_is_used_without_a_restart(
     server_command: list[str], database: Path
 ) -> None:
@@ -80,6 +83,7 @@ async def test_a_database_that_comes_back_is_used_without_a_restart(
     assert database.exists()
 
 
+@both_modes
 async def test_a_lost_trigger_is_restored_with_one_warning(
     server_command: list[str], database: Path
 ) -> None:
@@ -97,6 +101,7 @@ async def test_a_lost_trigger_is_restored_with_one_warning(
         assert (await client.initialize())["warnings"] == []
 
 
+@both_modes
 async def test_many_servers_start_on_a_new_file_at_once(server_command: list[str]) -> None:
     async def start(number: int) -> Json:
         async with Client.started(server_command) as client:
@@ -125,6 +130,7 @@ def without_privileges(command: list[str]) -> list[str]:
     return [sys.executable, "-c", program, *command]
 
 
+@both_modes
 @pytest.mark.own_daemon
 async def test_a_read_only_file_is_read(server_command: list[str], database: Path) -> None:
     async with Client.started(server_command) as client:
@@ -146,6 +152,7 @@ async def test_a_read_only_file_is_read(server_command: list[str], database: Pat
             assert await reader.result("tenets/session.getActive") == active
 
 
+@both_modes
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
     database.parent.mkdir()
     os.mkfifo(database)
@@ -154,6 +161,7 @@ async def test_a_pipe_is_no_database(server_command: list[str], database: Path) 
         assert f"{database} is no regular file" in warning
 
 
+@both_modes
 async def test_the_target_of_a_dangling_link_is_created(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +176,7 @@ async def test_the_target_of_a_dangling_link_is_created(
     assert (tmp_path / "other disk" / "real.db").stat().st_mode & 0o777 == 0o600
 
 
+@both_modes
 @pytest.mark.parametrize(("name", "works"), [("ü x.db", True), (b"\xff.db", False)])
 async def test_paths_beyond_ascii_in_any_locale(
     server_command: list[str], tmp_path: Path, name: str | bytes, works: bool
@@ -186,6 +195,7 @@ async def test_paths_beyond_ascii_in_any_locale(
             assert "\\xff.db is not UTF-8" in error["message"]
 
 
+@both_modes
 @pytest.mark.own_daemon
 async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path

@@ -15,6 +15,7 @@ from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
 from support.messages import frame, notification, request
+from support.modes import both_modes
 from support.pipes import DEADLINE
 from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
@@ -162,6 +163,7 @@ async def test_a_lock_that_is_not_released_is_an_error(database: Path) -> None:
         assert (await client.call(CREATE, {"name": "a"}))["result"]["name"] == "a"
 
 
+@both_modes
 async def test_an_editor_that_leaves_while_its_write_waits_does_not_lose_it(
     server_command: list[str], database: Path
 ) -> None:

@@ -14,6 +14,7 @@ from support import shared as shared_processes
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json, calls, note, notification
+from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio
 
@@ -166,6 +167,7 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
             assert foreign.contents() == done
 
 
+@both_modes
 async def test_a_group_waits_for_another_programs_lock(
     server_command: list[str], database: Path
 ) -> None:
@@ -187,6 +189,7 @@ async def test_a_group_waits_for_another_programs_lock(
         assert (await editor.result("tenets/session.stats"))["contextEntries"] == 30
 
 
+@both_modes
 async def test_acknowledged_writes_survive_a_kill(
     server_command: list[str], database: Path
 ) -> None:

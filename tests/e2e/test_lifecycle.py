@@ -13,7 +13,7 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import INITIALIZE, notification, request
-from support.modes import table
+from support.modes import both_modes, table
 from support.pipes import read_from
 from support.processes import Pipe, process
 from tenets_session_server import __version__
@@ -77,6 +77,7 @@ async def test_after_shutdown_requests_are_refused(
         assert foreign.names() == []
 
 
+@both_modes
 async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         await client.initialize()
@@ -84,6 +85,7 @@ async def test_exit_without_shutdown_is_status_1(server_command: list[str]) -> N
         assert await client.ended() == 1
 
 
+@both_modes
 async def test_exit_before_initialize_is_status_1(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         await client.send(notification("exit"))
@@ -98,6 +100,7 @@ async def test_exit_as_a_request_is_answered(server_command: list[str]) -> None:
         assert await client.ended() == 0
 
 
+@both_modes
 async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         await client.initialize()
@@ -106,6 +109,7 @@ async def test_shutdown_and_exit_in_one_write(server_command: list[str]) -> None
         assert await client.ended() == 0
 
 
+@both_modes
 async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> None:
     async with Client.started(server_command) as client:
         creates = [request(number, CREATE, {"name": f"s{number}"}) for number in range(200)]
@@ -120,6 +124,7 @@ async def test_a_whole_conversation_in_one_write(server_command: list[str]) -> N
         assert await client.rest() == b""
 
 
+@both_modes
 @pytest.mark.parametrize(("shutdown", "status"), [(False, 1), (True, 0)])
 async def test_the_end_of_input_ends_the_server_after_its_work(
     server_command: list[str], shutdown: bool, status: int
@@ -180,6 +185,7 @@ async def test_unused_params_of_initialize_may_be_anything(
         await client.result(LIST)
 
 
+@both_modes
 @pytest.mark.timings(LIVENESS_INTERVAL=0.1)
 async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
     server_command: list[str],
@@ -197,6 +203,7 @@ async def test_a_dead_parent_ends_the_server_though_the_pipes_stay_open(
         assert await client.rest() == b""
 
 
+@both_modes
 async def test_a_dead_client_process_ends_the_server(server_command: list[str]) -> None:
     async with process(["sleep", "3600"]) as client, Client.started(server_command) as editor:
         await editor.initialize(processId=client.pid)
@@ -204,6 +211,7 @@ async def test_a_dead_client_process_ends_the_server(server_command: list[str]) 
         assert await editor.ended() == 1
 
 
+@both_modes
 async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> None:
     with Pipe() as pipe:
         async with Client.started(server_command, stdout=pipe.writing) as client:
@@ -214,6 +222,7 @@ async def test_a_closed_stdout_ends_the_server(server_command: list[str]) -> Non
             assert await client.ended() == 1
 
 
+@both_modes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_the_server(server_command: list[str], number: int) -> None:
     # Whatever has started the tests may have ignored it.
@@ -226,6 +235,7 @@ async def test_a_signal_ends_the_server(server_command: list[str], number: int) 
         assert await client.log() == ""
 
 
+@both_modes
 async def test_an_ignored_hangup_does_not_end_the_server(
     server_command: list[str],
 ) -> None:
@@ -237,6 +247,7 @@ async def test_an_ignored_hangup_does_not_end_the_server(
         assert await client.leave() == 0
 
 
+@both_modes
 async def test_acknowledged_writes_of_killed_editors_are_stored(
     server_command: list[str], database: Path
 ) -> None:

@@ -11,6 +11,7 @@ from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
 from support.messages import Json, notification, request
+from support.modes import both_modes
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.storage import watcher as file_events
 
@@ -74,6 +75,7 @@ async def test_every_type_of_change_is_notified(server_command: list[str], datab
         ]
 
 
+@both_modes
 async def test_clients_of_another_server_are_notified(server_command: list[str]) -> None:
     async with (
         Client.opened(server_command) as here,
@@ -87,6 +89,7 @@ async def test_clients_of_another_server_are_notified(server_command: list[str])
         assert here.active == "b"
 
 
+@both_modes
 async def test_commits_of_other_programs_are_notified_and_nothing_uncommitted(
     server_command: list[str], database: Path
 ) -> None:

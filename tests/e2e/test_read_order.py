@@ -10,10 +10,12 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json, calls
+from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio
 
 
+@both_modes
 async def test_a_later_read_never_returns_an_older_state(
     server_command: list[str], database: Path
 ) -> None:
@@ -40,6 +42,7 @@ async def test_a_later_read_never_returns_an_older_state(
                     last = found
 
 
+@both_modes
 async def test_an_answer_is_never_older_than_a_commit_before_the_question(
     server_command: list[str], database: Path
 ) -> None:

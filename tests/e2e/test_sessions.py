@@ -12,6 +12,7 @@ import pytest
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json, frame
+from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,6 +24,7 @@ async def failure(awaitable: object) -> ResponseError:
     return caught.value
 
 
+@both_modes
 async def test_two_editors_share_sessions_and_the_active_one(server_command: list[str]) -> None:
     async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         assert await one.active_name() is None
@@ -38,6 +40,7 @@ async def test_two_editors_share_sessions_and_the_active_one(server_command: lis
         assert await other.active_name() is None
 
 
+@both_modes
 async def test_sessions_outlive_their_editors(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         created = await editor.create("kept", metadata={"branch": "main"}, active=True)
@@ -190,6 +193,7 @@ async def test_deleting_everything(
     assert contents(database) == left
 
 
+@both_modes
 async def test_pages_neither_skip_nor_repeat_while_others_write(server_command: list[str]) -> None:
     async with Client.opened(server_command) as one, Client.opened(server_command) as other:
         for number in range(25):

@@ -12,6 +12,7 @@ import pytest
 
 from support.client import Client
 from support.messages import INITIALIZE, frame, notification, request
+from support.modes import both_modes
 from support.pipes import DEADLINE
 from support.processes import Pipe, process
 
@@ -31,6 +32,7 @@ CONVERSATION = b"".join(
 )
 
 
+@both_modes
 async def test_regular_files_as_stdin_and_stdout(server_command: list[str], tmp_path: Path) -> None:
     asked, answered = tmp_path / "asked", tmp_path / "answered"
     asked.write_bytes(CONVERSATION)
@@ -49,12 +51,14 @@ async def test_regular_files_as_stdin_and_stdout(server_command: list[str], tmp_
     assert answered.read_bytes().count(b"Content-Length: ") == 3
 
 
+@both_modes
 async def test_dev_null_as_stdin(server_command: list[str]) -> None:
     async with Client.started(server_command, stdin=asyncio.subprocess.DEVNULL) as client:
         assert await client.ended() == 1
         assert await client.rest() == b""
 
 
+@both_modes
 async def test_one_socket_for_both_directions(server_command: list[str]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -71,6 +75,7 @@ async def test_one_socket_for_both_directions(server_command: list[str]) -> None
             assert await client.ended() == 0
 
 
+@both_modes
 async def test_closed_stdio_is_logged(server_command: list[str]) -> None:
     closed = ["sh", "-c", '"$@" <&- >&-', "sh", *server_command]
     async with Client.started(closed) as client:
@@ -80,6 +85,7 @@ async def test_closed_stdio_is_logged(server_command: list[str]) -> None:
         assert "Traceback" not in log
 
 
+@both_modes
 async def test_a_log_file_does_not_take_the_descriptor_of_a_closed_stream(
     server_command: list[str], tmp_path: Path
 ) -> None:
@@ -94,6 +100,7 @@ async def test_a_log_file_does_not_take_the_descriptor_of_a_closed_stream(
         assert line.endswith(f"stdin and stdout have to be open; closed: {name}")
 
 
+@both_modes
 async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> None:
     closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *server_command, "--log-level", "debug"]
     async with Client.started(closed) as client:
@@ -102,6 +109,7 @@ async def test_a_closed_stderr_does_not_matter(server_command: list[str]) -> Non
         assert await client.leave() == 0
 
 
+@both_modes
 @pytest.mark.timings(GRACE=0.2)
 async def test_a_full_pipe_as_stdout_and_stderr_does_not_block_the_server(
     server_command: list[str],

@@ -11,12 +11,14 @@ from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig
 
 from support import processes
+from support.modes import both_modes
 from support.pipes import DEADLINE
 from tenets_session_server.methods.changes import DID_CHANGE
 
 pytestmark = pytest.mark.asyncio
 
 
+@both_modes
 async def test_a_stock_client_gets_replies_errors_messages_and_notifications(
     server_command: list[str],
 ) -> None:

@@ -9,6 +9,13 @@ import pytest
 
 OPTIONS: Final = {"shared": [], "standalone": ["--standalone"]}
 
+both_modes: Final = pytest.mark.parametrize("server_command", OPTIONS, indirect=True)
+"""Run a test in both modes; without this mark it runs in shared mode.
+
+For what a process has to do with: its start and end, its streams, its file, other processes.
+A direct server costs a second of the processor, and executes requests as a shared one does.
+"""
+
 
 def table(name: str, rows: Iterable[Any], ids: Iterable[str] | None = None) -> pytest.MarkDecorator:
     """Run a test with each row in shared mode, and with the first one in direct mode as well.
