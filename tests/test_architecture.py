@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -223,3 +225,42 @@ def test_no_module_is_a_grab_bag(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=inside)
 def test_a_module_has_one_screenful_of_subject(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+REFERENCE = re.compile(r":(?:mod|class|func|meth|data|attr|exc):`~?([\w.]+)`")
+
+
+def defined(path: Path) -> Iterator[str]:
+    """Yield what a reference may name in a module: itself, its members, and members of those."""
+    name = f"{NAME}.{inside(path)}".rstrip(".")
+    yield name
+    # Files that run when they are imported have nothing that is referred to.
+    for member, value in vars(importlib.import_module(name)).items():
+        yield f"{name}.{member}"
+        if isinstance(value, type):
+            yield from (f"{name}.{member}.{one}" for one in dir(value))
+            yield from (f"{name}.{member}.{one}" for one in attributes(value))
+
+
+def attributes(owner: type) -> set[str]:
+    """Return the attributes that the methods of a class set, which ``dir`` does not know."""
+    if owner.__module__.partition(".")[0] != NAME:
+        return set()
+    return set(re.findall(r"self\.(\w+)", inspect.getsource(owner)))
+
+
+def test_cross_references_lead_to_something() -> None:
+    known = {path: set(defined(path)) for path in modules() if path.name != "__main__.py"}
+    everything = set[str]().union(*known.values())
+    errors = set(defined(PACKAGE / "errors.py"))
+    missing = list[str]()
+    for path, own in known.items():
+        for reference in REFERENCE.findall(path.read_text(encoding="utf-8")):
+            if reference.startswith(NAME):
+                found = reference in everything
+            else:
+                suffix = "." + reference.lstrip(".")
+                names = everything if reference.startswith(".") else own | errors
+                found = any(name.endswith(suffix) for name in names)
+            missing += [] if found else [f"{inside(path)}: {reference}"]
+    assert not missing

@@ -2,7 +2,8 @@
 
 Importing this package opens nothing and imports nothing: the entry points are
 :mod:`tenets_session_server.cli` (the command), :mod:`tenets_session_server.storage.session_db`
-(the storage, usable as a library) and :mod:`tenets_session_server.rpc.server` (the protocol).
+(the storage, usable as a library) and :mod:`tenets_session_server.rpc.pygls_server`
+(the protocol).
 """
 
 __version__ = "0.1.0"

@@ -40,7 +40,6 @@ def file_in_the_way(database: Path) -> str:
     return "cannot be created: Not a directory"
 
 
-@both_modes
 @pytest.mark.parametrize(
     ("spoil", "kind"),
     [
@@ -152,7 +151,6 @@ async def test_a_read_only_file_is_read(server_command: list[str], database: Pat
             assert await reader.result("tenets/session.getActive") == active
 
 
-@both_modes
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:
     database.parent.mkdir()
     os.mkfifo(database)
@@ -161,7 +159,6 @@ async def test_a_pipe_is_no_database(server_command: list[str], database: Path) 
         assert f"{database} is no regular file" in warning
 
 
-@both_modes
 async def test_the_target_of_a_dangling_link_is_created(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
@@ -176,7 +173,6 @@ async def test_the_target_of_a_dangling_link_is_created(
     assert (tmp_path / "other disk" / "real.db").stat().st_mode & 0o777 == 0o600
 
 
-@both_modes
 @pytest.mark.parametrize(("name", "works"), [("ü x.db", True), (b"\xff.db", False)])
 async def test_paths_beyond_ascii_in_any_locale(
     server_command: list[str], tmp_path: Path, name: str | bytes, works: bool
@@ -195,7 +191,6 @@ async def test_paths_beyond_ascii_in_any_locale(
             assert "\\xff.db is not UTF-8" in error["message"]
 
 
-@both_modes
 @pytest.mark.own_daemon
 async def test_a_folder_that_cannot_be_created_is_reported(
     server_command: list[str], database: Path

@@ -25,7 +25,6 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere.db"
 
 
-@both_modes
 @pytest.mark.asyncio
 async def test_a_file_that_is_moved_away_and_back(
     server_command: list[str], database: Path, elsewhere: Path
@@ -59,7 +58,6 @@ async def test_a_file_that_is_moved_away_and_back(
             assert any(message.get("incomplete") for message in client.notified)
 
 
-@both_modes
 @pytest.mark.asyncio
 async def test_a_file_that_is_replaced_by_an_older_one(
     server_command: list[str], database: Path, elsewhere: Path
@@ -132,7 +130,6 @@ async def test_a_client_that_came_after_the_loss_is_shown_that_the_file_is_back(
             assert (await client.result("list"))["sessions"][0]["name"] == "a"
 
 
-@both_modes
 @pytest.mark.asyncio
 async def test_a_file_that_is_deleted_and_copied_back_bit_by_bit(
     server_command: list[str], database: Path, elsewhere: Path
@@ -175,7 +172,6 @@ async def test_only_a_new_server_creates_a_deleted_file_again(
         assert (await client.result("list"))["sessions"] == []
 
 
-@both_modes
 @pytest.mark.asyncio
 async def test_a_server_without_a_database_shows_when_there_is_one(
     server_command: list[str], database: Path, elsewhere: Path
@@ -194,7 +190,6 @@ async def test_a_server_without_a_database_shows_when_there_is_one(
         assert (await client.result("getActive"))["name"] == "a"
 
 
-@both_modes
 @pytest.mark.asyncio
 async def test_a_link_that_leads_somewhere_else(
     server_command: list[str], database: Path, elsewhere: Path, tmp_path: Path
@@ -232,7 +227,6 @@ async def test_a_deleted_write_ahead_log_loses_no_note(
     assert integrity(database) == "ok"
 
 
-@both_modes
 @pytest.mark.parametrize("with_our_tables", [True, False])
 @pytest.mark.asyncio
 async def test_an_older_state_that_is_restored_in_place(

@@ -37,7 +37,7 @@ class Method(Generic[P]):
 
     ``handler`` returns the store's value. ``encode`` makes the ``result`` of it where they differ.
     ``writes``: it may change the database. ``cached``: the result depends on the params and the
-    database only, and clients repeat the request; see :mod:`..rpc.result_cache`. ``pick`` is for a
+    database only, and clients repeat the request; see ``rpc/calls.py``. ``pick`` is for a
     command that is picked from a list; without it the command needs an argument. ``examples`` are
     params, as the reference shows them, in an order in which they make sense.
     """

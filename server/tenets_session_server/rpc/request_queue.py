@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,10 +20,6 @@ class RequestQueue:
     def __init__(self) -> None:
         self.waiting: deque[Message] = deque()
         self._size = 0  # bytes of params
-        # How many requests wait, by id, and how many of the first of them were withdrawn. Made by
-        # the first cancellation: most clients never cancel.
-        self._counts: Counter[MessageId] | None = None
-        self._withdrawn: Counter[MessageId] = Counter()
 
     @property
     def overloaded(self) -> bool:
@@ -37,68 +33,40 @@ class RequestQueue:
 
     @property
     def second(self) -> Message | None:
-        """The message after :attr:`next`, perhaps a withdrawn one; None where there is none."""
+        """The message after :attr:`next`; None where there is none."""
         return self.waiting[1] if len(self.waiting) > 1 else None
 
     def append(self, message: Message) -> None:
         """Add a message."""
         self.waiting.append(message)
-        self._count(message)
+        self._size += _params_size(message)
 
     def put_back(self, messages: Iterable[Message]) -> None:
         """Return messages that were taken last, in their order, to be taken again."""
         for message in reversed(tuple(messages)):
             self.waiting.appendleft(message)
-            self._count(message)
+            self._size += _params_size(message)
 
     def take(self) -> Message:
         """Remove and return the message that has waited longest; there has to be one."""
         message = self.waiting.popleft()
-        if isinstance(message, _WITH_PARAMS):
-            self._size -= len(message.params)
-        if self._counts is not None:
-            if isinstance(message, Request):
-                _subtract(self._counts, message.id)
-            self._remove_withdrawn(self._counts)
+        self._size -= _params_size(message)
         return message
 
     def withdraw(self, message_id: MessageId) -> bool:
         """Remove the first request of this id; return whether there was one."""
-        if self._counts is None:
-            self._counts = Counter(one.id for one in self.waiting if isinstance(one, Request))
-        if self._counts[message_id] <= self._withdrawn[message_id]:
-            return False
-        self._withdrawn[message_id] += 1
-        self._remove_withdrawn(self._counts)
-        return True
+        for index, message in enumerate(self.waiting):
+            if isinstance(message, Request) and message.id == message_id:
+                del self.waiting[index]
+                self._size -= _params_size(message)
+                return True
+        return False
 
     def clear(self) -> None:
         """Remove everything."""
         self.waiting.clear()
         self._size = 0
-        self._counts = None
-        self._withdrawn.clear()
-
-    def _count(self, message: Message) -> None:
-        if isinstance(message, _WITH_PARAMS):
-            self._size += len(message.params)
-        if self._counts is not None and isinstance(message, Request):
-            self._counts[message.id] += 1
-
-    def _remove_withdrawn(self, counts: Counter[MessageId]) -> None:
-        """Remove withdrawn requests from the front, so that the next message is one to execute."""
-        while self.waiting:
-            first = self.waiting[0]
-            if not isinstance(first, Request) or not self._withdrawn[first.id]:
-                return
-            self.waiting.popleft()
-            self._size -= len(first.params)
-            _subtract(counts, first.id)
-            _subtract(self._withdrawn, first.id)
-        self._counts = None
 
 
-def _subtract(counts: Counter[MessageId], message_id: MessageId) -> None:
-    counts[message_id] -= 1
-    if not counts[message_id]:
-        del counts[message_id]
+def _params_size(message: Message) -> int:
+    return len(message.params) if isinstance(message, _WITH_PARAMS) else 0

@@ -124,7 +124,7 @@ class Sessions:
     def delete(self, name: str, *, purge_context: bool = True) -> Deleted:
         """Delete a session and, by default, its context.
 
-        It takes effect at once; :class:`.deferred_deletes.DeferredDeletes` removes the rest of a
+        It takes effect at once; :class:`.maintenance.DeferredDeletes` removes the rest of a
         large context.
         """
         with self._database.transaction():
