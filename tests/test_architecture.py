@@ -28,7 +28,7 @@ BELOW = {
     "rpc": {"methods", "wire", "storage", "models", "errors"},
     "methods": {"storage", "models", "errors"},
     "wire": set[str](),
-    "storage": {"models", "config", "errors"},
+    "storage": {"models", "config", "errors", "locations"},
     "config": {"locations"},
     "models": set[str](),
     "errors": set[str](),

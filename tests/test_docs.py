@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 
 import watch
 from docs import exchanges, reference
+from support import shared
 from support.client import Client
 from support.processes import output
 from tenets_session_client import Change
@@ -146,23 +147,30 @@ def test_the_main_command_runs_the_example_and_the_other_one_the_tests() -> None
         assert third.endswith(end)
 
 
-def apsw_command(name: str, database: Path) -> list[str]:
-    """Return a command of the README that uses apsw's shell, for this database."""
-    *program, file, statement = shlex.split(command(name))
-    assert program == [".venv/bin/python", "-m", "apsw"]
-    assert file == "~/.cache/tenets/tenets.db"
-    return [sys.executable, "-m", "apsw", str(database), statement]
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the commands of the README run, with a home folder of its own."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TENETS_CACHE_DIRECTORY", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def database(checkout: Path) -> Path:
+    """The default database."""
+    return checkout / "home" / ".tenets" / "cache" / "tenets.db"
 
 
 @pytest.mark.asyncio
 async def test_the_notes_command_of_the_readme_prints_the_notes(
-    server_command: list[str], database: Path
+    server_command: list[str], checkout: Path
 ) -> None:
     async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
         await editor.add_note("review parser", "Too many branches.")
         await editor.add_note("fix login", "So is the cookie.")
-        printed = await output(apsw_command("notes", database))
+        printed = await output(["sh", "-c", command("notes")], cwd=checkout)
     assert printed == "The token is refreshed twice.\nSo is the cookie.\n"
 
 
@@ -199,16 +207,27 @@ def test_the_messages_that_the_readme_explains_exist(message: str) -> None:
 
 @pytest.mark.asyncio
 async def test_the_backup_of_the_readme_has_what_was_written(
-    server_command: list[str], database: Path, tmp_path: Path
+    server_command: list[str], checkout: Path
 ) -> None:
     async with Client.opened(server_command) as editor:
         await editor.add_note("fix login", "The token is refreshed twice.")
-        await output(apsw_command("backup", database), cwd=tmp_path)
-    copy = ["--database", str(tmp_path / "tenets-backup.db")]
-    async with Client.opened([*server_command, *copy]) as editor:
+        await output(["sh", "-c", command("backup")], cwd=checkout)
+    copy = checkout / "tenets-backup.db"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    async with Client.opened([*server_command, "--database", str(copy)]) as editor:
         page = await editor.session("list", includeContextCount=True)
         (session,) = page["sessions"]
         assert (session["name"], session["contextCount"]) == ("fix login", 1)
+    shared.stop(copy)
+
+
+def test_the_backup_of_the_readme_fails_without_a_database(checkout: Path) -> None:
+    shown = subprocess.run(
+        ["sh", "-c", command("backup")], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode != 0
+    assert "tenets.db" in shown.stderr
+    assert not (checkout / "tenets-backup.db").exists()
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:

@@ -11,29 +11,49 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
 
 CACHE_DIRECTORY_VARIABLE: Final = "TENETS_CACHE_DIRECTORY"
 DATABASE_FILE_NAME: Final = "tenets.db"
+BY_OPTION: Final = "named by --database"
 
 
-def default_cache_directory(environment: Mapping[str, str] | None = None) -> str:
+def locate(database: str | None) -> tuple[str, str]:
+    """Return the absolute path of the database, and why it is that file, as a few words.
+
+    ``database`` is the one that ``--database`` names, None without it. Creates nothing. Raises
+    RuntimeError without a home directory, and OSError without a working directory.
+    """
+    if database is not None:
+        return absolute(database), BY_OPTION
+    named = os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip()
+    reason = f"named by {CACHE_DIRECTORY_VARIABLE}" if named else "the default"
+    return os.path.join(default_cache_directory(), DATABASE_FILE_NAME), reason
+
+
+def default_cache_directory() -> str:
     """Return the absolute path of the directory that holds ``tenets.db`` by default.
 
-    This is ``$TENETS_CACHE_DIRECTORY`` if it is set, else the directory of the ``tenets`` command
-    line's database if that exists, else the user's cache directory. ``environment`` replaces
-    ``os.environ``. Creates nothing. Raises RuntimeError without a home directory, and OSError
-    without a working directory.
+    This is ``$TENETS_CACHE_DIRECTORY`` if it is set, else that of the ``tenets`` command line.
+    Raises as :func:`locate` does.
     """
-    environment = os.environ if environment is None else environment
-    named = environment.get(CACHE_DIRECTORY_VARIABLE, "").strip()
-    if named:
-        return absolute(named)
-    command_line = os.path.join(home(), ".tenets", "cache")
-    if os.path.exists(os.path.join(command_line, DATABASE_FILE_NAME)):
-        return command_line
-    return user_cache_directory("tenets")
+    named = os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip()
+    return absolute(named) if named else os.path.join(home(), *_CACHE_OF_TENETS)
+
+
+def former_database(path: str) -> str | None:
+    """Return where the default database of earlier versions is; None if ``path`` is another one.
+
+    They used the user's cache directory, which cleaners may empty.
+    """
+    folder, name = os.path.split(path)
+    try:
+        default = os.path.join(home(), *_CACHE_OF_TENETS)
+        former = os.path.join(user_cache_directory("tenets"), DATABASE_FILE_NAME)
+    except RuntimeError:  # no home directory
+        return None
+    is_default = os.path.realpath(folder) == os.path.realpath(default)
+    return former if is_default and name == DATABASE_FILE_NAME else None
 
 
 def user_cache_directory(name: str) -> str:
@@ -71,4 +91,5 @@ def absolute(path: str) -> str:
     return expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
 
 
+_CACHE_OF_TENETS: Final = (".tenets", "cache")
 _CACHES: Final = ("Library", "Caches") if sys.platform == "darwin" else (".cache",)

@@ -31,7 +31,8 @@ _INITIALIZE: Final = {
     "initializationOptions": {"notifications": False},
 }
 _SAMPLES: Final = {
-    "database": "/home/you/.cache/tenets/tenets.db",
+    "database": "/home/you/.tenets/cache/tenets.db",
+    "databaseReason": "the default",
     "databaseBytes": 65536,
     "logBytes": 103032,
     "engine": "SQLite 3.51.3",

@@ -58,7 +58,7 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--synchronous", "off"], "choose from"),
         (["--database"], "expected one argument"),
         (["--data", "x"], "unrecognized arguments"),
-        (["--database", "/"], "--database: expected a file, / is a folder"),
+        (["--database", "/"], "the database: expected a file (named by --database), / is a folder"),
         (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
     ],
 )

@@ -71,6 +71,7 @@ async def test_status_lists_the_daemon_and_its_clients(
         assert report == {
             "running": True,
             "database": str(database),
+            "reason": "named by --database",
             "pid": pid,
             "version": tenets_session_server.__version__,
             "python": sys.executable,
@@ -79,9 +80,10 @@ async def test_status_lists_the_daemon_and_its_clients(
         }
         status, out, err = await run("status", *place)
         assert (status, err) == (0, "")
-        first, second, *_, last = out.splitlines()
+        first, second, third, *_, last = out.splitlines()
         assert f"process {pid}, for " in first
-        assert second == f"database  {database} (revision 2)"
+        assert second == f"database  {database} (named by --database)"
+        assert third == "revision  2"
         assert f"process {two.process.pid}" in last
         # Names come from editors: none of them talks to the terminal.
         assert f"  Odd?[31m ? editor 7, process {one.process.pid} of {os.getpid()}, since 2" in out
@@ -102,7 +104,7 @@ async def test_stop_ends_the_daemon(shared_command: list[str], database: Path) -
         await shared.ended(pid)
         assert await client.ended() == 1
     status, out, _ = await run("status", *place)
-    assert (status, out) == (1, f"no daemon serves {database}\n")
+    assert (status, out) == (1, f"no daemon serves {database} (named by --database)\n")
 
 
 async def test_a_clients_log_has_its_own_lines(

@@ -64,4 +64,4 @@ if __name__ == "__main__":
     options = Options()
     options.log_level, options.database = "info", sys.argv[1]
     standalone.create_server = create_odd_server  # type: ignore[attr-defined,assignment]
-    sys.exit(standalone.run(options, sys.argv[1]))
+    sys.exit(standalone.run(options, sys.argv[1], "named by --database"))

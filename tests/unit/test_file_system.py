@@ -35,12 +35,9 @@ def mode(path: Path) -> int:
 
 
 def test_the_order_of_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_cache_directory() == str(home / ".cache" / "tenets")
-    assert not (home / ".cache").exists()
-    # The folder alone is not enough: it is the command line's database that is shared.
-    (home / ".tenets" / "cache").mkdir(parents=True)
-    assert default_cache_directory() == str(home / ".cache" / "tenets")
-    (home / ".tenets" / "cache" / "tenets.db").touch()
+    # That of the tenets command line, whether it has been used or not.
+    assert default_cache_directory() == str(home / ".tenets" / "cache")
+    assert list(home.iterdir()) == []
     assert TenetsConfig().database_path == home / ".tenets" / "cache" / "tenets.db"
     monkeypatch.setenv("TENETS_CACHE_DIRECTORY", "~/elsewhere")
     assert TenetsConfig().database_path == home / "elsewhere" / "tenets.db"

@@ -34,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     closed = replace_closed_streams()
     options = parse(arguments)
     try:
-        database = database_path(options)
+        database, reason = find_database(options.database)
         if options.command is not None:
             from tenets_session_server.daemon import admin
 
-            return admin.run(options.command, database, as_json=options.json)
+            return admin.run(options.command, database, reason, as_json=options.json)
         log = open_log(options)
     except UsageError as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         try:
             address = Address(database)
-            request = attach_request(options, database, address)
+            request = attach_request(options, database, reason, address)
             return shim.attach(address, request, log=log, parent=parent)
         except shim.NotAttachedError as error:
             problem = str(error)
@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     from tenets_session_server.cli import standalone
 
-    return standalone.run(options, database, log=log, closed=closed, parent=parent, problem=problem)
+    return standalone.run(
+        options, database, reason, log=log, closed=closed, parent=parent, problem=problem
+    )
 
 
 def replace_closed_streams() -> list[str]:
@@ -80,26 +82,31 @@ def replace_closed_streams() -> list[str]:
     return closed
 
 
-def database_path(options: Options) -> str:
-    """Return the absolute path of the database; raises :class:`UsageError`."""
+def find_database(named: str | None) -> tuple[str, str]:
+    """Return the absolute path of the database, and why it is that file.
+
+    ``named`` is the value of ``--database``. Raises :class:`UsageError`.
+    """
+    scheme, separator, _ = (named or "").partition("://")
+    if separator and scheme.isascii() and scheme.replace("+", "").isalnum():
+        # Not repeated in the message: it may have a password in it.
+        raise UsageError(f"--database: expected a file, got a URL ({scheme}://...)")
     try:
-        if options.database is None:
-            return os.path.join(locations.default_cache_directory(), locations.DATABASE_FILE_NAME)
-        path = locations.absolute(options.database)
+        path, reason = locations.locate(named)
     except (RuntimeError, OSError) as error:  # no home directory, no working directory
         hint = "name the file with --database, by its full path"
         raise UsageError(f"cannot locate the database: {error}; {hint}") from error
     if os.path.isdir(path):
-        raise UsageError(f"--database: expected a file, {options.database or path} is a folder")
-    return path
+        raise UsageError(f"the database: expected a file ({reason}), {path} is a folder")
+    return path, reason
 
 
-def attach_request(options: Options, path: str, address: Address) -> AttachRequest:
+def attach_request(options: Options, path: str, reason: str, address: Address) -> AttachRequest:
     """Return what the daemon has to know of this command."""
     return AttachRequest(
         path=path,
         database=address.database,
-        named=options.database is not None,
+        reason=reason,
         installation=address.installation,
         folder_identity=address.folder_identity(),
         access=address.access(),

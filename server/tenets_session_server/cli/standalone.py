@@ -26,6 +26,7 @@ STDERR: Final = 2
 def run(
     options: Options,
     database: str,
+    reason: str,
     *,
     log: int | None = None,
     closed: Collection[str] = (),
@@ -34,9 +35,9 @@ def run(
 ) -> int:
     """Serve one client on stdin and stdout; return the exit status.
 
-    ``log`` is the descriptor of a log file (default: stderr), ``closed`` names standard streams
-    that were closed at the start, ``parent`` is the id that the parent process had then, and
-    ``problem`` says why the daemon does not serve the client.
+    ``reason`` says why it is that database. ``log`` is the descriptor of a log file (default:
+    stderr), ``closed`` names standard streams that were closed at the start, ``parent`` is the id
+    that the parent process had then, and ``problem`` says why the daemon does not serve the client.
     """
     logs.log_to(STDERR if log is None else log, options.log_level)
     if {"stdin", "stdout"} & set(closed):
@@ -45,11 +46,11 @@ def run(
     stdin, stdout = claim_stdio()
     if problem is not None:
         logger.warning("serving this editor in direct mode: %s", problem)
-    store = Store.for_server(database, options.synchronous, named=options.database is not None)
-    store.open_for_client()
+    store = Store.for_server(database, options.synchronous, reason)
+    store.open_for_client(reason)
     gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:
-        return asyncio.run(_serve(store, stdin, stdout, parent or os.getppid()))
+        return asyncio.run(_serve(store, reason, stdin, stdout, parent or os.getppid()))
     except Exception:
         logger.exception("the server has failed")
         return 1
@@ -76,8 +77,9 @@ def claim_stdio() -> tuple[int, int]:
     return stdin, stdout
 
 
-async def _serve(store: Store, stdin: int, stdout: int, parent: int) -> int:
-    serving = asyncio.ensure_future(serve(create_server(store), stdin, stdout, parent=parent))
+async def _serve(store: Store, reason: str, stdin: int, stdout: int, parent: int) -> int:
+    server = create_server(store, reason=reason)
+    serving = asyncio.ensure_future(serve(server, stdin, stdout, parent=parent))
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         with contextlib.suppress(NotImplementedError, AttributeError):  # Windows

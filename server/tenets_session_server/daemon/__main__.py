@@ -34,7 +34,7 @@ def main() -> int:
     """Serve until no client has been attached for a while; return the exit status."""
     parser = argparse.ArgumentParser(prog="tenets_session_server.daemon")
     parser.add_argument("--database", required=True)
-    parser.add_argument("--named", action="store_true")
+    parser.add_argument("--reason", required=True)
     parser.add_argument("--synchronous", required=True)
     parser.add_argument("--log-level", required=True)
     arguments = parser.parse_args()
@@ -45,7 +45,7 @@ def main() -> int:
     address = Address(arguments.database)
     log = _open_log(address, arguments.log_level)
     _raise_descriptor_limit()
-    store = Store.for_server(arguments.database, arguments.synchronous, named=arguments.named)
+    store = Store.for_server(arguments.database, arguments.synchronous, arguments.reason)
     gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:
         asyncio.run(_serve(store, address, log))

@@ -18,8 +18,11 @@ TIMEOUT: Final = 5.0
 """Seconds within which a daemon has to answer, and after ``stop`` to end."""
 
 
-def run(command: str, database: str, *, as_json: bool) -> int:
-    """Execute ``status`` or ``stop`` and print the result; return the exit status."""
+def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
+    """Execute ``status`` or ``stop`` and print the result; return the exit status.
+
+    ``reason`` says why it is that database.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may have characters a terminal has not
             stream.reconfigure(errors="backslashreplace")
@@ -29,7 +32,7 @@ def run(command: str, database: str, *, as_json: bool) -> int:
         answers = _ask_all(address, command)
         if command == "stop":
             return _stopped(answers, address)
-        return _status(answers, address, as_json=as_json)
+        return _status(answers, address, reason, as_json=as_json)
     except (UnsafeError, OSError) as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
         return 1
@@ -68,17 +71,19 @@ def _ask(name: str, question: bytes) -> dict[str, str] | None:
         return answer
 
 
-def _status(answers: list[dict[str, str]], address: Address, *, as_json: bool) -> int:
+def _status(answers: list[dict[str, str]], address: Address, reason: str, *, as_json: bool) -> int:
     reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
+    for report in reports:
+        report["reason"] = report["reason"] or reason
     if as_json:
         # After an upgrade, daemons of the old installation run for a while beside the new one's.
         first = {"running": True, **reports[0]} if reports else {"running": False}
-        shown = {"database": address.database, **first, "others": reports[1:]}
+        shown = {"database": address.database, "reason": reason, **first, "others": reports[1:]}
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif reports:
         print("\n\n".join(map(_readable, reports)))
     else:
-        print(f"no daemon serves {address.database}")
+        print(f"no daemon serves {address.database} ({reason})")
     return 0 if reports else 1
 
 
@@ -95,7 +100,8 @@ def _readable(report: dict[str, Any]) -> str:
     version, process, uptime = report["version"], report["pid"], _duration(report["uptime"])
     lines = [
         f"tenets-session-server {version}, process {process}, for {uptime}",
-        f"database  {report['database']} (revision {report['revision']})",
+        f"database  {report['database']} ({report['reason']})",
+        f"revision  {report['revision']}",
         f"log       {report['log']}",
         f"clients   {len(clients) or 'none'}",
         *(f"  {_client(client)}" for client in clients),

@@ -86,7 +86,9 @@ class ClientSession:
         publisher: Publisher,
     ) -> None:
         self._request, self._command, self._store = request, command, store
-        self._server = create_server(store, publisher, command_pid=request.pid)
+        self._server = create_server(
+            store, publisher, command_pid=request.pid, reason=request.reason
+        )
         self._connection: Connection | None = None
         self._end_reason: str | None = None  # once the daemon ends the connection
 
@@ -136,7 +138,7 @@ class ClientSession:
             # What a process of the client's own would do at its start, and log for it.
             if self._request.synchronous == "full":
                 self._store.database.require_durability()
-            self._store.open_for_client()
+            self._store.open_for_client(self._request.reason)
             await self._command.send("serving")
             control.expect("go", await self._command.receive())
             status = await self._serve(stdin, stdout)

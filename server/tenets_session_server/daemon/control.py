@@ -136,7 +136,7 @@ class AttachRequest:
     """What a command sends to have its editor served.
 
     ``path`` is the database as the command found it, ``database`` the same with the links of its
-    folder resolved, and ``named`` whether the user chose it. ``installation``, ``folder_identity``
+    folder resolved, and ``reason`` why it is that file. ``installation``, ``folder_identity``
     and ``access`` are those of the command's :class:`.address.Address`: the daemon compares them
     with its own. ``idle_timeout`` is in seconds, ``pid`` is the command's process.
     """
@@ -146,7 +146,7 @@ class AttachRequest:
         *,
         path: str,
         database: str,
-        named: bool,
+        reason: str,
         installation: str,
         folder_identity: str,
         access: str,
@@ -155,7 +155,7 @@ class AttachRequest:
         idle_timeout: float,
         pid: int,
     ) -> None:
-        self.path, self.database, self.named = path, database, named
+        self.path, self.database, self.reason = path, database, reason
         self.installation, self.folder_identity, self.access = installation, folder_identity, access
         self.log_level, self.synchronous = log_level, synchronous
         self.idle_timeout, self.pid = idle_timeout, pid
@@ -185,7 +185,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 _ATTACH_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "path": str,
     "database": str,
-    "named": lambda text: bool(("False", "True").index(text)),
+    "reason": str,
     "installation": str,
     "folder_identity": str,
     "access": str,

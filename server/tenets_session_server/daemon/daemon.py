@@ -216,6 +216,7 @@ class Daemon:
             "version": __version__,
             "python": sys.executable,
             "database": self._store.database.name,
+            "reason": self._store.reason,
             "revision": self._newest_revision(),
             "log": None if self._log is None else str(self._log),
             "clients": [client.describe() for client in self._clients.values()],

@@ -116,7 +116,7 @@ def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
     command = [
         *(sys.executable, "-P", "-m", "tenets_session_server.daemon"),
         f"--database={request.database}",
-        *(["--named"] if request.named else []),
+        f"--reason={request.reason}",
         f"--synchronous={request.synchronous}",
         f"--log-level={request.log_level}",
     ]

@@ -51,6 +51,9 @@ class Capability(Struct, rename="camel", frozen=True):
     methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
     revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
     database: Annotated[str, Meta(description="absolute path of the file")]
+    database_reason: Annotated[
+        str | None, Meta(description='why it is that file, for example "named by --database"')
+    ]
     warnings: Annotated[list[str], Meta(description="sentences to show to the user")]
 
 
@@ -153,6 +156,7 @@ class Lifecycle:
             methods=list(BY_NAME),
             revision=revision,
             database=database.name,
+            database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
         result["capabilities"]["experimental"] = {"tenetsSession": capability}

@@ -160,8 +160,11 @@ class SessionServer(LanguageServer):
 
     protocol: PyglsProtocol
 
-    def __init__(self, store: Store, publisher: Publisher, command_pid: int) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, command_pid: int, reason: str | None
+    ) -> None:
         self.store, self.publisher = store, publisher
+        self.reason = store.reason or reason
         self.client = Client(command_pid)
         super().__init__(
             name=SERVER_NAME,
@@ -182,15 +185,20 @@ class SessionServer(LanguageServer):
 
 
 def create_server(
-    store: Store, publisher: Publisher | None = None, *, command_pid: int | None = None
+    store: Store,
+    publisher: Publisher | None = None,
+    *,
+    command_pid: int | None = None,
+    reason: str | None = None,
 ) -> SessionServer:
     """Return a server for one client; connect it with :func:`.connection.serve`.
 
     Clients of one store share one ``publisher``, and get each other's changes from it.
-    ``command_pid`` is the process that the client has started, by default this one.
+    ``command_pid`` is the process that the client has started, by default this one. ``reason`` says
+    why the client uses this database, as :func:`.locations.locate` does.
     """
     pid = os.getpid() if command_pid is None else command_pid
-    return SessionServer(store, publisher or Publisher(store), pid)
+    return SessionServer(store, publisher or Publisher(store), pid, reason)
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -23,7 +23,7 @@ import apsw
 
 from tenets_session_server import errors
 from tenets_session_server.config import Synchronous, TenetsConfig
-from tenets_session_server.storage import file_system, migrations
+from tenets_session_server.storage import adoption, file_system, migrations
 from tenets_session_server.storage.file_identity import FileIdentity
 from tenets_session_server.storage.sqlite_errors import translate
 
@@ -42,13 +42,15 @@ CACHE_KIBIBYTES: Final = 8 * 1024
 class FileConnection:
     """Owns the connection to the file that ``config`` names, and opens it at the first use.
 
+    ``adoption`` says what has become of the database of earlier versions.
     ``connection`` is None while the file is closed. ``lock`` is held by each use. ``warnings`` are
     sentences for the user about the file and the engine, complete once the file is open (see also
     :meth:`take_repairs`). ``generation`` counts how often the file has been opened or repaired.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
-        self.path = config.database_path
+        self.adoption = adoption.adopt(config.database_path)
+        self.path = self.adoption.path
         self.name = file_system.readable_name(self.path)
         self.connection: apsw.Connection | None = None
         self.lock = threading.RLock()
@@ -56,7 +58,7 @@ class FileConnection:
         self.generation = 0
         self._config = config
         self._identity = FileIdentity(self.path)
-        self._repairs: list[str] = []
+        self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
         self._checked_at = 0.0
 

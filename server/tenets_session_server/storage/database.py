@@ -35,7 +35,8 @@ Bindings = Sequence[Value] | Mapping[str, Value]
 class Database:
     """The database that ``config`` names, opened at the first use.
 
-    ``path`` is that of the file, and ``name`` the same as readable text. ``engine`` is the name and
+    ``path`` is that of the file, and ``name`` the same as readable text. If it is another one than
+    that of ``config``, ``reason`` says why (see :mod:`.adoption`). ``engine`` is the name and
     version of the engine. ``commits`` counts what was committed here, or may have been; the
     functions in ``on_commit`` are called after each commit, outside of the transaction.
 
@@ -47,7 +48,7 @@ class Database:
     def __init__(self, config: TenetsConfig) -> None:
         self._file = file = FileConnection(config)
         self._lock = file.lock
-        self.path, self.name = file.path, file.name
+        self.path, self.name, self.reason = file.path, file.name, file.adoption.reason
         self.open, self.close, self.release = file.open, file.close, file.release
         self.ensure_open, self.repair_or_create = file.ensure_open, file.repair_or_create
         self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
@@ -65,7 +66,7 @@ class Database:
     @property
     def warnings(self) -> list[str]:
         """Sentences for the user about the file and the engine, complete once the file is open."""
-        return self._file.warnings
+        return [*self._file.adoption.warnings, *self._file.warnings]
 
     @property
     def generation(self) -> int:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Self
 
-from tenets_session_server import __version__
+from tenets_session_server import __version__, locations
 from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.models import Totals
@@ -40,20 +40,25 @@ class Store:
         self.watcher = Watcher(self.database.path)
 
     @classmethod
-    def for_server(cls, path: str, synchronous: Synchronous, *, named: bool) -> Self:
-        """Return a server's store; ``named`` if the user chose the file (and its permissions)."""
+    def for_server(cls, path: str, synchronous: Synchronous, reason: str) -> Self:
+        """Return a server's store; ``reason`` as :func:`.locations.locate` returns it."""
+        # Who names a file has chosen its permissions, too.
+        named = reason == locations.BY_OPTION
         directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
         # The protocol layer waits for another program's lock, and serves clients meanwhile.
         return cls(TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0))
 
-    def open_for_client(self) -> None:
+    def open_for_client(self, reason: str) -> None:
         """Do for a new client what a new process would: open, create or repair the file.
+
+        ``reason`` says why the client uses this database. It is logged.
 
         If the database cannot be opened, that is logged. The client is served all the same: it gets
         the problem in ``initialize``'s warnings and with each request, until it is solved.
         """
         database = self.database
-        logger.info("tenets-session-server %s, database %s", __version__, database.name)
+        name, reason = database.name, self.reason or reason
+        logger.info("tenets-session-server %s, database %s (%s)", __version__, name, reason)
         before = database.generation
         try:
             database.repair_or_create()
@@ -65,6 +70,11 @@ class Store:
         if database.generation == before:  # otherwise opening has logged them
             for warning in database.warnings:
                 logger.warning("%s", warning)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the database is not the file that ``config`` names, None if it is."""
+        return self.database.reason
 
     def start(self, on_poll: Callable[[], None]) -> None:
         """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
