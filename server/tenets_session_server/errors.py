@@ -14,6 +14,7 @@
         ├── DatabaseFullError       no space left
         ├── DatabaseReadOnlyError   the file may not be written
         ├── DatabaseCorruptError    not a database, or a damaged one
+        │   └── ChangeRefusedError  by a constraint or trigger that is not ours
         ├── DatabaseUnavailableError  cannot be opened or read
         └── OutcomeUnknownError     the commit failed: it may or may not have happened
 
@@ -146,6 +147,10 @@ class DatabaseCorruptError(DatabaseError):
     """The file is not a SQLite database, is damaged, or its tables are not the expected ones."""
 
     kind = "databaseCorrupt"
+
+
+class ChangeRefusedError(DatabaseCorruptError):
+    """A constraint or a trigger of another program refuses, or swallows, the change."""
 
 
 class DatabaseUnavailableError(DatabaseError):

@@ -66,8 +66,16 @@ class Session(Struct, rename="camel", frozen=True):
             id=self.id,
             name=self.name,
             created_at=datetime.fromisoformat(self.created_at),
-            metadata=json.loads(bytes(self.metadata)),
+            metadata=_decoded(bytes(self.metadata)),
         )
+
+
+def _decoded(metadata: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(metadata)
+    except RecursionError:  # msgspec takes a few levels more than json
+        return {}
+    return found
 
 
 class SessionList(Struct, rename="camel", frozen=True):

@@ -161,7 +161,7 @@ async def test_a_write_that_rolls_back_the_transaction_fails_alone(
         for reply in replies:
             if "error" in reply:
                 bad = contents[reply["id"]].startswith("bad")
-                assert reply["error"]["code"] in ({-32603, -32800} if bad else {-32800})
+                assert reply["error"]["code"] in ({-32803, -32800} if bad else {-32800})
         assert not any(content.startswith("bad") for content in done)
         with ForeignWriter(database) as foreign:
             assert foreign.contents() == done

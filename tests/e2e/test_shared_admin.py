@@ -45,7 +45,7 @@ async def test_status_lists_the_daemon_and_its_clients(
     place = ["--database", str(database)]
     status, out, err = await run("status", *place)
     assert (status, err) == (1, "")
-    assert out == f"no daemon serves {database}\n"
+    assert out == f"no daemon serves {database} (named by --database)\n"
     status, out, _ = await run(*place, "--json", "status")
     assert (status, json.loads(out)) == (
         1,

@@ -18,9 +18,9 @@ from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage.store import Store
 
 
-def create_odd_server(store: Store) -> SessionServer:
+def create_odd_server(store: Store, **options: Any) -> SessionServer:
     """Return the server with the features ``odd/*``."""
-    server = pygls_server.create_server(store)
+    server = pygls_server.create_server(store, **options)
 
     @server.feature("odd/print")
     def prints(params: Any) -> str:

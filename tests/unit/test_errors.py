@@ -31,6 +31,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.DatabaseFullError: errors.DatabaseFullError("m"),
     errors.DatabaseReadOnlyError: errors.DatabaseReadOnlyError("m"),
     errors.DatabaseCorruptError: errors.DatabaseCorruptError("m"),
+    errors.ChangeRefusedError: errors.ChangeRefusedError("m"),
     errors.DatabaseUnavailableError: errors.DatabaseUnavailableError("m"),
     errors.OutcomeUnknownError: errors.OutcomeUnknownError("m"),
 }

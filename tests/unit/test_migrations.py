@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import apsw
 import pytest
 
 from support.foreign import ForeignWriter
@@ -144,7 +143,7 @@ def test_a_migration_is_whole_or_not_at_all(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(schema, "TRIGGERS", {**schema.TRIGGERS, "bad": "CREATE TRIGGER nonsense"})
-        with pytest.raises(apsw.SQLError):
+        with pytest.raises(DatabaseCorruptError, match="incomplete input"):
             SessionDB(config)
     left = ForeignWriter(database)
     assert left.objects() == {}

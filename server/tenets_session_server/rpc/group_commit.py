@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from tenets_session_server.errors import DatabaseError
+from tenets_session_server.errors import ChangeRefusedError, DatabaseError
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome
@@ -87,9 +87,9 @@ class GroupCommit:
     def _run_one(self, method: Method[Any], call: Call) -> Outcome:
         try:
             return Completed(self._database.savepoint(self._execute, method, call.params))
-        except DatabaseError:
-            raise
         except Exception as error:
+            if isinstance(error, DatabaseError) and not isinstance(error, ChangeRefusedError):
+                raise
             if not self._database.in_transaction:
                 raise DatabaseError("the transaction has been rolled back") from error
             return Failed(error)

@@ -118,6 +118,16 @@ class FileConnection:
                     warnings = _set_up(self.connection, self.path, self._config.synchronous)
                     self._migrate(self.connection)
                     _set_busy_timeout(self.connection, self._config.busy_timeout)
+            except errors.DatabaseError:
+                self._disconnect()
+                raise
+            except Exception as error:
+                # Whatever is in a file that is not ours, it must not end the server.
+                self._disconnect()
+                logger.debug("opening failed", exc_info=error)
+                raise errors.DatabaseCorruptError(
+                    f"the file cannot be used as a database of tenets ({error})"
+                ) from error
             except BaseException:
                 self._disconnect()
                 raise
@@ -192,14 +202,29 @@ class FileConnection:
             self.raise_translated(error)
 
     def raise_translated(self, error: apsw.Error) -> NoReturn:
-        """Raise our error for one of apsw's; a ``ConstraintError`` or a bug is raised as it is."""
-        ours = None if isinstance(error, apsw.ConstraintError) else translate(error)
+        """Raise our error for one of apsw's; a bug is raised as it is."""
+        ours = translate(error)
+        if isinstance(error, apsw.FullError) and self._ids_are_used_up():
+            ours = errors.DatabaseCorruptError(
+                "a row has the largest id that SQLite can store (9223372036854775807), so nothing"
+                " can be added; give that row another id"
+            )
         if ours is None:
             raise error
-        if isinstance(ours, errors.DatabaseCorruptError):
+        if type(ours) is errors.DatabaseCorruptError:
             # Opening may help: if an older state was restored in place, it is migrated.
             self._must_reopen, self._checked_at = True, 0.0
         raise ours from error
+
+    def _ids_are_used_up(self) -> bool:
+        # SQLite reports that as a full disk (sqlite.org/autoinc.html).
+        if self.connection is None:
+            return False
+        try:
+            sql = "SELECT max(seq) = 9223372036854775807 FROM sqlite_sequence"
+            return bool(self.connection.execute(sql).get)
+        except apsw.Error:
+            return False
 
     def _connect(self) -> apsw.Connection:
         name = file_system.sqlite_name(self.path)

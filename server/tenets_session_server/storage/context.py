@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tenets_session_server.errors import ChangeRefusedError
 from tenets_session_server.models import AddedContext
 from tenets_session_server.storage import timestamps
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import SWALLOWED, Database
 from tenets_session_server.storage.sessions import Sessions
 
 
@@ -20,10 +21,12 @@ class Context:
         with self._database.transaction():
             session_id, created = self._sessions.find_or_create(session_name)
             now = timestamps.now()
-            self._database.run(
+            self._database.change(
                 "INSERT INTO session_context (session_id, kind, content, created_at)"
                 " VALUES (?, ?, ?, ?)",
                 (session_id, kind, content, now),
             )
             entry_id = self._database.last_id
+            if not self._database.run("SELECT 1 FROM session_context WHERE id = ?", (entry_id,)):
+                raise ChangeRefusedError(SWALLOWED)
         return AddedContext(entry_id, session_id, session_name, kind, size, now, created)

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import apsw
 
@@ -29,6 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
+SWALLOWED: Final = "a trigger in the database that is not ours swallows the change"
+
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
@@ -76,8 +78,7 @@ class Database:
     def run(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Execute one statement and return all of its rows.
 
-        A statement that writes needs a :meth:`transaction`. Raises a ``DatabaseError``, and
-        ``apsw.ConstraintError``, which the caller has to interpret.
+        A statement that writes needs a :meth:`transaction`. Raises a ``DatabaseError``.
         """
         with self._lock:
             # In a transaction, begin and commit check the file.
@@ -88,6 +89,15 @@ class Database:
                 return connection.execute(sql, bindings).fetchall()
             except apsw.Error as error:
                 self._file.raise_translated(error)
+
+    def change(self, sql: str, bindings: Bindings) -> None:
+        """Execute a statement that writes one row.
+
+        Raises as :meth:`run` does, and ``ChangeRefusedError`` if a trigger has swallowed the row.
+        """
+        self.run(sql, bindings)
+        if (self._file.connection or self._file.get()).changes() != 1:
+            raise errors.ChangeRefusedError(SWALLOWED)
 
     @contextmanager
     def rows(self, sql: str, bindings: Bindings) -> Iterator[Iterable[Row]]:

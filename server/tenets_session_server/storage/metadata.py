@@ -7,6 +7,7 @@ Only its top level is decoded and encoded, so what a client stored below (keys s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ EMPTY: Final = b"{}"
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any_json: Final = msgspec.json.Decoder(msgspec.Raw)
 _encoder: Final = msgspec.json.Encoder()
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_MEMBER: Final = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*(.*?)\s*', re.DOTALL)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def encode(value: Mapping[str, Any] | None) -> bytes:
@@ -56,13 +60,23 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
 def merge(stored: bytes | None, updates: bytes, *, limited: bool = True) -> bytes:
     """Return ``stored``, with its top-level members replaced by those of ``updates``.
 
-    ``updates`` is a result of :func:`normalise`. Stored text that is no JSON object is kept as a
-    string under :data:`UNREADABLE_KEY`, since it belongs to another program. Raises
-    :class:`LimitExceededError` if ``limited`` and the result has grown too large.
+    ``updates`` is a result of :func:`normalise`. All other members stay as they are stored, also
+    what is not JSON (NaN, say), since it belongs to another program. Stored text that is no object
+    is kept as a string under :data:`UNREADABLE_KEY`. Raises :class:`LimitExceededError` if
+    ``limited`` and the result has grown too large.
     """
-    members = _stored_members(stored)
-    members.update(_members.decode(updates))
-    merged = _encoder.encode(members)
+    changed = _members.decode(updates)
+    if _is_json_object(stored):
+        merged = _encoder.encode({**_members.decode(stored or EMPTY), **changed})
+    else:
+        text = (stored or b"").decode("utf-8", "replace")
+        members = _split(text)
+        if members is None:
+            members = {UNREADABLE_KEY: json.dumps(text)} if text.strip() not in {"", "null"} else {}
+        members |= {name: bytes(value).decode("utf-8") for name, value in changed.items()}
+        # As Python writes it: the triggers look for members in broken JSON in that form.
+        joined = ", ".join(f"{json.dumps(name)}: {value}" for name, value in members.items())
+        merged = f"{{{joined}}}".encode("utf-8", "replace")
     # Another program's metadata may be over the limit; it can still be made smaller.
     if limited and len(merged) > len(stored or b""):
         _check_size(merged)
@@ -70,48 +84,75 @@ def merge(stored: bytes | None, updates: bytes, *, limited: bool = True) -> byte
 
 
 def readable(stored: bytes | None) -> bytes:
-    """Return ``stored`` if it is a JSON object, else the nearest JSON object.
+    """Return ``stored`` if it is a JSON object, else the nearest JSON object. Never raises.
 
-    NULL and empty text are ``{}``, as upstream. What upstream's ``json.loads`` accepts but JSON
-    does not (NaN, infinities) becomes null, an unpaired surrogate becomes ``?``, and anything that
-    is no object becomes ``{}``.
+    NULL and empty text are ``{}``, as upstream. In a member that is not JSON, NaN and infinities
+    become null, and unpaired surrogates U+FFFD. A member that cannot be read at all (it may be
+    nested too deep) becomes null. Text that is no object becomes ``{}``.
     """
-    if stored is None:
-        return EMPTY
-    if stored.startswith(b"{") and stored.isascii():  # nearly always
-        try:
+    if _is_json_object(stored):
+        return stored or EMPTY
+    members = _split((stored or b"").decode("utf-8", "replace")) or {}
+    read = {_without_surrogates(name): _readable_value(text) for name, text in members.items()}
+    return _encoder.encode(read)
+
+
+def _is_json_object(stored: bytes | None) -> bool:
+    if not stored:
+        return stored is None
+    try:
+        if stored.startswith(b"{") and stored.isascii():  # nearly always
             _any_json.decode(stored)  # takes half the time, as it builds no objects
-        except msgspec.MsgspecError:
-            pass
         else:
-            return stored
-    try:
-        _members.decode(stored)
-        stored.decode("utf-8")  # the decoder skips nested strings without checking them
+            _members.decode(stored)
+            stored.decode("utf-8")  # the decoder skips nested strings without checking them
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _as_python_reads(stored)
-    return stored
+        return False
+    return True
 
 
-def _stored_members(stored: bytes | None) -> dict[str, msgspec.Raw]:
-    text = readable(stored)
-    if text == EMPTY and stored is not None and stored.strip() not in {b"", EMPTY, b"null"}:
-        kept = json.dumps(stored.decode("utf-8", errors="replace"))
-        return {UNREADABLE_KEY: msgspec.Raw(kept.encode("ascii"))}
-    return _members.decode(text)
+def _split(text: str) -> dict[str, str] | None:
+    """Return the members of an object, each as its text; None for what is no object.
+
+    Only brackets, commas and strings are looked at, and nothing is nested: any depth will do.
+    """
+    inside = text.strip(" \t\r\n")
+    if not (inside.startswith("{") and inside.endswith("}")):
+        return None
+    parts, start, level = list[str](), 1, 0
+    for token in _TOKEN.finditer(inside, 1, len(inside) - 1):
+        if token[0] in "[{":
+            level += 1
+        elif token[0] in "]}":
+            level -= 1
+        elif token[0] == "," and level == 0:
+            parts.append(inside[start : token.start()])
+            start = token.end()
+    parts.append(inside[start:-1])
+    members = dict[str, str]()
+    for part in parts if inside[1:-1].strip() else ():
+        found = _MEMBER.fullmatch(part)
+        if found is None:
+            return None
+        try:
+            members[json.loads(found[1])] = found[2]
+        except ValueError:
+            return None
+    return members
 
 
-def _as_python_reads(stored: bytes) -> bytes:
+def _readable_value(text: str) -> msgspec.Raw:
     try:
-        value = json.loads(stored, parse_constant=lambda _: None)
-        if not isinstance(value, dict):
-            return EMPTY
+        value = json.loads(text, parse_constant=lambda _: None)
         # Upstream can store unpaired surrogates, which have no UTF-8.
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
-        _members.decode(text)
+        found = _without_surrogates(json.dumps(value, allow_nan=False, ensure_ascii=False))
+        return _any_json.decode(found)
     except (ValueError, RecursionError, msgspec.MsgspecError):
-        return EMPTY
-    return text
+        return msgspec.Raw(b"null")
+
+
+def _without_surrogates(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _check_size(text: bytes) -> None:

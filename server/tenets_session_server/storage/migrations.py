@@ -60,8 +60,17 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
 def check_tables(connection: apsw.Connection) -> None:
     """Refuse another program's file before anything is written to it.
 
-    Raises :class:`DatabaseCorruptError` if a table of upstream's name lacks upstream's columns.
+    Raises :class:`DatabaseCorruptError` if a table of upstream's name lacks upstream's columns, or
+    is a view, virtual or without rowids: then triggers or ids do not work.
     """
+    odd = _rows(
+        connection,
+        "SELECT name, CASE WHEN wr THEN 'a table WITHOUT ROWID' ELSE 'a ' || type END"
+        " FROM pragma_table_list WHERE schema = 'main' AND name IN ('sessions', 'session_context')"
+        " AND (type <> 'table' OR wr)",
+    )
+    for name, kind in odd:
+        raise DatabaseCorruptError(f"{name} is {kind}: this is not a database of tenets")
     for table, expected in schema.UPSTREAM_COLUMNS.items():
         rows = _rows(connection, "SELECT name FROM pragma_table_info(?)", table)
         columns = {row[0] for row in rows}

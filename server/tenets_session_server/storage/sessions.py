@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import apsw
 import msgspec
 
-from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
+from tenets_session_server.errors import (
+    ChangeRefusedError,
+    SessionExistsError,
+    SessionNotFoundError,
+)
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
 from tenets_session_server.storage import metadata, timestamps
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import SWALLOWED, Database
 from tenets_session_server.storage.maintenance import DeferredDeletes
 from tenets_session_server.storage.session_queries import (
     Listing,
@@ -103,8 +106,14 @@ class Sessions:
         Merges ``active``, ``updated_at`` and ``resumed_at`` or ``ended_at`` into the metadata, as
         upstream's ``set_active`` does. Raises :class:`SessionNotFoundError`.
         """
-        # No limit: a session can be activated even if its metadata is full.
-        return self._merge(name, _activation(active=active), limited=False)
+        with self._database.transaction():
+            # No limit: a session can be activated even if its metadata is full.
+            session = self._merge(name, _activation(active=active), limited=False)
+            if session.active is not active:
+                raise ChangeRefusedError(
+                    f"SQLite cannot read the metadata of {name!r}, so that session cannot be active"
+                )
+        return session
 
     def update_metadata(self, name: str, updates: bytes) -> Session:
         """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
@@ -131,7 +140,7 @@ class Sessions:
             rows = self._database.run("SELECT id FROM sessions WHERE name = ?", (name,))
             if not rows:
                 return Deleted(deleted=False)
-            self._database.run("DELETE FROM sessions WHERE id = ?", rows[0])
+            self._database.change("DELETE FROM sessions WHERE id = ?", rows[0])
             if purge_context:
                 self._deferred_deletes.begin(rows[0][0])
             return Deleted(deleted=True)
@@ -148,11 +157,11 @@ class Sessions:
     def _insert(self, name: str, text: bytes) -> Session:
         now = timestamps.now()
         try:
-            self._database.run(
+            self._database.change(
                 "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
                 (name, now, text.decode("utf-8")),
             )
-        except apsw.ConstraintError:
+        except ChangeRefusedError:
             if self._database.run("SELECT 1 FROM sessions WHERE name = ?", (name,)):
                 raise SessionExistsError(name) from None
             raise
@@ -166,7 +175,7 @@ class Sessions:
             if not rows:
                 raise SessionNotFoundError(name)
             session_id, stored = rows[0]
-            self._database.run(
+            self._database.change(
                 "UPDATE sessions SET metadata = ? WHERE id = ?",
                 (metadata.merge(stored, updates, limited=limited).decode("utf-8"), session_id),
             )
@@ -174,7 +183,8 @@ class Sessions:
 
     def _by_id(self, session_id: int) -> Session:
         found = _BY_ID.first(self._database, (session_id,))
-        assert found is not None  # noqa: S101 - written in this transaction
+        if found is None:  # though it was written in this transaction
+            raise ChangeRefusedError(SWALLOWED)
         return found
 
 

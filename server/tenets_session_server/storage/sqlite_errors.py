@@ -17,6 +17,11 @@ _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], .
     (apsw.ReadOnlyError, errors.DatabaseReadOnlyError, "the database may not be written"),
     (apsw.PermissionsError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
     (apsw.AuthError, errors.DatabaseReadOnlyError, "the database may not be accessed"),
+    (
+        apsw.ConstraintError,
+        errors.ChangeRefusedError,
+        "a constraint or trigger in the database that is not ours refuses the change",
+    ),
     (apsw.CorruptError, errors.DatabaseCorruptError, "the database file is damaged"),
     (apsw.NotADBError, errors.DatabaseCorruptError, "the file is not a SQLite database"),
     (apsw.CantOpenError, errors.DatabaseUnavailableError, "the database cannot be opened"),
