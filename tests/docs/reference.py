@@ -122,7 +122,9 @@ def commands() -> str:
         (
             (
                 f"`{method.command}`",
-                "Refuses with -32602." if method.pick is None else first_sentence(method.pick),
+                "Does nothing, and says which argument it needs; returns null."
+                if method.pick is None
+                else first_sentence(method.pick),
             )
             for method in METHODS
         ),

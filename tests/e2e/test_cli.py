@@ -58,6 +58,10 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--synchronous", "off"], "choose from"),
         (["--database"], "expected one argument"),
         (["--data", "x"], "unrecognized arguments"),
+        (
+            ["--database", "postgresql://user:secret@host/db"],
+            "--database: expected a file, got a URL (postgresql://...)",
+        ),
         (["--database", "/"], "the database: expected a file (named by --database), / is a folder"),
         (["--log-file", "/nowhere/at/all.log"], "--log-file: "),
     ],

@@ -38,6 +38,7 @@ async def test_initialize_returns_the_capabilities(
             "methods": [method.name for method in METHODS],
             "revision": 0,
             "database": str(database),
+            "databaseReason": "named by --database",
             "warnings": [],
         }
         commands = capabilities["executeCommandProvider"]["commands"]
@@ -140,10 +141,10 @@ async def test_the_end_of_input_ends_the_server_after_its_work(
 
 
 WRONG_INITIALIZE: list[tuple[object, str]] = [
-    ([], "params: expected an object, got array"),
+    ([1], "params: expected an object, got array"),
     ({"processId": "1"}, "processId: expected an integer or null, got str"),
     ({"processId": True}, "processId: expected an integer or null, got bool"),
-    ({"initializationOptions": []}, "initializationOptions: expected an object"),
+    ({"initializationOptions": [1]}, "initializationOptions: expected an object"),
     (
         {"initializationOptions": {"notifications": "no"}},
         "initializationOptions.notifications: expected true or false, got str",

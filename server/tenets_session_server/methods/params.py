@@ -63,6 +63,7 @@ class NoParams(Params, frozen=True):
 
 S = TypeVar("S", bound=Struct)
 
+_EMPTY: Final = Raw(b"{}")
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING: Final = re.compile(r"missing required field `(.+?)`")
 _GOT: Final = re.compile(r"got `(.+?)`")
@@ -91,28 +92,36 @@ class ParamsDecoder(Generic[S]):
         try:
             decoded = self._decode(data)
         except msgspec.ValidationError:
-            return self._without_nulls(data)
+            return self._decode_other(data)
         except msgspec.DecodeError as error:
             raise InvalidParamsError(f"params: {error}") from None
-        for name, attribute in self._objects:
-            # A Raw member takes any JSON: what it is is seen from its first character.
-            text = bytes(getattr(decoded, attribute))
-            if text == b"null":
-                return self._without_nulls(data)
-            if not text.startswith(b"{"):
-                raise InvalidParamsError(f"{name}: expected {self._expected[name]}")
+        # A Raw member takes any JSON: what it is is seen from its first character.
+        for _, attribute in self._objects:
+            if not bytes(getattr(decoded, attribute)).startswith(b"{"):
+                return self._decode_other(data)
         return decoded
 
-    def _without_nulls(self, data: bytes) -> S:
-        """Decode with null members left out: null is how many clients write "not set"."""
+    def _decode_other(self, data: bytes) -> S:
+        """Decode the shapes that clients send for the same thing.
+
+        Null members are left out: null is how many write "not set". Where an object is expected,
+        ``[]`` is one, since Lua has no other empty table. See also :func:`unwrapped`.
+        """
+        objects = {name for name, _ in self._objects}
         try:
-            members = msgspec.json.decode(data, type=dict[str, Raw])
-            given = {key: value for key, value in members.items() if bytes(value) != b"null"}
-            if len(given) < len(members):
-                return self.decode(msgspec.json.encode(given))
-            return self._decode(data)
+            members = msgspec.json.decode(unwrapped(data), type=dict[str, Raw])
+            given = {
+                name: _EMPTY if name in objects and is_empty_array(value) else value
+                for name, value in members.items()
+                if bytes(value) != b"null"
+            }
+            decoded = self._decode(msgspec.json.encode(given))
         except msgspec.ValidationError as error:
             raise InvalidParamsError(self._explain(str(error))) from None
+        for name, attribute in self._objects:
+            if not bytes(getattr(decoded, attribute)).startswith(b"{"):
+                raise InvalidParamsError(f"{name}: expected {self._expected[name]}")
+        return decoded
 
     def _explain(self, message: str) -> str:
         missing = _MISSING.search(message)
@@ -128,6 +137,26 @@ class ParamsDecoder(Generic[S]):
             f"{path[1]}: expected {self._expected.get(member, 'another value')}"
             f"{', got ' + got[1] if got else ''}"
         )
+
+
+def unwrapped(params: Raw | bytes) -> bytes:
+    """Return the object in params: ``[{...}]``, ``[null]`` and ``[]`` are one as well.
+
+    Libraries of clients make an array of whatever they are given (vscode-jsonrpc's
+    ``sendRequest(method, null)`` sends ``[null]``). Everything else is returned as it is.
+    """
+    data = bytes(params)
+    if not data.startswith(b"["):
+        return data
+    items = msgspec.json.decode(data, type=list[Raw])
+    if not items or (len(items) == 1 and (bytes(items[0]) == b"null" or is_empty_array(items[0]))):
+        return bytes(_EMPTY)
+    return bytes(items[0]) if len(items) == 1 and bytes(items[0]).startswith(b"{") else data
+
+
+def is_empty_array(value: Raw) -> bool:
+    """Tell whether JSON text is ``[]``."""
+    return len(value) < 64 and bytes(value).translate(None, b" \t\r\n") == b"[]"
 
 
 def expectations(struct: type[Struct]) -> dict[str, str]:

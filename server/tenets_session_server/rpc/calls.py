@@ -145,13 +145,12 @@ class Calls:
 
     def _picked(self, method: Method[Any]) -> Outcome:
         """Execute a command that was picked from a list: its user wants to see what came of it."""
-        pick = method.pick
-        if pick is None:
-            example = _encode(method.examples[0]).decode()
-            raise InvalidParamsError(f"arguments: expected one object such as {example}")
 
         def call() -> Any:
-            result, sentence = pick(self._context)
+            if method.pick is None:
+                result, sentence = None, needs_argument(method)
+            else:
+                result, sentence = method.pick(self._context)
             self._show(sentence)
             return result
 
@@ -177,11 +176,29 @@ def _decode_command(params: Raw) -> tuple[Method[Any], Raw | None]:
         known = ", ".join(BY_COMMAND)
         raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
     arguments = given.arguments or []
+    if arguments and _is_uri(arguments[0]):  # what a context menu of VS Code passes
+        return method, None
     if len(arguments) > 1:
         raise InvalidParamsError(f"arguments: expected at most one object, got {len(arguments)}")
     if not arguments or bytes(arguments[0]) == b"null":  # [undefined] in JavaScript
         return method, None
     return method, arguments[0]
+
+
+def needs_argument(method: Method[Any]) -> str:
+    """Return what a user is told who has picked a command that needs an argument."""
+    example = _encode(method.examples[0]).decode()
+    return (
+        f"{method.command} does nothing without an argument. Run it from a key binding, a task or a"
+        f" script, with one object such as {example}"
+    )
+
+
+def _is_uri(argument: Raw) -> bool:
+    try:
+        return {"scheme", "path"} <= msgspec.json.decode(argument, type=dict[str, Raw]).keys()
+    except msgspec.MsgspecError:
+        return False
 
 
 async def _retry(call: Callable[[], Any]) -> Any:

@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 TURN: Final = 0.005
 """Seconds for which one client's waiting requests are executed before others get their turn."""
 
+IGNORED_PARAMS: Final = frozenset({types.INITIALIZED, types.SHUTDOWN, types.EXIT, types.SET_TRACE})
+"""Methods whose params are not used, so that nothing in them can be wrong."""
+
 # Looking a member up in its class takes as long as a call.
 _RUNNING: Final = State.RUNNING
 _EXITED: Final = State.EXITED
@@ -177,6 +180,11 @@ class RequestExecutor:
             self._execute_request(message)
         elif isinstance(message, Notification):
             self._execute_notification(message)
+        elif isinstance(message, Invalid) and message.method in IGNORED_PARAMS:
+            if message.id is None:
+                self._execute_notification(Notification(message.method, msgspec.Raw(b"")))
+            else:
+                self._execute_request(Request("2.0", message.id, message.method))
         elif isinstance(message, Invalid):
             error = error_codes.from_invalid(message)
             logger.warning("refused a message with %d", error.code)
@@ -205,6 +213,8 @@ class RequestExecutor:
             return self._calls.method(method, params)
         if name == types.WORKSPACE_EXECUTE_COMMAND:
             return self._calls.command(params)
+        if name in IGNORED_PARAMS:
+            params = msgspec.Raw(b"")
         if (handler := self._lifecycle.handlers.get(name)) is not None:
             try:
                 return handler(params, message_id or "")

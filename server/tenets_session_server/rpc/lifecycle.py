@@ -11,7 +11,7 @@ from lsprotocol import types
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
-from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.methods.params import Flag, ParamsDecoder, unwrapped
 from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.rpc.client import Client
 from tenets_session_server.rpc.error_codes import (
@@ -64,7 +64,8 @@ class _InitializeParams(Struct, rename="camel"):
 
 
 class _Options(Struct, rename="camel"):
-    notifications: Annotated[bool | None, Meta(description="true or false")] = True
+    notifications: Flag = True
+    commands: Flag = True
 
 
 class _ClientInfo(Struct):
@@ -101,6 +102,7 @@ class Lifecycle:
         self._server, self._publisher = server, publisher
         self._client: Client = server.client
         self._on_initialize = on_initialize
+        self._announces_commands = True
 
     def check_request(self, method: str) -> None:
         """Raise :class:`RpcError` where a request is not allowed before or after ``RUNNING``."""
@@ -125,9 +127,10 @@ class Lifecycle:
             raise InvalidParamsError(f"initializationOptions.{error}") from None
         client = self._client
         client.process_id = given.process_id
-        client.wants_changes = options.notifications is not False
+        client.wants_changes = options.notifications
+        self._announces_commands = options.commands
         try:
-            info = _decode_client_info(params).client_info
+            info = _decode_client_info(unwrapped(params)).client_info
         except msgspec.DecodeError:  # no object, no name
             info = None
         if info is not None:
@@ -159,6 +162,8 @@ class Lifecycle:
             database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
+        if not self._announces_commands:
+            del result["capabilities"]["executeCommandProvider"]
         result["capabilities"]["experimental"] = {"tenetsSession": capability}
         self.state = _RUNNING
         self._on_initialize()

@@ -22,21 +22,17 @@ from typing import Final, NoReturn
 import apsw
 
 from tenets_session_server import errors
-from tenets_session_server.config import Synchronous, TenetsConfig
-from tenets_session_server.storage import adoption, file_system, migrations
+from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage import adoption, connection_setup, file_system, migrations
 from tenets_session_server.storage.file_identity import FileIdentity
 from tenets_session_server.storage.sqlite_errors import translate
 
 logger = logging.getLogger(__name__)
 
-SAFE_SQLITE: Final = (3, 51, 3)
-"""The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 CHECK_INTERVAL: Final = 0.005
 """Seconds between checks of the file's identity by reads; a write checks each time."""
 FIRST_BUSY_TIMEOUT: Final = 1.0
 """Seconds for which the first opening waits for a lock: several editors may start at once."""
-JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
-CACHE_KIBIBYTES: Final = 8 * 1024
 
 
 class FileConnection:
@@ -115,9 +111,11 @@ class FileConnection:
                     file_system.make_private(self.path)
                 with self.translated():
                     self.connection = self._connect()
-                    warnings = _set_up(self.connection, self.path, self._config.synchronous)
+                    warnings = connection_setup.set_up(
+                        self.connection, self.path, self._config.synchronous
+                    )
                     self._migrate(self.connection)
-                    _set_busy_timeout(self.connection, self._config.busy_timeout)
+                    connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except errors.DatabaseError:
                 self._disconnect()
                 raise
@@ -186,7 +184,7 @@ class FileConnection:
             if self._config.synchronous != "full":
                 self._config = dataclasses.replace(self._config, synchronous="full")
                 if self.connection is not None:
-                    _set_synchronous(self.connection, "full")
+                    connection_setup.set_synchronous(self.connection, "full")
 
     def sizes(self) -> tuple[int, int]:
         """Return the sizes of the file and its write-ahead log in bytes, 0 for a missing file."""
@@ -236,7 +234,7 @@ class FileConnection:
         if not self._identity.record(connection):
             connection.close(True)
             raise errors.DatabaseUnavailableError(f"{self.name} was moved while it was opened")
-        _set_busy_timeout(connection, timeout)
+        connection_setup.set_busy_timeout(connection, timeout)
         return connection
 
     def _migrate(self, connection: apsw.Connection) -> bool:
@@ -271,51 +269,3 @@ class FileConnection:
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close(True)
-
-
-def _set_up(connection: apsw.Connection, path: Path, synchronous: Synchronous) -> list[str]:
-    """Apply SQLite's settings; return warnings for the user. Raises apsw's errors."""
-    warnings = [engine_warning(apsw.sqlite_lib_version())]
-    if network := file_system.network_file_system(path):
-        warnings.append(
-            f"The database is on a network file system ({network}), where SQLite's locks "
-            "are not reliable; keep it on a local disk."
-        )
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA foreign_keys = OFF")  # as upstream: context may outlive sessions
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}").fetchall()
-    _set_synchronous(connection, synchronous)
-    migrations.check_tables(connection)
-    if connection.readonly("main"):
-        warnings.append("The database cannot be written: sessions are read-only.")
-    else:
-        mode = connection.execute("PRAGMA journal_mode").get
-        if mode != "wal":
-            mode = connection.execute("PRAGMA journal_mode = WAL").get
-        if mode != "wal":
-            warnings.append(
-                f"The database cannot use write-ahead logging here (journal mode {mode}): "
-                "readers and writers wait for each other."
-            )
-    return [warning for warning in warnings if warning]
-
-
-def _set_synchronous(connection: apsw.Connection, synchronous: Synchronous) -> None:
-    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
-
-
-def _set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:
-    connection.set_busy_timeout(round(seconds * 1000))
-
-
-def engine_warning(version: str) -> str | None:
-    """Return a warning if SQLite ``version`` ("3.51.3") may lose committed rows."""
-    if tuple(int(part) for part in version.split(".")) >= SAFE_SQLITE:
-        return None
-    safe = ".".join(map(str, SAFE_SQLITE))
-    return (
-        f"SQLite {version} can lose committed rows when several programs write at once; "
-        f"install apsw {safe} or newer."
-    )

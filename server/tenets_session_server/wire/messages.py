@@ -55,11 +55,15 @@ InvalidReason = Literal["parseError", "invalidRequest", "invalidParams"]
 
 
 class Invalid(msgspec.Struct, frozen=True):
-    """A body that is not a valid message; ``id`` is None where it cannot be read."""
+    """A body that is not a valid message; ``id`` is None where it cannot be read.
+
+    ``method`` is that of a message of which only the params cannot be decoded.
+    """
 
     id: MessageId | None
     reason: InvalidReason
     message: str
+    method: str | None = None
 
 
 Message = Request | Notification | Response | Invalid
@@ -249,7 +253,10 @@ def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
         return Invalid(message_id, "invalidRequest", str(error))
     # JSON's grammar allows half of a surrogate pair as an escape; UTF-8, and so SQLite, does not.
     message = "params: expected text without unpaired surrogates such as \\ud800"
-    return Invalid(message_id, "invalidParams", message)
+    method = value.get("method")
+    return Invalid(
+        message_id, "invalidParams", message, method if isinstance(method, str) else None
+    )
 
 
 def _is_id(value: object) -> bool:
