@@ -71,6 +71,7 @@ def test_usage_errors_exit_with_status_2(arguments: list[str], message: str) -> 
     assert (shown.returncode, shown.stdout) == (2, "")
     assert message in shown.stderr
     assert "Traceback" not in shown.stderr
+    assert "secret" not in shown.stderr
 
 
 def test_version_imports_no_heavy_module() -> None:

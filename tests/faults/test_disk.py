@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.client import Client
+from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import request
 
@@ -126,3 +126,22 @@ async def test_a_commit_that_fails_half_way_claims_nothing(
     assert contents[0] == "before"
     assert len(contents) == count
     assert contents[-1] == "after"
+
+
+async def test_a_file_that_is_mounted_without_its_folder_is_not_written(
+    server_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    async with Client.opened([*server_command, "--standalone"]) as client:
+        await client.create("a")
+    inside = tmp_path / "container" / "tenets.db"
+    inside.parent.mkdir()
+    inside.touch()
+    script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    mounted = ["unshare", "-rm", "sh", "-c", script, "sh", str(database), str(inside)]
+    options = ["--standalone", "--database", str(inside)]
+    async with Client.opened([*mounted, *server_command, *options]) as client:
+        (warning,) = client.session_capability["warnings"]
+        assert f"{inside} is mounted by itself, without its folder" in warning
+        with pytest.raises(ResponseError, match="mount the folder instead of the file"):
+            await client.create("b")
+        assert await client.names() == ["a"]

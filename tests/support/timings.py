@@ -26,9 +26,10 @@ MODULES: Final = {
     "LOCK_TIMEOUT": "daemon.daemon",
     "PATH_INTERVAL": "daemon.client_session",
     "RESPONSE_TIMEOUT": "daemon.shim",
+    "SHARED_FILE_SYSTEMS": "storage.file_system",
     "SETTLED": "storage.file_identity",
 }
-"""Where each of them is."""
+"""Where each of them is; one is no timing, but changed in the same way."""
 
 _SITECUSTOMIZE: Final = """
 import sys
@@ -57,11 +58,11 @@ sys.meta_path.insert(0, Finder())
 
 
 @contextlib.contextmanager
-def changed(**seconds: float) -> Iterator[None]:
+def changed(**values: object) -> Iterator[None]:
     """Have these timings, by the names in :data:`MODULES`."""
-    timings: dict[str, dict[str, float]] = {}
+    timings: dict[str, dict[str, object]] = {}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        for name, value in seconds.items():
+        for name, value in values.items():
             module = importlib.import_module(f"tenets_session_server.{MODULES[name]}")
             patch.setattr(module, name, value)  # fails if there is none
             timings.setdefault(module.__name__, {})[name] = value

@@ -14,7 +14,7 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError
 from tenets_session_server.locations import default_cache_directory
 from tenets_session_server.storage.connection_setup import SAFE_SQLITE, engine_warning
-from tenets_session_server.storage.file_system import network_file_system
+from tenets_session_server.storage.file_system import shared_file_system
 from tenets_session_server.storage.session_db import SessionDB
 
 
@@ -136,6 +136,9 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:40 / /home/me/net rw shared:2 master:3 - nfs4 server:/export rw,addr=10.0.0.1
+32 22 0:42 / /home/me/vm rw - virtiofs share rw
+33 22 0:43 / /home/me/phone rw,nosuid - fuse.jmtpfs jmtpfs rw
+34 22 8:17 / /home/me/stick rw - fuseblk /dev/sdb1 rw
 31 22 0:41 / /home/me/with\\040blank rw - cifs //server/share rw
 32 30 8:2 / /home/me/net/local rw - ext4 /dev/sdb1 rw
 33 22 0:42 / /over rw - nfs server:/x rw
@@ -148,18 +151,21 @@ MOUNTS = """\
     [
         ("/home/me/tenets.db", None),
         ("/home/me/net/tenets.db", "nfs4"),
+        ("/home/me/vm/tenets.db", "virtiofs"),
+        ("/home/me/phone/tenets.db", "fuse.jmtpfs"),
+        ("/home/me/stick/tenets.db", None),
         ("/home/me/network/tenets.db", None),
         ("/home/me/net/local/tenets.db", None),
         ("/home/me/with blank/tenets.db", "cifs"),
         ("/over/tenets.db", None),
     ],
 )
-def test_network_file_systems_are_recognised(path: str, file_system: str | None) -> None:
-    assert network_file_system(Path(path), MOUNTS) == file_system
+def test_shared_file_systems_are_recognised(path: str, file_system: str | None) -> None:
+    assert shared_file_system(Path(path), MOUNTS) == file_system
 
 
 def test_this_machines_own_mounts_are_readable(tmp_path: Path) -> None:
-    assert network_file_system(tmp_path / "tenets.db") is None
+    assert shared_file_system(tmp_path / "tenets.db") is None
 
 
 @pytest.mark.parametrize("version", ["3.40.1", "3.51.2", "3.7.0", "3.9.99"])

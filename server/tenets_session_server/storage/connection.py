@@ -84,7 +84,8 @@ class FileConnection:
         connection = self.connection
         if connection is None or self._must_reopen or self._identity.mismatch() is not None:
             self._checked_at = 0.0
-            return self.get()
+            connection = self.get()
+        self._check_other_name()
         return connection
 
     def check_after_commit(self) -> str | None:
@@ -112,7 +113,10 @@ class FileConnection:
                 with self.translated():
                     self.connection = self._connect()
                     warnings = connection_setup.set_up(
-                        self.connection, self.path, self._config.synchronous
+                        self.connection,
+                        self.path,
+                        self._config.synchronous,
+                        other_name=self._identity.other_name(),
                     )
                     self._migrate(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
@@ -237,10 +241,26 @@ class FileConnection:
         connection_setup.set_busy_timeout(connection, timeout)
         return connection
 
+    def _check_other_name(self) -> None:
+        """Raise ``DatabaseUnavailableError`` if the file has another name: it must not be written.
+
+        Then each program may use a log of its own, and overwrite what the others have written.
+        """
+        if (problem := self._identity.other_name()) is not None:
+            raise errors.DatabaseUnavailableError(
+                f"{problem}, so that two programs could overwrite each other's changes; nothing is"
+                " written until it has one name only: copy a file instead of linking it, and mount"
+                " the folder instead of the file"
+            )
+
     def _migrate(self, connection: apsw.Connection) -> bool:
         """Bring the file up to date if it can be written; return whether it was written."""
         if connection.readonly("main"):
             migrations.check_up_to_date(connection)
+            return False
+        if self._identity.other_name() is not None:
+            if not migrations.is_up_to_date(connection):
+                self._check_other_name()
             return False
         written, repairs = migrations.migrate(connection)
         self._repairs += repairs

@@ -16,12 +16,17 @@ JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CACHE_KIBIBYTES: Final = 8 * 1024
 
 
-def set_up(connection: apsw.Connection, path: Path, synchronous: Synchronous) -> list[str]:
-    """Apply SQLite's settings; return warnings for the user. Raises apsw's errors."""
+def set_up(
+    connection: apsw.Connection, path: Path, synchronous: Synchronous, *, other_name: str | None
+) -> list[str]:
+    """Apply SQLite's settings; return warnings for the user. Raises apsw's errors.
+
+    ``other_name`` as :meth:`.file_identity.FileIdentity.other_name`: then nothing is written.
+    """
     warnings = [engine_warning(apsw.sqlite_lib_version())]
-    if network := file_system.network_file_system(path):
+    if shared := file_system.shared_file_system(path):
         warnings.append(
-            f"The database is on a network file system ({network}), where SQLite's locks "
+            f"The database is on a network or shared file system ({shared}), where SQLite's locks "
             "are not reliable; keep it on a local disk."
         )
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -33,16 +38,29 @@ def set_up(connection: apsw.Connection, path: Path, synchronous: Synchronous) ->
     migrations.check_tables(connection)
     if connection.readonly("main"):
         warnings.append("The database cannot be written: sessions are read-only.")
+    elif other_name is not None:
+        warnings.append(f"{other_name}: sessions are read-only until it has one name only.")
     else:
-        mode = connection.execute("PRAGMA journal_mode").get
-        if mode != "wal":
-            mode = connection.execute("PRAGMA journal_mode = WAL").get
-        if mode != "wal":
+        # A write-ahead log needs memory that all processes share, which such file systems lack.
+        wanted = "delete" if shared else "wal"
+        mode = _set_journal_mode(connection, wanted)
+        if mode != wanted:
             warnings.append(
-                f"The database cannot use write-ahead logging here (journal mode {mode}): "
-                "readers and writers wait for each other."
+                f"SQLite's journal mode is {mode} and should be {wanted}: another program has the "
+                "database open, or it is in a place where that mode does not work."
             )
     return [warning for warning in warnings if warning]
+
+
+def _set_journal_mode(connection: apsw.Connection, wanted: str) -> str:
+    mode: str = connection.execute("PRAGMA journal_mode").get
+    if mode != wanted:
+        try:
+            mode = connection.execute(f"PRAGMA journal_mode = {wanted}").get
+        except apsw.BusyError:
+            if mode != "wal":  # it is about to become the right one
+                raise
+    return mode
 
 
 def set_synchronous(connection: apsw.Connection, synchronous: Synchronous) -> None:

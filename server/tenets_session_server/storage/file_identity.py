@@ -33,10 +33,11 @@ CONSTANT_SIZE: Final = 2.0
 
 _AT_FDCWD: Final = ctypes.c_int(-100)
 _NO_FLAGS: Final = ctypes.c_int(0)
-_STATX_INO: Final = ctypes.c_uint(0x100)
+_STATX_NLINK_AND_INO: Final = ctypes.c_uint(0x104)
 _STATX_BYTES: Final = 256
-# struct statx: stx_ino, and after the times stx_dev_major and stx_dev_minor.
-_FIELDS: Final = struct.Struct("=32xQ96xII")
+# struct statx: stx_attributes, stx_nlink, stx_ino, and after the times the device's two numbers.
+_FIELDS: Final = struct.Struct("=8xQI12xQ96xII")
+_MOUNT_ROOT: Final = 0x2000  # STATX_ATTR_MOUNT_ROOT
 
 
 class FileIdentity:
@@ -68,6 +69,18 @@ class FileIdentity:
             self._wal = wal
         elif wal != self._wal:
             return "has lost its write-ahead log"
+        return None
+
+    def other_name(self) -> str | None:
+        """Return what is wrong if the file that :meth:`mismatch` saw has another name, or None.
+
+        SQLite derives the log's name from the file's. Under two names a file has two logs, and each
+        program overwrites what the other has written.
+        """
+        if self._file_at_path.links > 1:
+            return f"{readable_name(self._path)} has {self._file_at_path.links} names (hard links)"
+        if self._file_at_path.is_mount_point:
+            return f"{readable_name(self._path)} is mounted by itself, without its folder"
         return None
 
     def used_by_others(self) -> bool:
@@ -150,7 +163,7 @@ def _find_statx() -> Any:
     if statx is None:
         return None
     buffer = ctypes.create_string_buffer(_STATX_BYTES)
-    return None if statx(_AT_FDCWD, b"/", _NO_FLAGS, _STATX_INO, buffer) else statx
+    return None if statx(_AT_FDCWD, b"/", _NO_FLAGS, _STATX_NLINK_AND_INO, buffer) else statx
 
 
 _statx: Final = _find_statx()
@@ -159,17 +172,21 @@ _statx: Final = _find_statx()
 class _PathInode:
     """Reads the inode at one path again and again; for one thread at a time.
 
-    It asks for the inode number only, by statx(2). Asking for a file's times has a cost: on Linux
-    6.13 and newer the next write must then record new ones in the file system's journal (multigrain
+    ``links`` is the number of names that the file had then, ``is_mount_point`` whether it was
+    mounted by itself, as containers do (known on Linux only).
+
+    It asks for nothing else, by statx(2). Asking for a file's times has a cost: on Linux 6.13 and
+    newer the next write must then record new ones in the file system's journal (multigrain
     timestamps). For a WAL that is checked at each commit, that is a tenth of the commit.
     """
 
     def __init__(self, path: Path | str) -> None:
+        self.links, self.is_mount_point = 1, False
         self._path = os.fspath(path)
         self._buffer = ctypes.create_string_buffer(_STATX_BYTES)
         # Converted once: that takes as long as the call.
         name = ctypes.c_char_p(os.fsencode(path))
-        self._arguments = (_AT_FDCWD, name, _NO_FLAGS, _STATX_INO, self._buffer)
+        self._arguments = (_AT_FDCWD, name, _NO_FLAGS, _STATX_NLINK_AND_INO, self._buffer)
 
     def read(self) -> Inode | None:
         """Return the inode that the path leads to, None if there is none; costs 1 us."""
@@ -177,7 +194,8 @@ class _PathInode:
             return self._read_by_stat()
         if _statx(*self._arguments):
             return None
-        inode, major, minor = _FIELDS.unpack_from(self._buffer)
+        attributes, self.links, inode, major, minor = _FIELDS.unpack_from(self._buffer)
+        self.is_mount_point = bool(attributes & _MOUNT_ROOT)
         return os.makedev(major, minor), inode
 
     def _read_by_stat(self) -> Inode | None:
@@ -185,4 +203,5 @@ class _PathInode:
             status = os.stat(self._path)  # noqa: PTH116 - called for every request
         except OSError:
             return None
+        self.links = status.st_nlink
         return status.st_dev, status.st_ino

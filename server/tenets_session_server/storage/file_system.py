@@ -14,13 +14,18 @@ from typing import Final
 
 from tenets_session_server.errors import DatabaseUnavailableError
 
-NETWORK_FILE_SYSTEMS: Final = frozenset(
+SHARED_FILE_SYSTEMS: Final = frozenset(
     {
+        # Of networks.
         *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs"),
-        *("glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "ncpfs", "9p"),
-        *("afpfs", "webdav", "davfs", "fuse.davfs2", "beegfs", "pvfs2", "coda"),
+        *("glusterfs", "ncpfs", "9p", "afpfs", "webdav", "davfs", "beegfs", "pvfs2", "coda"),
+        # Folders that a virtual machine or a container shares with its host.
+        *("virtiofs", "vboxsf", "vmhgfs", "prl_fs", "grpcfuse", "fakeowner", "drvfs"),
     }
 )
+FUSE: Final = "fuse."
+"""Begins the types of file systems that a program serves: most are remote, and none is known well
+enough."""
 
 
 def sqlite_name(path: Path) -> str:
@@ -87,8 +92,8 @@ def size(path: Path) -> int:
         return 0
 
 
-def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
-    """Return the type of the network file system that ``path`` is on, or None.
+def shared_file_system(path: Path, mountinfo: str | None = None) -> str | None:
+    """Return the type of the network or shared file system that ``path`` is on, or None.
 
     ``mountinfo`` replaces the text of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5)). Without
     that file, only Windows' ``\\\\server\\share`` paths are recognised.
@@ -108,7 +113,8 @@ def network_file_system(path: Path, mountinfo: str | None = None) -> str | None:
         # The last mount on a mount point hides the others, hence >=.
         if resolved.is_relative_to(mount_point) and len(mount_point.parts) >= len(found.parts):
             found, file_system = mount_point, fields[fields.index("-") + 1]
-    return file_system if file_system in NETWORK_FILE_SYSTEMS else None
+    shared = file_system in SHARED_FILE_SYSTEMS or file_system.startswith(FUSE)
+    return file_system if shared else None
 
 
 def _unavailable(path: Path, what: str) -> DatabaseUnavailableError:

@@ -81,6 +81,11 @@ def check_tables(connection: apsw.Connection) -> None:
             )
 
 
+def is_up_to_date(connection: apsw.Connection) -> bool:
+    """Tell whether a file needs no migration. Raises apsw's errors."""
+    return not _missing_parts(connection)
+
+
 def check_up_to_date(connection: apsw.Connection) -> None:
     """Check that a file that cannot be written needs no migration.
 
