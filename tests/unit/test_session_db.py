@@ -286,3 +286,15 @@ def test_a_large_delete_takes_effect_though_its_rest_meets_a_lock(
         assert db.delete_all_sessions() == 0
         assert db.store.totals().context_entries == 0
         foreign.close()
+
+
+def test_the_callers_configuration_stays_and_its_log_is_quiet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    given: Any = SimpleNamespace(cache=SimpleNamespace(directory=tmp_path / "theirs"))
+    with SessionDB(given) as db:
+        assert db.config is given
+        db.create_session("a")
+    assert (tmp_path / "theirs" / "tenets.db").exists()
+    assert caplog.records == []

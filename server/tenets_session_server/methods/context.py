@@ -25,4 +25,4 @@ class AddContextParams(Params, frozen=True):
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none."""
-    return call.store.context.add(params.session_name, params.kind, params.content)
+    return call.store.context.add(params.session_name, params.kind, params.content, check_name=True)

@@ -14,25 +14,21 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import InvalidParamsError
+from tenets_session_server.storage import names
 
-_PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f]+\Z"
+_PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+\Z"
 
-Name = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=255,
-        pattern=_PRINTABLE,
-        description="1 to 255 characters, no control characters, not blank",
-    ),
-]
+# Any string: another program may have named a session as no client of ours could.
+Name = Annotated[str, Meta(description="the name of a session")]
+# Checked by storage, which also knows what is invisible.
+NewName = Annotated[str, Meta(description=names.EXPECTED)]
 Kind = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=64,
         pattern=_PRINTABLE,
-        description="1 to 64 characters, no control characters, not blank",
+        description="1 to 64 characters, no control or bidirectional characters, not blank",
     ),
 ]
 Content = Annotated[str, Meta(description="a string")]

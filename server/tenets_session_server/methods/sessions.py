@@ -15,12 +15,14 @@ from tenets_session_server.methods.params import (
     JsonObject,
     Limit,
     Name,
+    NewName,
     NoParams,
     Order,
     Params,
     Prefix,
 )
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
+from tenets_session_server.storage import names
 
 SHOWN: Final = 10
 """How many names of a long list are shown when the command is picked."""
@@ -48,9 +50,9 @@ def show_list(call: CallContext) -> tuple[SessionList, str]:
     page = call.store.sessions.page()
     if not page.sessions:
         return page, "There are no sessions"
-    names = [f"{one.name} (active)" if one.active else one.name for one in page.sessions]
-    more = "" if len(names) <= SHOWN and not page.next_cursor else ", ..."
-    return page, f"Sessions, newest first: {', '.join(names[:SHOWN])}{more}"
+    shown = [f"{one.name} (active)" if one.active else one.name for one in page.sessions]
+    more = "" if len(shown) <= SHOWN and not page.next_cursor else ", ..."
+    return page, f"Sessions, newest first: {', '.join(shown[:SHOWN])}{more}"
 
 
 def activate_previous(call: CallContext) -> tuple[Session, str]:
@@ -65,7 +67,7 @@ def activate_previous(call: CallContext) -> tuple[Session, str]:
 class CreateParams(Params, frozen=True):
     """Params of ``create``."""
 
-    name: Name
+    name: NewName
     metadata: JsonObject = Raw(b"{}")
     active: Flag = False
 
@@ -83,7 +85,8 @@ class CreateParams(Params, frozen=True):
 )
 def create(call: CallContext, params: CreateParams) -> Session:
     """Create a session; a taken name is `sessionExists`."""
-    return call.store.sessions.create(params.name, bytes(params.metadata), active=params.active)
+    name = names.checked(params.name)
+    return call.store.sessions.create(name, bytes(params.metadata), active=params.active)
 
 
 class NameParams(Params, frozen=True):

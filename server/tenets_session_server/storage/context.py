@@ -15,11 +15,19 @@ class Context:
     def __init__(self, database: Database, sessions: Sessions) -> None:
         self._database, self._sessions = database, sessions
 
-    def add(self, session_name: str, kind: str, content: str) -> AddedContext:
-        """Append an entry, and create the session in the same transaction if it is missing."""
+    def add(
+        self, session_name: str, kind: str, content: str, *, check_name: bool = False
+    ) -> AddedContext:
+        """Append an entry, and create the session in the same transaction if it is missing.
+
+        With ``check_name`` a new session gets a name as :func:`.names.checked` returns it, or
+        :class:`InvalidArgumentError` is raised.
+        """
         size = len(content) if content.isascii() else len(content.encode("utf-8"))
         with self._database.transaction():
-            session_id, created = self._sessions.find_or_create(session_name)
+            session_id, session_name, created = self._sessions.find_or_create(
+                session_name, check_name=check_name
+            )
             now = timestamps.now()
             self._database.change(
                 "INSERT INTO session_context (session_id, kind, content, created_at)"

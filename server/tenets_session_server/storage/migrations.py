@@ -38,7 +38,7 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
         for name, step in missing:
             step(connection)
             connection.execute(f"INSERT INTO {MIGRATIONS_TABLE} (name) VALUES (?)", (name,))
-            logger.info("applied migration %s", name)
+            logger.debug("applied migration %s", name)
         wrong = _wrong_triggers(connection)
         if missing or wrong:
             _renew_triggers(connection, wrong)

@@ -37,10 +37,11 @@ class SessionDB:
 
     def __init__(self, config: TenetsConfig) -> None:
         # Upstream's own configuration will do, as any object with a ``cache.directory``.
+        ours = config
         if not isinstance(config, TenetsConfig):
-            config = TenetsConfig(cache=CacheConfig(directory=config.cache.directory))
+            ours = TenetsConfig(cache=CacheConfig(directory=config.cache.directory))
         self.config, self.logger = config, logger
-        self.store = Store(config)
+        self.store = Store(ours)
         self.db = self.store.database
         self.db.open()
 

@@ -15,8 +15,8 @@ from tenets_session_server.errors import (
     SessionNotFoundError,
 )
 from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
-from tenets_session_server.storage import metadata, timestamps
-from tenets_session_server.storage.database import SWALLOWED, Database
+from tenets_session_server.storage import metadata, names, timestamps
+from tenets_session_server.storage.database import SWALLOWED, Database, Row
 from tenets_session_server.storage.maintenance import DeferredDeletes
 from tenets_session_server.storage.session_queries import (
     Listing,
@@ -61,7 +61,10 @@ class Sessions:
 
     def get(self, name: str) -> Session | None:
         """Return the session of this name."""
-        return _BY_NAME.first(self._database, (name,))
+        for form in names.forms(name):
+            if (found := _BY_NAME.first(self._database, (form,))) is not None:
+                return found
+        return None
 
     def get_active(self) -> Session | None:
         """Return the active session, at the same cost however many sessions there are."""
@@ -123,12 +126,14 @@ class Sessions:
         """
         return self._merge(name, metadata.normalise(updates, "updates"), limited=True)
 
-    def find_or_create(self, name: str) -> tuple[int, bool]:
-        """Return a session's id and whether it was created; needs an open transaction."""
-        rows = self._database.run("SELECT id FROM sessions WHERE name = ?", (name,))
-        if rows:
-            return rows[0][0], False
-        return self._insert(name, metadata.EMPTY).id, True
+    def find_or_create(self, name: str, *, check_name: bool) -> tuple[int, str, bool]:
+        """Return a session's id and name, and whether it was created; needs a transaction."""
+        for form in names.forms(name):
+            if rows := self._database.run("SELECT id FROM sessions WHERE name = ?", (form,)):
+                return rows[0][0], form, False
+        if check_name:
+            name = names.checked(name, "sessionName")
+        return self._insert(name, metadata.EMPTY).id, name, True
 
     def delete(self, name: str, *, purge_context: bool = True) -> Deleted:
         """Delete a session and, by default, its context.
@@ -137,7 +142,7 @@ class Sessions:
         large context.
         """
         with self._database.transaction():
-            rows = self._database.run("SELECT id FROM sessions WHERE name = ?", (name,))
+            rows = self._find("id", name)
             if not rows:
                 return Deleted(deleted=False)
             self._database.change("DELETE FROM sessions WHERE id = ?", rows[0])
@@ -169,9 +174,7 @@ class Sessions:
 
     def _merge(self, name: str, updates: bytes, *, limited: bool) -> Session:
         with self._database.transaction():
-            rows = self._database.run(
-                "SELECT id, CAST(metadata AS BLOB) FROM sessions WHERE name = ?", (name,)
-            )
+            rows = self._find("id, CAST(metadata AS BLOB)", name)
             if not rows:
                 raise SessionNotFoundError(name)
             session_id, stored = rows[0]
@@ -180,6 +183,13 @@ class Sessions:
                 (metadata.merge(stored, updates, limited=limited).decode("utf-8"), session_id),
             )
             return self._by_id(session_id)
+
+    def _find(self, columns: str, name: str) -> list[Row]:
+        for form in names.forms(name):
+            rows = self._database.run(f"SELECT {columns} FROM sessions WHERE name = ?", (form,))
+            if rows:
+                return rows
+        return []
 
     def _by_id(self, session_id: int) -> Session:
         found = _BY_ID.first(self._database, (session_id,))

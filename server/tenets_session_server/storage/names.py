@@ -1,0 +1,44 @@
+"""Names of sessions: what a new one may be, and under which forms one is looked up.
+
+The rules hold where a name is given. A session that another program has named otherwise is
+addressed by the name that it has.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from tenets_session_server.errors import InvalidArgumentError
+
+LONGEST: Final = 255
+EXPECTED: Final = "1 to 255 characters, no control or bidirectional characters, not blank"
+_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs"})
+"""Categories of characters that show nothing by themselves (Unicode, section 4.5)."""
+
+
+def checked(name: str, member: str = "name") -> str:
+    """Return a name for a new session, in NFC.
+
+    Raises :class:`InvalidArgumentError`, which names the ``member``, if it would look like another
+    one or like nothing.
+    """
+    normalised = unicodedata.normalize("NFC", name)
+    visible = any(
+        unicodedata.category(character) not in _INVISIBLE and character not in _BLANK_LETTERS
+        for character in normalised
+    )
+    if not visible or len(normalised) > LONGEST or _REFUSED.search(normalised):
+        raise InvalidArgumentError(member, EXPECTED)
+    return normalised
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """Return the names to look for: the name as it is given, then in NFC."""
+    if name.isascii():
+        return (name,)
+    normalised = unicodedata.normalize("NFC", name)
+    return (name,) if normalised == name else (name, normalised)
