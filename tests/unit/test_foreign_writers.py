@@ -288,3 +288,32 @@ def test_upstreams_metadata_stays_readable_by_upstream(
     assert theirs is not None
     assert theirs.metadata["ü"] == "é🧵"
     assert theirs.metadata["pinned_files"] == ["/a b"]
+
+
+def test_a_stale_write_does_not_undo_a_switch(db: SessionDB, foreign: ForeignWriter) -> None:
+    for name in ("a", "b"):
+        db.create_session(name)
+    db.set_active("a", True)
+    ((read,),) = foreign.rows("SELECT metadata FROM sessions WHERE name = 'a'")
+    db.set_active("b", True)
+    revision = db.store.change_log.newest_revision()
+    write = "UPDATE sessions SET metadata = ? WHERE name = 'a'"
+    foreign.execute(write, (json.dumps({**json.loads(read), "folders": ["x"]}),))
+    assert active_names(db) == ["b"]
+    found = db.get_session("a")
+    assert found is not None
+    assert found.metadata["folders"] == ["x"]
+    assert found.metadata["active"] is False
+    assert found.metadata["ended_at"]
+    changes = db.store.change_log.since(revision, 100).changes
+    assert [(change.type, change.session_name) for change in changes] == [("updated", "a")]
+
+
+def test_an_activation_of_another_program_counts_at_once(
+    db: SessionDB, foreign: ForeignWriter
+) -> None:
+    for name in ("a", "b"):
+        db.create_session(name)
+    for name in ("a", "b", "a", "a", "b"):  # within one second
+        foreign.set_active(name)
+        assert active_names(db) == [name]

@@ -33,7 +33,7 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
-KEYS = st.sampled_from(["active", "x", "", "jsonrpc", "class", "a b", "ended_at", '"'])
+KEYS = st.sampled_from(["active", "x", "", "jsonrpc", "class", "a b", "resumed_at", '"'])
 METADATA = st.dictionaries(KEYS, VALUES, max_size=4)
 DATES = {"updated_at", "resumed_at", "ended_at"}
 
@@ -131,8 +131,11 @@ class SessionDBMachine(RuleBasedStateMachine):
     @rule(name=NAMES, metadata=METADATA)
     def foreign_write(self, name: str, metadata: dict[str, Any]) -> None:
         """Another program overwrites a session's metadata, as upstream's update does."""
-        if name not in self.model.sessions:
+        record = self.db.get_session(name)
+        if record is None:
             return
+        if "ended_at" in record.metadata:  # without it, that would be a stale write
+            metadata = {**metadata, "ended_at": record.metadata["ended_at"]}
         with ForeignWriter(self.db.db.path) as foreign:
             foreign.execute(
                 "UPDATE sessions SET metadata = ? WHERE name = ?", (json.dumps(metadata), name)

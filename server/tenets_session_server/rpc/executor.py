@@ -251,6 +251,7 @@ class RequestExecutor:
     async def _reply_later(self, call: Call, pending: Pending) -> None:
         # In one step with the commit: no other client is sent it before its author has the reply.
         self._finish(call, Completed(await pending.coroutine))
+        self._writer.flush()
 
     def _end_wait(self, call: Call, pending: Pending, task: asyncio.Future[None]) -> None:
         self._running = None

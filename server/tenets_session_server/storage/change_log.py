@@ -77,8 +77,8 @@ class ChangeLog:
     def resume_after(self, revision: int) -> ChangeBatch:
         """Return an incomplete batch for clients whose ``revision`` may be that of another file.
 
-        The changes of this file are not the difference between the two, and its revisions may be
-        lower. As revisions that are sent must only increase, new ones then continue above
+        No list of changes leads from that file to this one, and the revisions of this one may be
+        lower. Then the log is emptied. As revisions that are sent must only increase, new ones then continue above
         ``revision``. (In a read-only file they stay lower; changes are sent once they are above.)
         """
         if self.newest_revision() <= revision != 0:

@@ -2,7 +2,7 @@
 
 * Writes are ``BEGIN IMMEDIATE`` ... ``COMMIT`` with no ``await`` in between. So a write either
   fails at once, before it did anything, or happens whole.
-* Every read runs to its end: a half-read cursor would keep the WAL from being checkpointed.
+* No read leaves a cursor open: a half-read one would keep the WAL from being checkpointed.
 * apsw's exceptions become those of :mod:`tenets_session_server.errors`, with no SQL in them.
 
 Several threads may call; they take turns.
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
-SWALLOWED: Final = "a trigger in the database that is not ours swallows the change"
+SWALLOWED: Final = "a trigger of another program in the database swallows the change"
 
 Bindings = Sequence[Value] | Mapping[str, Value]
 
@@ -37,8 +37,8 @@ Bindings = Sequence[Value] | Mapping[str, Value]
 class Database:
     """The database that ``config`` names, opened at the first use.
 
-    ``path`` is that of the file, and ``name`` the same as readable text. If it is another one than
-    that of ``config``, ``reason`` says why (see :mod:`.adoption`). ``engine`` is the name and
+    ``path`` is that of the file, and ``name`` the same as readable text. If it is not the file that
+    ``config`` names, ``reason`` says why (see :mod:`.adoption`). ``engine`` is the name and
     version of the engine. ``commits`` counts what was committed here, or may have been; the
     functions in ``on_commit`` are called after each commit, outside of the transaction.
 
@@ -206,7 +206,7 @@ class _Transaction(AbstractContextManager[None]):
 
     def __init__(self, database: Database, file: FileConnection) -> None:
         self._database, self._file = database, file
-        self.thread = 0  # that has it open
+        self.thread = 0  # id of the thread that has it open, 0 if none has
 
     def __enter__(self) -> None:
         self._file.lock.acquire()

@@ -7,6 +7,7 @@ command line and any SQLite client included:
 * **At most one session is active.** The command line reads and writes ``metadata.active``, so that
   is the truth. Before a row becomes active, a trigger deactivates the other one in the same
   statement. (With a unique index instead, half of the command line's activations would fail.)
+  A stale write, which would undo a switch, does not activate.
 * **``session_server_active``** holds the id of the active session, so finding it needs no scan.
 * **``session_server_changes``** is a transactional outbox: what was committed, in order. Its key is
   the ``revision`` that clients see.
@@ -164,47 +165,62 @@ def _context_change(change_type: str, row: str) -> str:
         SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;"""
 
 
-def _make_room(event: str, other: str) -> str:
-    return f"""BEFORE {event} ON sessions WHEN {is_active("NEW.metadata")}
+def _make_room(event: str, other: str, new: str) -> str:
+    return f"""BEFORE {event} ON sessions WHEN {new}
     BEGIN
         {DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active) AND {other}
             AND {is_active("metadata")};
     END"""
 
 
-def _record_active(also: str = "") -> str:
+def _record_active(new: str, also: str = "") -> str:
     # OR REPLACE may have put this row, or none, in the place of the recorded one. If nothing
     # changes, the row is not written: that would add a page to the commit.
-    return f"""UPDATE session_server_active SET session_id = CASE WHEN {_NEW} THEN NEW.id END{also}
-            WHERE CASE WHEN {_NEW} THEN session_id IS NOT NEW.id
+    return f"""UPDATE session_server_active SET session_id = CASE WHEN {new} THEN NEW.id END{also}
+            WHERE CASE WHEN {new} THEN session_id IS NOT NEW.id
                 ELSE session_id = NEW.id OR session_id NOT IN (SELECT id FROM sessions) END;"""
 
 
 _OLD: Final = is_active("OLD.metadata")
 _NEW: Final = is_active("NEW.metadata")
-_RECENT: Final = f"""CASE WHEN session_id IS NOT OLD.id OR {_NEW} THEN recent ELSE substr(
+# The public package changes metadata by reading and writing all of it. If the session was
+# deactivated in between, which sets ``ended_at``, that must not activate it again. An activation
+# has read the row as it is, and so has its ``ended_at``; a stale write has an older one, or none.
+_STALE: Final = f"""CASE WHEN json_valid(OLD.metadata) AND json_valid(NEW.metadata) THEN
+            {_NEW} AND NOT {_OLD} AND json_type(OLD.metadata, '$.ended_at') IS 'text'
+                AND (json_type(NEW.metadata, '$.ended_at') IS NOT 'text' OR
+                    json_extract(NEW.metadata, '$.ended_at')
+                    < json_extract(OLD.metadata, '$.ended_at'))
+            ELSE 0 END"""
+_ACTIVE_AFTER_UPDATE: Final = f"({_NEW} AND NOT {_STALE})"
+_RECENT: Final = f"""CASE WHEN session_id IS NOT OLD.id OR {_ACTIVE_AFTER_UPDATE}
+                THEN recent ELSE substr(
                 OLD.id || ',' || ltrim(replace(',' || recent, ',' || OLD.id || ',', ','), ','),
                 1, {RECENT_LENGTH}) END"""
 _MORE_THAN_A_NAME: Final = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.metadata)"
-_UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_NEW} THEN 'updated'
-            WHEN {_NEW} THEN 'activated' ELSE 'deactivated' END"""
+_UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_ACTIVE_AFTER_UPDATE} THEN 'updated'
+            WHEN {_ACTIVE_AFTER_UPDATE} THEN 'activated' ELSE 'deactivated' END"""
 
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
     for name, body in {
         # Before an INSERT that gives no id, NEW.id is -1, which is also a valid id.
-        "session_server_make_room_insert": _make_room("INSERT", "(id <> NEW.id OR id = -1)"),
-        "session_server_make_room_update": _make_room("UPDATE OF metadata", "id <> NEW.id"),
+        "session_server_make_room_insert": _make_room("INSERT", "(id <> NEW.id OR id = -1)", _NEW),
+        "session_server_make_room_update": _make_room(
+            "UPDATE OF metadata", "id <> NEW.id", _ACTIVE_AFTER_UPDATE
+        ),
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
         UPDATE session_server_totals SET sessions = sessions + 1;
-        {_record_active()}
+        {_record_active(_NEW)}
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
     BEGIN
-        {_record_active(f", recent = {_RECENT}")}
+        UPDATE sessions SET metadata = json_set(metadata, '$.active', json('false'), '$.ended_at',
+            json_extract(OLD.metadata, '$.ended_at')) WHERE id = NEW.id AND {_STALE};
+        {_record_active(_ACTIVE_AFTER_UPDATE, f", recent = {_RECENT}")}
         {_change("'renamed'", "NEW", "OLD.name IS NOT NEW.name")}
         {_change(_UPDATE_TYPE, "NEW", _MORE_THAN_A_NAME)}
     END""",
