@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, to_builtins
+from msgspec.structs import replace
 
 SessionId = Annotated[int, Meta(description="the session's `id`")]
 EntryId = Annotated[int, Meta(description="`id` of the entry; only for changes of context")]
@@ -55,7 +56,7 @@ class Session(Struct, rename="camel", frozen=True):
     created_at: Timestamp
     active: Annotated[bool, Meta(description="true for at most one session")]
     # Raw: the text that was stored, so that no number, key or string changes on its way.
-    metadata: Annotated[Raw, Meta(description="the object that was stored, unchanged")]
+    metadata: Annotated[Raw, Meta(description="the object that was stored, unchanged")] | UnsetType
     context_count: (
         Annotated[int, Meta(description="number of its entries; only if asked for")] | UnsetType
     ) = UNSET
@@ -66,7 +67,7 @@ class Session(Struct, rename="camel", frozen=True):
             id=self.id,
             name=self.name,
             created_at=datetime.fromisoformat(self.created_at),
-            metadata=_decoded(bytes(self.metadata)),
+            metadata={} if self.metadata is UNSET else _decoded(bytes(self.metadata)),
         )
 
 
@@ -144,6 +145,11 @@ class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
     incomplete: Annotated[
         bool, Meta(description="true if changes are missing: fetch the sessions again")
     ] = False
+
+    def without_metadata(self) -> ChangeBatch:
+        """Return the same batch with the active session's metadata left out."""
+        active = None if self.active is None else replace(self.active, metadata=UNSET)
+        return replace(self, active=active)
 
     def after(self, revision: int) -> ChangeBatch:
         """Return the same batch without the changes up to ``revision``."""

@@ -186,6 +186,25 @@ async def test_notifications_are_on_unless_turned_off(
         assert (await client.read())["method"] == DID_CHANGE
 
 
+async def test_the_metadata_of_the_active_session_can_be_left_out(
+    server_command: list[str],
+) -> None:
+    async with (
+        Client.started(server_command) as small,
+        Client.opened(server_command) as large,
+    ):
+        await small.initialize(initializationOptions={"activeMetadata": False})
+        await large.create("a", metadata={"pinned": ["x" * 100_000]}, active=True)
+        await large.add_note("b", "another session's")
+        await large.until(4)
+        await small.until(4)
+        assert large.notified[-1]["active"]["metadata"]["pinned"] == ["x" * 100_000]
+        for message in small.notified:
+            assert message["active"]["name"] == "a"
+            assert "metadata" not in message["active"]
+        assert (await small.session("getActive"))["metadata"]["pinned"]
+
+
 async def test_bursts_of_changes_are_joined(server_command: list[str]) -> None:
     async with Client.started(server_command) as client, Client.opened(server_command) as other:
         await client.initialize()

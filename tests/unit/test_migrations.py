@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from support.foreign import ForeignWriter
 from support.processes import popen
@@ -78,6 +79,7 @@ def test_of_several_active_sessions_the_newest_stays(
         assert (active.name, active.metadata) == ("newest", {"active": True, "own": 1})
         middle = db.store.sessions.get("middle")
         assert middle is not None
+        assert middle.metadata is not UNSET
         assert bytes(middle.metadata).startswith(b'{"active":false,"own":1.50,"updated_at":"')
         assert {*json.loads(bytes(middle.metadata))} == {"active", "own", "updated_at", "ended_at"}
         assert db.db.warnings == []

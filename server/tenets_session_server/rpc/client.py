@@ -42,7 +42,7 @@ class Client:
     def __init__(self, command_pid: int) -> None:
         self.writer: Writer | None = None
         self.last_sent_revision = 0
-        self.wants_changes = True
+        self.wants_changes = self.wants_metadata = True
         self.name: str | None = None
         self.version: str | None = None
         self.process_id: int | None = None

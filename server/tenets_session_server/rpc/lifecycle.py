@@ -65,6 +65,7 @@ class _InitializeParams(Struct, rename="camel"):
 
 class _Options(Struct, rename="camel"):
     notifications: Flag = True
+    active_metadata: Flag = True
     commands: Flag = True
 
 
@@ -128,6 +129,7 @@ class Lifecycle:
         client = self._client
         client.process_id = given.process_id
         client.wants_changes = options.notifications
+        client.wants_metadata = options.active_metadata
         self._announces_commands = options.commands
         try:
             info = _decode_client_info(unwrapped(params)).client_info

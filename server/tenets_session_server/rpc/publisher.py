@@ -198,7 +198,7 @@ class Publisher:
 
     def _send(self, batch: ChangeBatch, base: int, clients: Iterable[Client]) -> None:
         """Send a batch to the clients that have ``base`` or more; others are behind it."""
-        message = b""
+        messages: dict[tuple[int, bool], bytes] = {}
         for client in tuple(clients):
             sent = client.last_sent_revision
             if client.congested or not base <= sent < batch.revision:
@@ -206,16 +206,18 @@ class Publisher:
             client.last_sent_revision = batch.revision  # first: sending may make it catch up
             if not client.wants_changes:
                 continue
-            if sent == base:
-                message = message or _encode(batch)
-                client.send(message)
-            else:
-                client.send(_encode(batch.after(sent)))
+            key = sent, client.wants_metadata
+            if key not in messages:
+                messages[key] = _encode(batch, *key)
+            client.send(messages[key])
 
     def _show(self, kind: int, message: str) -> None:
         for client in tuple(self._clients):
             client.show(kind, message)
 
 
-def _encode(batch: ChangeBatch) -> bytes:
-    return encode(OutgoingNotification(DID_CHANGE, batch))
+def _encode(batch: ChangeBatch, sent: int, with_metadata: bool) -> bytes:
+    """Return the message for clients that have ``sent``."""
+    later = batch if not batch.changes or batch.changes[0].revision > sent else batch.after(sent)
+    params = later if with_metadata else later.without_metadata()
+    return encode(OutgoingNotification(DID_CHANGE, params))

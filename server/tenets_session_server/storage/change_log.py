@@ -78,8 +78,9 @@ class ChangeLog:
         """Return an incomplete batch for clients whose ``revision`` may be that of another file.
 
         No list of changes leads from that file to this one, and the revisions of this one may be
-        lower. Then the log is emptied. As revisions that are sent must only increase, new ones then continue above
-        ``revision``. (In a read-only file they stay lower; changes are sent once they are above.)
+        lower. Then the log is emptied. As revisions that are sent must only increase, new ones
+        continue above ``revision``. (In a read-only file they stay lower; changes are sent once
+        they are above.)
         """
         if self.newest_revision() <= revision != 0:
             with contextlib.suppress(DatabaseReadOnlyError), self._database.transaction():

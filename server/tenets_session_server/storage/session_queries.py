@@ -222,8 +222,9 @@ def _page(rows: Iterable[Row], limit: int, listing: Listing) -> SessionList:
     for row in rows:
         if len(sessions) == limit or size >= PAGE_BYTES:
             return SessionList(sessions, cursors.dump(position(last), listing.scope()))
-        sessions.append(session(row))
-        size += len(sessions[-1].metadata)
+        found = session(row)
+        sessions.append(found)
+        size += 0 if found.metadata is UNSET else len(found.metadata)
         last = row
     return SessionList(sessions, None)
 
