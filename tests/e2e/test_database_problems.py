@@ -202,3 +202,32 @@ async def test_a_folder_that_cannot_be_created_is_reported(
         error = (await client.call(CREATE, {"name": "b"}))["error"]
         assert error["data"] == {"kind": "databaseUnavailable", "retryable": False}
     database.parent.parent.chmod(0o700)
+
+
+async def test_a_folder_that_cannot_be_written_is_named(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started([*server_command, "--standalone"]) as client:
+        await client.initialize()
+        await client.result(CREATE, {"name": "a"})
+        client.end_input()
+        await client.ended()
+    database.parent.chmod(0o500)
+    try:
+        command = without_privileges([*server_command, "--standalone"])
+        async with Client.started(command) as client:
+            (warning,) = (await client.initialize())["warnings"]
+            assert f"{database.parent} may not be written" in warning
+            assert "SQLite has to write beside the file even to read it" in warning
+    finally:
+        database.parent.chmod(0o700)
+
+
+async def test_a_path_that_is_too_long_for_sqlite_is_reported(
+    server_command: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path.joinpath(*["d" * 100] * 5)
+    async with Client.started([*server_command, "--database", str(folder / "x.db")]) as client:
+        (warning,) = (await client.initialize())["warnings"]
+        assert "is longer than the" in warning
+        assert "bytes that SQLite can open" in warning

@@ -145,3 +145,17 @@ async def test_a_file_that_is_mounted_without_its_folder_is_not_written(
         with pytest.raises(ResponseError, match="mount the folder instead of the file"):
             await client.create("b")
         assert await client.names() == ["a"]
+
+
+async def test_a_message_that_memory_is_lacking_for_ends_the_connection(
+    server_command: list[str],
+) -> None:
+    async with Client.started([*server_command, "--standalone"]) as client:
+        await client.initialize()
+        pid = client.process.pid
+        size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(pid, resource.RLIMIT_AS, (size + 4_000_000, resource.RLIM_INFINITY))
+        note = {"sessionName": "s", "kind": "k", "content": "x" * 15_000_000}
+        with contextlib.suppress(ConnectionError):
+            await client.send(request(900, ADD, note))
+        assert await client.ended() == 1  # the log's thread may find no memory, either

@@ -30,7 +30,8 @@ COMMANDS: Final = ("status", "stop")
 
 _DESCRIPTION: Final = """\
 Serves tenets/session.* to an editor: the Language Server Protocol's framing and lifecycle on
-stdin and stdout, JSON-RPC 2.0. Editors start it; see README.md for how to set one up.
+stdin and stdout, JSON-RPC 2.0. Editors start it: name this command in your editor's settings for
+language servers.
 
 One daemon in the background serves all editors of a user. The first editor starts it, and it ends
 by itself. `status` reports on it, `stop` ends it.
@@ -134,6 +135,8 @@ def _parse_with_argparse(arguments: Sequence[str]) -> Options:
     known = parser()
     options, unknown = known.parse_known_args(arguments, Options())
     if options.command is not None and options.command not in COMMANDS:
+        if not unknown:
+            known.error(f"unknown command {options.command}: there are {' and '.join(COMMANDS)}")
         unknown.append(options.command)
     if unknown:
         in_order = " ".join(argument for argument in arguments if argument in unknown)

@@ -112,7 +112,15 @@ class Connection:
             self._end("the input has ended")
             self._loop.call_soon(self._update_flow)
             return
-        messages = self._messages.feed(data)
+        try:
+            messages = self._messages.feed(data)
+        except MemoryError:
+            # A part of the stream is lost, so what follows cannot be understood.
+            logger.error("no memory is left for a message")  # noqa: TRY400 - no traceback
+            self._failed = True
+            self._end("no memory")
+            self._reader.close()
+            return
         if self._messages.error is not None:
             # Not the bytes that the client gets: they may be somebody's text.
             reason = self._messages.error.partition(", found")[0].partition(", got")[0]

@@ -120,9 +120,14 @@ class FileConnection:
                     )
                     self._migrate(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
-            except errors.DatabaseError:
+            except errors.DatabaseError as error:
                 self._disconnect()
-                raise
+                reason = None
+                if type(error) in {errors.DatabaseUnavailableError, errors.DatabaseReadOnlyError}:
+                    reason = file_system.why_not(self.path)
+                if reason is None:
+                    raise
+                raise type(error)(f"{error}; {reason}") from error
             except Exception as error:
                 # Whatever is in a file that is not ours, it must not end the server.
                 self._disconnect()

@@ -28,11 +28,17 @@ FUSE: Final = "fuse."
 enough."""
 
 
+LONGEST_PATH: Final = 504
+"""Bytes of the longest path: SQLite's limit is 511, and it appends "-journal" (os_unix.c)."""
+
+
 def sqlite_name(path: Path) -> str:
     """Return a path as SQLite needs it, in UTF-8 whatever the locale is.
 
-    Raises :class:`DatabaseUnavailableError` if its bytes are not UTF-8.
+    Raises :class:`DatabaseUnavailableError` if its bytes are not UTF-8, or too many.
     """
+    if len(os.fsencode(os.path.realpath(path))) > LONGEST_PATH:
+        raise _unavailable(path, f"is longer than the {LONGEST_PATH} bytes that SQLite can open")
     try:
         return os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError:
@@ -82,6 +88,18 @@ def make_private(path: Path) -> None:
         status = path.stat()
         if status.st_uid == os.getuid() and status.st_mode & 0o077:
             path.chmod(status.st_mode & 0o700)
+
+
+def why_not(path: Path) -> str | None:
+    """Return what the permissions of a file that cannot be opened lack, None if nothing."""
+    if path.exists() and not os.access(path, os.R_OK):
+        return f"it may not be read: it belongs to user {path.stat().st_uid}"
+    if not os.access(path.parent, os.W_OK):
+        return (
+            f"{readable_name(path.parent)} may not be written, and SQLite has to write beside the"
+            " file even to read it"
+        )
+    return None
 
 
 def size(path: Path) -> int:
