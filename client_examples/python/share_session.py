@@ -51,7 +51,7 @@ async def share(database: Path, *options: str) -> None:
             print(f"{'left':>6} cannot create {urgent!r} again: {error} ({error.kind})")
 
         print("  both list these sessions:")
-        async for session in left.list(includeContextCount=True):
+        async for session in left.list(include_context_count=True):
             print(f"         {describe(session)}")
         seen = [[session async for session in client.list()] for client in (left, right)]
         print(f"  the same in both: {'yes' if seen[0] == seen[1] else 'NO'}")

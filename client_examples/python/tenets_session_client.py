@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, NotRequired, Self, TypedDict
+from typing import Any, Final, Literal, NotRequired, Self, TypedDict
 
-COMMAND: Final = (sys.executable, "-P", "-m", "tenets_session_server")
-"""The command that starts the server. An editor uses ``("tenets-session-server",)`` from the PATH.
-
-With ``-P`` Python does not look for modules in the working directory.
-"""
+COMMAND: Final = (
+    # With -P Python does not look for modules in the working directory.
+    (sys.executable, "-P", "-m", "tenets_session_server")
+    if importlib.util.find_spec("tenets_session_server")
+    else ("tenets-session-server",)
+)
+"""The command that starts the server: this Python's if it is installed there, else the PATH's."""
 
 STOP_TIMEOUT: Final = 5.0
 """Seconds for a server to end after ``exit``; then it is killed."""
@@ -177,12 +180,23 @@ class SessionClient:
         found: Session | None = await self.session("get", {"name": name})
         return found
 
-    async def list(self, **filters: Any) -> AsyncIterator[Session]:
-        """Yield all sessions, newest first.
-
-        ``filters`` are the params of ``tenets/session.list``: ``active``, ``namePrefix``,
-        ``order``, ``includeContextCount``, ``limit`` (per page).
-        """
+    async def list(
+        self,
+        *,
+        active: bool | None = None,
+        name_prefix: str | None = None,
+        order: Literal["newest", "oldest"] = "newest",
+        include_context_count: bool = False,
+        limit: int = 100,
+    ) -> AsyncIterator[Session]:
+        """Yield all sessions that match, newest first by default; ``limit`` is that of a page."""
+        filters = {
+            "active": active,
+            "namePrefix": name_prefix,
+            "order": order,
+            "includeContextCount": include_context_count,
+            "limit": limit,
+        }
         cursor: str | None = None
         while True:
             page: SessionList = await self.session("list", {**filters, "cursor": cursor})

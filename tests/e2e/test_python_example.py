@@ -117,7 +117,7 @@ async def test_every_method(database: Path) -> None:
         assert not (await sessions.set_active("a", active=False))["active"]
         assert (await sessions.update_metadata("a", {"": None}))["metadata"][""] is None
         assert (await sessions.add_context("new", "note", "ü"))["size"] == 2
-        names = [one["name"] async for one in sessions.list(limit=1, includeContextCount=True)]
+        names = [one["name"] async for one in sessions.list(limit=1, include_context_count=True)]
         assert names == ["new", "a"]
         assert await sessions.delete("a")
         assert not await sessions.delete("a")
@@ -190,3 +190,15 @@ async def test_notifications_are_passed_on(database: Path) -> None:
     assert notifications == [
         ("window/showMessage", {"type": 3, "message": "There are no sessions"})
     ]
+
+
+def test_without_the_package_the_client_starts_the_command_on_the_path(database: Path) -> None:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    shown = subprocess.run(
+        [sys.executable, "-S", str(EXAMPLE), "--database", str(database)],  # no site-packages
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "the same in both: yes" in shown.stdout

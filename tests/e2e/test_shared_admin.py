@@ -49,7 +49,12 @@ async def test_status_lists_the_daemon_and_its_clients(
     status, out, _ = await run(*place, "--json", "status")
     assert (status, json.loads(out)) == (
         1,
-        {"database": str(database), "running": False, "others": []},
+        {
+            "database": str(database),
+            "reason": "named by --database",
+            "running": False,
+            "others": [],
+        },
     )
     async with Client.started(shared_command) as one, contextlib.AsyncExitStack() as later:
         info = {"name": "Odd\x1b[31m \u202e editor", "version": "7"}

@@ -29,7 +29,8 @@ async def test_a_stock_client_gets_replies_errors_messages_and_notifications(
         capabilities = (await client.initialize_session(params)).capabilities
         assert "tenets.session.list" in capabilities.execute_command_provider.commands
         assert capabilities.experimental["tenetsSession"]["revision"] == 0
-        changed = client.wait_for_notification(DID_CHANGE)
+        # A task: a coroutine would begin to wait only below, perhaps after the notification.
+        changed = asyncio.ensure_future(client.wait_for_notification(DID_CHANGE))
         send = client.protocol.send_request_async
         session = await send("tenets/session.create", {"name": "a", "active": True})
         assert (session.name, session.active) == ("a", True)
