@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -234,3 +235,31 @@ async def test_wrong_control_messages_do_not_disturb_clients(
             await client.create(f"s{number}")
         await client.leave()
         assert await client.log() == ""
+
+
+@pytest.mark.timings(ANSWER_TIMEOUT=0.3, SIGNAL_TIMEOUT=0.3)
+async def test_a_daemon_that_does_not_answer_is_named_and_ended(
+    shared_command: list[str], database: Path
+) -> None:
+    place = ["--database", str(database)]
+    async with Client.started(shared_command) as client:
+        await client.initialize()
+        await client.result(CREATE, {"name": "a"})
+        pid = await client.served_by()
+        os.kill(pid, signal.SIGSTOP)
+        status, out, err = await run("status", *place)
+        assert (status, out) == (1, "")
+        assert f"process {pid} does not answer; `stop` ends it" in err
+        status, out, _ = await run("status", "--json", *place)
+        assert status == 1
+        assert json.loads(out)["notAnswering"] == [pid]
+        status, out, err = await run("stop", *place)
+        assert (status, out.splitlines()) == (
+            0,
+            ["asked it to end", "continued it", f"stopped process {pid}"],
+        )
+        assert f"process {pid} does not answer" in err
+        await shared.ended(pid)
+        assert await client.ended() == 1
+    status, out, _ = await run("stop", *place)
+    assert (status, out) == (0, f"nothing to stop: no daemon serves {database}\n")

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 
 MODULES: Final = {
+    "ANSWER_TIMEOUT": "daemon.admin",
     "BUSY_TIMEOUT": "rpc.calls",
     "CHECKPOINT_AFTER": "storage.maintenance",
     "CONSTANT_SIZE": "storage.file_identity",
@@ -27,6 +28,7 @@ MODULES: Final = {
     "PATH_INTERVAL": "daemon.client_session",
     "RESPONSE_TIMEOUT": "daemon.shim",
     "SHARED_FILE_SYSTEMS": "storage.file_system",
+    "SIGNAL_TIMEOUT": "daemon.admin",
     "SETTLED": "storage.file_identity",
 }
 """Where each of them is; one is no timing, but changed in the same way."""

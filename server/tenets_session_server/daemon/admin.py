@@ -6,7 +6,10 @@ import contextlib
 import io
 import json
 import os
+import select
+import signal
 import sys
+import time
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,8 +17,18 @@ from tenets_session_server.daemon import control, launch
 from tenets_session_server.daemon.address import Address, UnsafeError, enter_runtime_directory
 from tenets_session_server.daemon.control import ControlError
 
-TIMEOUT: Final = 5.0
+ANSWER_TIMEOUT: Final = 5.0
 """Seconds within which a daemon has to answer, and after ``stop`` to end."""
+SIGNAL_TIMEOUT: Final = 2.0
+"""Seconds within which a daemon that does not answer has to end after a signal."""
+
+
+class NotAnsweringError(Exception):
+    """A daemon is running and does not answer; ``pid`` is its process, None if that is unknown."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"process {pid or 'of unknown id'} does not answer")
+        self.pid = pid
 
 
 def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
@@ -29,49 +42,68 @@ def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
     try:
         address = Address(database)
         os.close(enter_runtime_directory())
-        answers = _ask_all(address, command)
+        answers, silent = _ask_all(address, command)
         if command == "stop":
-            return _stopped(answers, address)
-        return _status(answers, address, reason, as_json=as_json)
+            return _stopped(answers, silent, address)
+        return _status(answers, silent, address, reason, as_json=as_json)
     except (UnsafeError, OSError) as error:
         print(f"tenets-session-server: {error}", file=sys.stderr)
         return 1
 
 
-def _ask_all(address: Address, command: str) -> list[dict[str, str]]:
-    """Return the daemons' answers, our own installation's first; print what goes wrong."""
+def _ask_all(
+    address: Address, command: str
+) -> tuple[list[dict[str, str]], list[NotAnsweringError]]:
+    """Return the daemons' answers, our own installation's first, and those that do not answer."""
     key, own = address.database_key, address.socket_name
     names = [name for name in os.listdir() if name.startswith(key) and name.endswith(".sock")]
-    answers = []
+    answers, silent = list[dict[str, str]](), list[NotAnsweringError]()
     for name in sorted(names, key=lambda name: (name != own, name)):
         try:
             answer = _ask(name, control.pack(command, database=address.database))
+        except NotAnsweringError as error:
+            silent.append(error)
         except (UnsafeError, ControlError, OSError) as error:
             print(f"tenets-session-server: {name}: {error}", file=sys.stderr)
         else:
             # Another database's daemon refuses: its key is the same by chance.
             if answer is not None and answer["kind"] != "refuse":
                 answers.append(answer)
-    return answers
+    return answers, silent
 
 
 def _ask(name: str, question: bytes) -> dict[str, str] | None:
-    """Return a daemon's answer, None if it is not running. Waits for its end after ``stop``."""
-    connection = launch.connect(name, TIMEOUT)
+    """Return a daemon's answer, None if it is not running. Waits for its end after ``stop``.
+
+    Raises :class:`NotAnsweringError`, and what :func:`.launch.connect` raises.
+    """
+    connection = launch.connect(name, ANSWER_TIMEOUT)
     if connection is None:
         return None
     with contextlib.closing(connection):
+        pid = control.check_peer(connection)  # the system knows it, also of a stopped process
         try:
             connection.sendall(question)
+            if not select.select([connection], [], [], ANSWER_TIMEOUT)[0]:
+                raise NotAnsweringError(pid)
             answer = control.receive(connection)
             while answer["kind"] == "stopping" and connection.recv(1):
                 pass
         except ConnectionError:
             return None
+        except TimeoutError:
+            raise NotAnsweringError(pid) from None
         return answer
 
 
-def _status(answers: list[dict[str, str]], address: Address, reason: str, *, as_json: bool) -> int:
+def _status(
+    answers: list[dict[str, str]],
+    silent: list[NotAnsweringError],
+    address: Address,
+    reason: str,
+    *,
+    as_json: bool,
+) -> int:
     reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
     for report in reports:
         report["reason"] = report["reason"] or reason
@@ -79,20 +111,68 @@ def _status(answers: list[dict[str, str]], address: Address, reason: str, *, as_
         # After an upgrade, daemons of the old installation run for a while beside the new one's.
         first = {"running": True, **reports[0]} if reports else {"running": False}
         shown = {"database": address.database, "reason": reason, **first, "others": reports[1:]}
+        if silent:
+            shown["notAnswering"] = [error.pid for error in silent]
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif reports:
         print("\n\n".join(map(_readable, reports)))
-    else:
+    elif not silent:
         print(f"no daemon serves {address.database} ({reason})")
-    return 0 if reports else 1
+    for error in silent:
+        print(f"tenets-session-server: {error}; `stop` ends it", file=sys.stderr)
+    return 0 if reports and not silent else 1
 
 
-def _stopped(answers: list[dict[str, str]], address: Address) -> int:
+def _stopped(
+    answers: list[dict[str, str]], silent: list[NotAnsweringError], address: Address
+) -> int:
     for answer in answers:
         print(f"stopped process {answer['pid']}")
-    if not answers:
+    if not answers and not silent:
         print(f"nothing to stop: no daemon serves {address.database}")
-    return 0
+    left = [error for error in silent if not _end(error)]
+    return 1 if left else 0
+
+
+def _end(error: NotAnsweringError) -> bool:
+    """End a daemon that does not answer, step by step; return whether it has ended."""
+    print(f"tenets-session-server: {error}", file=sys.stderr)
+    if error.pid is None:
+        return False
+    # A stopped process takes the first signal when it is continued by the second.
+    for number, step in (
+        (signal.SIGTERM, "asked it to end"),
+        (signal.SIGCONT, "continued it"),
+        (signal.SIGKILL, "killed it"),
+    ):
+        try:
+            os.kill(error.pid, number)
+        except ProcessLookupError:
+            return True
+        print(step)
+        if _has_ended(error.pid):
+            print(f"stopped process {error.pid}")
+            return True
+    return False
+
+
+def _has_ended(pid: int) -> bool:
+    """Wait up to SIGNAL_TIMEOUT for the end of a process; return whether it has ended."""
+    until = time.monotonic() + SIGNAL_TIMEOUT
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+            # One that has ended stays as a zombie until its parent, perhaps not soon, waits for it.
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
+                if status.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except ProcessLookupError:
+            return True
+        except FileNotFoundError:
+            if sys.platform == "linux":
+                return True
+        time.sleep(0.02)
+    return False
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -67,6 +67,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until no client has been attached for a while, or :meth:`stop` is called."""
+        # Once more: from now on this process is the peer (SO_PEERCRED), not the one that bound it.
+        self._listener.listen(socket.SOMAXCONN)
         self._listener.setblocking(False)
         self._start_idle_timer(FIRST_CLIENT_TIMEOUT)
         accepting = asyncio.ensure_future(self._accept())
