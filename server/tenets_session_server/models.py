@@ -130,7 +130,7 @@ class ChangeList(Struct, rename="camel", frozen=True):
     revision: NewestRevision
     truncated: Annotated[
         bool,
-        Meta(description="whether there are more: ask again with `since` set to the last one's"),
+        Meta(description="whether there are more: ask again from the revision of the last one"),
     ]
 
 
@@ -158,7 +158,7 @@ class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
 
 
 class Totals(Struct, rename="camel", frozen=True):
-    """How much there is, at one moment but for the sizes of the files; sizes are in bytes."""
+    """How much there is at one moment; file sizes are in bytes, and read separately."""
 
     sessions: Annotated[int, Meta(description="number of sessions")]
     context_entries: Annotated[

@@ -35,7 +35,7 @@ Pick = Callable[[CallContext], tuple[Any, str]]
 class Method(Generic[P]):
     """A row of the table. ``verb`` is the part after the prefix, of method and command alike.
 
-    ``handler`` returns the store's value. ``encode`` makes the ``result`` of it where they differ.
+    ``handler`` returns the store's value. ``encode`` converts it to ``result`` if they differ.
     ``writes``: it may change the database. ``cached``: the result depends on the params and the
     database only, and clients repeat the request; see ``rpc/calls.py``. ``pick`` is for a
     command that is picked from a list; without it the command needs an argument. ``examples`` are

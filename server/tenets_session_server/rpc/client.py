@@ -36,7 +36,7 @@ class Client:
     """The client of one connection.
 
     Until ``writer`` is set nothing is sent. ``last_sent_revision`` belongs to the publisher.
-    ``command_pid`` is the process that the client has started.
+    ``command_pid`` is the process id of the command that the editor started.
     """
 
     def __init__(self, command_pid: int) -> None:
@@ -86,7 +86,7 @@ class Client:
             self.writer.write(message)
 
     def reply_error(self, message_id: MessageId | None, error: ErrorObject) -> None:
-        """Queue the reply to a request that failed; no id where it cannot be read."""
+        """Queue the reply to a request that failed; None as the id if it cannot be read."""
         self.queue(encode(ErrorReply(message_id, error)))
 
     def reply_failure(self, message_id: MessageId, method: str, error: BaseException) -> None:

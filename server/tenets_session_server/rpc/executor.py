@@ -110,7 +110,7 @@ class RequestExecutor:
         self.run()
 
     def run(self) -> None:
-        """Execute what waits, in order, until it is done or others have to have their turn."""
+        """Execute what waits, in order, until all is done or the turn is over."""
         if self._scheduled or self._in_turn:
             return
         self._begin_turn()
@@ -161,7 +161,7 @@ class RequestExecutor:
                 else:
                     self._execute(self._queue.take())
             self._writer.flush()
-            if not self._may_execute():  # it may again, where the client has read on
+            if not self._may_execute():  # flushing may have made room
                 break
 
     def _end_turn(self) -> None:
@@ -223,7 +223,7 @@ class RequestExecutor:
         return self._pygls.call(name, params, message_id)
 
     def _finish(self, call: Call, outcome: Outcome) -> None:
-        """Reply to a call, now or when its result is there."""
+        """Reply to a call, now or once its result is known."""
         if isinstance(outcome, Completed):
             if isinstance(call, Request):
                 self._client.reply(call.id, outcome.result)

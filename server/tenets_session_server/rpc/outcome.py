@@ -1,4 +1,4 @@
-"""What comes of a call: a result, an error, or something that is still to come."""
+"""The outcome of a call: a result, an error, or a result that is still to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the clients of a store what is committed, by any program (``tenets/session.didChange``).
+"""Tells all clients of a store what any program has committed (``tenets/session.didChange``).
 
 A commit of this process is published at once, after its author's reply. Commits of other programs
 are found when the store's watcher polls. All that is committed by then goes into one message.
@@ -34,7 +34,7 @@ REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
 
 UNKNOWN: Final = -1
-"""The last revision that was sent to a client whose knowledge is of another file."""
+"""The last revision that was sent to a client that last saw another file."""
 
 
 class Publisher:
@@ -71,7 +71,7 @@ class Publisher:
         if first:
             self._log_context.run(self._start)
         try:
-            self._publish()  # so that the others do not get what this client starts from
+            self._publish()  # to the others, who would get these changes later and this client too
         except DatabaseError as error:
             if first and not isinstance(error, DatabaseBusyError):
                 self._available = False  # `initialize` says so to this client, _poll to the others

@@ -58,17 +58,17 @@ def adopt(path: Path) -> Adoption:
     if found is None or not os.path.isfile(found):  # noqa: PTH113 - the usual case, for every start
         return Adoption(path)
     former = Path(found)
-    with _alone(former.parent):
-        if not former.is_file():  # another process has just moved it
+    try:
+        with _alone(former.parent):
+            if former.is_file():  # no other process has just moved it
+                return _adopt(former, path)
             return Adoption(path)
-        try:
-            return _adopt(former, path)
-        except (apsw.Error, DatabaseError, OSError) as error:
-            warning = (
-                f"The database of earlier versions, {_name(former)}, could not be moved to"
-                f" {_name(path)}: {error}."
-            )
-            return Adoption(path, warnings=(warning,))
+    except (apsw.Error, DatabaseError, OSError) as error:
+        warning = (
+            f"The database of earlier versions, {_name(former)}, could not be moved to"
+            f" {_name(path)}: {error}."
+        )
+        return Adoption(path, warnings=(warning,))
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ class Store:
     @classmethod
     def for_server(cls, path: str, synchronous: Synchronous, reason: str) -> Self:
         """Return a server's store; ``reason`` as :func:`.locations.locate` returns it."""
-        # Who names a file has chosen its permissions, too.
+        # Whoever names a file with --database answers for its permissions.
         named = reason == locations.BY_OPTION
         directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
         # The protocol layer waits for another program's lock, and serves clients meanwhile.
