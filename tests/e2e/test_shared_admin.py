@@ -82,14 +82,17 @@ async def test_status_lists_the_daemon_and_its_clients(
             "version": tenets_session_server.__version__,
             "python": sys.executable,
             "revision": 2,
+            "sessions": 1,
+            "active": "a",
             "others": [],
         }
         status, out, err = await run("status", *place)
         assert (status, err) == (0, "")
-        first, second, third, *_, last = out.splitlines()
+        first, second, third, fourth, *_, last = out.splitlines()
         assert f"process {pid}, for " in first
         assert second == f"database  {database} (named by --database)"
         assert third == "revision  2"
+        assert fourth == "sessions  1, active: a"
         assert f"process {two.process.pid}" in last
         # Names come from editors: none of them talks to the terminal.
         assert f"  Odd?[31m ? editor 7, process {one.process.pid} of {os.getpid()}, since 2" in out

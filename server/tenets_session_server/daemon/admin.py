@@ -182,12 +182,21 @@ def _readable(report: dict[str, Any]) -> str:
         f"tenets-session-server {version}, process {process}, for {uptime}",
         f"database  {report['database']} ({report['reason']})",
         f"revision  {report['revision']}",
+        *_sessions(report),
         f"log       {report['log']}",
         f"clients   {len(clients) or 'none'}",
         *(f"  {_client(client)}" for client in clients),
     ]
     # Names come from editors, and a terminal obeys control characters.
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+
+
+def _sessions(report: dict[str, Any]) -> list[str]:
+    """Return the line about sessions; none while the daemon has the database closed."""
+    if report.get("sessions") is None:
+        return []
+    active = "none is active" if report["active"] is None else f"active: {report['active']}"
+    return [f"sessions  {report['sessions']}, {active}"]
 
 
 def _client(client: dict[str, Any]) -> str:

@@ -220,9 +220,23 @@ class Daemon:
             "database": self._store.database.name,
             "reason": self._store.reason,
             "revision": self._newest_revision(),
+            **self._session_report(),
             "log": None if self._log is None else str(self._log),
             "clients": [client.describe() for client in self._clients.values()],
         }
+
+    def _session_report(self) -> dict[str, Any]:
+        """Return the number of sessions and the active one's name; None while there are no clients.
+
+        Then the database is closed, and stays so.
+        """
+        found: dict[str, Any] = {"sessions": None, "active": None}
+        if self._store.database.is_open:
+            with contextlib.suppress(DatabaseError):
+                active = self._store.sessions.get_active()
+                found["sessions"] = self._store.totals().sessions
+                found["active"] = None if active is None else active.name
+        return found
 
     def _newest_revision(self) -> int | None:
         """Return the newest revision, or what it was when the database was closed."""
