@@ -27,8 +27,11 @@ def locate(database: str | None) -> tuple[str, str]:
     if database is not None:
         return absolute(database), BY_OPTION
     named = os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip()
-    reason = f"named by {CACHE_DIRECTORY_VARIABLE}" if named else "the default"
-    return os.path.join(default_cache_directory(), DATABASE_FILE_NAME), reason
+    if named:
+        return os.path.join(
+            absolute(named), DATABASE_FILE_NAME
+        ), f"named by {CACHE_DIRECTORY_VARIABLE}"
+    return os.path.join(home(), *_CACHE_OF_TENETS, DATABASE_FILE_NAME), "the default"
 
 
 def default_cache_directory() -> str:
@@ -37,8 +40,7 @@ def default_cache_directory() -> str:
     This is ``$TENETS_CACHE_DIRECTORY`` if it is set, else that of the ``tenets`` command line.
     Raises as :func:`locate` does.
     """
-    named = os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip()
-    return absolute(named) if named else os.path.join(home(), *_CACHE_OF_TENETS)
+    return os.path.dirname(locate(None)[0])
 
 
 def former_database(path: str) -> str | None:

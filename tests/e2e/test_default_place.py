@@ -13,7 +13,7 @@ import pytest
 
 from support import shared
 from support.client import Client
-from support.foreign import INSERT, NOW, UPSTREAM_SCHEMA, ForeignWriter
+from support.foreign import INSERT, NOW, ForeignWriter
 from support.modes import OPTIONS
 
 pytestmark = pytest.mark.asyncio
@@ -90,7 +90,7 @@ async def test_a_former_database_is_moved_to_the_default_place(
         default.touch()
     if prepared == "tables only":  # as `tenets session list` leaves it
         with ForeignWriter(default) as foreign:
-            foreign.execute(UPSTREAM_SCHEMA)
+            foreign.create_tables()
     async with Client.opened(command) as client:
         (news,) = client.session_capability["warnings"]
         renamed = former.with_name("tenets.db.moved")
@@ -131,9 +131,7 @@ async def test_two_databases_with_sessions_are_left_as_they_are(
     command: list[str], default: Path, former: Path
 ) -> None:
     await fill(former)
-    default.parent.mkdir(parents=True)
-    with ForeignWriter(default) as foreign:
-        foreign.execute(UPSTREAM_SCHEMA)
+    with ForeignWriter.on_new_file(default) as foreign:
         foreign.execute(INSERT, ("other", NOW, "{}"))
     async with Client.opened(command) as client:
         (warning,) = client.session_capability["warnings"]

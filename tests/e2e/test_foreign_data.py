@@ -23,10 +23,7 @@ def nested(levels: int) -> str:
 @pytest.fixture
 def foreign(database: Path) -> ForeignWriter:
     """Another program, which has created the file."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    found = ForeignWriter(database)
-    found.execute(UPSTREAM_SCHEMA)
-    return found
+    return ForeignWriter.on_new_file(database)
 
 
 @pytest.mark.parametrize("levels", [LEVELS, 100_000])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Client, ResponseError
-from support.foreign import INSERT, NOW, UPSTREAM_SCHEMA, ForeignWriter
+from support.foreign import INSERT, NOW, ForeignWriter
 
 pytestmark = pytest.mark.asyncio
 
@@ -19,9 +19,7 @@ ODD = ["", " ", "\t", "a\nb", "x" * 300, "\u202eevil", "\u200b", "a\x00b"]
 async def test_a_name_that_only_others_can_give_can_be_addressed(
     server_command: list[str], database: Path, name: str
 ) -> None:
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with ForeignWriter(database) as foreign:
-        foreign.execute(UPSTREAM_SCHEMA)
+    with ForeignWriter.on_new_file(database) as foreign:
         foreign.execute(INSERT, (name, NOW, "{}"))
     async with Client.opened(server_command) as client:
         assert (await client.session("get", name=name))["name"] == name
@@ -64,9 +62,7 @@ async def test_names_are_stored_in_nfc_and_found_in_any_form(server_command: lis
 async def test_the_form_that_is_given_comes_first(
     server_command: list[str], database: Path
 ) -> None:
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with ForeignWriter(database) as foreign:
-        foreign.execute(UPSTREAM_SCHEMA)
+    with ForeignWriter.on_new_file(database) as foreign:
         for name in (DECOMPOSED, COMPOSED):
             foreign.execute(INSERT, (name, NOW, "{}"))
     async with Client.opened(server_command) as client:

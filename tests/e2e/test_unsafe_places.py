@@ -9,7 +9,7 @@ import pytest
 
 from support import shared, timings
 from support.client import Client, ResponseError
-from support.foreign import UPSTREAM_SCHEMA, ForeignWriter
+from support.foreign import ForeignWriter
 from support.modes import both_modes
 from tenets_session_server.storage import file_system
 
@@ -50,9 +50,7 @@ async def test_a_file_with_two_names_is_not_written(
 async def test_a_linked_file_that_would_have_to_be_migrated_is_opened_once_it_is_not(
     server_command: list[str], database: Path, tmp_path: Path
 ) -> None:
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with ForeignWriter(database) as foreign:
-        foreign.execute(UPSTREAM_SCHEMA)
+    with ForeignWriter.on_new_file(database) as foreign:
         objects = foreign.objects()
     os.link(database, tmp_path / "backup.db")
     async with Client.opened(server_command) as client:

@@ -40,6 +40,14 @@ class ForeignWriter:
         self.connection = apsw.Connection(str(database))
         self.connection.set_busy_timeout(20_000)
 
+    @classmethod
+    def on_new_file(cls, database: Path) -> Self:
+        """Create the file, and its folder if that is missing, with the tables of upstream."""
+        database.parent.mkdir(parents=True, exist_ok=True)
+        found = cls(database)
+        found.create_tables()
+        return found
+
     def __enter__(self) -> Self:
         return self
 

@@ -25,9 +25,7 @@ from tenets_session_server.storage.store import Store
 @pytest.fixture
 def upstream_file(database: Path) -> Iterator[ForeignWriter]:
     """A database as the ``tenets`` command line leaves it, open in another program."""
-    database.parent.mkdir()
-    with ForeignWriter(database) as foreign:
-        foreign.create_tables()
+    with ForeignWriter.on_new_file(database) as foreign:
         yield foreign
 
 

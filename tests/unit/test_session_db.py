@@ -217,11 +217,16 @@ def test_odd_python_metadata_is_stored_as_json_does(db: SessionDB) -> None:
     }
 
 
-def test_any_config_that_names_a_folder_will_do(tmp_path: Path) -> None:
+def test_any_config_that_names_a_folder_will_do_and_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     theirs: Any = SimpleNamespace(cache=SimpleNamespace(directory=tmp_path / "theirs"))
     with SessionDB(theirs) as sessions:
+        assert sessions.config is theirs
         sessions.create_session("a")
     assert (tmp_path / "theirs" / "tenets.db").exists()
+    assert caplog.records == []  # the log is the caller's
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"bytes", "half \ud83e"])
@@ -286,15 +291,3 @@ def test_a_large_delete_takes_effect_though_its_rest_meets_a_lock(
         assert db.delete_all_sessions() == 0
         assert db.store.totals().context_entries == 0
         foreign.close()
-
-
-def test_the_callers_configuration_stays_and_its_log_is_quiet(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    given: Any = SimpleNamespace(cache=SimpleNamespace(directory=tmp_path / "theirs"))
-    with SessionDB(given) as db:
-        assert db.config is given
-        db.create_session("a")
-    assert (tmp_path / "theirs" / "tenets.db").exists()
-    assert caplog.records == []

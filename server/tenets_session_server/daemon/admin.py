@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -84,14 +83,12 @@ def _ask(name: str, question: bytes) -> dict[str, str] | None:
         pid = control.check_peer(connection)  # the system knows it, also of a stopped process
         try:
             connection.sendall(question)
-            if not select.select([connection], [], [], ANSWER_TIMEOUT)[0]:
-                raise NotAnsweringError(pid)
             answer = control.receive(connection)
             while answer["kind"] == "stopping" and connection.recv(1):
                 pass
         except ConnectionError:
             return None
-        except TimeoutError:
+        except (control.NoAnswerError, TimeoutError):
             raise NotAnsweringError(pid) from None
         return answer
 

@@ -59,6 +59,10 @@ class ControlError(Exception):
     """The peer is not, or does not send, what was expected; the message says which."""
 
 
+class NoAnswerError(ControlError):
+    """The daemon does not answer in time."""
+
+
 def pack(kind: str, **fields: object) -> bytes:
     """Return a message; no value may contain NUL."""
     parts = [f"kind={kind}", *(f"{name}={value}" for name, value in fields.items())]
@@ -99,14 +103,15 @@ class MessageReader:
 def receive(connection: socket.socket) -> dict[str, str]:
     """Return the daemon's next message, from a socket with a timeout.
 
-    Raises :class:`ControlError`, and ConnectionError at the end of the stream.
+    Raises :class:`ControlError` (:class:`NoAnswerError` after the timeout), and ConnectionError at
+    the end of the stream.
     """
     reader = MessageReader()
     try:
         while reader.missing:
             reader.feed(connection.recv(reader.missing))
     except TimeoutError:
-        raise ControlError("the daemon does not answer") from None
+        raise NoAnswerError("the daemon does not answer") from None
     return reader.fields()
 
 

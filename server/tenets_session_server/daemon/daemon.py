@@ -218,7 +218,7 @@ class Daemon:
             "version": __version__,
             "python": sys.executable,
             "database": self._store.database.name,
-            "reason": self._store.reason,
+            "reason": self._store.database.reason,
             "revision": self._newest_revision(),
             **self._session_report(),
             "log": None if self._log is None else str(self._log),

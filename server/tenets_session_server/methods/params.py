@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.storage import names
 
-_PRINTABLE = r"\A(?=.*\S)[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+\Z"
+_PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
 
 # Any string: another program may have named a session as no client of ours could.
 Name = Annotated[str, Meta(description="the name of a session")]
@@ -91,11 +91,7 @@ class ParamsDecoder(Generic[S]):
             return self._decode_other(data)
         except msgspec.DecodeError as error:
             raise InvalidParamsError(f"params: {error}") from None
-        # A Raw member takes any JSON: what it is is seen from its first character.
-        for _, attribute in self._objects:
-            if not bytes(getattr(decoded, attribute)).startswith(b"{"):
-                return self._decode_other(data)
-        return decoded
+        return decoded if self._wrong_object(decoded) is None else self._decode_other(data)
 
     def _decode_other(self, data: bytes) -> S:
         """Decode the shapes that clients send for the same thing.
@@ -114,10 +110,16 @@ class ParamsDecoder(Generic[S]):
             decoded = self._decode(msgspec.json.encode(given))
         except msgspec.ValidationError as error:
             raise InvalidParamsError(self._explain(str(error))) from None
+        if (wrong := self._wrong_object(decoded)) is not None:
+            raise InvalidParamsError(f"{wrong}: expected {self._expected[wrong]}")
+        return decoded
+
+    def _wrong_object(self, decoded: S) -> str | None:
+        """Return the name of a Raw member that is no object: its type takes any JSON."""
         for name, attribute in self._objects:
             if not bytes(getattr(decoded, attribute)).startswith(b"{"):
-                raise InvalidParamsError(f"{name}: expected {self._expected[name]}")
-        return decoded
+                return name
+        return None
 
     def _explain(self, message: str) -> str:
         missing = _MISSING.search(message)

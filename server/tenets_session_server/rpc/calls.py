@@ -148,7 +148,7 @@ class Calls:
 
         def call() -> Any:
             if method.pick is None:
-                result, sentence = None, needs_argument(method)
+                result, sentence = None, _needs_argument(method)
             else:
                 result, sentence = method.pick(self._context)
             self._show(sentence)
@@ -185,7 +185,7 @@ def _decode_command(params: Raw) -> tuple[Method[Any], Raw | None]:
     return method, arguments[0]
 
 
-def needs_argument(method: Method[Any]) -> str:
+def _needs_argument(method: Method[Any]) -> str:
     """Return what a user is told who has picked a command that needs an argument."""
     example = _encode(method.examples[0]).decode()
     return (

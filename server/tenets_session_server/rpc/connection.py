@@ -113,17 +113,12 @@ class Connection:
             self._loop.call_soon(self._update_flow)
             return
         try:
-            messages = self._messages.feed(data)
-        except MemoryError:
-            # A part of the stream is lost, so what follows cannot be understood.
-            logger.error("no memory is left for a message")  # noqa: TRY400 - no traceback
-            self._failed = True
-            self._end("no memory")
-            self._reader.close()
-            return
-        if self._messages.error is not None:
+            messages, problem = self._messages.feed(data), self._messages.error
+        except MemoryError:  # a part of the stream is lost
+            messages, problem = [], "no memory is left for a message"
+        if problem is not None:
             # Not the bytes that the client gets: they may be somebody's text.
-            reason = self._messages.error.partition(", found")[0].partition(", got")[0]
+            reason = problem.partition(", found")[0].partition(", got")[0]
             logger.error("the input cannot be understood any more: %s", reason)
             self._failed = True
             self._end("a framing error")

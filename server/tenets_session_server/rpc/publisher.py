@@ -218,6 +218,6 @@ class Publisher:
 
 def _encode(batch: ChangeBatch, sent: int, with_metadata: bool) -> bytes:
     """Return the message for clients that have ``sent``."""
-    later = batch if not batch.changes or batch.changes[0].revision > sent else batch.after(sent)
+    later = batch.after(sent)
     params = later if with_metadata else later.without_metadata()
     return encode(OutgoingNotification(DID_CHANGE, params))

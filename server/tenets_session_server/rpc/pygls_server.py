@@ -164,7 +164,7 @@ class SessionServer(LanguageServer):
         self, store: Store, publisher: Publisher, command_pid: int, reason: str | None
     ) -> None:
         self.store, self.publisher = store, publisher
-        self.reason = store.reason or reason
+        self.reason = store.database.reason or reason
         self.client = Client(command_pid)
         super().__init__(
             name=SERVER_NAME,

@@ -21,7 +21,8 @@ from msgspec import Struct
 
 from tenets_session_server import locations
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.storage import file_system
+from tenets_session_server.storage import connection_setup, file_system
+from tenets_session_server.storage.file_system import readable_name as _name
 
 if sys.platform != "win32":
     import fcntl
@@ -180,14 +181,11 @@ def _contains(path: Path, former: Path) -> bool:
 
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(file_system.sqlite_name(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(round(BUSY_TIMEOUT * 1000))
+    connection_setup.set_busy_timeout(connection, BUSY_TIMEOUT)
     return connection
-
-
-def _name(path: Path) -> str:
-    return file_system.readable_name(path)
 
 
 def _text(counts: Counts) -> str:
     sessions, entries = counts
-    return f"{sessions} session{'s'[: sessions != 1]}, {entries} context entries"
+    noun = "session" if sessions == 1 else "sessions"
+    return f"{sessions} {noun}, {entries} context entries"

@@ -120,24 +120,11 @@ class FileConnection:
                     )
                     self._migrate(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
-            except errors.DatabaseError as error:
+            except BaseException as error:
                 self._disconnect()
-                reason = None
-                if type(error) in {errors.DatabaseUnavailableError, errors.DatabaseReadOnlyError}:
-                    reason = file_system.why_not(self.path)
-                if reason is None:
+                if (explained := self._explained(error)) is None:
                     raise
-                raise type(error)(f"{error}; {reason}") from error
-            except Exception as error:
-                # Whatever is in a file that is not ours, it must not end the server.
-                self._disconnect()
-                logger.debug("opening failed", exc_info=error)
-                raise errors.DatabaseCorruptError(
-                    f"the file cannot be used as a database of tenets ({error})"
-                ) from error
-            except BaseException:
-                self._disconnect()
-                raise
+                raise explained from error
             self.warnings = warnings
             self.generation += 1
             for warning in warnings:
@@ -232,6 +219,19 @@ class FileConnection:
             return bool(self.connection.execute(sql).get)
         except apsw.Error:
             return False
+
+    def _explained(self, error: BaseException) -> errors.DatabaseError | None:
+        """Return what says more than an error that opening met, None where nothing does."""
+        if isinstance(error, errors.DatabaseUnavailableError | errors.DatabaseReadOnlyError):
+            reason = file_system.why_not(self.path)
+            return type(error)(f"{error}; {reason}") if reason else None
+        if isinstance(error, errors.DatabaseError) or not isinstance(error, Exception):
+            return None
+        # Whatever is in a file that is not ours, it must not end the server.
+        logger.debug("opening failed", exc_info=error)
+        return errors.DatabaseCorruptError(
+            f"the file cannot be used as a database of tenets ({error})"
+        )
 
     def _connect(self) -> apsw.Connection:
         name = file_system.sqlite_name(self.path)

@@ -14,7 +14,9 @@ from tenets_session_server.errors import InvalidArgumentError
 
 LONGEST: Final = 255
 EXPECTED: Final = "1 to 255 characters, no control or bidirectional characters, not blank"
-_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+REFUSED: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Control and bidirectional characters, as a set in a regular expression has them."""
+_REFUSED: Final = re.compile(f"[{REFUSED}]")
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs"})
 """Categories of characters that show nothing by themselves (Unicode, section 4.5)."""

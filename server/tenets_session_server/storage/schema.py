@@ -191,12 +191,10 @@ _OLDER_END: Final = """json_type(OLD.metadata, '$.ended_at') IS 'text'
                     json_extract(NEW.metadata, '$.ended_at')
                     < json_extract(OLD.metadata, '$.ended_at'))"""
 # The tests that decide most often come first: this is evaluated several times for each update.
-_STALE: Final = f"""CASE WHEN NOT {_NEW} OR {_OLD} THEN 0
-            WHEN json_valid(OLD.metadata) AND json_valid(NEW.metadata) THEN {_OLDER_END}
-            ELSE 0 END"""
 _ACTIVE_AFTER_UPDATE: Final = f"""CASE WHEN NOT {_NEW} THEN 0 WHEN {_OLD} THEN 1
             WHEN json_valid(OLD.metadata) AND json_valid(NEW.metadata) THEN NOT ({_OLDER_END})
             ELSE 1 END"""
+_STALE: Final = f"({_NEW} AND NOT {_ACTIVE_AFTER_UPDATE})"
 _RECENT: Final = f"""CASE WHEN session_id IS NOT OLD.id OR {_ACTIVE_AFTER_UPDATE}
                 THEN recent ELSE substr(
                 OLD.id || ',' || ltrim(replace(',' || recent, ',' || OLD.id || ',', ','), ','),

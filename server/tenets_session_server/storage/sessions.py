@@ -128,9 +128,8 @@ class Sessions:
 
     def find_or_create(self, name: str, *, check_name: bool) -> tuple[int, str, bool]:
         """Return a session's id and name, and whether it was created; needs a transaction."""
-        for form in names.forms(name):
-            if rows := self._database.run("SELECT id FROM sessions WHERE name = ?", (form,)):
-                return rows[0][0], form, False
+        if rows := self._find("id, name", name):
+            return *rows[0], False
         if check_name:
             name = names.checked(name, "sessionName")
         return self._insert(name, metadata.EMPTY).id, name, True

@@ -57,7 +57,7 @@ class Store:
         the problem in ``initialize``'s warnings and with each request, until it is solved.
         """
         database = self.database
-        name, reason = database.name, self.reason or reason
+        name, reason = database.name, database.reason or reason
         logger.info("tenets-session-server %s, database %s (%s)", __version__, name, reason)
         before = database.generation
         try:
@@ -70,11 +70,6 @@ class Store:
         if database.generation == before:  # otherwise opening has logged them
             for warning in database.warnings:
                 logger.warning("%s", warning)
-
-    @property
-    def reason(self) -> str | None:
-        """Why the database is not the file that ``config`` names, None if it is."""
-        return self.database.reason
 
     def start(self, on_poll: Callable[[], None]) -> None:
         """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
