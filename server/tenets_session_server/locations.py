@@ -28,9 +28,8 @@ def locate(database: str | None) -> tuple[str, str]:
         return absolute(database), BY_OPTION
     named = os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip()
     if named:
-        return os.path.join(
-            absolute(named), DATABASE_FILE_NAME
-        ), f"named by {CACHE_DIRECTORY_VARIABLE}"
+        path = os.path.join(absolute(named), DATABASE_FILE_NAME)
+        return path, f"named by {CACHE_DIRECTORY_VARIABLE}"
     return os.path.join(home(), *_CACHE_OF_TENETS, DATABASE_FILE_NAME), "the default"
 
 
