@@ -105,17 +105,22 @@ class LimitExceededError(TenetsSessionError, ValueError):
 
 
 class RevisionExpiredError(TenetsSessionError, LookupError):
-    """Some changes after that revision are no longer kept: fetch the sessions again.
+    """Changes after that revision or state are not known: fetch the sessions again.
 
-    ``oldest`` is the oldest revision that is kept.
+    Some are no longer kept, or the database has never had that state: it was restored from a
+    backup, or it is another one. ``oldest`` is the oldest revision that is kept; ``revision`` and
+    ``state`` are those of now.
     """
 
     kind = "revisionExpired"
-    members = ("oldest",)
+    members = ("oldest", "revision", "state")
 
-    def __init__(self, oldest: int) -> None:
-        super().__init__(f"only changes from revision {oldest} on are kept")
-        self.oldest = oldest
+    def __init__(self, oldest: int, revision: int, state: str) -> None:
+        super().__init__(
+            f"the changes since then are not known (they are from revision {oldest} on, and the"
+            f" newest is {revision}): fetch the sessions again"
+        )
+        self.oldest, self.revision, self.state = oldest, revision, state
 
 
 class DatabaseError(TenetsSessionError):

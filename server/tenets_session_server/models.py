@@ -19,6 +19,9 @@ SessionId = Annotated[int, Meta(description="the session's `id`")]
 EntryId = Annotated[int, Meta(description="`id` of the entry; only for changes of context")]
 Revision = Annotated[int, Meta(description="number of the change; numbers only increase")]
 NewestRevision = Annotated[int, Meta(description="number of the newest committed change")]
+StateText = Annotated[
+    str, Meta(description="opaque name of that revision in this history of the database")
+]
 Timestamp = Annotated[str, Meta(description="RFC 3339 with offset, microseconds kept")]
 NextCursor = Annotated[
     str | None, Meta(description="cursor of the next page; null on the last page")
@@ -46,6 +49,26 @@ class SessionRecord:
     name: str
     created_at: datetime
     metadata: dict[str, Any]
+
+
+class State(Struct, frozen=True):
+    """A revision of one history of a database; ``str()`` is its form on the wire.
+
+    Equal states mean that nothing was committed in between. A restored backup or a replaced file
+    has another ``token`` at the same revision.
+    """
+
+    revision: int
+    token: int
+
+    @classmethod
+    def parse(cls, text: str) -> State:
+        """Return the state of its text; raises ValueError if that is no state's text."""
+        revision, _, token = text.partition(".")
+        return cls(int(revision), int(token, 16))
+
+    def __str__(self) -> str:
+        return f"{self.revision}.{self.token:x}"
 
 
 class Session(Struct, rename="camel", frozen=True):
@@ -127,11 +150,9 @@ class ChangeList(Struct, rename="camel", frozen=True):
     """Some of the changes that were committed."""
 
     changes: Annotated[list[Change], Meta(description="in order, at most `limit`")]
-    revision: NewestRevision
-    truncated: Annotated[
-        bool,
-        Meta(description="whether there are more: ask again from the revision of the last one"),
-    ]
+    revision: Annotated[int, Meta(description="that of the last change here: where to go on from")]
+    state: StateText
+    truncated: Annotated[bool, Meta(description="whether there are more: ask again from `state`")]
 
 
 class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -140,6 +161,7 @@ class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
     revision: Annotated[
         int, Meta(description="revision of the newest change; larger in each message")
     ]
+    state: StateText
     changes: Annotated[list[Change], Meta(description="what was committed, in order")]
     active: Annotated[Session | None, Meta(description="the active session at that revision")]
     incomplete: Annotated[
@@ -154,7 +176,7 @@ class ChangeBatch(Struct, rename="camel", frozen=True, omit_defaults=True):
     def after(self, revision: int) -> ChangeBatch:
         """Return the same batch without the changes up to ``revision``."""
         later = [change for change in self.changes if change.revision > revision]
-        return ChangeBatch(self.revision, later, self.active, self.incomplete)
+        return replace(self, changes=later)
 
 
 class Totals(Struct, rename="camel", frozen=True):
@@ -168,6 +190,7 @@ class Totals(Struct, rename="camel", frozen=True):
         ),
     ]
     revision: NewestRevision
+    state: StateText
     database: Annotated[str, Meta(description="absolute path of the file")]
     database_bytes: Annotated[int, Meta(description="size of the file")]
     log_bytes: Annotated[int, Meta(description="size of its write-ahead log")]

@@ -38,6 +38,7 @@ _SAMPLES: Final = {
     "engine": "SQLite 3.51.3",
     "pid": 4711,
 }
+_STATE: Final = re.compile(r"(\d+)\.[0-9a-f]{6,}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 
 
@@ -112,6 +113,8 @@ def sample(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [sample(one) for one in value]
+    if isinstance(value, str) and (state := _STATE.fullmatch(value)):
+        return f"{state[1]}.5d0f1a9c"
     if isinstance(value, str) and (time := _TIME.fullmatch(value)):
         return f"2026-11-24T09:30:00{'.123456' if time[1] else ''}+00:00"
     return value

@@ -37,6 +37,7 @@ async def test_initialize_returns_the_capabilities(
             "protocolVersion": 1,
             "methods": [method.name for method in METHODS],
             "revision": 0,
+            "state": capability["state"],
             "database": str(database),
             "databaseReason": "named by --database",
             "warnings": [],

@@ -36,6 +36,7 @@ async def test_clients_of_one_process_are_notified_and_the_author_after_its_repl
             "method": DID_CHANGE,
             "params": {
                 "revision": 2,
+                "state": notice["params"]["state"],
                 "changes": [
                     {"revision": 1, "type": "created", "sessionId": 1, "sessionName": "a"},
                     {"revision": 2, "type": "activated", "sessionId": 1, "sessionName": "a"},

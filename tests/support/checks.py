@@ -2,7 +2,7 @@
 
 A reply has a result or an error, and is one to a request; replies come in the order of the
 requests. A change is notified once, and none is left out. A client that wants no notifications, or
-is shutting down, gets none.
+is shutting down, gets none. Each change comes with another state.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Checks:
     def __init__(self) -> None:
         self.capabilities: Json = {}
         self.revision = 0
+        self.state: str | None = None
         self.notified: list[Json] = []
         self.shown: list[Json] = []
         self._notifications = False
@@ -61,7 +62,8 @@ class Checks:
 
     def _initialized(self, params: object, result: Json) -> None:
         self.capabilities = result["capabilities"]
-        self.revision = self.capabilities["experimental"]["tenetsSession"]["revision"]
+        capability = self.capabilities["experimental"]["tenetsSession"]
+        self.revision, self.state = capability["revision"], capability["state"]
         options = params.get("initializationOptions") if isinstance(params, dict) else None
         self._notifications = (options or {}).get("notifications") is not False
 
@@ -73,5 +75,6 @@ class Checks:
             assert params["revision"] == revisions[-1]
             assert revisions == list(range(self.revision + 1, params["revision"] + 1))
         assert params["revision"] > self.revision
-        self.revision = params["revision"]
+        assert params["state"] != self.state
+        self.revision, self.state = params["revision"], params["state"]
         self.notified.append(params)

@@ -171,6 +171,11 @@ class Client:
         return self._checks.revision
 
     @property
+    def state(self) -> str | None:
+        """The state at that revision."""
+        return self._checks.state
+
+    @property
     def notified(self) -> list[Json]:
         """The params of each ``didChange``."""
         return self._checks.notified

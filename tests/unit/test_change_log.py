@@ -86,4 +86,4 @@ def test_the_log_keeps_the_newest_10000(db: SessionDB, foreign: ForeignWriter) -
     assert newest == 10_501
     assert newest - oldest + 1 == count
     assert 10_000 <= count < 10_100
-    assert db.store.change_log.newest_revision() == 10_501
+    assert db.store.change_log.state().revision == 10_501

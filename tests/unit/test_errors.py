@@ -25,7 +25,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.SessionNotFoundError: errors.SessionNotFoundError("x"),
     errors.SessionExistsError: errors.SessionExistsError("x"),
     errors.LimitExceededError: errors.LimitExceededError("metadata", 7),
-    errors.RevisionExpiredError: errors.RevisionExpiredError(7),
+    errors.RevisionExpiredError: errors.RevisionExpiredError(7, 9, "9.1f"),
     errors.DatabaseError: errors.DatabaseError("m"),
     errors.DatabaseBusyError: errors.DatabaseBusyError("m"),
     errors.DatabaseFullError: errors.DatabaseFullError("m"),
@@ -37,7 +37,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
 }
 DATA: dict[str, dict[str, object]] = {
     "sessionNotFound": {"name": "x"},
-    "revisionExpired": {"oldest": 7},
+    "revisionExpired": {"oldest": 7, "revision": 9, "state": "9.1f"},
     "sessionExists": {"name": "x"},
     "limitExceeded": {"limit": 7},
     "databaseBusy": {},

@@ -296,7 +296,7 @@ def test_a_stale_write_does_not_undo_a_switch(db: SessionDB, foreign: ForeignWri
     db.set_active("a", True)
     ((read,),) = foreign.rows("SELECT metadata FROM sessions WHERE name = 'a'")
     db.set_active("b", True)
-    revision = db.store.change_log.newest_revision()
+    revision = db.store.change_log.state().revision
     write = "UPDATE sessions SET metadata = ? WHERE name = 'a'"
     foreign.execute(write, (json.dumps({**json.loads(read), "folders": ["x"]}),))
     assert active_names(db) == ["b"]

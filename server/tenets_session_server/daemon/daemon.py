@@ -243,6 +243,6 @@ class Daemon:
         if not self._store.database.is_open:
             return self._last_revision
         try:
-            return self._store.change_log.newest_revision()
+            return self._store.change_log.state().revision
         except DatabaseError:
             return None

@@ -17,13 +17,24 @@ DID_CHANGE: Final = f"{PREFIX}didChange"
 class ChangesParams(Params, frozen=True):
     """Params of ``changes``."""
 
-    since: Annotated[int, Meta(ge=0, le=2**63 - 1, description="a revision, 0 or more")]
+    since_state: Annotated[str, Meta(description="a state that the server has sent")] | None = None
+    since: Annotated[int, Meta(ge=0, le=2**63 - 1, description="a revision, 0 or more")] | None = (
+        None
+    )
     limit: Limit = 100
 
 
 @method(
-    "changes", ChangesParams, ChangeList, {"since": 7, "limit": 2}, {"since": 4711}, cached=True
+    "changes",
+    ChangesParams,
+    ChangeList,
+    {"since": 7, "limit": 2},
+    {},
+    {"sinceState": "4711.9c0ffee"},
+    cached=True,
 )
 def changes(call: CallContext, params: ChangesParams) -> ChangeList:
-    """Return the changes after a revision; `revisionExpired` if they are no longer kept."""
-    return call.store.change_log.since(params.since, params.limit)
+    """Return the changes after a state or revision; `revisionExpired` if they are not known."""
+    return call.store.change_log.since(
+        params.since if params.since_state is None else params.since_state, params.limit
+    )

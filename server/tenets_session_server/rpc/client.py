@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.models import AttachedClient
+from tenets_session_server.models import AttachedClient, State
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.error_codes import ErrorObject
 from tenets_session_server.wire.messages import (
@@ -35,13 +35,13 @@ INFO: Final = 3
 class Client:
     """The client of one connection.
 
-    Until ``writer`` is set nothing is sent. ``last_sent_revision`` belongs to the publisher.
+    Until ``writer`` is set nothing is sent. ``last_sent`` belongs to the publisher.
     ``command_pid`` is the process id of the command that the editor started.
     """
 
     def __init__(self, command_pid: int) -> None:
         self.writer: Writer | None = None
-        self.last_sent_revision = 0
+        self.last_sent = State(0, 0)
         self.wants_changes = self.wants_metadata = True
         self.name: str | None = None
         self.version: str | None = None

@@ -50,6 +50,9 @@ class Capability(Struct, rename="camel", frozen=True):
     ]
     methods: Annotated[list[str], Meta(description="the `tenets/session.*` methods there are")]
     revision: Annotated[int, Meta(description="number of the newest committed change, or 0")]
+    state: Annotated[
+        str | None, Meta(description="the state at that revision; null if the file cannot be read")
+    ]
     database: Annotated[str, Meta(description="absolute path of the file")]
     database_reason: Annotated[
         str | None, Meta(description='why it is that file, for example "named by --database"')
@@ -150,16 +153,17 @@ class Lifecycle:
 
     def _initialized(self, result: Any) -> Any:
         """Add our capability to pygls' result; from now on the client is sent changes."""
-        revision, problems = 0, []
+        state, problems = None, []
         try:
-            revision = self._publisher.attach(self._client)
+            state = self._publisher.attach(self._client)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
             problems = [f"The database cannot be used now: {error}."]
         database = self._server.store.database
         capability = Capability(
             protocol_version=PROTOCOL_VERSION,
             methods=list(BY_NAME),
-            revision=revision,
+            revision=0 if state is None else state.revision,
+            state=None if state is None else str(state),
             database=database.name,
             database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],

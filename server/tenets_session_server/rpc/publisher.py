@@ -20,7 +20,7 @@ from typing import Final
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.methods.changes import DID_CHANGE
-from tenets_session_server.models import AttachedClient, ChangeBatch
+from tenets_session_server.models import AttachedClient, ChangeBatch, State
 from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
 from tenets_session_server.storage.store import Store
@@ -33,8 +33,8 @@ SINGLE_CLIENT_DELAY: Final = 0.002
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
 
-UNKNOWN: Final = -1
-"""The last revision that was sent to a client that last saw another file."""
+UNKNOWN: Final = State(-1, 0)
+"""The last state that was sent to a client that last saw another file."""
 
 
 class Publisher:
@@ -51,9 +51,9 @@ class Publisher:
         self._database, self._change_log = store.database, store.change_log
         self.result_cache = ResultCache(store.database)
         self._clients: set[Client] = set()
-        # The revision up to which every client was sent all changes, but for those that are behind,
+        # The state up to which every client was sent all changes, but for those that are behind,
         # and the generation of the file that it belongs to.
-        self._published, self._generation = 0, 0
+        self._published, self._generation = State(0, 0), 0
         self._available = True
         self._retry_at = 0.0
         self._unpublished = False  # a commit may not have been published, because of an error
@@ -61,8 +61,8 @@ class Publisher:
         # What is logged here concerns all clients, not the one that happens to have caused it.
         self._log_context = contextvars.Context()
 
-    def attach(self, client: Client) -> int:
-        """Send this client everything from now on; return the revision that it starts from.
+    def attach(self, client: Client) -> State:
+        """Send this client everything from now on; return the state that it starts from.
 
         Raises the ``DatabaseError`` that fits where there is no database. The client is attached
         all the same, and gets a message when there is one.
@@ -77,9 +77,9 @@ class Publisher:
                 self._available = False  # `initialize` says so to this client, _poll to the others
             raise
         finally:
-            client.last_sent_revision = self._published
+            client.last_sent = self._published
             self._clients.add(client)
-        return client.last_sent_revision
+        return client.last_sent
 
     def detach(self, client: Client) -> None:
         """Send this client nothing any more."""
@@ -104,12 +104,13 @@ class Publisher:
     def _catch_up(self, client: Client) -> None:
         self._publish()  # also where the file is another one by now
         if self._is_behind(client):
-            batch = self._change_log.batch_after(client.last_sent_revision)
+            batch = self._change_log.batch_after(client.last_sent)
             if batch is not None:
-                self._send(batch, client.last_sent_revision, [client])
+                self._send(batch, client.last_sent.revision, [client])
 
     def _is_behind(self, client: Client) -> bool:
-        return client.last_sent_revision < self._published and not client.congested
+        behind = client.last_sent.revision < self._published.revision
+        return behind and not client.congested
 
     # -- when --------------------------------------------------------------------------------
 
@@ -180,30 +181,32 @@ class Publisher:
         base = self._published
         replaced = self._database.generation != self._generation
         batch = None if replaced else self._change_log.batch_after(base)
-        if replaced or (batch and batch.revision < base):
-            # Another file, or an older state of this one: SQLite's `.restore` writes it in place.
-            replaced, batch = True, self._change_log.resume_after(base)
+        if replaced or (batch and batch.incomplete):
+            # Another file, an older state of this one (SQLite's `.restore` writes it in place), or
+            # more changes than are kept.
+            replaced, batch = True, self._change_log.resume_after(base.revision)
             self._store.watcher.file_replaced()
         self._generation, self._unpublished = self._database.generation, False
         if batch is None:
             return
         # Before anything is sent, as that may make other clients catch up.
-        self._published = batch.revision
+        self._published = State.parse(batch.state)
         self._store.maintenance.commit_seen()
-        self._send(batch, 0 if replaced else base, self._clients)
+        self._send(batch, 0 if replaced else base.revision, self._clients)
         if replaced:
             for client in self._clients:
-                if client.last_sent_revision < batch.revision:
-                    client.last_sent_revision = UNKNOWN
+                if client.last_sent.revision < batch.revision:
+                    client.last_sent = UNKNOWN
 
     def _send(self, batch: ChangeBatch, base: int, clients: Iterable[Client]) -> None:
         """Send a batch to the clients that have ``base`` or more; others are behind it."""
         messages: dict[tuple[int, bool], bytes] = {}
+        newest = State.parse(batch.state)
         for client in tuple(clients):
-            sent = client.last_sent_revision
+            sent = client.last_sent.revision
             if client.congested or not base <= sent < batch.revision:
                 continue
-            client.last_sent_revision = batch.revision  # first: sending may make it catch up
+            client.last_sent = newest  # first: sending may make it catch up
             if not client.wants_changes:
                 continue
             key = sent, client.wants_metadata

@@ -1,8 +1,8 @@
 """The change log: what any program has committed to the file, in order.
 
 Triggers record every change within its own transaction (see :mod:`.schema`), so the log has what is
-committed and nothing else. The key of its rows is the *revision*. Only
-:meth:`ChangeLog.resume_after` writes.
+committed and nothing else. The key of its rows is the *revision*. Each has a
+random token as well; both together are a *state*. Only :meth:`ChangeLog.resume_after` writes.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from tenets_session_server.errors import DatabaseReadOnlyError, RevisionExpiredError
-from tenets_session_server.models import Change, ChangeBatch, ChangeList
+from tenets_session_server.models import Change, ChangeBatch, ChangeList, State
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.sessions import Sessions
 
-_NEWEST: Final = "SELECT max(revision) FROM session_server_changes"
-# For a log that is empty. The row is written with the first change, and stays.
-_LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'"
+# If the log is empty, sqlite_sequence has its last revision: that row is written with the first
+# change, and stays.
+_NEWEST: Final = """SELECT
+        coalesce(newest.revision,
+            (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'), 0),
+        coalesce(newest.token, session_server_history.token)
+    FROM session_server_history LEFT JOIN session_server_changes AS newest
+        ON newest.revision = (SELECT max(revision) FROM session_server_changes)"""
 _OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
-_AFTER: Final = """SELECT revision, type, session_id, CAST(session_name AS BLOB), context_id
-    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT ?"""
+_OF_REVISION: Final = """SELECT coalesce(
+    (SELECT token FROM session_server_changes WHERE revision = ?), token)
+    FROM session_server_history"""
+_FROM: Final = """SELECT revision, token, type, session_id, CAST(session_name AS BLOB), context_id
+    FROM session_server_changes WHERE revision >= ? ORDER BY revision LIMIT ?"""
 _EVERYTHING: Final = -1  # as a LIMIT
 
 
@@ -36,43 +44,54 @@ class ChangeLog:
         self._database, self._sessions = database, sessions
         self._seen: tuple[int, int] | None = None  # the generation, and its data version
 
-    def newest_revision(self) -> int:
-        """Return the number of the newest change, 0 if there was none yet."""
-        newest: int | None = self._database.run(_NEWEST)[0][0]
-        if newest is not None:
-            return newest
-        last = self._database.run(_LAST)
-        return int(last[0][0]) if last else 0
+    def state(self) -> State:
+        """Return the state after the newest change; its revision is 0 if there was none yet."""
+        return _state(self._database.run(_NEWEST)[0])
 
-    def since(self, revision: int, limit: int) -> ChangeList:
-        """Return at most ``limit`` changes after ``revision``.
+    def since(self, start: int | str | None, limit: int) -> ChangeList:
+        """Return at most ``limit`` changes after ``start``, a revision or the text of a state.
 
-        Raises :class:`RevisionExpiredError` if some of them are no longer kept, or if the file has
-        never had that revision.
+        None returns no changes, and the state of now. Raises :class:`RevisionExpiredError` if some
+        of the changes are no longer kept, or if the file has never been in that state.
         """
         with self._database.snapshot():
-            newest = self.newest_revision()
-            oldest: int | None = self._database.run(_OLDEST)[0][0]
-            if oldest is None:
-                oldest = newest + 1
-            if not oldest - 1 <= revision <= newest:
-                raise RevisionExpiredError(oldest)
-            changes = self._after(revision, limit + 1)
-        return ChangeList(changes[:limit], newest, truncated=len(changes) > limit)
+            newest = self.state()
+            if start is None:
+                return ChangeList([], newest.revision, str(newest), truncated=False)
+            oldest = self._oldest(newest)
+            revision = start if isinstance(start, int) else self._known_revision(start)
+            if revision is None or not oldest - 1 <= revision <= newest.revision:
+                raise RevisionExpiredError(oldest, newest.revision, str(newest))
+            rows = self._database.run(_FROM, (revision + 1, limit + 1))
+        truncated = len(rows) > limit
+        last = _state(rows[limit - 1]) if truncated else newest
+        changes = [_change(row) for row in rows[:limit]]
+        return ChangeList(changes, last.revision, str(last), truncated)
 
-    def batch_after(self, revision: int) -> ChangeBatch | None:
-        """Return all changes after ``revision`` and the active session; None if there are none.
+    def batch_after(self, start: State) -> ChangeBatch | None:
+        """Return all changes after a state and the active session; None if there are none.
 
-        ``incomplete`` is set if some of the changes are no longer kept.
+        If some of the changes are not known, the batch is ``incomplete`` and has none: they are no
+        longer kept, or the file has never been in that state.
         """
         with self._database.snapshot():
-            changes = self._after(revision, _EVERYTHING)
-            # Revisions are consecutive, unless some are no longer kept or the file was replaced.
-            incomplete = not changes or changes[0].revision != revision + 1
-            newest = self.newest_revision() if incomplete else changes[-1].revision
-            if newest == revision:
+            rows = self._database.run(_FROM, (start.revision, _EVERYTHING))
+            if rows and rows[0][0] == start.revision:
+                known = _state(rows.pop(0)) == start
+            else:
+                is_base = self._oldest(self.state()) == start.revision + 1
+                known = is_base and self._token(start.revision) == start.token
+            if known and not rows:
                 return None
-            return ChangeBatch(newest, changes, self._sessions.get_active(), incomplete)
+            newest = _state(rows[-1]) if rows else self.state()
+            changes = [_change(row) for row in rows] if known else []
+            return ChangeBatch(
+                newest.revision,
+                str(newest),
+                changes,
+                self._sessions.get_active(),
+                incomplete=not known,
+            )
 
     def resume_after(self, revision: int) -> ChangeBatch:
         """Return an incomplete batch for clients whose ``revision`` may be that of another file.
@@ -82,10 +101,11 @@ class ChangeLog:
         continue above ``revision``. (In a read-only file they stay lower; changes are sent once
         they are above.)
         """
-        if self.newest_revision() <= revision != 0:
+        if self.state().revision <= revision != 0:
             with contextlib.suppress(DatabaseReadOnlyError), self._database.transaction():
-                if self.newest_revision() <= revision:
+                if self.state().revision <= revision:
                     self._database.run("DELETE FROM session_server_changes")
+                    self._database.run("UPDATE session_server_history SET token = random()")
                     self._database.run(
                         "DELETE FROM sqlite_sequence WHERE name = 'session_server_changes'"
                     )
@@ -95,8 +115,8 @@ class ChangeLog:
                         (revision + 1,),
                     )
         with self._database.snapshot():
-            active = self._sessions.get_active()
-            return ChangeBatch(self.newest_revision(), [], active, incomplete=True)
+            newest, active = self.state(), self._sessions.get_active()
+            return ChangeBatch(newest.revision, str(newest), [], active, incomplete=True)
 
     def has_external_commits(self) -> bool:
         """Tell whether another connection has committed since the last call; costs 3 us."""
@@ -104,15 +124,35 @@ class ChangeLog:
         seen, self._seen = self._seen, (self._database.generation, data_version)
         return self._seen != seen
 
-    def _after(self, revision: int, limit: int) -> list[Change]:
-        return [_change(row) for row in self._database.run(_AFTER, (revision, limit))]
+    def _oldest(self, newest: State) -> int:
+        """Return the oldest revision that is kept, or would be if the log were not empty."""
+        oldest: int | None = self._database.run(_OLDEST)[0][0]
+        return newest.revision + 1 if oldest is None else oldest
+
+    def _known_revision(self, text: str) -> int | None:
+        """Return the revision of a state's text, None if this file is not known to have had it."""
+        try:
+            state = State.parse(text)
+        except ValueError:
+            return None
+        known = 0 <= state.revision < 2**63 and self._token(state.revision) == state.token
+        return state.revision if known else None
+
+    def _token(self, revision: int) -> int:
+        """Return the token of a revision; of the state before the first one if it is not kept."""
+        return _state((revision, self._database.run(_OF_REVISION, (revision,))[0][0])).token
+
+
+def _state(row: tuple[Any, ...]) -> State:
+    # A server of an older version may have put back a trigger that writes no token.
+    return State(row[0], (row[1] or 0) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _change(row: tuple[Any, ...]) -> Change:
     return Change(
         revision=row[0],
-        type=row[1],
-        session_id=row[2],
-        session_name=(row[3] or b"").decode("utf-8", "replace"),
-        context_id=UNSET if row[4] is None else row[4],
+        type=row[2],
+        session_id=row[3],
+        session_name=(row[4] or b"").decode("utf-8", "replace"),
+        context_id=UNSET if row[5] is None else row[5],
     )

@@ -79,6 +79,18 @@ CHANGES_TABLE: Final = (
         context_id INTEGER
     )""",
 )
+HISTORY_TABLE: Final = (
+    """CREATE TABLE session_server_history (
+        slot INTEGER PRIMARY KEY CHECK (slot = 1),
+        token INTEGER NOT NULL
+    )""",
+    "INSERT INTO session_server_history (slot, token) VALUES (1, random())",
+    "ALTER TABLE session_server_changes ADD COLUMN token INTEGER",
+    "UPDATE session_server_changes SET token = random()",
+)
+"""The random token of each change, and in the table that of a log without changes.
+
+A file that was restored or replaced may have the same revisions, but it has other tokens."""
 CHANGES_KEPT: Final = 10_000
 """The number of newest changes that are kept, give or take PRUNE_INTERVAL."""
 PRUNE_INTERVAL: Final = 100
@@ -113,7 +125,11 @@ TOTALS_TABLE: Final = (
 """The numbers that counting the rows would give. ``replaced_entry`` is used by an older server's
 triggers only."""
 
-ONE_ROW_TABLES: Final = {"session_server_active", "session_server_totals"}
+ONE_ROW_TABLES: Final = {
+    "session_server_active",
+    "session_server_totals",
+    "session_server_history",
+}
 
 
 def is_active(metadata: str) -> str:
@@ -156,13 +172,15 @@ DEACTIVATE_WHERE_ID: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHER
 
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
-    return f"""INSERT INTO session_server_changes (type, session_id, session_name)
-        SELECT {type_sql}, {row}.id, {row}.name WHERE {where};"""
+    return f"""INSERT INTO session_server_changes (type, session_id, session_name, token)
+        SELECT {type_sql}, {row}.id, {row}.name, random() WHERE {where};"""
 
 
 def _context_change(change_type: str, row: str) -> str:
-    return f"""INSERT INTO session_server_changes (type, session_id, session_name, context_id)
-        SELECT '{change_type}', id, name, {row}.id FROM sessions WHERE id = {row}.session_id;"""
+    return f"""INSERT INTO session_server_changes
+            (type, session_id, session_name, context_id, token)
+        SELECT '{change_type}', id, name, {row}.id, random() FROM sessions
+            WHERE id = {row}.session_id;"""
 
 
 def _make_room(event: str, other: str, new: str) -> str:

@@ -85,11 +85,12 @@ class Store:
         """Return the totals of one moment. Raises a ``DatabaseError``."""
         with self.database.snapshot():
             sessions, entries = self.database.run(_COUNTS)[0]
-            revision = self.change_log.newest_revision()
+            state = self.change_log.state()
         return Totals(
             sessions,
             entries,
-            revision,
+            state.revision,
+            str(state),
             self.database.name,
             *self.database.sizes(),
             self.database.engine,
