@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +17,7 @@ from support import shared
 from support.client import Client
 from support.foreign import INSERT, NOW, ForeignWriter
 from support.modes import OPTIONS
+from support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -179,3 +182,122 @@ async def test_starts_at_once_move_a_former_database_once(default: Path, former:
         warnings = [one for client in clients for one in client.session_capability["warnings"]]
         assert len(warnings) == 1
     assert [path.name for path in former.parent.iterdir()] == ["tenets.db.moved"]
+
+
+async def test_what_is_written_to_the_default_place_meanwhile_stays(
+    default: Path, former: Path
+) -> None:
+    await fill(former)
+    inode = f":{former.stat().st_ino} "
+    with ForeignWriter.on_new_file(default) as foreign, foreign.transaction():
+        foreign.execute(INSERT, ("new", NOW, "{}"))
+        async with Client.started([*COMMAND, "--standalone"]) as client:
+            started = asyncio.ensure_future(client.initialize())
+            await eventually(lambda: inode in Path("/proc/locks").read_text())
+            foreign.execute("COMMIT")
+            foreign.execute("BEGIN")
+            capability = await started
+            assert "Two databases have sessions" in capability["warnings"][0]
+            assert await client.names() == ["new"]
+            await client.leave()
+    async with on_former(former) as client:
+        assert await client.names() == ["fix login"]
+
+
+@pytest.mark.timings(ADOPTION_TIMEOUT=0.2)
+async def test_a_former_database_that_is_locked_is_used_where_it_is(
+    command: list[str], default: Path, former: Path
+) -> None:
+    await fill(former)
+    with ForeignWriter(former) as foreign:
+        foreign.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        foreign.execute("BEGIN IMMEDIATE; COMMIT")
+        async with Client.started(command) as client:
+            capability = await client.initialize()
+            assert capability["database"] == str(former)
+            foreign.connection.close()
+            assert await client.names() == ["fix login"]
+            await client.leave()
+    assert not default.exists()
+
+
+@pytest.mark.timings(ADOPTION_TIMEOUT=0.2)
+async def test_a_lock_on_the_former_folder_delays_a_start_for_a_while_only(
+    command: list[str], default: Path, former: Path
+) -> None:
+    await fill(former)
+    descriptor = os.open(former.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        async with Client.opened(command) as client:
+            assert client.session_capability["database"] == str(default)
+    finally:
+        os.close(descriptor)
+    shared.stop(default)
+    async with Client.opened(command) as client:
+        assert await client.names() == ["fix login"]
+
+
+async def test_the_daemon_looks_for_the_database_again_when_it_was_in_the_former_place(
+    default: Path, former: Path
+) -> None:
+    async with on_former(former) as other:
+        await other.create("a")
+        async with Client.opened(COMMAND) as client:
+            assert client.session_capability["database"] == str(former)
+    async with Client.opened([*COMMAND, "--standalone"]) as client:
+        assert client.session_capability["database"] == str(default)
+    async with Client.opened(COMMAND) as client:
+        assert client.session_capability["database"] == str(default)
+        assert await client.names() == ["a"]
+        assert client.session_capability["warnings"] == []
+    assert not former.exists()
+
+
+async def test_a_changed_copy_in_the_default_place_is_not_taken_for_a_finished_move(
+    default: Path, former: Path
+) -> None:
+    await fill(former)
+    default.parent.mkdir(parents=True)
+    with ForeignWriter(former) as foreign:
+        foreign.copy_to(default)
+        foreign.execute("UPDATE sessions SET metadata = '{\"issue\": 2}'")
+    async with Client.opened(COMMAND) as client:
+        assert "Two databases have sessions" in client.session_capability["warnings"][0]
+    with ForeignWriter(former) as foreign:
+        assert foreign.rows("SELECT metadata FROM sessions") == [('{"issue": 2}',)]
+
+
+async def test_what_was_deleted_is_not_moved_and_no_id_is_given_twice(
+    default: Path, former: Path
+) -> None:
+    async with on_former(former) as client:
+        await client.add_note("a", "x")
+        await client.add_note("b", "y")
+        await client.call("delete", {"name": "b"})
+    with ForeignWriter(former) as foreign:  # as a server leaves it that is killed meanwhile
+        foreign.execute(
+            "INSERT INTO session_context (session_id, kind, content, created_at)"
+            " VALUES (2, 'note', 'y', '')"
+        )
+        foreign.execute("INSERT INTO session_server_purges (session_id, last_entry) VALUES (2, 9)")
+    async with Client.opened(COMMAND) as client:
+        assert (await client.create("c"))["id"] == 3
+        assert (await client.session("stats"))["contextEntries"] == 1
+    with ForeignWriter(default) as foreign:
+        assert foreign.contents() == ["x"]
+
+
+async def test_files_that_others_can_read_become_private(
+    command: list[str], default: Path, former: Path
+) -> None:
+    await fill(former)
+    default.parent.mkdir(parents=True)
+    for suffix in ("", "-wal", "-shm"):
+        path = Path(f"{default}{suffix}")
+        path.touch()
+        path.chmod(0o644)
+    async with Client.opened(command) as client:
+        await client.create("a")
+        for path in default.parent.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 
 MODULES: Final = {
+    "ADOPTION_TIMEOUT": "storage.adoption",
     "ANSWER_TIMEOUT": "daemon.admin",
     "BUSY_TIMEOUT": "rpc.calls",
     "CHECKPOINT_AFTER": "storage.maintenance",

@@ -37,8 +37,8 @@ One daemon in the background serves all editors of a user. The first editor star
 by itself. `status` reports on it, `stop` ends it.
 """
 _EPILOG: Final = """\
-Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db if that is set, else
-~/.tenets/cache/tenets.db if that exists, else tenets.db in the user's cache directory.
+Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db if that variable is set, else
+~/.tenets/cache/tenets.db.
 Exit status: 0 after shutdown and exit, 1 when the connection ends in any other way, 2 for an
 error in the options. Of status: 0 if a daemon is running, else 1.
 """

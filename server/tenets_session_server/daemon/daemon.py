@@ -181,6 +181,9 @@ class Daemon:
         self._last_revision = self._newest_revision()
         self._store.database.release()
         self._publisher = Publisher(self._store)
+        if self._store.database.reason is not None:
+            # The database is in a former place only as long as another process uses it there.
+            self.stop("the next process looks for the database again")
 
     # -- the end -----------------------------------------------------------------------------
 

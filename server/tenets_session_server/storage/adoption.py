@@ -1,8 +1,9 @@
 """Adopts the database of earlier versions, which was in another place by default.
 
 They kept it in the user's cache directory, which cleaners may empty. Where the default place has no
-sessions yet, that database is copied there by SQLite's backup, and the old file is renamed, not
-deleted. No process can write to it meanwhile: the copy is made under an exclusive lock.
+sessions yet, the rows are copied there in one transaction, and the old file is renamed, not
+deleted. No process can write to the old file meanwhile, as it is locked exclusively. Another
+process may use the file in the default place: nothing that it has written is overwritten.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import itertools
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,7 +23,7 @@ from msgspec import Struct
 
 from tenets_session_server import locations
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.storage import connection_setup, file_system
+from tenets_session_server.storage import connection_setup, file_system, schema
 from tenets_session_server.storage.file_system import readable_name as _name
 
 if sys.platform != "win32":
@@ -29,12 +31,17 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-BUSY_TIMEOUT: Final = 0.1
-"""Seconds to wait for another process' lock: every start waits for this."""
+ADOPTION_TIMEOUT: Final = 2.0
+"""Seconds to wait for another process' lock, of a database or of the folder."""
+LOCK_INTERVAL: Final = 0.02
+"""Seconds between attempts to lock the folder."""
 
 Counts = tuple[int, int]
 """Numbers of sessions and of context entries."""
 _NONE: Final = (0, 0)
+_TABLES: Final = {
+    table: ", ".join(sorted(columns)) for table, columns in schema.UPSTREAM_COLUMNS.items()
+}
 
 
 class Adoption(Struct, frozen=True):
@@ -60,8 +67,9 @@ def adopt(path: Path) -> Adoption:
         return Adoption(path)
     former = Path(found)
     try:
-        with _alone(former.parent):
-            if former.is_file():  # no other process has just moved it
+        with _alone(former.parent) as alone:
+            # If another process takes so long to move it, its sessions appear in one transaction.
+            if alone and former.is_file():  # no other process has just moved it
                 return _adopt(former, path)
             return Adoption(path)
     except (apsw.Error, DatabaseError, OSError) as error:
@@ -73,31 +81,88 @@ def adopt(path: Path) -> Adoption:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time run the block."""
+def _alone(folder: Path) -> Iterator[bool]:
+    """Let one process at a time run the block; give it False if another one takes too long."""
     if sys.platform == "win32":
-        yield
+        yield True
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        until = time.monotonic() + ADOPTION_TIMEOUT
+        while not (locked := _lock_folder(descriptor)) and time.monotonic() < until:
+            time.sleep(LOCK_INTERVAL)
+        yield locked
     finally:
         os.close(descriptor)
+
+
+def _lock_folder(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _adopt(former: Path, path: Path) -> Adoption:
     if path.exists() and path.samefile(former):
         return Adoption(path)
-    there = _count(former)
-    if there == _NONE:
-        return Adoption(path)
-    here = _count(path) if path.exists() else _NONE
-    if here == _NONE:
-        return _move(former, path, there)
-    if _contains(path, former):  # a process ended between copying and renaming
-        _rename(former)
-        return Adoption(path)
+    with contextlib.closing(_connect(former)) as connection:
+        try:
+            if _count(connection, "main") == _NONE:
+                return Adoption(path)
+        except apsw.BusyError:  # whatever is in it, another process is using it
+            pass
+        else:
+            if path.exists() and _has_sessions(path):
+                return _compare(former, path)
+        in_use = not _lock(connection, "main")
+    if not in_use:
+        return _move(former, path)
+    if path.exists() and _has_sessions(path):
+        return _compare(former, path)
+    return _in_place(former, path)
+
+
+def _in_place(former: Path, path: Path) -> Adoption:
+    warning = (
+        f"The database is {_name(former)}, the default of earlier versions, because another process"
+        f" has it open. It moves to {_name(path)} when the server next starts without that process."
+    )
+    return Adoption(former, "the default of earlier versions", warnings=(warning,))
+
+
+def _move(former: Path, path: Path) -> Adoption:
+    file_system.create_private(path)
+    file_system.make_private(path)
+    with _both(former, path) as connection:
+        connection_setup.set_synchronous(connection, "full")
+        if not _lock(connection, "former"):  # another process has just opened it
+            return _in_place(former, path)
+        connection.execute("BEGIN IMMEDIATE")
+        if _count(connection, "main") == _NONE:  # as no process has written to it just now
+            _copy(connection)
+            counts = _count(connection, "main")
+            connection.execute("COMMIT")
+            renamed = _rename(former)
+            news = (
+                f"Your sessions ({_text(counts)}) have been moved from {_name(former)} to"
+                f" {_name(path)}, which the tenets command line uses too. The old file is now"
+                f" {_name(renamed)}."
+            )
+            return Adoption(path, news=(news,))
+    return _compare(former, path)
+
+
+def _compare(former: Path, path: Path) -> Adoption:
+    """Say that both have sessions; finish a move if a process ended before it renamed the file."""
+    with _both(former, path) as connection:
+        here, there = _count(connection, "main"), _count(connection, "former")
+        # First without a lock, as another process may be using the former one on purpose.
+        copied = _is_copied(connection) and _lock(connection, "former")
+        if copied and _is_copied(connection):
+            _rename(former)
+            return Adoption(path)
     warning = (
         f"Two databases have sessions: {_name(path)} ({_text(here)}) is used, {_name(former)}"
         f" ({_text(there)}), the default of earlier versions, is not. Start the server with"
@@ -106,39 +171,56 @@ def _adopt(former: Path, path: Path) -> Adoption:
     return Adoption(path, warnings=(warning,))
 
 
-def _move(former: Path, path: Path, counts: Counts) -> Adoption:
-    with contextlib.closing(_connect(former)) as source:
-        if not _lock(source):
-            warning = (
-                f"The database is {_name(former)}, the default of earlier versions, because another"
-                f" process has it open. It moves to {_name(path)} when the server next starts"
-                " without that process."
-            )
-            return Adoption(former, "the default of earlier versions", warnings=(warning,))
-        file_system.create_private(path)
-        with (
-            contextlib.closing(_connect(path)) as target,
-            target.backup("main", source, "main") as backup,
-        ):
-            backup.step(-1)
-        renamed = _rename(former)
-    news = (
-        f"Your sessions ({_text(counts)}) have been moved from {_name(former)} to {_name(path)},"
-        f" which the tenets command line uses too. The old file is now {_name(renamed)}."
-    )
-    return Adoption(path, news=(news,))
-
-
-def _lock(connection: apsw.Connection) -> bool:
-    """Keep all other processes from using the file; return False if one has it open."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+def _lock(connection: apsw.Connection, database: str) -> bool:
+    """Keep all other processes from using a file; return False if one has it open."""
     try:
+        connection.execute(f"PRAGMA {database}.locking_mode = EXCLUSIVE").fetchall()
         # Every version used a write-ahead log. It can be given up by the only connection only.
-        mode = connection.execute("PRAGMA journal_mode = DELETE").get
+        mode = connection.execute(f"PRAGMA {database}.journal_mode = DELETE").get
         connection.execute("BEGIN EXCLUSIVE; COMMIT")
     except (apsw.BusyError, apsw.LockedError):
         return False
     return bool(mode == "delete")
+
+
+def _kept(connection: apsw.Connection, table: str) -> str:
+    """Return SQL for the rows to copy: what was deleted may not have been removed yet."""
+    rows = f"SELECT {_TABLES[table]} FROM former.{table} AS row"
+    if table != "session_context" or not connection.table_exists("former", "session_server_purges"):
+        return rows
+    return f"""{rows} WHERE NOT EXISTS (SELECT 1 FROM former.session_server_purges AS purge
+        WHERE purge.id > 0 AND row.id <= purge.last_entry
+            AND (purge.session_id IS NULL OR purge.session_id = row.session_id))"""
+
+
+def _copy(connection: apsw.Connection) -> None:
+    """Copy what is in the former database; needs a transaction.
+
+    What we keep beside it follows: from the triggers that are there, or when they are created.
+    """
+    for statement in schema.UPSTREAM_TABLES:
+        connection.execute(statement)
+    for table, columns in _TABLES.items():
+        if not connection.table_exists("former", table):
+            continue
+        connection.execute(f"INSERT INTO main.{table} ({columns}) {_kept(connection, table)}")
+        # No id is given twice, not even that of a row that is gone.
+        last = "(SELECT max(seq) FROM former.sqlite_sequence WHERE name = :table)"
+        connection.execute(
+            f"UPDATE main.sqlite_sequence SET seq = max(seq, {last}) WHERE name = :table",
+            {"table": table},
+        )
+
+
+def _is_copied(connection: apsw.Connection) -> bool:
+    """Tell whether all that would be copied is there, and the same."""
+    return all(
+        not connection.execute(
+            f"SELECT EXISTS ({_kept(connection, table)} EXCEPT SELECT {columns} FROM main.{table})"
+        ).get
+        for table, columns in _TABLES.items()
+        if connection.table_exists("former", table)
+    )
 
 
 def _rename(former: Path) -> Path:
@@ -152,37 +234,34 @@ def _rename(former: Path) -> Path:
     return renamed
 
 
-def _count(path: Path) -> Counts:
+def _has_sessions(path: Path) -> bool:
+    with contextlib.closing(_connect(path)) as connection:
+        return _count(connection, "main") != _NONE
+
+
+def _count(connection: apsw.Connection, database: str) -> Counts:
     """Return how much is in a database, nothing where it has no tables."""
-    with contextlib.closing(_connect(path)) as connection:
-        numbers = [
-            connection.execute(f"SELECT count(*) FROM {table}").get
-            if connection.table_exists("main", table)
-            else 0
-            for table in ("sessions", "session_context")
-        ]
+    numbers = [
+        connection.execute(f"SELECT count(*) FROM {database}.{table}").get
+        if connection.table_exists(database, table)
+        else 0
+        for table in _TABLES
+    ]
     return numbers[0], numbers[1]
-
-
-def _contains(path: Path, former: Path) -> bool:
-    """Tell whether everything in ``former`` is at ``path`` as well."""
-    with contextlib.closing(_connect(path)) as connection:
-        connection.execute("ATTACH ? AS former", (file_system.sqlite_name(former),))
-        missing: int = connection.execute(
-            """SELECT count(*) FROM (
-                SELECT * FROM (SELECT id, name, created_at FROM former.sessions
-                    EXCEPT SELECT id, name, created_at FROM main.sessions)
-                UNION ALL
-                SELECT * FROM (SELECT id, session_id, content FROM former.session_context
-                    EXCEPT SELECT id, session_id, content FROM main.session_context))"""
-        ).get
-    return not missing
 
 
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(file_system.sqlite_name(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection_setup.set_busy_timeout(connection, BUSY_TIMEOUT)
+    connection_setup.set_busy_timeout(connection, ADOPTION_TIMEOUT)
     return connection
+
+
+@contextlib.contextmanager
+def _both(former: Path, path: Path) -> Iterator[apsw.Connection]:
+    """Open the database at ``path`` with the former one attached; roll back what is unfinished."""
+    with contextlib.closing(_connect(path)) as connection:
+        connection.execute("ATTACH ? AS former", (file_system.sqlite_name(former),))
+        yield connection
 
 
 def _text(counts: Counts) -> str:

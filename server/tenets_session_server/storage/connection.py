@@ -105,6 +105,10 @@ class FileConnection:
             if self._closed:
                 raise errors.DatabaseUnavailableError("the database has been closed")
             self.warnings = []
+            if self.adoption.reason is not None and not self.path.exists():
+                raise errors.DatabaseUnavailableError(
+                    f"{self.name} has been deleted or moved: restart the server"
+                )
             try:
                 self._identity.check_restored()
                 created = file_system.create_private(self.path)

@@ -65,7 +65,9 @@ def _set_journal_mode(connection: apsw.Connection, wanted: str) -> str:
 
 def set_synchronous(connection: apsw.Connection, synchronous: Synchronous) -> None:
     """Say whether a commit has to be on the disk when it returns."""
-    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+    # EXTRA is FULL, and for a rollback journal it means that the journal is gone for good.
+    level = "EXTRA" if synchronous == "full" else "NORMAL"
+    connection.execute(f"PRAGMA synchronous = {level}")
 
 
 def set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:

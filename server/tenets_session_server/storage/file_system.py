@@ -19,6 +19,7 @@ SHARED_FILE_SYSTEMS: Final = frozenset(
         # Of networks.
         *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs"),
         *("glusterfs", "ncpfs", "9p", "afpfs", "webdav", "davfs", "beegfs", "pvfs2", "coda"),
+        *("orangefs", "fuse"),
         # Folders that a virtual machine or a container shares with its host.
         *("virtiofs", "vboxsf", "vmhgfs", "prl_fs", "grpcfuse", "fakeowner", "drvfs"),
     }
@@ -78,16 +79,19 @@ def create_private(path: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Remove the permissions of group and others from the user's own file.
+    """Remove the permissions of group and others from the user's own file, and those beside it.
 
-    SQLite gives the WAL and the shared memory the same ones.
+    SQLite gives new ones beside it the same permissions; a program that crashed may have left some.
     """
     if os.name != "posix":
         return
-    with contextlib.suppress(OSError):  # on a read-only disk; opening reports it if that matters
-        status = path.stat()
-        if status.st_uid == os.getuid() and status.st_mode & 0o077:
-            path.chmod(status.st_mode & 0o700)
+    real = os.path.realpath(path)
+    for name in (real, f"{real}-wal", f"{real}-shm", f"{real}-journal"):
+        file = Path(name)
+        with contextlib.suppress(OSError):  # there is none, or the disk is read-only
+            status = file.stat()
+            if status.st_uid == os.getuid() and status.st_mode & 0o077:
+                file.chmod(status.st_mode & 0o700)
 
 
 def why_not(path: Path) -> str | None:
