@@ -107,21 +107,19 @@ def _lock_folder(descriptor: int) -> bool:
 def _adopt(former: Path, path: Path) -> Adoption:
     if path.exists() and path.samefile(former):
         return Adoption(path)
+    has_sessions = path.exists() and _has_sessions(path)
     with contextlib.closing(_connect(former)) as connection:
         try:
             if _count(connection, "main") == _NONE:
                 return Adoption(path)
         except apsw.BusyError:  # whatever is in it, another process is using it
-            pass
-        else:
-            if path.exists() and _has_sessions(path):
-                return _compare(former, path)
-        in_use = not _lock(connection, "main")
-    if not in_use:
-        return _move(former, path)
-    if path.exists() and _has_sessions(path):
-        return _compare(former, path)
-    return _in_place(former, path)
+            return Adoption(path) if has_sessions else _in_place(former, path)
+        if has_sessions:
+            return _compare(connection, former, path)
+        # Before the other file is attached, which other processes may write to meanwhile.
+        if not _lock(connection):
+            return _in_place(former, path)
+        return _move(connection, former, path)
 
 
 def _in_place(former: Path, path: Path) -> Adoption:
@@ -132,51 +130,58 @@ def _in_place(former: Path, path: Path) -> Adoption:
     return Adoption(former, "the default of earlier versions", warnings=(warning,))
 
 
-def _move(former: Path, path: Path) -> Adoption:
+def _move(connection: apsw.Connection, former: Path, path: Path) -> Adoption:
     file_system.create_private(path)
     file_system.make_private(path)
-    with _both(former, path) as connection:
-        connection_setup.set_synchronous(connection, "full")
-        if not _lock(connection, "former"):  # another process has just opened it
-            return _in_place(former, path)
-        connection.execute("BEGIN IMMEDIATE")
-        if _count(connection, "main") == _NONE:  # as no process has written to it just now
-            _copy(connection)
-            counts = _count(connection, "main")
-            connection.execute("COMMIT")
-            renamed = _rename(former)
-            news = (
-                f"Your sessions ({_text(counts)}) have been moved from {_name(former)} to"
-                f" {_name(path)}, which the tenets command line uses too. The old file is now"
-                f" {_name(renamed)}."
-            )
-            return Adoption(path, news=(news,))
-    return _compare(former, path)
+    with contextlib.closing(_connect(path)) as target:
+        for statement in schema.UPSTREAM_TABLES:
+            target.execute(statement)
+    _attach(connection, path)
+    connection.execute("BEGIN IMMEDIATE")
+    if _count(connection, "target") != _NONE:  # another process has written to it just now
+        connection.execute("ROLLBACK")
+        return _compare(connection, former, path)
+    _copy(connection)
+    counts = _count(connection, "target")
+    connection.execute("COMMIT")
+    renamed = _rename(former)
+    news = (
+        f"Your sessions ({_text(counts)}) have been moved from {_name(former)} to {_name(path)},"
+        f" which the tenets command line uses too. The old file is now {_name(renamed)}."
+    )
+    return Adoption(path, news=(news,))
 
 
-def _compare(former: Path, path: Path) -> Adoption:
+def _compare(connection: apsw.Connection, former: Path, path: Path) -> Adoption:
     """Say that both have sessions; finish a move if a process ended before it renamed the file."""
-    with _both(former, path) as connection:
-        here, there = _count(connection, "main"), _count(connection, "former")
-        # First without a lock, as another process may be using the former one on purpose.
-        copied = _is_copied(connection) and _lock(connection, "former")
-        if copied and _is_copied(connection):
-            _rename(former)
-            return Adoption(path)
+    _attach(connection, path)
+    # First without a lock, as another process may be using the former one on purpose.
+    if _is_copied(connection) and _lock(connection) and _is_copied(connection):
+        _rename(former)
+        return Adoption(path)
+    here, there = _text(_count(connection, "target")), _text(_count(connection, "main"))
     warning = (
-        f"Two databases have sessions: {_name(path)} ({_text(here)}) is used, {_name(former)}"
-        f" ({_text(there)}), the default of earlier versions, is not. Start the server with"
-        f" --database {_name(former)} to use that one; rename or delete it to get rid of this."
+        f"Two databases have sessions: {_name(path)} ({here}) is used, {_name(former)} ({there}),"
+        f" the default of earlier versions, is not. Start the server with --database"
+        f" {_name(former)} to use that one; rename or delete it to get rid of this."
     )
     return Adoption(path, warnings=(warning,))
 
 
-def _lock(connection: apsw.Connection, database: str) -> bool:
-    """Keep all other processes from using a file; return False if one has it open."""
+def _attach(connection: apsw.Connection, path: Path) -> None:
+    """Attach the database at ``path`` as ``target`` unless that is done."""
+    if not connection.db_filename("target"):
+        connection.execute("ATTACH ? AS target", (file_system.sqlite_name(path),))
+        # The copy has to be there for good before the former file is renamed.
+        connection.execute("PRAGMA target.synchronous = EXTRA")
+
+
+def _lock(connection: apsw.Connection) -> bool:
+    """Keep all other processes from using the former file; return False if one has it open."""
     try:
-        connection.execute(f"PRAGMA {database}.locking_mode = EXCLUSIVE").fetchall()
+        connection.execute("PRAGMA main.locking_mode = EXCLUSIVE").fetchall()
         # Every version used a write-ahead log. It can be given up by the only connection only.
-        mode = connection.execute(f"PRAGMA {database}.journal_mode = DELETE").get
+        mode = connection.execute("PRAGMA main.journal_mode = DELETE").get
         connection.execute("BEGIN EXCLUSIVE; COMMIT")
     except (apsw.BusyError, apsw.LockedError):
         return False
@@ -185,10 +190,10 @@ def _lock(connection: apsw.Connection, database: str) -> bool:
 
 def _kept(connection: apsw.Connection, table: str) -> str:
     """Return SQL for the rows to copy: what was deleted may not have been removed yet."""
-    rows = f"SELECT {_TABLES[table]} FROM former.{table} AS row"
-    if table != "session_context" or not connection.table_exists("former", "session_server_purges"):
+    rows = f"SELECT {_TABLES[table]} FROM main.{table} AS row"
+    if table != "session_context" or not connection.table_exists("main", "session_server_purges"):
         return rows
-    return f"""{rows} WHERE NOT EXISTS (SELECT 1 FROM former.session_server_purges AS purge
+    return f"""{rows} WHERE NOT EXISTS (SELECT 1 FROM main.session_server_purges AS purge
         WHERE purge.id > 0 AND row.id <= purge.last_entry
             AND (purge.session_id IS NULL OR purge.session_id = row.session_id))"""
 
@@ -198,16 +203,14 @@ def _copy(connection: apsw.Connection) -> None:
 
     What we keep beside it follows: from the triggers that are there, or when they are created.
     """
-    for statement in schema.UPSTREAM_TABLES:
-        connection.execute(statement)
     for table, columns in _TABLES.items():
-        if not connection.table_exists("former", table):
+        if not connection.table_exists("main", table):
             continue
-        connection.execute(f"INSERT INTO main.{table} ({columns}) {_kept(connection, table)}")
+        connection.execute(f"INSERT INTO target.{table} ({columns}) {_kept(connection, table)}")
         # No id is given twice, not even that of a row that is gone.
-        last = "(SELECT max(seq) FROM former.sqlite_sequence WHERE name = :table)"
+        last = "(SELECT max(seq) FROM main.sqlite_sequence WHERE name = :table)"
         connection.execute(
-            f"UPDATE main.sqlite_sequence SET seq = max(seq, {last}) WHERE name = :table",
+            f"UPDATE target.sqlite_sequence SET seq = max(seq, {last}) WHERE name = :table",
             {"table": table},
         )
 
@@ -216,10 +219,11 @@ def _is_copied(connection: apsw.Connection) -> bool:
     """Tell whether all that would be copied is there, and the same."""
     return all(
         not connection.execute(
-            f"SELECT EXISTS ({_kept(connection, table)} EXCEPT SELECT {columns} FROM main.{table})"
+            f"SELECT EXISTS ({_kept(connection, table)}"
+            f" EXCEPT SELECT {columns} FROM target.{table})"
         ).get
         for table, columns in _TABLES.items()
-        if connection.table_exists("former", table)
+        if connection.table_exists("main", table)
     )
 
 
@@ -254,14 +258,6 @@ def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(file_system.sqlite_name(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection_setup.set_busy_timeout(connection, ADOPTION_TIMEOUT)
     return connection
-
-
-@contextlib.contextmanager
-def _both(former: Path, path: Path) -> Iterator[apsw.Connection]:
-    """Open the database at ``path`` with the former one attached; roll back what is unfinished."""
-    with contextlib.closing(_connect(path)) as connection:
-        connection.execute("ATTACH ? AS former", (file_system.sqlite_name(former),))
-        yield connection
 
 
 def _text(counts: Counts) -> str:
