@@ -29,6 +29,8 @@ MODULES: Final = {
     "PATH_INTERVAL": "daemon.client_session",
     "RESPONSE_TIMEOUT": "daemon.shim",
     "SHARED_FILE_SYSTEMS": "storage.file_system",
+    "START_TIMEOUT": "daemon.shim",
+    "SOCKET_INTERVAL": "daemon.listener",
     "SIGNAL_TIMEOUT": "daemon.admin",
     "SETTLED": "storage.file_identity",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import gc
 import logging
 import os
@@ -72,12 +73,28 @@ def _open_log(address: Address, level: str) -> Path | None:
     # At least "info": which clients came and went is needed when a problem is looked into.
     level = level if level == "debug" else "info"
     with contextlib.suppress(OSError, RuntimeError):  # no home directory
-        file = user_log_path(FOLDER, appauthor=False) / f"{address.name}.log"
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logs.log_to(str(file), level)
-        return file
+        folder = user_log_path(FOLDER, appauthor=False)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = address.name if _reserve(folder / f"{address.name}.lock") else _own_name(address)
+        logs.log_to(str(folder / f"{name}.log"), level)
+        return folder / f"{name}.log"
     logs.log_to(os.devnull, level)
     return None
+
+
+def _reserve(lock: Path) -> bool:
+    """Reserve a log for this process until it ends: two processes must not rotate one file."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:  # another daemon, which has lost its socket
+        os.close(descriptor)
+        return False
+    return True
+
+
+def _own_name(address: Address) -> str:
+    return f"{address.name}-{os.getpid()}"
 
 
 def _raise_descriptor_limit() -> None:

@@ -91,12 +91,22 @@ def enter_runtime_directory() -> int:
     reasons = []
     for folder, make_parents in _candidates():
         try:
-            return _enter(folder, make_parents=make_parents)
+            return enter(folder, create=True, make_parents=make_parents)
         except UnsafeError as error:
             reasons.append(str(error))
         except OSError as error:
             reasons.append(f"{folder}: {error.strerror}")
     raise UnsafeError("; ".join(reasons) or "there is no home directory")
+
+
+def existing_directories() -> list[str]:
+    """Return every directory in which a daemon of this user may have its socket.
+
+    An editor's environment may differ from ours, so ``$XDG_RUNTIME_DIR`` is not all.
+    """
+    folders = [folder for folder, _ in _candidates()]
+    folders.append(os.path.join(_usual_runtime_directory(), FOLDER))
+    return [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
 
 
 def check_socket(name: str) -> bool:
@@ -132,7 +142,7 @@ def _candidates() -> Iterator[tuple[str, bool]]:
     """Yield directories to try, and whether to create the ones above them as well."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if not os.path.isabs(runtime):
-        runtime = f"/run/user/{os.geteuid()}"
+        runtime = _usual_runtime_directory()
     if os.path.isdir(runtime):
         yield os.path.join(runtime, FOLDER), False
     try:
@@ -142,17 +152,27 @@ def _candidates() -> Iterator[tuple[str, bool]]:
     yield os.path.join(caches, "run"), True
 
 
-def _enter(folder: str, *, make_parents: bool) -> int:
+def _usual_runtime_directory() -> str:
+    return f"/run/user/{os.geteuid()}"
+
+
+def enter(folder: str, *, create: bool = False, make_parents: bool = False) -> int:
+    """Make a directory of sockets the working directory; return a descriptor of it.
+
+    With ``create`` it is made if need be. Raises OSError, and :class:`UnsafeError` if it is not
+    private.
+    """
     parent = os.path.dirname(folder)
     if make_parents:
         os.makedirs(parent, 0o700, exist_ok=True)
     found = os.stat(parent)
     if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
         raise UnsafeError(f"other users may write to {parent}")
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
+    if create:
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:

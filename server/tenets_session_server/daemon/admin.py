@@ -8,25 +8,33 @@ import json
 import os
 import signal
 import sys
-import time
 from datetime import datetime
 from typing import Any, Final
 
-from tenets_session_server.daemon import control, launch
-from tenets_session_server.daemon.address import Address, UnsafeError, enter_runtime_directory
+from tenets_session_server.daemon import address as addresses
+from tenets_session_server.daemon import control, launch, processes
+from tenets_session_server.daemon.address import Address, UnsafeError
 from tenets_session_server.daemon.control import ControlError
 
 ANSWER_TIMEOUT: Final = 5.0
 """Seconds within which a daemon has to answer, and after ``stop`` to end."""
 SIGNAL_TIMEOUT: Final = 2.0
 """Seconds within which a daemon that does not answer has to end after a signal."""
+UNREACHABLE: Final = (
+    "cannot be reached: its socket is gone, or in the folder of another XDG_RUNTIME_DIR"
+)
+OTHERS: Final = "And for editors of another version, installation or environment:"
+"""Stands before each further daemon of the same database."""
 
 
 class NotAnsweringError(Exception):
-    """A daemon is running and does not answer; ``pid`` is its process, None if that is unknown."""
+    """A daemon is running and does not answer, or cannot be reached.
 
-    def __init__(self, pid: int | None) -> None:
-        super().__init__(f"process {pid or 'of unknown id'} does not answer")
+    ``pid`` is its process, None if that is unknown.
+    """
+
+    def __init__(self, pid: int | None, problem: str = "does not answer") -> None:
+        super().__init__(f"process {pid or 'of unknown id'} {problem}")
         self.pid = pid
 
 
@@ -40,7 +48,6 @@ def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         address = Address(database)
-        os.close(enter_runtime_directory())
         answers, silent = _ask_all(address, command)
         if command == "stop":
             return _stopped(answers, silent, address)
@@ -52,23 +59,52 @@ def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
 
 def _ask_all(
     address: Address, command: str
-) -> tuple[list[dict[str, str]], list[NotAnsweringError]]:
-    """Return the daemons' answers, our own installation's first, and those that do not answer."""
+) -> tuple[list[dict[str, Any]], list[NotAnsweringError]]:
+    """Return the daemons' answers, our own installation's first, and those that do not answer.
+
+    An answer is the report after ``status``, and has the ``pid`` after ``stop``.
+    """
+    running = processes.daemons(address.database)
+    answers, silent = list[dict[str, Any]](), list[NotAnsweringError]()
+    for directory in addresses.existing_directories():
+        try:
+            os.close(addresses.enter(directory))
+        except (UnsafeError, OSError) as error:
+            print(f"tenets-session-server: {error}", file=sys.stderr)
+        else:
+            _ask_in_directory(address, command, answers, silent)
+    found = {answer["pid"] for answer in answers} | {error.pid for error in silent}
+    others = [pid for pid in running if pid not in found]
+    if None in found and others:  # these are the ones that do not answer
+        silent = [error for error in silent if error.pid is not None]
+        return answers, silent + [NotAnsweringError(pid) for pid in others]
+    return answers, silent + [NotAnsweringError(pid, UNREACHABLE) for pid in others]
+
+
+def _ask_in_directory(
+    address: Address,
+    command: str,
+    answers: list[dict[str, Any]],
+    silent: list[NotAnsweringError],
+) -> None:
+    """Ask the daemons whose sockets are in the working directory."""
     key, own = address.database_key, address.socket_name
     names = [name for name in os.listdir() if name.startswith(key) and name.endswith(".sock")]
-    answers, silent = list[dict[str, str]](), list[NotAnsweringError]()
     for name in sorted(names, key=lambda name: (name != own, name)):
         try:
             answer = _ask(name, control.pack(command, database=address.database))
         except NotAnsweringError as error:
-            silent.append(error)
+            # Before a daemon has started, its socket belongs to the command that starts it.
+            known = error.pid is not None and processes.is_daemon(error.pid, address.database)
+            silent.append(error if known else NotAnsweringError(None))
         except (UnsafeError, ControlError, OSError) as error:
             print(f"tenets-session-server: {name}: {error}", file=sys.stderr)
         else:
             # Another database's daemon refuses: its key is the same by chance.
-            if answer is not None and answer["kind"] != "refuse":
-                answers.append(answer)
-    return answers, silent
+            if answer is not None and answer["kind"] == "stopping":
+                answers.append({"pid": int(answer["pid"])})
+            elif answer is not None and answer["kind"] == "report":
+                answers.append(json.loads(answer["json"]))
 
 
 def _ask(name: str, question: bytes) -> dict[str, str] | None:
@@ -94,25 +130,23 @@ def _ask(name: str, question: bytes) -> dict[str, str] | None:
 
 
 def _status(
-    answers: list[dict[str, str]],
+    reports: list[dict[str, Any]],
     silent: list[NotAnsweringError],
     address: Address,
     reason: str,
     *,
     as_json: bool,
 ) -> int:
-    reports: list[dict[str, Any]] = [json.loads(answer["json"]) for answer in answers]
     for report in reports:
         report["reason"] = report["reason"] or reason
     if as_json:
-        # After an upgrade, daemons of the old installation run for a while beside the new one's.
         first = {"running": True, **reports[0]} if reports else {"running": False}
         shown = {"database": address.database, "reason": reason, **first, "others": reports[1:]}
         if silent:
             shown["notAnswering"] = [error.pid for error in silent]
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif reports:
-        print("\n\n".join(map(_readable, reports)))
+        print(f"\n\n{OTHERS}\n\n".join(map(_readable, reports)))
     elif not silent:
         print(f"no daemon serves {address.database} ({reason})")
     for error in silent:
@@ -121,17 +155,17 @@ def _status(
 
 
 def _stopped(
-    answers: list[dict[str, str]], silent: list[NotAnsweringError], address: Address
+    answers: list[dict[str, Any]], silent: list[NotAnsweringError], address: Address
 ) -> int:
     for answer in answers:
         print(f"stopped process {answer['pid']}")
     if not answers and not silent:
         print(f"nothing to stop: no daemon serves {address.database}")
-    left = [error for error in silent if not _end(error)]
+    left = [error for error in silent if not _end(error, address)]
     return 1 if left else 0
 
 
-def _end(error: NotAnsweringError) -> bool:
+def _end(error: NotAnsweringError, address: Address) -> bool:
     """End a daemon that does not answer, step by step; return whether it has ended."""
     print(f"tenets-session-server: {error}", file=sys.stderr)
     if error.pid is None:
@@ -142,33 +176,10 @@ def _end(error: NotAnsweringError) -> bool:
         (signal.SIGCONT, "continued it"),
         (signal.SIGKILL, "killed it"),
     ):
-        try:
-            os.kill(error.pid, number)
-        except ProcessLookupError:
-            return True
         print(step)
-        if _has_ended(error.pid):
+        if processes.end(error.pid, address.database, number, SIGNAL_TIMEOUT):
             print(f"stopped process {error.pid}")
             return True
-    return False
-
-
-def _has_ended(pid: int) -> bool:
-    """Wait up to SIGNAL_TIMEOUT for the end of a process; return whether it has ended."""
-    until = time.monotonic() + SIGNAL_TIMEOUT
-    while time.monotonic() < until:
-        try:
-            os.kill(pid, 0)
-            # One that has ended stays as a zombie until its parent, perhaps not soon, waits for it.
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as status:
-                if status.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except ProcessLookupError:
-            return True
-        except FileNotFoundError:
-            if sys.platform == "linux":
-                return True
-        time.sleep(0.02)
     return False
 
 
@@ -178,7 +189,8 @@ def _readable(report: dict[str, Any]) -> str:
     lines = [
         f"tenets-session-server {version}, process {process}, for {uptime}",
         f"database  {report['database']} ({report['reason']})",
-        f"revision  {report['revision']}",
+        *([f"problem   {report['problem']}"] if report.get("problem") else []),
+        *([] if report["revision"] is None else [f"revision  {report['revision']}"]),
         *_sessions(report),
         f"log       {report['log']}",
         f"clients   {len(clients) or 'none'}",

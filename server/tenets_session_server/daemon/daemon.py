@@ -19,6 +19,7 @@ from tenets_session_server.daemon.address import Address
 from tenets_session_server.daemon.client_session import ClientSession, ControlConnection
 from tenets_session_server.daemon.control import AttachRequest, ControlError
 from tenets_session_server.daemon.launch import Lock
+from tenets_session_server.daemon.listener import Listener
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.storage.store import Store
@@ -28,13 +29,13 @@ logger = logging.getLogger(__name__)
 FIRST_CLIENT_TIMEOUT: Final = 60.0
 """Seconds within which a first client has to attach."""
 RETRY_INTERVAL: Final = 0.2
-"""Seconds until accepting connections, or ending, is tried again after it was not possible."""
+"""Seconds until ending is tried again after it was not possible."""
 LOCK_TIMEOUT: Final = 5.0
 """Seconds for which the end is put off because another process holds the lock."""
 
 
 class Daemon:
-    """The listening socket of an address, and the clients that have attached through it.
+    """The clients that have attached through the socket of an address.
 
     Each control connection has a task of its own (``_tasks``). Those that have attached a client
     are keys of ``_clients`` as well, until the client's exit status is known.
@@ -47,14 +48,13 @@ class Daemon:
         self,
         store: Store,
         address: Address,
-        listener: socket.socket,
+        listening: socket.socket,
         directory: int,
         log: Path | None,
     ) -> None:
         self._store, self._address = store, address
         self._publisher = Publisher(store)
-        self._listener, self._directory, self._log = listener, directory, log
-        self._socket_inode = os.stat(address.socket_name, dir_fd=directory).st_ino
+        self._log = log
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,19 +64,19 @@ class Daemon:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._lock_deadline = 0.0
         self._stopping = asyncio.Event()
+        self._listener = Listener(
+            address,
+            listening,
+            directory,
+            self._accepted,
+            lambda: self.stop("connections cannot be accepted"),
+        )
 
     async def run(self) -> None:
         """Serve until no client has been attached for a while, or :meth:`stop` is called."""
-        # Once more: from now on this process is the peer (SO_PEERCRED), not the one that bound it.
-        self._listener.listen(socket.SOMAXCONN)
-        self._listener.setblocking(False)
         self._start_idle_timer(FIRST_CLIENT_TIMEOUT)
-        accepting = asyncio.ensure_future(self._accept())
-        accepting.add_done_callback(lambda _: self.stop("connections cannot be accepted"))
         await self._stopping.wait()
-        accepting.cancel()
-        await asyncio.wait({accepting})
-        self._listener.close()
+        await self._listener.close()
         for client in self._clients.values():
             client.end("the daemon was stopped; restart the server")
         for task in self._tasks - self._clients.keys():
@@ -91,29 +91,14 @@ class Daemon:
         logger.info("ending: %s", reason)
         self._stopping.set()
         self._stop_idle_timer()
-        with contextlib.suppress(FileNotFoundError):
-            name, directory = self._address.socket_name, self._directory
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if found.st_ino == self._socket_inode:  # else it belongs to another daemon by now
-                os.unlink(name, dir_fd=directory)
+        self._listener.remove()
 
     # -- clients -----------------------------------------------------------------------------
 
-    async def _accept(self) -> None:
-        failing = False
-        while True:
-            try:
-                connection, _ = await self._loop.sock_accept(self._listener)
-            except OSError as error:  # most likely no descriptors are left
-                if not failing:
-                    logger.error("cannot accept connections: %s", error)  # noqa: TRY400
-                failing = True
-                await asyncio.sleep(RETRY_INTERVAL)
-            else:
-                failing = False
-                task = asyncio.ensure_future(self._answer(connection))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+    def _accepted(self, connection: socket.socket) -> None:
+        task = asyncio.ensure_future(self._answer(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, connection: socket.socket) -> None:
         with connection:
@@ -127,9 +112,11 @@ class Daemon:
                 elif message["kind"] == "status":
                     await command.send("report", json=json.dumps(self._report()))
                 elif message["kind"] == "stop":
-                    await command.send("stopping", pid=os.getpid())
-                    os.dup(connection.fileno())  # so that it closes when this process has ended
-                    self.stop("the stop command")
+                    try:
+                        await command.send("stopping", pid=os.getpid())
+                        connection.detach()  # so that it closes when this process has ended
+                    finally:
+                        self.stop("the stop command")
                 else:
                     await command.send("refuse", reason=f"unknown message {message['kind']}")
             except (ControlError, OSError) as error:  # timeouts included
@@ -178,7 +165,8 @@ class Daemon:
         return None
 
     def _close_database(self) -> None:
-        self._last_revision = self._newest_revision()
+        with contextlib.suppress(DatabaseError):
+            self._last_revision = self._store.change_log.state().revision
         self._store.database.release()
         self._publisher = Publisher(self._store)
         if self._store.database.reason is not None:
@@ -200,7 +188,7 @@ class Daemon:
     def _end_if_idle(self) -> None:
         self._idle_timer = self._loop.call_later(RETRY_INTERVAL, self._end_if_idle)
         try:
-            lock = Lock(self._address.lock_name, self._directory)
+            lock = Lock(self._address.lock_name, self._listener.directory)
         except FileNotFoundError:
             self.stop("the directory of the socket was removed")
             return
@@ -214,7 +202,25 @@ class Daemon:
     # -- the report --------------------------------------------------------------------------
 
     def _report(self) -> dict[str, Any]:
-        """Return what ``status --json`` prints."""
+        """Return what ``status --json`` prints.
+
+        Without clients the database is closed, and stays so: then ``sessions`` and ``active`` are
+        not known, and ``revision`` is the last one. ``problem`` says why it cannot be used.
+        """
+        found: dict[str, Any] = {"revision": None, "sessions": None, "active": None}
+        problem = None
+        if self._clients:
+            try:
+                totals, active = self._store.totals(), self._store.sessions.get_active()
+                found = {
+                    "revision": totals.revision,
+                    "sessions": totals.sessions,
+                    "active": None if active is None else active.name,
+                }
+            except DatabaseError as error:
+                problem = str(error)
+        else:
+            found["revision"] = self._last_revision
         return {
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._started, 3),
@@ -222,30 +228,8 @@ class Daemon:
             "python": sys.executable,
             "database": self._store.database.name,
             "reason": self._store.database.reason,
-            "revision": self._newest_revision(),
-            **self._session_report(),
+            "problem": problem,
+            **found,
             "log": None if self._log is None else str(self._log),
             "clients": [client.describe() for client in self._clients.values()],
         }
-
-    def _session_report(self) -> dict[str, Any]:
-        """Return the number of sessions and the active one's name; None while there are no clients.
-
-        Then the database is closed, and stays so.
-        """
-        found: dict[str, Any] = {"sessions": None, "active": None}
-        if self._store.database.is_open:
-            with contextlib.suppress(DatabaseError):
-                active = self._store.sessions.get_active()
-                found["sessions"] = self._store.totals().sessions
-                found["active"] = None if active is None else active.name
-        return found
-
-    def _newest_revision(self) -> int | None:
-        """Return the newest revision, or what it was when the database was closed."""
-        if not self._store.database.is_open:
-            return self._last_revision
-        try:
-            return self._store.change_log.state().revision
-        except DatabaseError:
-            return None
