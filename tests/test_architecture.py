@@ -23,7 +23,7 @@ ARCHITECTURE = (ROOT / "server" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 # What each folder, or module of the top level, may import beside its own modules.
 BELOW = {
     "__main__": {"cli"},
-    "cli": {"daemon", "rpc", "storage", "config", "locations"},
+    "cli": {"daemon", "rpc", "storage", "config", "locations", "import_path"},
     "daemon": {"rpc", "storage", "locations", "errors"},
     "rpc": {"methods", "wire", "storage", "models", "errors"},
     "methods": {"storage", "models", "errors"},
@@ -33,6 +33,7 @@ BELOW = {
     "models": set[str](),
     "errors": set[str](),
     "locations": set[str](),
+    "import_path": set[str](),
 }
 # Every module may import these. They import nothing of the package.
 ANYWHERE = {"", "logs"}
@@ -43,7 +44,7 @@ OWNERS = {
     "cattrs": {"rpc.pygls_server"},
     "lsprotocol": {"rpc"},
     "msgspec": {"rpc", "wire", "methods", "storage", "models"},
-    "platformdirs": {"locations", "daemon.__main__"},
+    "platformdirs": {"locations", "daemon.process"},
 }
 # Parts of the standard library that only some modules may know.
 LIMITED = {

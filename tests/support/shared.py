@@ -110,7 +110,7 @@ def stop_all() -> None:
         with contextlib.suppress(OSError):
             started_by_tests = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
             if (
-                b"tenets_session_server.daemon" in (process / "cmdline").read_bytes()
+                b"tenets_session_server/daemon" in (process / "cmdline").read_bytes()
                 and started_by_tests in (process / "environ").read_bytes()
             ):
                 descriptor = os.pidfd_open(int(process.name))

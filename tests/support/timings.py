@@ -37,6 +37,7 @@ MODULES: Final = {
 """Where each of them is; one is no timing, but changed in the same way."""
 
 _SITECUSTOMIZE: Final = """
+import os
 import sys
 
 TIMINGS = {timings!r}
@@ -58,6 +59,15 @@ class Finder:
         return spec
 
 
+execute = os.execv
+
+
+def execute_with_timings(program, arguments):
+    # The daemon is started isolated, which would keep it from finding this module.
+    execute(program, ["-P" if argument == "-I" else argument for argument in arguments])
+
+
+os.execv = execute_with_timings
 sys.meta_path.insert(0, Finder())
 """
 

@@ -1,110 +1,13 @@
-"""The daemon's process, which :mod:`.launch` starts: arguments, descriptors, log and signals."""
+"""What Python runs as the daemon: it imports from where the command does, as the command says.
 
-from __future__ import annotations
+Python is started isolated (``-I``), so its own import path may lack this installation.
+"""
 
-import argparse
-import asyncio
-import contextlib
-import fcntl
-import gc
-import logging
 import os
-import resource
-import signal
-import socket
 import sys
-from pathlib import Path
-from typing import Final
-
-from platformdirs import user_log_path
-
-from tenets_session_server import logs
-from tenets_session_server.daemon.address import FOLDER, Address
-from tenets_session_server.daemon.daemon import Daemon
-from tenets_session_server.daemon.launch import DIRECTORY_FD, LISTENER_FD, LOCK_FD
-from tenets_session_server.storage.store import Store
-
-logger = logging.getLogger(__name__)
-
-DESCRIPTORS: Final = 65536
-"""How many may be open, where the system allows it: each client needs up to eight."""
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def main() -> int:
-    """Serve until no client has been attached for a while; return the exit status."""
-    parser = argparse.ArgumentParser(prog="tenets_session_server.daemon")
-    parser.add_argument("--database", required=True)
-    parser.add_argument("--reason", required=True)
-    parser.add_argument("--synchronous", required=True)
-    parser.add_argument("--log-level", required=True)
-    arguments = parser.parse_args()
-
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the editor's mask was inherited
-    for descriptor in (LISTENER_FD, LOCK_FD, DIRECTORY_FD):
-        os.set_inheritable(descriptor, False)
-    address = Address(arguments.database)
-    log = _open_log(address, arguments.log_level)
-    _raise_descriptor_limit()
-    store = Store.for_server(arguments.database, arguments.synchronous, arguments.reason)
-    gc.freeze()  # what has been imported stays, so the collector need not look through it
-    try:
-        asyncio.run(_serve(store, address, log))
-    except Exception:
-        logger.exception("the daemon has failed")
-        return 1
-    finally:
-        store.close()
-    return 0
-
-
-async def _serve(store: Store, address: Address, log: Path | None) -> None:
-    listener = socket.socket(fileno=LISTENER_FD)
-    daemon = Daemon(store, address, listener, DIRECTORY_FD, log)
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, daemon.stop, signal.Signals(number).name)
-    os.close(LOCK_FD)  # releases the lock: the daemon has started
-    await daemon.run()
-
-
-def _open_log(address: Address, level: str) -> Path | None:
-    """Log to the daemon's own file; return its path, None if there is no place for it."""
-    # At least "info": which clients came and went is needed when a problem is looked into.
-    level = level if level == "debug" else "info"
-    with contextlib.suppress(OSError, RuntimeError):  # no home directory
-        folder = user_log_path(FOLDER, appauthor=False)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = address.name if _reserve(folder / f"{address.name}.lock") else _own_name(address)
-        logs.log_to(str(folder / f"{name}.log"), level)
-        return folder / f"{name}.log"
-    logs.log_to(os.devnull, level)
-    return None
-
-
-def _reserve(lock: Path) -> bool:
-    """Reserve a log for this process until it ends: two processes must not rotate one file."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:  # another daemon, which has lost its socket
-        os.close(descriptor)
-        return False
-    return True
-
-
-def _own_name(address: Address) -> str:
-    return f"{address.name}-{os.getpid()}"
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the soft limit, usually 1,024 or less, towards the hard one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
 
 if __name__ == "__main__":
+    sys.path[:] = sys.argv.pop(1).split(os.pathsep)
+    from tenets_session_server.daemon.process import main
+
     sys.exit(main())

@@ -10,6 +10,7 @@ longer than the 108 bytes that a socket's name may have (unix(7)).
 from __future__ import annotations
 
 import binascii
+import errno
 import os
 import stat
 import sys
@@ -36,10 +37,12 @@ class Address:
 
     ``database`` is the absolute path with the links of its folder resolved. A link in place of the
     file itself stays: it may lead to another file tomorrow. ``installation`` differs between
-    versions, interpreters, machines, and after the same version was installed again.
+    versions, interpreters, machines, containers, and after the same version was installed again.
+    ``access`` is what this process may do with the file, as it has just tried: "write", "read" or
+    "nothing". A sandbox may allow less than permissions say.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, access: str | None = None) -> None:
         folder, name = os.path.split(database.rstrip("/"))
         self.folder = os.path.realpath(folder)
         self.database = os.path.join(self.folder, name)
@@ -48,6 +51,7 @@ class Address:
             (
                 tenets_session_server.__version__,
                 os.uname().nodename,  # several machines may share a home directory
+                *_kernel_and_namespace(),
                 os.path.realpath(sys.executable),  # it may have several names
                 sys.prefix,
                 hex(sys.hexversion),
@@ -58,7 +62,8 @@ class Address:
         # Short, to fit into a socket's name. The daemon compares the whole values, so two that have
         # the same checksum by chance do no harm.
         self.database_key = f"{_checksum(self.database)}-"
-        self.name = f"{self.database_key}{_checksum(self.installation)}"
+        self.access = access or _try_access(self.database)
+        self.name = f"{self.database_key}{_checksum(f'{self.installation} {self.access}')}"
         self.socket_name = f"{self.name}.sock"
         self.lock_name = f"{self.name}.lock"
 
@@ -72,15 +77,6 @@ class Address:
         except OSError:
             return ""
         return f"{found.st_dev}:{found.st_ino}"
-
-    def access(self) -> str:
-        """Return what this process may do with the file, "" if there is no file yet.
-
-        Processes of one user may differ in that: by a sandbox, or by dropped capabilities.
-        """
-        if not os.path.exists(self.database):
-            return ""
-        return f"{os.access(self.database, os.R_OK)} {os.access(self.database, os.W_OK)}"
 
 
 def enter_runtime_directory() -> int:
@@ -180,6 +176,39 @@ def enter(folder: str, *, create: bool = False, make_parents: bool = False) -> i
         raise UnsafeError(f"other users may enter {folder}")
     os.fchdir(descriptor)
     return descriptor
+
+
+def _kernel_and_namespace() -> tuple[str, ...]:
+    """Return what differs between machines, their starts, and PID namespaces.
+
+    A daemon in a container would end with it, and take the editors outside along.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip(), os.readlink("/proc/self/ns/pid")
+    except OSError:  # another system, or no /proc
+        return ()
+
+
+def _try_access(database: str) -> str:
+    """Try what this process may do with a file, or with its folder if there is no file yet.
+
+    A sandbox such as Landlock does not show in access(2). Only for processes that do not have the
+    file open in SQLite: closing it would drop SQLite's locks.
+    """
+    path, more = database, 0
+    while not os.path.lexists(path) and path != "/":
+        path, more = os.path.dirname(path), getattr(os, "O_TMPFILE", 0)
+    for flags, access in ((os.O_RDWR | more, "write"), (os.O_RDONLY, "read")):
+        try:
+            os.close(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK, 0o600))
+        except OSError as error:
+            # Not every file system has files without a name.
+            unknown = path != database and error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
+            if not (unknown and access == "write" and os.access(path, os.W_OK)):
+                continue
+        return access
+    return "nothing"
 
 
 def _checksum(text: str) -> str:

@@ -141,9 +141,9 @@ class AttachRequest:
     """What a command sends to have its editor served.
 
     ``path`` is the database as the command found it, ``database`` the same with the links of its
-    folder resolved, and ``reason`` why it is that file. ``installation``, ``folder_identity``
-    and ``access`` are those of the command's :class:`.address.Address`: the daemon compares them
-    with its own. ``idle_timeout`` is in seconds, ``pid`` is the command's process.
+    folder resolved, and ``reason`` why it is that file. The daemon compares ``installation``,
+    ``folder_identity`` and ``access`` (see :class:`.address.Address`) and ``limits`` (see
+    :mod:`.limits`) with its own. ``idle_timeout`` is in seconds, ``pid`` is the command's process.
     """
 
     def __init__(
@@ -155,6 +155,7 @@ class AttachRequest:
         installation: str,
         folder_identity: str,
         access: str,
+        limits: str,
         log_level: str,
         synchronous: str,
         idle_timeout: float,
@@ -162,7 +163,7 @@ class AttachRequest:
     ) -> None:
         self.path, self.database, self.reason = path, database, reason
         self.installation, self.folder_identity, self.access = installation, folder_identity, access
-        self.log_level, self.synchronous = log_level, synchronous
+        self.limits, self.log_level, self.synchronous = limits, log_level, synchronous
         self.idle_timeout, self.pid = idle_timeout, pid
 
     def pack(self) -> bytes:
@@ -194,6 +195,7 @@ _ATTACH_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "installation": str,
     "folder_identity": str,
     "access": str,
+    "limits": str,
     "log_level": _one_of(*LOG_LEVELS),
     "synchronous": _one_of(*SYNCHRONOUS),
     "idle_timeout": parse_seconds,

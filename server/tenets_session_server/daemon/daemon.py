@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenets_session_server import __version__, logs
+from tenets_session_server.daemon import limits
 from tenets_session_server.daemon.address import Address
 from tenets_session_server.daemon.client_session import ClientSession, ControlConnection
 from tenets_session_server.daemon.control import AttachRequest, ControlError
@@ -160,9 +161,18 @@ class Daemon:
         identities = {address.folder_identity(), request.folder_identity} - {""}
         if len(identities) > 1:
             return f"{address.folder} is another folder for the daemon"
-        if len({address.access(), request.access} - {""}) > 1:
+        if request.access != self._access():
             return "the daemon has other rights to the database"
+        if (less := limits.less_than(request.limits)) is not None:
+            return f"the daemon, which another editor has started, is allowed {less}"
         return None
+
+    def _access(self) -> str:
+        """Return what this process may do with the file, which it must not open once more."""
+        database = self._store.database
+        if not database.is_open:
+            return Address(self._address.database).access
+        return "read" if database.is_read_only else "write"
 
     def _close_database(self) -> None:
         with contextlib.suppress(DatabaseError):

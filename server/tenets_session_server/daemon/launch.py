@@ -107,16 +107,15 @@ def start_if_missing(
 
 def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
     """Start the daemon with these descriptors only, in its own session and not as our child."""
-    environment = dict(os.environ)
-    if sys.flags.ignore_environment:
-        environment = {k: v for k, v in environment.items() if not k.startswith("PYTHON")}
     # It has to import what we have imported, and nothing from an editor's working directory.
-    environment["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if os.path.isabs(part))
+    import_path = os.pathsep.join(part for part in sys.path if os.path.isabs(part))
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
     # What may differ between clients comes later, with the request of each.
     command = [
-        *(sys.executable, "-P", "-m", "tenets_session_server.daemon"),
+        *(sys.executable, "-I", program, import_path),
         f"--database={request.database}",
         f"--reason={request.reason}",
+        f"--access={request.access}",
         f"--synchronous={request.synchronous}",
         f"--log-level={request.log_level}",
     ]
@@ -134,7 +133,7 @@ def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
         _keep_only(descriptors)
         os.chdir("/")
         os.umask(0o077)
-        os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
+        os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
     finally:
         os._exit(1)
 

@@ -66,6 +66,12 @@ class Database:
         return self._file.connection is not None
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether the open file may only be read."""
+        connection = self._file.connection
+        return connection is not None and connection.readonly("main")
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences for the user about the file and the engine, complete once the file is open."""
         return [*self._file.adoption.warnings, *self._file.warnings]
