@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.host import Host
 from support.messages import Json, notification, request
 from support.modes import both_modes
 from tenets_session_server.methods.changes import DID_CHANGE
+from tenets_session_server.rpc.publisher import JOIN_INTERVAL
 from tenets_session_server.storage import watcher as file_events
 
 pytestmark = pytest.mark.asyncio
@@ -214,6 +216,30 @@ async def test_bursts_of_changes_are_joined(server_command: list[str]) -> None:
         await other.until(501)  # the session, and its notes
         assert len(other.notified) < 250
         assert [change["type"] for change in other.changes] == ["created"] + 500 * ["contextAdded"]
+
+
+@both_modes
+async def test_bursts_of_other_programs_are_joined_and_begin_at_once(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as client:
+        await client.create("a", metadata={"pinned": ["x" * 10_000]}, active=True)
+        await client.until(2)
+        before = len(client.notified)
+
+        def pin() -> float:
+            started = time.monotonic()
+            with ForeignWriter(database) as foreign:
+                for number in range(300):
+                    foreign.update("a", {"pinned": [str(number)] * 1000})
+            return time.monotonic() - started
+
+        seconds = await asyncio.to_thread(pin)
+        await client.until(302)
+        messages = client.notified[before:]
+        assert len(messages) <= 3 + seconds / JOIN_INTERVAL
+        assert len(messages[0]["changes"]) < 300
+        assert client.notified[-1]["active"]["metadata"]["pinned"][0] == "299"
 
 
 async def test_after_shutdown_nothing_is_notified(database: Path) -> None:

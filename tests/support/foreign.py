@@ -83,11 +83,11 @@ class ForeignWriter:
 
     def set_active(self, name: str, active: bool = True) -> None:
         """As ``set_active``: first this session, then the others, each in a commit of its own."""
-        self._update(name, {"active": active})
+        self.update(name, {"active": active})
         if active:
             for other in self.names():
                 if other != name:
-                    self._update(other, {"active": False})
+                    self.update(other, {"active": False})
 
     def add_context(self, name: str, content: str) -> None:
         """As ``add_context`` to a session that exists."""
@@ -149,7 +149,8 @@ class ForeignWriter:
         """Return the rows of a query."""
         return self.execute(sql, bindings).fetchall()
 
-    def _update(self, name: str, updates: dict[str, Any]) -> None:
+    def update(self, name: str, updates: dict[str, Any]) -> None:
+        """As ``update_session_metadata``."""
         ((stored,),) = self.rows("SELECT metadata FROM sessions WHERE name = ?", name)
         merged = json.dumps({**json.loads(stored or "{}"), **updates})
         self.execute("UPDATE sessions SET metadata = ? WHERE name = ?", (merged, name))

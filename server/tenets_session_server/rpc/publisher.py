@@ -1,7 +1,8 @@
 """Tells all clients of a store what any program has committed (``tenets/session.didChange``).
 
 A commit of this process is published at once, after its author's reply. Commits of other programs
-are found when the store's watcher polls. All that is committed by then goes into one message.
+are found when the store's watcher polls. All that is committed by then goes into one message. The
+first of several is sent at once, and further ones are collected for :data:`JOIN_INTERVAL`.
 
 A client that does not read is not sent more and more. It falls behind, and
 :meth:`Publisher.catch_up` sends it everything since, in one message, when it has read on.
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 SINGLE_CLIENT_DELAY: Final = 0.002
 """Seconds after which the only client is sent its own commits, which it knows of from the reply."""
+JOIN_INTERVAL: Final = 0.05
+"""Seconds after other programs' changes were sent, in which further ones of them are collected."""
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
 
@@ -55,8 +58,9 @@ class Publisher:
         # and the generation of the file that it belongs to.
         self._published, self._generation = State(0, 0), 0
         self._available = True
-        self._retry_at = 0.0
-        self._unpublished = False  # a commit may not have been published, because of an error
+        self._retry_at = self._join_until = 0.0
+        self._join_timer: asyncio.TimerHandle | None = None
+        self._unpublished = False  # a commit may not have been published yet
         self._scheduled = False
         # What is logged here concerns all clients, not the one that happens to have caused it.
         self._log_context = contextvars.Context()
@@ -90,6 +94,7 @@ class Publisher:
             self._database.on_commit.discard(self._committed)
             self._store.stop()
             self._scheduled = False
+            self._stop_joining()
 
     def describe_clients(self, asked_by: Client) -> list[AttachedClient]:
         """Return who is attached, in the order they came."""
@@ -154,7 +159,22 @@ class Publisher:
             or self._unpublished
             or self._database.generation != self._generation
         ):
-            self._publish()
+            self._unpublished = True
+            now = self._loop.time()
+            if now >= self._join_until:
+                self._join_until = now + JOIN_INTERVAL
+                self._publish()
+            elif self._join_timer is None:
+                self._join_timer = self._loop.call_at(self._join_until, self._join)
+
+    def _join(self) -> None:
+        self._join_timer = None
+        self._attempt(self._publish_if_changed)
+
+    def _stop_joining(self) -> None:
+        if self._join_timer is not None:
+            self._join_timer.cancel()
+            self._join_timer = None
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do it; show every user once that the database cannot be used, and once that it can."""
