@@ -169,11 +169,11 @@ def test_lines_are_added(nvim: Neovim, database: Path, project: Path) -> None:
     nvim.command("%TenetsAdd")
     nvim.wait_until_told("tenets: added foo.lua:1-5 to active")
     assert context(database) == [
-        ("the new one", "code", "lua/foo.lua:2-4\n\ttwo\n\nGrüße 🧵"),
-        ("active", "code", "lua/foo.lua:5-5\nfive"),
-        ("active", "code", "lua/foo.lua:1-2\none\n\ttwo"),
-        ("the new one", "code", "lua/foo.lua:1-2\none\n\ttwo"),
-        ("active", "code", "foo.lua:1-5\none\n\ttwo\n\nGrüße 🧵\nfive"),
+        ("the new one", "code", f"{source}:2-4\n\ttwo\n\nGrüße 🧵"),
+        ("active", "code", f"{source}:5-5\nfive"),
+        ("active", "code", f"{source}:1-2\none\n\ttwo"),
+        ("the new one", "code", f"{source}:1-2\none\n\ttwo"),
+        ("active", "code", f"{source}:1-5\none\n\ttwo\n\nGrüße 🧵\nfive"),
     ]
     assert active_name(database) == "active"
 

@@ -16,24 +16,39 @@ from support import shared
 pytestmark = pytest.mark.editors
 
 
-def test_a_killed_server_is_reported_once_and_started_again(
+def test_a_killed_server_is_reported_once_and_started_again_by_itself(
     nvim: Neovim, server: ServerProgram
 ) -> None:
     nvim.command("TenetsSession create s")
     nvim.wait_until_told("tenets: created and activated s")
     (first,) = server.pids()
     os.kill(first, signal.SIGKILL)
-    message = "tenets: the server has ended (signal 9); the next command starts it again"
+    message = "tenets: the server has ended (signal 9); it is started again"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
-    assert nvim.lua("return require('tenets_session').statusline()") == ""
-    assert nvim.completions("TenetsSession switch ") == []  # it starts none
-    assert server.pids() == [first]
+    nvim.wait_until_status_is("tenets: s")
+    assert len(server.pids()) == 2
     nvim.command("TenetsSession")
     active = "tenets: the active session is s"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", active)
-    nvim.wait_until_status_is("tenets: s")
     assert nvim.messages().count("tenets: ") == 2
-    assert len(server.pids()) == 2
+
+
+def test_the_status_line_tells_disconnected_apart_from_no_session(
+    nvim: Neovim, server: ServerProgram
+) -> None:
+    nvim.wait_until_status_is("")
+    nvim.command("TenetsSession create s")
+    nvim.wait_until_status_is("tenets: s")
+    program = server.path.read_bytes()
+    server.path.write_text("#!/bin/sh\nexit 3\n")
+    (first,) = server.pids()
+    os.kill(first, signal.SIGKILL)
+    nvim.wait_until_status_is("tenets: disconnected")
+    assert nvim.completions("TenetsSession switch ") == []
+    server.path.write_bytes(program)
+    nvim.wait_until_status_is("tenets: s")
+    # The attempts in between are not reported.
+    assert nvim.messages().count("tenets: ") == 2
 
 
 def test_a_killed_daemon_is_reported_and_another_one_is_started(
@@ -43,8 +58,9 @@ def test_a_killed_daemon_is_reported_and_another_one_is_started(
     nvim.wait_until_told("tenets: created and activated s")
     first = shared.report(database)["pid"]
     os.kill(first, signal.SIGKILL)
-    message = "tenets: the server has ended (exit status 1); the next command starts it again"
+    message = "tenets: the server has ended (exit status 1); it is started again"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
+    nvim.wait_until_status_is("tenets: s")
     nvim.command("TenetsSession create another")
     created = "tenets: created and activated another"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", created)

@@ -12,6 +12,8 @@ local SUBCOMMANDS = { "create", "exit", "list", "switch" }
 local PAGE_SIZE, MAX_PAGES = 100, 20 -- of a list; a longer one is of no use to a reader
 -- Milliseconds for which the editor waits at most: in completion, and in :qa after a command.
 local COMPLETION_WAIT, EXIT_WAIT = 300, 5000
+-- Milliseconds until a server that has ended is started again: doubled after each attempt that fails.
+local FIRST_RETRY, LAST_RETRY = 500, 60000
 
 local MISSING = "%s is not installed, or not on the PATH; set its path: "
   .. 'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
@@ -22,6 +24,9 @@ local config = {}
 local server = nil
 local active = nil -- name of the active session, nil if there is none or it is not known
 local revision = -1 -- of the newest didChange
+local lost = false -- whether there was a server, and there is none now
+local retry = FIRST_RETRY -- milliseconds until the next attempt
+local start -- a function, below
 local known_names = {} -- for completion
 local scheduled_messages = 0 -- messages that are scheduled but not shown yet
 local is_exiting = false -- true while :qa waits for replies
@@ -84,6 +89,11 @@ end
 
 local function on_init(target, client, result)
   target.client = client
+  retry = FIRST_RETRY
+  if lost then
+    lost = false
+    vim.cmd("redrawstatus!")
+  end
   local capability = (result.capabilities.experimental or {}).tenetsSession or {}
   -- Revisions belong to a database file, and the file may have changed.
   revision = capability.revision or -1
@@ -91,13 +101,30 @@ local function on_init(target, client, result)
   for _, entry in ipairs(target.queue) do submit(target, entry) end
 end
 
+--- Starts the server again in a while, unless a command does that before.
+local function start_later()
+  vim.defer_fn(function()
+    if not server and vim.v.exiting == vim.NIL then start(true) end
+  end, retry)
+  retry = math.min(retry * 2, LAST_RETRY)
+end
+
 --- Reports that the server has ended, and each request without a reply: Neovim does not.
 local function on_exit(target, code, signal)
   server = nil
   set_active(nil) -- there are no notifications any more
   if vim.v.exiting == vim.NIL then -- otherwise it is expected
-    local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
-    fail(("the server has ended (%s); the next command starts it again"):format(reason))
+    local again = target.client or lost -- else it has never worked
+    if not lost then
+      local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
+      local what = again and "it is started again" or "the next command starts it again"
+      fail(("the server has ended (%s); %s"):format(reason, what))
+    end
+    if again then
+      lost = true
+      vim.cmd("redrawstatus!")
+      start_later()
+    end
   end
   local fate = target.client and "may or may not have been" or "was not"
   local lost = target.pending
@@ -107,9 +134,14 @@ local function on_exit(target, code, signal)
   end
 end
 
---- Starts a server and returns it. If that fails, shows the reason and returns nil.
-local function start()
-  if vim.fn.executable(config.cmd[1]) == 0 then return fail(MISSING:format(config.cmd[1])) end
+--- Starts a server and returns it. If that fails, shows the reason and returns nil. With `again`
+--- nobody waits for it: then it says nothing, and is tried once more.
+function start(again)
+  local function failed(message)
+    if again then return start_later() end
+    fail(message)
+  end
+  if vim.fn.executable(config.cmd[1]) == 0 then return failed(MISSING:format(config.cmd[1])) end
   local target = { queue = {}, pending = {} }
   local options = {
     name = "tenets",
@@ -128,7 +160,7 @@ local function start()
   else
     id = vim.lsp.start_client(options)
   end
-  if not id then return fail("could not start " .. table.concat(config.cmd, " ")) end
+  if not id then return failed("could not start " .. table.concat(config.cmd, " ")) end
   server = target
   local nothing = vim.empty_dict() -- {} would be sent as an array
   submit(target, { verb = "getActive", params = nothing, done = set_active, failed = ignore })
@@ -219,8 +251,11 @@ end
 
 local function add_command(options)
   local first, last = options.line1, options.line2
-  local file = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(0), ":.")
-  local place = ("%s:%d-%d"):format(file == "" and "[No Name]" or file, first, last)
+  local file = vim.api.nvim_buf_get_name(0) -- absolute: the note is read elsewhere, too
+  local range = (":%d-%d"):format(first, last)
+  local place = (file == "" and "[No Name]" or file) .. range
+  -- A long message would make the user press a key.
+  local short = (file == "" and "[No Name]" or vim.fn.fnamemodify(file, ":.")) .. range
   -- Read the lines now: when the reply arrives, the buffer or its text may have changed.
   local lines = { place }
   for _, line in ipairs(vim.api.nvim_buf_get_lines(0, first - 1, last, false)) do
@@ -231,7 +266,7 @@ local function add_command(options)
     local params = { sessionName = name, kind = "code", content = table.concat(lines, "\n") }
     request("addContext", params, function(entry)
       local to = entry.sessionCreated and "the new session " or ""
-      show(("added %s to %s%s"):format(place, to, name))
+      show(("added %s to %s%s"):format(short, to, name))
     end)
   end
   local name = vim.trim(options.args)
@@ -278,8 +313,11 @@ local function finish()
   if not done then vim.notify("tenets: the last command got no reply", vim.log.levels.WARN) end
 end
 
---- For 'statusline': "tenets: NAME", or "" if no session is known to be active.
-function M.statusline() return active and "tenets: " .. active or "" end
+--- For 'statusline': "tenets: NAME", "" if no session is active, or "tenets: disconnected".
+function M.statusline()
+  if lost then return "tenets: disconnected" end
+  return active and "tenets: " .. active or ""
+end
 
 --- Options: `cmd`, the server and its arguments; `on_change(name)`, which is called with the name
 --- of the active session, or nil, when that has changed. A second call keeps a running server.
