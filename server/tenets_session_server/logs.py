@@ -92,8 +92,13 @@ class BackgroundHandler(logging.handlers.QueueHandler):
             self._dropped = 0
         self._lines.put(record)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no thread is left: then whoever logs has to wait
+                self._write(self._lines.get())
+            else:
+                self._thread = thread
 
     def written(self) -> Future[None]:
         """Return a future that is done when all lines so far have been written."""
@@ -123,18 +128,21 @@ class BackgroundHandler(logging.handlers.QueueHandler):
 
     def _write_lines(self) -> None:
         while (item := self._lines.get()) is not None:
-            if isinstance(item, Future):
-                item.set_result(None)
-                continue
-            data = f"{item}\n".encode(errors="backslashreplace")
-            try:
-                if self._file and os.fstat(self._descriptor).st_size + len(data) > FILE_BYTES:
-                    _rotate(self._file, self._descriptor)
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
-            except OSError:  # the disk is full, or the reader is gone
-                self._dropped += 1
+            self._write(item)
         os.close(self._descriptor)
+
+    def _write(self, item: str | Future[None] | None) -> None:
+        if isinstance(item, Future):
+            item.set_result(None)
+            return
+        data = f"{item}\n".encode(errors="backslashreplace")
+        try:
+            if self._file and os.fstat(self._descriptor).st_size + len(data) > FILE_BYTES:
+                _rotate(self._file, self._descriptor)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:  # the disk is full, or the reader is gone
+            self._dropped += 1
 
 
 def log_to(target: int | str, level: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from support.attaching import is_served_alone, is_shared, stopped_in_the_end
 from support.client import Client
+from support.messages import INITIALIZE, frame
 from support.modes import OPTIONS
 from tenets_session_server.daemon.address import FOLDER
 
@@ -130,3 +131,33 @@ async def test_an_editor_that_may_use_less_is_served_by_the_daemon(
 ) -> None:
     first = await is_shared(shared_command)
     assert await is_shared(limited(shared_command, "ulimit -n 500 && ulimit -t 1000")) == first
+
+
+NO_THREADS = "ulimit -v 8000000 && ulimit -s 100000000"  # no room for another thread's stack
+
+
+@pytest.mark.own_daemon
+@pytest.mark.parametrize("mode", OPTIONS)
+async def test_without_another_thread_everything_works_and_is_logged(
+    shared_command: list[str], mode: str
+) -> None:
+    command = limited([*shared_command, *OPTIONS[mode], "--log-level", "info"], NO_THREADS)
+    async with Client.started(command) as client:
+        await client.initialize()
+        await client.create("a")
+        assert await client.leave() == 0
+        assert "tenets-session-server" in await client.log()
+
+
+async def test_a_file_as_input_needs_a_thread_and_says_so(
+    server_command: list[str], tmp_path: Path
+) -> None:
+    given = tmp_path / "input"
+    given.write_bytes(frame(INITIALIZE))
+    command = limited([*server_command, "--standalone"], NO_THREADS)
+    with given.open() as stdin:
+        async with Client.started(command, stdin=stdin) as client:
+            assert await client.ended() == 1
+            log = await client.log()
+    assert "no thread can be started for stdin, which is a file" in log
+    assert "Traceback" not in log

@@ -11,7 +11,7 @@ import pytest
 
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
-from support.messages import request
+from support.messages import INITIALIZE, frame, notification, request
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -145,6 +145,29 @@ async def test_a_file_that_is_mounted_without_its_folder_is_not_written(
         with pytest.raises(ResponseError, match="mount the folder instead of the file"):
             await client.create("b")
         assert await client.names() == ["a"]
+
+
+async def test_a_database_on_a_read_only_file_system_can_be_read(
+    server_command: list[str], tmp_path: Path
+) -> None:
+    inside = tmp_path / "disk"
+    inside.mkdir()
+    script = """folder=$1 && shift && mount -t tmpfs tmpfs "$folder" &&
+        "$@" <"$folder.input" >/dev/null && mount -o remount,ro "$folder" && exec "$@" """
+    first = frame(INITIALIZE) + frame(request(1, "tenets/session.create", {"name": "a"}))
+    rest = frame(request(2, "shutdown")) + frame(notification("exit"))
+    Path(f"{inside}.input").write_bytes(first + rest)
+    own = [*server_command, "--standalone", "--database", str(inside / "tenets.db")]
+    async with Client.opened(
+        ["unshare", "-rm", "sh", "-c", script, "sh", str(inside), *own]
+    ) as client:
+        assert await client.names() == ["a"]
+        (warning,) = client.session_capability["warnings"]
+        assert "cannot be written" in warning
+        with pytest.raises(ResponseError) as caught:
+            await client.create("b")
+        assert caught.value.data is not None
+        assert caught.value.data["kind"] == "databaseReadOnly"
 
 
 async def test_a_message_that_memory_is_lacking_for_ends_the_connection(

@@ -51,6 +51,9 @@ def run(
     gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:
         return asyncio.run(_serve(store, reason, stdin, stdout, parent or os.getppid()))
+    except OSError as error:
+        logger.error("the server cannot go on: %s", error.strerror or error)  # noqa: TRY400
+        return 1
     except Exception:
         logger.exception("the server has failed")
         return 1

@@ -255,7 +255,7 @@ def _count(connection: apsw.Connection, database: str) -> Counts:
 
 
 def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(file_system.sqlite_name(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = connection_setup.connect(path)
     connection_setup.set_busy_timeout(connection, ADOPTION_TIMEOUT)
     return connection
 

@@ -26,6 +26,7 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import adoption, connection_setup, file_system, migrations
 from tenets_session_server.storage.file_identity import FileIdentity
 from tenets_session_server.storage.sqlite_errors import translate
+from tenets_session_server.storage.stuck_locks import StuckLockCheck
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,10 @@ class FileConnection:
         self.generation = 0
         self._config = config
         self._identity = FileIdentity(self.path)
+        self._stuck_locks = StuckLockCheck(self._identity)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
+        self._immutable = False  # whether nobody could write to the file when it was opened
         self._checked_at = 0.0
 
     def get(self) -> apsw.Connection:
@@ -69,7 +72,7 @@ class FileConnection:
             if now - self._checked_at <= CHECK_INTERVAL or connection.in_transaction:
                 return connection
             self._checked_at = now
-            if self._must_reopen:
+            if self._must_reopen or (self._immutable and not file_system.is_read_only(self.path)):
                 self._must_reopen = False
                 self._disconnect()
             else:
@@ -201,28 +204,16 @@ class FileConnection:
 
     def raise_translated(self, error: apsw.Error) -> NoReturn:
         """Raise our error for one of apsw's; a bug is raised as it is."""
-        ours = translate(error)
-        if isinstance(error, apsw.FullError) and self._ids_are_used_up():
-            ours = errors.DatabaseCorruptError(
-                "a row has the largest id that SQLite can store (9223372036854775807), so nothing"
-                " can be added; give that row another id"
-            )
+        ours = translate(error, self.connection)
         if ours is None:
             raise error
-        if type(ours) is errors.DatabaseCorruptError:
+        stuck = isinstance(ours, errors.DatabaseBusyError) and self._stuck_locks.busy()
+        if stuck:
+            logger.warning("the database is busy, but nobody has a lock on it: it is opened anew")
+        if stuck or type(ours) is errors.DatabaseCorruptError:
             # Opening may help: if an older state was restored in place, it is migrated.
             self._must_reopen, self._checked_at = True, 0.0
         raise ours from error
-
-    def _ids_are_used_up(self) -> bool:
-        # SQLite reports that as a full disk (sqlite.org/autoinc.html).
-        if self.connection is None:
-            return False
-        try:
-            sql = "SELECT max(seq) = 9223372036854775807 FROM sqlite_sequence"
-            return bool(self.connection.execute(sql).get)
-        except apsw.Error:
-            return False
 
     def _explained(self, error: BaseException) -> errors.DatabaseError | None:
         """Return what says more than an error that opening met, None where nothing does."""
@@ -238,8 +229,8 @@ class FileConnection:
         )
 
     def _connect(self) -> apsw.Connection:
-        name = file_system.sqlite_name(self.path)
-        connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READWRITE)
+        self._immutable = file_system.is_immutable(self.path)
+        connection = connection_setup.connect(self.path, immutable=self._immutable)
         timeout = self._config.busy_timeout
         if not self._opened_before:  # later, clients would have to wait as well
             timeout = max(timeout, FIRST_BUSY_TIMEOUT)

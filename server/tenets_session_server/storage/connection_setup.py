@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import apsw
 
@@ -14,6 +15,19 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CACHE_KIBIBYTES: Final = 8 * 1024
+
+
+def connect(path: Path, *, immutable: bool = False) -> apsw.Connection:
+    """Return a connection to a file that exists; raises apsw's errors.
+
+    ``immutable``: nobody can write to it. Then SQLite reads it without a lock, and without a file
+    beside it, which it would have to write.
+    """
+    name = file_system.sqlite_name(path)
+    if not immutable:
+        return apsw.Connection(name, flags=apsw.SQLITE_OPEN_READWRITE)
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"file:{quote(name)}?immutable=1", flags=flags)
 
 
 def set_up(

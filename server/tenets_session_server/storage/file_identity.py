@@ -88,6 +88,11 @@ class FileIdentity:
         same_file = self._file_at_path.read() == self._file
         return _is_locked(self._shm_path if same_file else self._path)
 
+    def locked_by_others(self) -> bool:
+        """Tell whether another process keeps this one from writing; True if that is unknown."""
+        paths = (self._path, self._shm_path)
+        return any(_is_locked(path, "WRITE", unknown=True) for path in paths)
+
     def released(self) -> None:
         """Record that the connection to a lost file has just been closed."""
         self._released_at = time.monotonic()
@@ -137,10 +142,10 @@ def _has_moved(connection: apsw.Connection) -> bool:
     return known and bool(moved.value)
 
 
-def _is_locked(path: Path | str) -> bool:
+def _is_locked(path: Path | str, kind: str = "", *, unknown: bool = False) -> bool:
     """Tell whether another process has SQLite's locks on a file (proc_locks(5)).
 
-    False if that is unknown.
+    ``kind`` is "READ", "WRITE" or either. Returns ``unknown`` where the system does not say it.
     """
     found = _PathInode(path).read()
     if found is None:
@@ -149,10 +154,14 @@ def _is_locked(path: Path | str) -> bool:
     try:
         locks = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
-        return False
+        return unknown
     # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; "->" marks a process that waits.
     fields = [line.replace("->", "").split() for line in locks.splitlines()]
-    return any(wanted in one and one[4:5] != [str(os.getpid())] for one in fields)
+    return any(
+        wanted in one and kind in one[3] and one[4] != str(os.getpid())
+        for one in fields
+        if len(one) > 4
+    )
 
 
 def _find_statx() -> Any:

@@ -34,8 +34,15 @@ _OTHER_TABLES: Final = re.compile(
 )
 
 
-def translate(error: apsw.Error) -> errors.DatabaseError | None:
+def translate(
+    error: apsw.Error, connection: apsw.Connection | None = None
+) -> errors.DatabaseError | None:
     """Return our error for one of apsw's, None if that is a bug."""
+    if isinstance(error, apsw.FullError) and connection and _ids_are_used_up(connection):
+        return errors.DatabaseCorruptError(
+            "a row has the largest id that SQLite can store (9223372036854775807), so nothing can"
+            " be added; give that row another id"
+        )
     if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
         # Our statements fit the tables that opening checked: another program has changed them.
         return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
@@ -43,3 +50,12 @@ def translate(error: apsw.Error) -> errors.DatabaseError | None:
         if isinstance(error, theirs):
             return ours(f"{message} ({error})")
     return None
+
+
+def _ids_are_used_up(connection: apsw.Connection) -> bool:
+    # SQLite reports that as a full disk (sqlite.org/autoinc.html).
+    try:
+        sql = "SELECT max(seq) = 9223372036854775807 FROM sqlite_sequence"
+        return bool(connection.execute(sql).get)
+    except apsw.Error:
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import errno
 import os
 import queue
 import stat
@@ -13,6 +14,19 @@ from collections.abc import Callable
 
 from tenets_session_server.wire import streams
 from tenets_session_server.wire.streams import OnLost, Writer
+
+
+def _start(run: Callable[[], None], name: str, fd: int) -> None:
+    """Run a function in a thread; if there cannot be one, close ``fd`` and raise OSError."""
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        os.close(fd)
+        raise OSError(
+            errno.EAGAIN,
+            f"no thread can be started for {name}, which is a file; see the limits of processes and"
+            " memory (ulimit -u, ulimit -v)",
+        ) from None
 
 
 class ThreadedReader:
@@ -28,7 +42,7 @@ class ThreadedReader:
         self._may_read.set()
         self.closed = False
         self._context = contextvars.copy_context()
-        threading.Thread(target=self._run, name="stdin", daemon=True).start()
+        _start(self._run, "stdin", self._fd)
 
     def pause(self) -> None:
         if self._left is None:
@@ -87,7 +101,7 @@ class ThreadedWriter(Writer):
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._context = contextvars.copy_context()
-        threading.Thread(target=self._run, name="stdout", daemon=True).start()
+        _start(self._run, "stdout", self._fd)
 
     def write(self, data: bytes) -> None:
         if not self._closed:
