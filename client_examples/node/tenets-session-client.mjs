@@ -43,6 +43,8 @@ import {
  * @property {string} [content] Only if it was asked for.
  * @property {number} size UTF-8 bytes of the content.
  * @property {string} createdAt
+ * @property {string} preview The first line that is not blank.
+ * @property {string | null} author
  */
 
 /** @typedef {ContextEntry & {sessionCreated: boolean}} AddedContext */

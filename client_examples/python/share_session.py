@@ -38,6 +38,8 @@ async def share(database: Path, *options: str) -> None:
         await right.add_context(task, "note", "the parser is the slow part")
         await right.update_metadata(task, {"reviewer": "Ada"})
         show("right", "adds a note and a reviewer", await right.get(task))
+        notes = [entry["preview"] async for entry in left.context(task)]
+        print(f"  left reads the notes\n         sees {notes}")
 
         switched = listening(left, urgent)
         await right.create(urgent)

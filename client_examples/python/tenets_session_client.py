@@ -52,15 +52,23 @@ class SessionList(TypedDict):
     nextCursor: str | None
 
 
-class AddedContext(TypedDict):
-    """A context entry that was added, without its content. ``size`` is in UTF-8 bytes."""
+class ContextEntry(TypedDict):
+    """A context entry. ``size`` is in UTF-8 bytes; a large ``content`` is not in a list."""
 
     id: int
     sessionId: int
-    sessionName: str
+    sessionName: str | None
     kind: str
+    preview: str
+    content: NotRequired[str]
     size: int
     createdAt: str
+    author: str | None
+
+
+class AddedContext(ContextEntry):
+    """A context entry that was added, without its content."""
+
     sessionCreated: bool
 
 
@@ -226,6 +234,29 @@ class SessionClient:
         params = {"sessionName": session_name, "kind": kind, "content": content}
         added: AddedContext = await self.session("addContext", params)
         return added
+
+    async def context(self, session_name: str) -> AsyncIterator[ContextEntry]:
+        """Yield the entries of a session with their contents, oldest first."""
+        cursor: str | None = None
+        while True:
+            params = {"sessionName": session_name, "cursor": cursor}
+            page = await self.session("listContext", params)
+            for entry in page["entries"]:
+                if "content" not in entry:
+                    entry["content"] = await self._content(entry["id"])
+                yield entry
+            if (cursor := page["nextCursor"]) is None:
+                return
+
+    async def _content(self, entry_id: int) -> str:
+        pieces, offset = [], 0
+        while True:
+            piece = await self.session("getContext", {"id": entry_id, "offset": offset})
+            if piece is None:  # it was removed meanwhile
+                return ""
+            pieces.append(piece["content"])
+            if (offset := piece["nextOffset"]) is None:
+                return "".join(pieces)
 
     async def delete(self, name: str, *, purge_context: bool = True) -> bool:
         """Delete a session; return whether there was one."""

@@ -23,6 +23,7 @@ Storage raises them. Only ``rpc.error_codes`` knows which JSON-RPC error each be
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -41,7 +42,11 @@ class TenetsSessionError(Exception):
     def details(self) -> dict[str, str | int]:
         """Return the members that ``error.data`` has beside ``kind`` and ``retryable``."""
         values = {member: getattr(self, member) for member in self.members}
-        return {member: value for member, value in values.items() if value is not None}
+        return {
+            re.sub(r"_(\w)", lambda found: found[1].upper(), member): value
+            for member, value in values.items()
+            if value is not None
+        }
 
 
 class InvalidArgumentError(TenetsSessionError, ValueError):
@@ -63,17 +68,21 @@ class InvalidParamsError(InvalidArgumentError):
 
 
 class SessionNotFoundError(TenetsSessionError, LookupError):
-    """There is no session of this name.
+    """There is no session of this name, of this id, or of both.
 
-    ``name`` is None where none was given.
+    ``name`` and ``session_id`` are None where none was given.
     """
 
     kind = "sessionNotFound"
-    members = ("name",)
+    members = ("name", "session_id")
 
-    def __init__(self, name: str | None, message: str | None = None) -> None:
-        super().__init__(message or f"no session is named {name!r}")
-        self.name = name
+    def __init__(
+        self, name: str | None, message: str | None = None, *, session_id: int | None = None
+    ) -> None:
+        what = [] if name is None else [f"is named {name!r}"]
+        what += [] if session_id is None else [f"has the id {session_id}"]
+        super().__init__(message or f"no session {' and '.join(what)}")
+        self.name, self.session_id = name, session_id
 
 
 class SessionExistsError(TenetsSessionError, ValueError):

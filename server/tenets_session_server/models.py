@@ -112,16 +112,55 @@ class SessionList(Struct, rename="camel", frozen=True):
     next_cursor: NextCursor
 
 
-class AddedContext(Struct, rename="camel", frozen=True):
-    """A context entry that was appended, without its content."""
+class ContextEntry(Struct, rename="camel", frozen=True, kw_only=True):
+    """A context entry: a note, code, the result of a tool."""
 
     id: Annotated[int, Meta(description="never reused")]
     session_id: SessionId
     session_name: Annotated[str | None, Meta(description="null if the session was deleted")]
     kind: Annotated[str, Meta(description="label given by the client, for example `note`")]
+    preview: Annotated[
+        str, Meta(description="first line that is not blank, at most 200 UTF-16 units")
+    ]
+    content: (
+        Annotated[str, Meta(description="absent if not asked for, or too large for a list")]
+        | UnsetType
+    ) = UNSET
     size: Annotated[int, Meta(description="UTF-8 bytes of the content")]
     created_at: Timestamp
+    author: Annotated[
+        str | None, Meta(description="who wrote it; null if another program did, or nobody said")
+    ]
+
+
+class AddedContext(ContextEntry, rename="camel", frozen=True, kw_only=True):
+    """A context entry that was appended, without its content."""
+
     session_created: Annotated[bool, Meta(description="whether this call created the session")]
+    revision: NewestRevision
+    state: StateText
+
+
+class ContextPiece(ContextEntry, rename="camel", frozen=True, kw_only=True):
+    """A context entry with a piece of its content."""
+
+    next_offset: Annotated[
+        int | None, Meta(description="where more of the content follows; null at its end")
+    ]
+    revision: NewestRevision
+    state: StateText
+
+
+class ContextList(Struct, rename="camel", frozen=True):
+    """A page of context entries."""
+
+    entries: Annotated[
+        list[ContextEntry],
+        Meta(description="at most `limit`; fewer if they are large, or few of them match"),
+    ]
+    next_cursor: NextCursor
+    revision: NewestRevision
+    state: StateText
 
 
 class Deleted(Struct, frozen=True):

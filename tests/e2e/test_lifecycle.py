@@ -38,6 +38,7 @@ async def test_initialize_returns_the_capabilities(
             "methods": [method.name for method in METHODS],
             "revision": 0,
             "state": capability["state"],
+            "author": None,
             "database": str(database),
             "databaseReason": "named by --database",
             "warnings": [],

@@ -155,7 +155,8 @@ async def test_context_creates_its_session(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         entry = await editor.add_note("found on the way", "Grüße 🧵", kind="code")
         assert entry.keys() == {
-            *("id", "sessionId", "sessionName", "kind", "size", "createdAt", "sessionCreated")
+            *("id", "sessionId", "sessionName", "kind", "size", "createdAt", "sessionCreated"),
+            *("preview", "author", "revision", "state"),
         }
         assert entry["size"] == len("Grüße 🧵".encode())
         assert (entry["kind"], entry["sessionCreated"]) == ("code", True)

@@ -53,4 +53,4 @@ async def test_a_lock_that_the_system_does_not_release_is_got_rid_of(
     # That of the second session's commit, so that the third one meets the lock.
     inject = ("-e", f"inject=fcntl:error=ENOLCK:when={unlocks[-2]}")
     log = await creates(traced(tmp_path / "failing", server_command, *inject))
-    assert "nobody has a lock on it: it is opened anew" in log
+    assert "nobody has a lock: it is opened anew" in log

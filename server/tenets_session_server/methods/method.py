@@ -21,10 +21,14 @@ COMMAND_PREFIX: Final = "tenets.session."
 
 @dataclass(frozen=True)
 class CallContext:
-    """What a handler may use: the store, and ``clients()``, who is attached to it."""
+    """What a handler may use.
+
+    The store, ``clients()``, who is attached to it, and ``author()``, under which name to write.
+    """
 
     store: Store
     clients: Callable[[], list[AttachedClient]]
+    author: Callable[[], str | None]
 
 
 Pick = Callable[[CallContext], tuple[Any, str]]

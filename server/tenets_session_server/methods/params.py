@@ -31,6 +31,10 @@ Kind = Annotated[
         description="1 to 64 characters, no control or bidirectional characters, not blank",
     ),
 ]
+SessionId = Annotated[
+    int, Meta(ge=-(2**63), le=2**63 - 1, description="the id of a session", examples=[3])
+]
+EntryId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="the id of an entry")]
 Content = Annotated[str, Meta(description="a string")]
 # Raw: the object's text goes to the database as it came, so that nothing in it can change.
 JsonObject = Annotated[Raw, Meta(description="an object")]
@@ -167,12 +171,10 @@ def expectations(struct: type[Struct]) -> dict[str, str]:
 
 
 def _description(annotation: Any) -> str | None:
-    for part in get_args(annotation):
-        if isinstance(part, Meta):
-            return part.description
-        if (found := _description(part)) is not None:
-            return found
-    return None
+    parts = get_args(annotation)
+    own = [part.description for part in parts if isinstance(part, Meta)]
+    nested = map(_description, parts)
+    return next((found for found in (*own, *nested) if found is not None), None)
 
 
 def _is_raw(field: msgspec.structs.FieldInfo) -> bool:

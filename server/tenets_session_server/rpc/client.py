@@ -46,6 +46,7 @@ class Client:
         self.name: str | None = None
         self.version: str | None = None
         self.process_id: int | None = None
+        self.author: str | None = None
         self._command_pid, self._connected_at = command_pid, datetime.now(UTC)
         self._log_context = logs.CLIENT.get()
 

@@ -25,6 +25,8 @@ from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.wire.messages import MessageId
 
 PROTOCOL_VERSION: Final = 1
+LONGEST_AUTHOR: Final = 64
+"""Characters of the label under which a client writes."""
 LONGEST_NAME: Final = 255
 """Characters that are kept of a client's name and version, as others have to read them."""
 
@@ -53,6 +55,9 @@ class Capability(Struct, rename="camel", frozen=True):
     state: Annotated[
         str | None, Meta(description="the state at that revision; null if the file cannot be read")
     ]
+    author: Annotated[
+        str | None, Meta(description="the label under which this client writes entries")
+    ]
     database: Annotated[str, Meta(description="absolute path of the file")]
     database_reason: Annotated[
         str | None, Meta(description='why it is that file, for example "named by --database"')
@@ -70,6 +75,16 @@ class _Options(Struct, rename="camel"):
     notifications: Flag = True
     active_metadata: Flag = True
     commands: Flag = True
+    author: (
+        Annotated[
+            str,
+            Meta(
+                max_length=LONGEST_AUTHOR,
+                description=f"a string of at most {LONGEST_AUTHOR} characters",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class _ClientInfo(Struct):
@@ -141,6 +156,8 @@ class Lifecycle:
         if info is not None:
             client.name = info.name[:LONGEST_NAME]
             client.version = None if info.version is None else info.version[:LONGEST_NAME]
+        named = None if client.name is None else client.name[:LONGEST_AUTHOR]
+        client.author = named if options.author is None else options.author
         outcome = self._server.protocol.initialize(client, message_id)
         if isinstance(outcome, Completed):
             return Completed(self._initialized(outcome.result))
@@ -164,6 +181,7 @@ class Lifecycle:
             methods=list(BY_NAME),
             revision=0 if state is None else state.revision,
             state=None if state is None else str(state),
+            author=self._client.author,
             database=database.name,
             database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],

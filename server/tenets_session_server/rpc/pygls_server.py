@@ -173,7 +173,10 @@ class SessionServer(LanguageServer):
             protocol_cls=PyglsProtocol,
             converter_factory=_converter,
         )
-        self.context = CallContext(store, lambda: publisher.describe_clients(self.client))
+        client = self.client
+        self.context = CallContext(
+            store, lambda: publisher.describe_clients(client), lambda: client.author
+        )
         for method in METHODS:
             handler = functools.partial(method.handler, self.context)
             self.feature(method.name)(handler)

@@ -14,17 +14,10 @@ from msgspec import UNSET
 
 from tenets_session_server.errors import DatabaseReadOnlyError, RevisionExpiredError
 from tenets_session_server.models import Change, ChangeBatch, ChangeList, State
+from tenets_session_server.storage import states
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.sessions import Sessions
 
-# If the log is empty, sqlite_sequence has its last revision: that row is written with the first
-# change, and stays.
-_NEWEST: Final = """SELECT
-        coalesce(newest.revision,
-            (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'), 0),
-        coalesce(newest.token, session_server_history.token)
-    FROM session_server_history LEFT JOIN session_server_changes AS newest
-        ON newest.revision = (SELECT max(revision) FROM session_server_changes)"""
 _OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
 _OF_REVISION: Final = """SELECT coalesce(
     (SELECT token FROM session_server_changes WHERE revision = ?), token)
@@ -46,7 +39,7 @@ class ChangeLog:
 
     def state(self) -> State:
         """Return the state after the newest change; its revision is 0 if there was none yet."""
-        return _state(self._database.run(_NEWEST)[0])
+        return states.newest(self._database)
 
     def since(self, start: int | str | None, limit: int) -> ChangeList:
         """Return at most ``limit`` changes after ``start``, a revision or the text of a state.
@@ -64,7 +57,7 @@ class ChangeLog:
                 raise RevisionExpiredError(oldest, newest.revision, str(newest))
             rows = self._database.run(_FROM, (revision + 1, limit + 1))
         truncated = len(rows) > limit
-        last = _state(rows[limit - 1]) if truncated else newest
+        last = states.of_row(rows[limit - 1]) if truncated else newest
         changes = [_change(row) for row in rows[:limit]]
         return ChangeList(changes, last.revision, str(last), truncated)
 
@@ -77,13 +70,13 @@ class ChangeLog:
         with self._database.snapshot():
             rows = self._database.run(_FROM, (start.revision, _EVERYTHING))
             if rows and rows[0][0] == start.revision:
-                known = _state(rows.pop(0)) == start
+                known = states.of_row(rows.pop(0)) == start
             else:
                 is_base = self._oldest(self.state()) == start.revision + 1
                 known = is_base and self._token(start.revision) == start.token
             if known and not rows:
                 return None
-            newest = _state(rows[-1]) if rows else self.state()
+            newest = states.of_row(rows[-1]) if rows else self.state()
             changes = [_change(row) for row in rows] if known else []
             return ChangeBatch(
                 newest.revision,
@@ -140,12 +133,7 @@ class ChangeLog:
 
     def _token(self, revision: int) -> int:
         """Return the token of a revision; of the state before the first one if it is not kept."""
-        return _state((revision, self._database.run(_OF_REVISION, (revision,))[0][0])).token
-
-
-def _state(row: tuple[Any, ...]) -> State:
-    # A server of an older version may have put back a trigger that writes no token.
-    return State(row[0], (row[1] or 0) & 0xFFFF_FFFF_FFFF_FFFF)
+        return states.of_row((revision, self._database.run(_OF_REVISION, (revision,))[0][0])).token
 
 
 def _change(row: tuple[Any, ...]) -> Change:

@@ -91,6 +91,17 @@ class FileConnection:
         self._check_other_name()
         return connection
 
+    def begin(self) -> None:
+        """Begin a write transaction. Raises a ``DatabaseError``."""
+        try:
+            self.get_checked().execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            if isinstance(error, apsw.BusyError) and self._stuck_locks.busy():
+                logger.warning("the database is busy, but nobody has a lock: it is opened anew")
+                self._must_reopen, self._checked_at = True, 0.0
+            self.raise_translated(error)
+        self._stuck_locks.free()
+
     def check_after_commit(self) -> str | None:
         """Return what has happened to the file that was just written, None if nothing has."""
         mismatch = self._identity.mismatch()
@@ -207,10 +218,7 @@ class FileConnection:
         ours = translate(error, self.connection)
         if ours is None:
             raise error
-        stuck = isinstance(ours, errors.DatabaseBusyError) and self._stuck_locks.busy()
-        if stuck:
-            logger.warning("the database is busy, but nobody has a lock on it: it is opened anew")
-        if stuck or type(ours) is errors.DatabaseCorruptError:
+        if type(ours) is errors.DatabaseCorruptError:
             # Opening may help: if an older state was restored in place, it is migrated.
             self._must_reopen, self._checked_at = True, 0.0
         raise ours from error

@@ -217,10 +217,7 @@ class _Transaction(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._file.lock.acquire()
         try:
-            try:
-                self._file.get_checked().execute("BEGIN IMMEDIATE")
-            except apsw.Error as error:
-                self._file.raise_translated(error)
+            self._file.begin()
         except BaseException:
             self._file.lock.release()
             raise

@@ -208,6 +208,7 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("totals", _statements(*schema.TOTALS_TABLE, *schema.RECENT_COLUMN)),
     ("stale_activations", _statements()),  # the triggers are other ones
     ("tokens", _statements(*schema.HISTORY_TABLE)),
+    ("entries", _statements(*schema.ENTRIES_TABLE)),
     (
         "no_replace_triggers",
         _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in schema.OBSOLETE_TRIGGERS)),

@@ -91,6 +91,13 @@ HISTORY_TABLE: Final = (
 """The random token of each change, and in the table that of a log without changes.
 
 A file that was restored or replaced may have the same revisions, but it has other tokens."""
+ENTRIES_TABLE: Final = (
+    """CREATE TABLE session_server_entries (
+        id INTEGER PRIMARY KEY,
+        author TEXT
+    )""",
+)
+"""What the context entry of that id has beside upstream's columns."""
 CHANGES_KEPT: Final = 10_000
 """The number of newest changes that are kept, give or take PRUNE_INTERVAL."""
 PRUNE_INTERVAL: Final = 100
@@ -265,6 +272,7 @@ TRIGGERS: Final = {
         "session_server_context_deleted": f"""AFTER DELETE ON session_context
     BEGIN
         UPDATE session_server_totals SET context_entries = context_entries - 1;
+        DELETE FROM session_server_entries WHERE id = OLD.id;
         {_context_change("contextRemoved", "OLD")}
     END""",
         "session_server_prune_changes": f"""AFTER INSERT ON session_server_changes

@@ -126,6 +126,20 @@ class Sessions:
         """
         return self._merge(name, metadata.normalise(updates, "updates"), limited=True)
 
+    def id_of(self, name: str | None, session_id: int | None) -> int:
+        """Return the id of the session with this name, or this id, or both.
+
+        Raises :class:`SessionNotFoundError` if there is none, or they do not fit each other.
+        """
+        if name is not None:
+            rows = self._find("id", name)
+        else:
+            rows = self._database.run("SELECT id FROM sessions WHERE id = ?", (session_id,))
+        if not rows or (session_id is not None and rows[0][0] != session_id):
+            raise SessionNotFoundError(name, session_id=session_id)
+        found: int = rows[0][0]
+        return found
+
     def find_or_create(self, name: str, *, check_name: bool) -> tuple[int, str, bool]:
         """Return a session's id and name, and whether it was created; needs a transaction."""
         if rows := self._find("id, name", name):

@@ -13,24 +13,25 @@ from tenets_session_server.storage.file_identity import FileIdentity
 
 STUCK_AFTER: Final = 1.0
 """Seconds of being busy after which it is checked whether another process has a lock at all."""
-GAP: Final = 10.0
-"""Seconds after which a busy database counts as busy anew; one call may wait for five."""
 
 
 class StuckLockCheck:
-    """How long one database has been busy."""
+    """For how long no transaction of one database could begin."""
 
     def __init__(self, identity: FileIdentity) -> None:
         self._identity = identity
-        self._since = self._last = 0.0
+        self._since: float | None = None
+
+    def free(self) -> None:
+        """Record that a transaction has begun."""
+        self._since = None
 
     def busy(self) -> bool:
-        """Record that the database is busy; return whether it is so without another's lock."""
+        """Record that none could begin; return whether that lasts without another's lock."""
         now = time.monotonic()
-        if now - self._last > GAP:
+        if self._since is None:
             self._since = now
-        self._last = now
         if now - self._since <= STUCK_AFTER or self._identity.locked_by_others():
             return False
-        self._since = now
+        self._since = None
         return True
