@@ -58,12 +58,13 @@ class Crowd:
         for descriptor in self._descriptors:
             self._poll.register(descriptor, select.POLLIN)
 
-    def write(self) -> tuple[int, int]:
-        """Switch the active session.
+    def write(self, pause: float = 0.0) -> tuple[int, int]:
+        """Switch the active session, after so many seconds.
 
         Returns ns until every client, the writer included, has its notification, and until the
         writer has its reply.
         """
+        time.sleep(pause)
         self._writes += 1
         params = {"name": self._names[self._writes % 2]}
         data = request(10_000 + self._writes, SET_ACTIVE, params)

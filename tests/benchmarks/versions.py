@@ -42,6 +42,8 @@ from benchmarks.shared import Place
 from benchmarks.workload import LABELS, METHODS, NUMBERS
 
 MODES: Final = {"direct": (OLD, NEW), "shared": (OLD_SHARED, NEW_SHARED)}
+BURST_OVER: Final = 0.06
+"""Seconds after which a commit of another process is notified at once, and not joined to others."""
 NOTIFIED: Final = "write until both of two clients are notified"
 ATTACHED: Final = "attach to initialize reply"
 BURST: Final = 100
@@ -200,6 +202,7 @@ class Versions:
         """Let one of two clients write; the versions take turns."""
         for mode, columns in MODES.items():
             options = ["--standalone"] if mode == "direct" else []
+            pause = BURST_OVER if mode == "direct" else 0.0
             versions = list(zip(columns, self._places.values(), strict=True))
             taken: dict[str, list[int]] = {column: [] for column in columns}
             with contextlib.ExitStack() as stack:
@@ -213,7 +216,7 @@ class Versions:
                 for turn in range(max(1, count // 4 // WRITES)):
                     for column in columns[:: 1 if turn % 2 else -1]:
                         crowds[column].write()  # this one does not count
-                        taken[column] += [crowds[column].write()[0] for _ in range(WRITES)]
+                        taken[column] += [crowds[column].write(pause)[0] for _ in range(WRITES)]
             for column, durations in taken.items():
                 results.add_durations(0, NOTIFIED, column, durations)
 
