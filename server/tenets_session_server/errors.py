@@ -36,7 +36,7 @@ class TenetsSessionError(Exception):
     """
 
     kind: ClassVar[str]
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     members: ClassVar[tuple[str, ...]] = ()
 
     def details(self) -> dict[str, str | int]:

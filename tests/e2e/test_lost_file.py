@@ -10,6 +10,7 @@ import pytest
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.host import Host
+from support.messages import Json
 from support.modes import both_modes
 from support.waiting import eventually, size
 from tenets_session_server.config import TenetsConfig
@@ -278,3 +279,33 @@ async def test_the_write_ahead_log_is_emptied_when_idle(
 def integrity(database: Path) -> str:
     with ForeignWriter(database) as foreign:
         return foreign.integrity()
+
+
+@pytest.mark.timings(SETTLED=0.1, CONSTANT_SIZE=0.4)
+@pytest.mark.asyncio
+async def test_two_processes_after_the_shared_memory_was_deleted(
+    server_command: list[str], database: Path
+) -> None:
+    direct = [*server_command, "--standalone"]
+    async with Client.opened(server_command) as one:
+        await one.create("a")
+        await one.create("b")
+        Path(f"{database}-shm").unlink()
+        async with Client.opened(direct) as two:
+            added = 0
+            for number in range(40):
+                for client, name in ((one, "a"), (two, "b")):
+                    await patiently(client, "setActive", {"name": name})
+                    note = {"sessionName": name, "kind": "note", "content": str(number)}
+                    await patiently(client, "addContext", note)
+                    added += 1
+            assert await one.active_name() == await two.active_name() == "b"
+            with ForeignWriter(database) as foreign:
+                assert len(foreign.contents()) == added
+    assert integrity(database) == "ok"
+
+
+async def patiently(client: Client, method: str, params: Json) -> None:
+    """Repeat a request as long as it may succeed by itself."""
+    while "error" in (reply := await client.call(method, params)):
+        assert reply["error"]["data"]["retryable"] is True, reply

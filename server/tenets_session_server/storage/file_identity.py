@@ -46,7 +46,9 @@ class FileIdentity:
     def __init__(self, path: Path) -> None:
         self._path, self._file_at_path = path, _PathInode(path)
         self._wal_at_path = self._file_at_path
+        self._shm_at_path = self._file_at_path
         self._shm_path = ""
+        self._shm: Inode | None = None
         self._file: Inode | None = None
         self._wal: Inode | None = None
         self._released_at: float | None = None
@@ -56,7 +58,8 @@ class FileIdentity:
         """Record the file that has just been opened; return False if it has moved already."""
         real = os.path.realpath(self._path)
         self._wal_at_path, self._shm_path = _PathInode(f"{real}-wal"), f"{real}-shm"
-        self._file, self._wal = self._file_at_path.read(), None
+        self._shm_at_path = _PathInode(self._shm_path)
+        self._file, self._wal, self._shm = self._file_at_path.read(), None, None
         self.reset()
         return not _has_moved(connection) and self._file is not None
 
@@ -69,6 +72,12 @@ class FileIdentity:
             self._wal = wal
         elif wal != self._wal:
             return "has lost its write-ahead log"
+        # Processes that do not share it do not see each other's commits, and overwrite them.
+        shm = self._shm_at_path.read()
+        if self._shm is None:
+            self._shm = shm
+        elif shm != self._shm:
+            return "has lost its shared memory (-shm)"
         return None
 
     def other_name(self) -> str | None:
@@ -128,7 +137,9 @@ class FileIdentity:
         unwritten = not 0 <= time.time() - status.st_mtime < SETTLED
         constant = now - self._candidate[2] >= CONSTANT_SIZE
         if now - self._released_at < SETTLED or not (unwritten or constant):
-            raise self._unavailable("has just been replaced; it is opened once it is complete")
+            error = self._unavailable("has just been replaced; it is opened once it is complete")
+            error.retryable = True  # nobody has to do anything
+            raise error
 
     def _unavailable(self, what: str) -> DatabaseUnavailableError:
         return DatabaseUnavailableError(f"{readable_name(self._path)} {what}")
