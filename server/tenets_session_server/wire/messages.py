@@ -227,7 +227,7 @@ def find_id(head: bytes, tail: bytes) -> MessageId | None:
         message_id: MessageId = json.loads(found[1])
     except ValueError:
         return None
-    return message_id
+    return message_id if _is_id(message_id) else None  # half a surrogate pair has no UTF-8
 
 
 def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
