@@ -71,6 +71,14 @@ MESSAGES = [
     Bad("id true", request(True, LIST), None, INVALID_REQUEST, "id: expected an integer"),
     Bad("id object", request({}, LIST), None, INVALID_REQUEST, "id: expected an integer"),
     Bad("65 levels", raw(nested(64)), 5, INVALID_REQUEST, "nested deeper than 64"),
+    # An id with half a surrogate pair cannot be sent back.
+    Bad(
+        "65 levels, id of half a pair",
+        b'{"jsonrpc":"2.0","id":"\\ud800","method":"x","params":' + nested(65) + b"}",
+        None,
+        INVALID_REQUEST,
+        "nested deeper than 64",
+    ),
     Bad("100,000 levels", raw(nested(100_000)), 5, INVALID_REQUEST, "nested deeper"),
     Bad(
         "100,000 levels, id last",
