@@ -42,11 +42,12 @@ class TenetsSessionError(Exception):
     def details(self) -> dict[str, str | int]:
         """Return the members that ``error.data`` has beside ``kind`` and ``retryable``."""
         values = {member: getattr(self, member) for member in self.members}
-        return {
-            re.sub(r"_(\w)", lambda found: found[1].upper(), member): value
-            for member, value in values.items()
-            if value is not None
-        }
+        return {wire_name(member): value for member, value in values.items() if value is not None}
+
+
+def wire_name(member: str) -> str:
+    """Return the name that a member of an error has for clients ("session_id": sessionId)."""
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), member)
 
 
 class InvalidArgumentError(TenetsSessionError, ValueError):

@@ -105,7 +105,7 @@ def kinds() -> str:
             (
                 f"`{error.kind}`",
                 str(error.retryable).lower(),
-                ", ".join(f"`{member}`" for member in error.members),
+                ", ".join(f"`{errors.wire_name(member)}`" for member in error.members),
                 first_sentence(error),
             )
             for error in _descendants(errors.TenetsSessionError)
