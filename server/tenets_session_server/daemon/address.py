@@ -62,7 +62,7 @@ class Address:
         # Short, to fit into a socket's name. The daemon compares the whole values, so two that have
         # the same checksum by chance do no harm.
         self.database_key = f"{_checksum(self.database)}-"
-        self.access = access or _try_access(self.database)
+        self.access = access or try_access(self.database)
         self.name = f"{self.database_key}{_checksum(f'{self.installation} {self.access}')}"
         self.socket_name = f"{self.name}.sock"
         self.lock_name = f"{self.name}.lock"
@@ -190,11 +190,11 @@ def _kernel_and_namespace() -> tuple[str, ...]:
         return ()
 
 
-def _try_access(database: str) -> str:
-    """Try what this process may do with a file, or with its folder if there is no file yet.
+def try_access(database: str) -> str:
+    """Return what this process may do with a file, or with its folder if there is no file yet.
 
-    A sandbox such as Landlock does not show in access(2). Only for processes that do not have the
-    file open in SQLite: closing it would drop SQLite's locks.
+    It tries, as a sandbox such as Landlock does not show in access(2). Only for processes
+    that do not have the file open in SQLite: closing it would drop SQLite's locks.
     """
     path, more = database, 0
     while not os.path.lexists(path) and path != "/":
@@ -203,11 +203,12 @@ def _try_access(database: str) -> str:
         try:
             os.close(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK, 0o600))
         except OSError as error:
-            # Not every file system has files without a name.
-            unknown = path != database and error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
-            if not (unknown and access == "write" and os.access(path, os.W_OK)):
-                continue
-        return access
+            # Not every file system has files without a name: then asking has to do.
+            untried = path != database and error.errno in (errno.EOPNOTSUPP, errno.EISDIR)
+            if untried and os.access(path, os.W_OK):
+                return access
+        else:
+            return access
     return "nothing"
 
 

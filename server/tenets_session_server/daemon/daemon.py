@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tenets_session_server import __version__, logs
 from tenets_session_server.daemon import limits
-from tenets_session_server.daemon.address import Address
+from tenets_session_server.daemon.address import Address, try_access
 from tenets_session_server.daemon.client_session import ClientSession, ControlConnection
 from tenets_session_server.daemon.control import AttachRequest, ControlError
 from tenets_session_server.daemon.launch import Lock
@@ -171,12 +171,13 @@ class Daemon:
         """Return what this process may do with the file, which it must not open once more."""
         database = self._store.database
         if not database.is_open:
-            return Address(self._address.database).access
+            return try_access(self._address.database)
         return "read" if database.is_read_only else "write"
 
     def _close_database(self) -> None:
-        with contextlib.suppress(DatabaseError):
-            self._last_revision = self._store.change_log.state().revision
+        if self._store.database.is_open:  # else asking would open, or even create it
+            with contextlib.suppress(DatabaseError):
+                self._last_revision = self._store.change_log.state().revision
         self._store.database.release()
         self._publisher = Publisher(self._store)
         if self._store.database.reason is not None:
