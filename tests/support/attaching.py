@@ -1,14 +1,18 @@
-"""Whether a command is served by the daemon, or serves its editor itself."""
+"""Whether a command is served by the daemon, or serves its editor itself; and other commands."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from support import shared
 from support.client import Client
 from support.messages import INITIALIZE, request
+from support.pipes import DEADLINE
+from support.processes import process
 
 STATS = "tenets/session.stats"
 CREATE = "tenets/session.create"
@@ -50,3 +54,16 @@ async def is_shared(command: list[str]) -> int:
         assert await client.leave() == 0
         assert await client.log() == ""
     return pid
+
+
+async def run(*arguments: str) -> tuple[int, str, str]:
+    """Run the command; return its exit status and what it printed."""
+    async with process(
+        [sys.executable, "-m", "tenets_session_server", *arguments],
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    ) as command:
+        out, err = await asyncio.wait_for(command.communicate(), DEADLINE)
+    assert command.returncode is not None
+    return command.returncode, out.decode(), err.decode()

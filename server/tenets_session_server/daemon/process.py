@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -20,7 +19,7 @@ from tenets_session_server import logs
 from tenets_session_server.daemon import limits
 from tenets_session_server.daemon.address import FOLDER, Address
 from tenets_session_server.daemon.daemon import Daemon
-from tenets_session_server.daemon.launch import DIRECTORY_FD, LISTENER_FD, LOCK_FD
+from tenets_session_server.daemon.launch import DIRECTORY_FD, LISTENER_FD, LOCK_FD, Lock
 from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -73,23 +72,10 @@ def _open_log(address: Address, level: str) -> Path | None:
     with contextlib.suppress(OSError, RuntimeError):  # no home directory
         folder = user_log_path(FOLDER, appauthor=False)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = address.name if _reserve(folder / f"{address.name}.lock") else _own_name(address)
+        # Held until this process ends: another one, which has lost its socket, may have the log.
+        reserved = Lock(str(folder / address.lock_name)).acquire()
+        name = address.name if reserved else f"{address.name}-{os.getpid()}"
         logs.log_to(str(folder / f"{name}.log"), level)
         return folder / f"{name}.log"
     logs.log_to(os.devnull, level)
     return None
-
-
-def _reserve(lock: Path) -> bool:
-    """Reserve a log for this process until it ends: two processes must not rotate one file."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:  # another daemon, which has lost its socket
-        os.close(descriptor)
-        return False
-    return True
-
-
-def _own_name(address: Address) -> str:
-    return f"{address.name}-{os.getpid()}"

@@ -25,12 +25,22 @@ def daemons(database: str) -> list[int]:
     if not LISTED:
         return []
     listed = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return sorted(pid for pid in listed if _is(pid, database))
+    return sorted(pid for pid in listed if is_daemon(pid, database))
 
 
 def is_daemon(pid: int, database: str) -> bool:
     """Tell whether a process is a daemon of a database; True where the system has no list."""
-    return not LISTED or _is(pid, database)
+    if not LISTED:
+        return True
+    place = Path("/proc", str(pid))
+    try:
+        if place.stat().st_uid != os.geteuid():
+            return False
+        arguments = (place / "cmdline").read_bytes().split(b"\0")
+    except OSError:  # it has ended
+        return False
+    ours = any(b"tenets_session_server" in one and b"daemon" in one for one in arguments[:6])
+    return ours and b"--database=" + os.fsencode(database) in arguments
 
 
 def end(pid: int, database: str, number: int, timeout: float) -> bool:
@@ -68,15 +78,3 @@ def _has_ended(pid: int, timeout: float) -> bool:
             return True
         time.sleep(POLL_INTERVAL)
     return False
-
-
-def _is(pid: int, database: str) -> bool:
-    place = Path("/proc", str(pid))
-    try:
-        if place.stat().st_uid != os.geteuid():
-            return False
-        arguments = (place / "cmdline").read_bytes().split(b"\0")
-    except OSError:  # it has ended
-        return False
-    ours = any(b"tenets_session_server" in one and b"daemon" in one for one in arguments[:6])
-    return ours and b"--database=" + os.fsencode(database) in arguments

@@ -7,7 +7,7 @@ entries that need one. Another program's entries have none.
 from __future__ import annotations
 
 import codecs
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET
@@ -134,23 +134,21 @@ class Context:
             matching = [row[0] for row in walked if row[1]][: limit + 1]
             rows = self._rows(matching[:limit], order, include_content)
             state = states.newest(self._database)
-        entries = [_entry(row) for row in rows]
+        entries = [
+            ContextEntry(**_members(row), content=UNSET if row[-1] is None else _text(row[-1]))
+            for row in rows
+        ]
         if len(entries) < len(matching):
             last = entries[-1].id
         elif len(walked) == bindings["rows"]:
             last = walked[-1][0]
         else:
             last = None
-        following = (
-            None
-            if last is None
-            else cursors.dump(
-                # Where the next one begins.
-                Position(0, False, last + (1 if order == "oldest" else -1)),
-                scope,
-            )
-        )
-        return ContextList(entries, following, state.revision, str(state))
+        next_cursor = None
+        if last is not None:  # the next page begins behind it
+            start = last + (1 if order == "oldest" else -1)
+            next_cursor = cursors.dump(Position(0, False, start), scope)
+        return ContextList(entries, next_cursor, state.revision, str(state))
 
     def piece(self, entry_id: int, offset: int, size: int) -> ContextPiece | None:
         """Return an entry with at most ``size`` bytes of its content, from byte ``offset`` on.
@@ -169,9 +167,9 @@ class Context:
         decoder = _DECODER("replace")
         content = decoder.decode(data, final=not more)
         end = offset + len(data) - len(decoder.getstate()[0])
-        entry = _entry((*row[:-1], None))
         return ContextPiece(
-            **{**msgspec.structs.asdict(entry), "content": content},
+            **_members(row),
+            content=content,
             next_offset=end if more else None,
             revision=state.revision,
             state=str(state),
@@ -204,19 +202,19 @@ def _walk(*, session: bool, ids: bool, kind: bool, order: Order) -> str:
     )
 
 
-def _entry(row: Row) -> ContextEntry:
-    entry_id, session_id, name, kind, created_at, size, author, start, content = row
-    return ContextEntry(
-        id=entry_id,
-        session_id=session_id,
-        session_name=None if name is None else _text(name),
-        kind=_text(kind),
-        preview=previews.of(_text(start)),
-        size=size or 0,
-        created_at=timestamps.readable(created_at),
-        author=author,
-        content=UNSET if content is None else _text(content),
-    )
+def _members(row: Row) -> dict[str, Any]:
+    """Return the members of an entry, without its content."""
+    entry_id, session_id, name, kind, created_at, size, author, start, _ = row
+    return {
+        "id": entry_id,
+        "session_id": session_id,
+        "session_name": None if name is None else _text(name),
+        "kind": _text(kind),
+        "preview": previews.of(_text(start)),
+        "size": size or 0,
+        "created_at": timestamps.readable(created_at),
+        "author": author,
+    }
 
 
 def _json(ids: list[int] | None) -> str:

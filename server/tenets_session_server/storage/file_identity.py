@@ -45,21 +45,16 @@ class FileIdentity:
 
     def __init__(self, path: Path) -> None:
         self._path, self._file_at_path = path, _PathInode(path)
-        self._wal_at_path = self._file_at_path
-        self._shm_at_path = self._file_at_path
-        self._shm_path = ""
-        self._shm: Inode | None = None
+        self._wal, self._shm = _Companion(f"{path}-wal"), _Companion(f"{path}-shm")
         self._file: Inode | None = None
-        self._wal: Inode | None = None
         self._released_at: float | None = None
         self._candidate: tuple[Inode, int, float] | None = None  # file, size, since when
 
     def record(self, connection: apsw.Connection) -> bool:
         """Record the file that has just been opened; return False if it has moved already."""
         real = os.path.realpath(self._path)
-        self._wal_at_path, self._shm_path = _PathInode(f"{real}-wal"), f"{real}-shm"
-        self._shm_at_path = _PathInode(self._shm_path)
-        self._file, self._wal, self._shm = self._file_at_path.read(), None, None
+        self._wal, self._shm = _Companion(f"{real}-wal"), _Companion(f"{real}-shm")
+        self._file = self._file_at_path.read()
         self.reset()
         return not _has_moved(connection) and self._file is not None
 
@@ -67,16 +62,10 @@ class FileIdentity:
         """Return what has happened to the open file, None if nothing has; costs 3 us."""
         if self._file_at_path.read() != self._file:
             return "has been deleted, moved or replaced"
-        wal = self._wal_at_path.read()
-        if self._wal is None:
-            self._wal = wal
-        elif wal != self._wal:
+        if self._wal.is_lost():
             return "has lost its write-ahead log"
         # Processes that do not share it do not see each other's commits, and overwrite them.
-        shm = self._shm_at_path.read()
-        if self._shm is None:
-            self._shm = shm
-        elif shm != self._shm:
+        if self._shm.is_lost():
             return "has lost its shared memory (-shm)"
         return None
 
@@ -95,11 +84,11 @@ class FileIdentity:
     def used_by_others(self) -> bool:
         """Tell whether another process has opened what is at the path now, and so uses its WAL."""
         same_file = self._file_at_path.read() == self._file
-        return _is_locked(self._shm_path if same_file else self._path)
+        return _is_locked(self._shm.path if same_file else self._path)
 
     def locked_by_others(self) -> bool:
         """Tell whether another process keeps this one from writing; True if that is unknown."""
-        paths = (self._path, self._shm_path)
+        paths = (self._path, self._shm.path)
         return any(_is_locked(path, "WRITE", unknown=True) for path in paths)
 
     def released(self) -> None:
@@ -225,3 +214,19 @@ class _PathInode:
             return None
         self.links = status.st_nlink
         return status.st_dev, status.st_ino
+
+
+class _Companion:
+    """A file that SQLite keeps beside the open database; it may appear after the opening."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._at_path = _PathInode(path)
+        self._seen: Inode | None = None
+
+    def is_lost(self) -> bool:
+        """Tell whether the file that was seen first is no longer at its path; costs 1 us."""
+        found = self._at_path.read()
+        if self._seen is None:
+            self._seen = found
+        return found != self._seen
