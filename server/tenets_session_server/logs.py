@@ -22,6 +22,8 @@ from typing import Any, Final
 
 QUEUE_LINES: Final = 10_000
 """How many lines may wait to be written; further ones are dropped and counted."""
+LONGEST_LINE: Final = 2000
+"""Characters of a message; the rest is left out. Tracebacks are not shortened."""
 FLUSH_TIMEOUT: Final = 0.5
 """Seconds to wait for the log at exit, and when a client leaves."""
 FILE_BYTES: Final = 1024 * 1024
@@ -53,8 +55,11 @@ class _Formatter(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        # A client may have chosen a part of it, which must not look like a line of ours.
-        return super().formatMessage(record).replace("\n", "\\n")
+        # A client may have chosen a part of it, which must not look like a line of ours, nor fill
+        # the memory while nobody reads the log.
+        line = super().formatMessage(record)
+        shown = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+        return shown.replace("\n", "\\n")
 
 
 class BackgroundHandler(logging.handlers.QueueHandler):

@@ -65,6 +65,16 @@ async def test_the_reply_to_an_internal_error_has_only_a_reference(odd_command: 
         assert log.count("RuntimeError: secret of") == 2
 
 
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [({}, "LSP 3.17"), ([], "LSP 3.17"), ({"textDocument": float("nan")}, "without NaN")],
+)
+async def test_wrong_params_of_an_lsp_method(client: Client, params: object, says: str) -> None:
+    error = (await client.call("textDocument/hover", params))["error"]
+    assert error["code"] == -32602
+    assert says in error["message"]
+
+
 @pytest.mark.parametrize("value", ["object", "set"])
 async def test_a_result_that_is_not_json_is_an_internal_error(client: Client, value: str) -> None:
     reply = await client.call("odd/return", {"value": value})

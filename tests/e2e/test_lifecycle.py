@@ -61,7 +61,8 @@ async def test_before_initialize_requests_are_refused(server_command: list[str])
     async with Client.started(server_command) as client:
         await client.send(notification(CREATE, {"name": "too early"}))
         for method in (LIST, "shutdown", "workspace/executeCommand", "nope"):
-            assert (await client.call(method, {}))["error"]["code"] == -32002
+            for params in ({}, {"name": float("nan")}, {"name": "\ud800"}):
+                assert (await client.call(method, params))["error"]["code"] == -32002
         await client.initialize()
         assert await client.names() == []
 
@@ -73,7 +74,8 @@ async def test_after_shutdown_requests_are_refused(
         await client.initialize()
         assert await client.result("shutdown") is None
         for method in (LIST, "initialize", "shutdown", "nope"):
-            assert (await client.call(method, {}))["error"]["code"] == -32600
+            for params in ({}, {"name": float("nan")}, {"name": "\ud800"}):
+                assert (await client.call(method, params))["error"]["code"] == -32600
         await client.send(notification(CREATE, {"name": "too late"}), notification("exit"))
         assert await client.ended() == 0
     with ForeignWriter(database) as foreign:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lsprotocol import types
+
 from tenets_session_server.cli import standalone
 from tenets_session_server.cli.options import Options
 from tenets_session_server.rpc import pygls_server
@@ -36,6 +38,10 @@ def create_odd_server(store: Store, **options: Any) -> SessionServer:
     def returns(params: Any) -> Any:
         values = {"nan": float("nan"), "bytes": b"\x00", "object": object(), "set": {1}}
         return values[params["value"]]
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    def hover(_params: types.HoverParams) -> None:
+        return None
 
     @server.feature("odd/wait")
     async def waits(_params: Any) -> str:

@@ -72,7 +72,7 @@ def test_lines_that_do_not_fit_are_dropped_and_counted() -> None:
 def test_the_newest_lines_of_a_file_are_in_three_files(tmp_path: Path) -> None:
     program = """
         logs.log_to(sys.argv[1], "info")
-        for number in range(1000):
+        for number in range(2000):
             log.info("%d %s", number, "x" * 4000)
         logging.getLogger().handlers[0].written().result()
     """
@@ -85,13 +85,14 @@ def test_the_newest_lines_of_a_file_are_in_three_files(tmp_path: Path) -> None:
     assert 0 < new.stat().st_size <= logs.FILE_BYTES
     lines = "".join(file.read_text() for file in files).splitlines()
     numbers = [int(line.split(": ")[1].split()[0]) for line in lines]
-    assert numbers == list(range(1000 - len(lines), 1000))
+    assert numbers == list(range(2000 - len(lines), 2000))
+    assert all(len(line) < 1.1 * logs.LONGEST_LINE for line in lines)
 
 
 def test_a_file_that_cannot_be_renamed_grows(tmp_path: Path) -> None:
     program = """
         logs.log_to(sys.argv[1], "info")
-        for number in range(1000):
+        for number in range(2000):
             log.info("x" * 4000)
         logging.getLogger().handlers[0].written().result()
     """
@@ -99,7 +100,7 @@ def test_a_file_that_cannot_be_renamed_grows(tmp_path: Path) -> None:
     (tmp_path / "the.log.1" / "a folder in its place").mkdir(parents=True)
     (tmp_path / "the.log.2").write_text("")
     run(program, log)
-    assert log.read_text().count("\n") == 1000
+    assert log.read_text().count("\n") == 2000
 
 
 def test_a_message_is_one_line_whatever_is_in_it(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ class NoParams(Params, frozen=True):
 
 S = TypeVar("S", bound=Struct)
 
+NOT_JSON: Final = (
+    "params: expected JSON without NaN, infinities and unpaired surrogates such as \\ud800"
+)
+"""Told of params that are no JSON: the rest of the message was, so it is one of these."""
 _EMPTY: Final = Raw(b"{}")
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING: Final = re.compile(r"missing required field `(.+?)`")
@@ -93,8 +97,8 @@ class ParamsDecoder(Generic[S]):
             decoded = self._decode(data)
         except msgspec.ValidationError:
             return self._decode_other(data)
-        except msgspec.DecodeError as error:
-            raise InvalidParamsError(f"params: {error}") from None
+        except msgspec.DecodeError:
+            raise InvalidParamsError(NOT_JSON) from None
         return decoded if self._wrong_object(decoded) is None else self._decode_other(data)
 
     def _decode_other(self, data: bytes) -> S:
@@ -114,6 +118,8 @@ class ParamsDecoder(Generic[S]):
             decoded = self._decode(msgspec.json.encode(given))
         except msgspec.ValidationError as error:
             raise InvalidParamsError(self._explain(str(error))) from None
+        except msgspec.DecodeError:
+            raise InvalidParamsError(NOT_JSON) from None
         if (wrong := self._wrong_object(decoded)) is not None:
             raise InvalidParamsError(f"{wrong}: expected {self._expected[wrong]}")
         return decoded
@@ -141,6 +147,13 @@ class ParamsDecoder(Generic[S]):
         )
 
 
+class Items(Struct, array_like=True, frozen=True):
+    """The first two items of an array, empty if there are none; the others are not kept."""
+
+    first: Raw = Raw(b"")
+    second: Raw = Raw(b"")
+
+
 def unwrapped(params: Raw | bytes) -> bytes:
     """Return the object in params: ``[{...}]``, ``[null]`` and ``[]`` are one as well.
 
@@ -150,10 +163,16 @@ def unwrapped(params: Raw | bytes) -> bytes:
     data = bytes(params)
     if not data.startswith(b"["):
         return data
-    items = msgspec.json.decode(data, type=list[Raw])
-    if not items or (len(items) == 1 and (bytes(items[0]) == b"null" or is_empty_array(items[0]))):
+    items = _decode_items(data)
+    if items.second:
+        return data
+    only = bytes(items.first)
+    if only in {b"", b"null"} or is_empty_array(items.first):
         return bytes(_EMPTY)
-    return bytes(items[0]) if len(items) == 1 and bytes(items[0]).startswith(b"{") else data
+    return only if only.startswith(b"{") else data
+
+
+_decode_items: Final = msgspec.json.Decoder(Items).decode
 
 
 def is_empty_array(value: Raw) -> bool:

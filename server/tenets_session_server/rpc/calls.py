@@ -21,7 +21,7 @@ from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import DatabaseBusyError, InvalidParamsError
 from tenets_session_server.methods.method import CallContext, Method
-from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.methods.params import Items, ParamsDecoder
 from tenets_session_server.methods.table import BY_COMMAND
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
 from tenets_session_server.storage.database import Database
@@ -90,9 +90,7 @@ class ExecuteCommandParams(Struct, frozen=True):
     """Params of ``workspace/executeCommand`` (LSP 3.17); the argument is the params object."""
 
     command: Annotated[str, Meta(description="the name of a command")]
-    arguments: Annotated[list[Raw], Meta(description="an array of at most one object")] | None = (
-        None
-    )
+    arguments: Annotated[Items, Meta(description="an array of at most one object")] | None = None
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -175,14 +173,14 @@ def _decode_command(params: Raw) -> tuple[Method[Any], Raw | None]:
     if method is None:
         known = ", ".join(BY_COMMAND)
         raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
-    arguments = given.arguments or []
-    if arguments and _is_uri(arguments[0]):  # what a context menu of VS Code passes
+    arguments = given.arguments or Items()
+    if _is_uri(arguments.first):  # what a context menu of VS Code passes
         return method, None
-    if len(arguments) > 1:
-        raise InvalidParamsError(f"arguments: expected at most one object, got {len(arguments)}")
-    if not arguments or bytes(arguments[0]) == b"null":  # [undefined] in JavaScript
+    if arguments.second:
+        raise InvalidParamsError("arguments: expected at most one object, got several")
+    if bytes(arguments.first) in {b"", b"null"}:  # null is [undefined] in JavaScript
         return method, None
-    return method, arguments[0]
+    return method, arguments.first
 
 
 def _needs_argument(method: Method[Any]) -> str:

@@ -88,7 +88,11 @@ class Client:
 
     def reply_error(self, message_id: MessageId | None, error: ErrorObject) -> None:
         """Queue the reply to a request that failed; None as the id if it cannot be read."""
-        self.queue(encode(ErrorReply(message_id, error)))
+        try:
+            message = encode(ErrorReply(message_id, error))
+        except Exception as bug:  # noqa: BLE001 - every request gets its reply
+            message = encode(ErrorReply(message_id, _bug("an error", bug)))
+        self.queue(message)
 
     def reply_failure(self, message_id: MessageId, method: str, error: BaseException) -> None:
         """Queue the reply to a request whose execution raised ``error``."""

@@ -21,11 +21,7 @@ SERVER_NOT_INITIALIZED: Final = -32002
 REQUEST_CANCELLED: Final = -32800
 REQUEST_FAILED: Final = -32803
 
-_OF_REASON: Final = {
-    "parseError": PARSE_ERROR,
-    "invalidRequest": INVALID_REQUEST,
-    "invalidParams": INVALID_PARAMS,
-}
+_OF_REASON: Final = {"parseError": PARSE_ERROR, "invalidRequest": INVALID_REQUEST}
 
 
 class ErrorObject(msgspec.Struct, omit_defaults=True):

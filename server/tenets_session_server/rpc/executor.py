@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 TURN: Final = 0.005
 """Seconds for which one client's waiting requests are executed before others get their turn."""
 
-IGNORED_PARAMS: Final = frozenset({types.INITIALIZED, types.SHUTDOWN, types.EXIT, types.SET_TRACE})
+IGNORED_PARAMS: Final = frozenset({types.INITIALIZED, types.SHUTDOWN, types.EXIT})
 """Methods whose params are not used, so that nothing in them can be wrong."""
 
 # Looking a member up in its class takes as long as a call.
@@ -116,6 +116,9 @@ class RequestExecutor:
         self._begin_turn()
         try:
             self._execute_waiting(time.monotonic() + TURN)
+        except Exception:  # a bug of ours; what waits behind it is still executed
+            logger.exception("internal error")
+            self._run_soon()
         finally:
             self._end_turn()
 
@@ -147,8 +150,7 @@ class RequestExecutor:
         while not self._scheduled:
             while self._may_execute():
                 if time.monotonic() > until:
-                    self._scheduled = True
-                    asyncio.get_running_loop().call_soon(self._run_again)
+                    self._run_soon()
                     break
                 executed = (
                     self._group_commit.run(until) if self._lifecycle.state is _RUNNING else None
@@ -169,6 +171,10 @@ class RequestExecutor:
         self._in_turn = False
         self._on_turn_end()
 
+    def _run_soon(self) -> None:
+        self._scheduled = True
+        asyncio.get_running_loop().call_soon(self._run_again)
+
     def _run_again(self) -> None:
         self._scheduled = False
         self.run()
@@ -180,11 +186,6 @@ class RequestExecutor:
             self._execute_request(message)
         elif isinstance(message, Notification):
             self._execute_notification(message)
-        elif isinstance(message, Invalid) and message.method in IGNORED_PARAMS:
-            if message.id is None:
-                self._execute_notification(Notification(message.method, msgspec.Raw(b"")))
-            else:
-                self._execute_request(Request("2.0", message.id, message.method))
         elif isinstance(message, Invalid):
             error = error_codes.from_invalid(message)
             logger.warning("refused a message with %d", error.code)

@@ -25,6 +25,7 @@ from pygls.protocol import LanguageServerProtocol
 from tenets_session_server import __version__
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.methods.method import CallContext
+from tenets_session_server.methods.params import NOT_JSON
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.rpc.client import Client
 from tenets_session_server.rpc.error_codes import RpcError
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 SERVER_NAME: Final = "tenets-session-server"
 
-# Not registered: the server has no use for documents and folders, and keeping them costs memory.
+# Not registered: the server has no use for documents, folders, traces and progress.
 _UNUSED: Final = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
@@ -49,6 +50,8 @@ _UNUSED: Final = (
     types.NOTEBOOK_DOCUMENT_DID_CHANGE,
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
     types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS,
+    types.SET_TRACE,
+    types.WINDOW_WORK_DONE_PROGRESS_CANCEL,
 )
 
 
@@ -104,7 +107,7 @@ class PyglsProtocol(LanguageServerProtocol):
                 error = self._converter.structure(message.error, types.ResponseError)
                 self._handle_response(message.id, None, error)
                 return
-            result = message.result
+            result = msgspec.json.decode(message.result)
             if result_type is not None:
                 reply = {"id": message.id, "jsonrpc": "2.0", "result": result}
                 result = self._converter.structure(reply, result_type).result
@@ -144,7 +147,10 @@ class PyglsProtocol(LanguageServerProtocol):
             self._request_futures.pop(key, None)
 
     def _structure(self, name: str, params: msgspec.Raw, key: MessageId) -> Any:
-        value = msgspec.json.decode(params) if params else None
+        try:
+            value = msgspec.json.decode(params) if params else None
+        except msgspec.DecodeError:
+            raise InvalidParamsError(NOT_JSON) from None
         message_type = self.get_message_type(name)
         if message_type is None:
             return value

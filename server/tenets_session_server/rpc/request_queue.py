@@ -11,7 +11,7 @@ from tenets_session_server.wire.messages import Message, MessageId, Notification
 MAXIMUM_MESSAGES: Final = 1000
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 """With more than either, no more is read from the client."""
-_WITH_PARAMS: Final = (Request, Notification)  # which isinstance is faster with
+_CALL: Final = (Request, Notification)  # which isinstance is faster with
 
 
 class RequestQueue:
@@ -19,7 +19,7 @@ class RequestQueue:
 
     def __init__(self) -> None:
         self.waiting: deque[Message] = deque()
-        self._size = 0  # bytes of params
+        self._size = 0  # bytes that the messages have, not counting numbers and headers
 
     @property
     def overloaded(self) -> bool:
@@ -39,18 +39,18 @@ class RequestQueue:
     def append(self, message: Message) -> None:
         """Add a message."""
         self.waiting.append(message)
-        self._size += _params_size(message)
+        self._size += _size(message)
 
     def put_back(self, messages: Iterable[Message]) -> None:
         """Return messages that were taken last, in their order, to be taken again."""
         for message in reversed(tuple(messages)):
             self.waiting.appendleft(message)
-            self._size += _params_size(message)
+            self._size += _size(message)
 
     def take(self) -> Message:
         """Remove and return the message that has waited longest; there has to be one."""
         message = self.waiting.popleft()
-        self._size -= _params_size(message)
+        self._size -= _size(message)
         return message
 
     def withdraw(self, message_id: MessageId) -> bool:
@@ -58,7 +58,7 @@ class RequestQueue:
         for index, message in enumerate(self.waiting):
             if isinstance(message, Request) and message.id == message_id:
                 del self.waiting[index]
-                self._size -= _params_size(message)
+                self._size -= _size(message)
                 return True
         return False
 
@@ -68,5 +68,8 @@ class RequestQueue:
         self._size = 0
 
 
-def _params_size(message: Message) -> int:
-    return len(message.params) if isinstance(message, _WITH_PARAMS) else 0
+def _size(message: Message) -> int:
+    size = len(message.params) + len(message.method) if isinstance(message, _CALL) else 0
+    if not isinstance(message, Notification) and isinstance(message.id, str):
+        size += len(message.id)
+    return size

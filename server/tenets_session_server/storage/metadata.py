@@ -48,12 +48,13 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
     the last. Raises :class:`InvalidArgumentError` or :class:`LimitExceededError`.
     """
     try:
-        members = _members.decode(text)
-        json.loads(text)  # upstream's reader refuses integers of more than 4,300 digits
+        stored = _encoder.encode(_members.decode(text))
+        _check_size(stored)  # before what takes long
+        json.loads(stored)  # upstream's reader refuses integers of more than 4,300 digits
+    except LimitExceededError:
+        raise
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidArgumentError(member, f"a JSON object ({error})") from error
-    stored = _encoder.encode(members)
-    _check_size(stored)
     return stored
 
 

@@ -2,8 +2,8 @@
 
 JSON-RPC 2.0 sections 4 and 5, as LSP 3.17 narrows them (ids are integers or strings, no batches). A
 body is decoded once, by msgspec. ``params`` stay JSON text until the method's own type decodes
-them. A body that is not a valid message becomes :class:`Invalid`, with its id where that can be
-read.
+them, and need not be valid JSON before. A body that is not a valid message becomes
+:class:`Invalid`, with its id where that can be read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
 
 from tenets_session_server.wire.framing import FrameDecoder, Rejected
 
 MAXIMUM_NESTING: Final = 64
+EXPLAINED: Final = 256 * 1024
+"""Bytes; a larger body that cannot be decoded is not parsed once more, which would take long."""
+COPIED: Final = 64 * 1024
+"""Bytes; from a larger body the params are copied if they are the smaller part of it."""
 
 MessageId = int | str
 
@@ -42,28 +47,24 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
 class Response(msgspec.Struct, frozen=True):
     """The client's reply to a request of ours; ``error`` is None where it succeeded.
 
-    Its id is "", which none of our requests has, where it is unusable.
+    ``result`` is JSON text. Its id is "", which none of our requests has, where it is unusable.
     """
 
     id: MessageId
-    result: Any
+    result: Raw
     error: dict[str, Any] | None
 
 
-InvalidReason = Literal["parseError", "invalidRequest", "invalidParams"]
+InvalidReason = Literal["parseError", "invalidRequest"]
 """Names of the errors of JSON-RPC 2.0, section 5.1."""
 
 
 class Invalid(msgspec.Struct, frozen=True):
-    """A body that is not a valid message; ``id`` is None where it cannot be read.
-
-    ``method`` is that of a message of which only the params cannot be decoded.
-    """
+    """A body that is not a valid message; ``id`` is None where it cannot be read."""
 
     id: MessageId | None
     reason: InvalidReason
     message: str
-    method: str | None = None
 
 
 Message = Request | Notification | Response | Invalid
@@ -133,10 +134,13 @@ class _Envelope(msgspec.Struct):
     id: int | str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     params: Raw = Raw(b"")
-    result: Any = UNSET
+    result: Raw | UnsetType = UNSET
     error: dict[str, Any] | None = None
 
 
+_NULL: Final = Raw(b"null")
+# Answering a faulty response could go on for ever.
+_FAULTY_RESPONSE: Final = Response("", _NULL, None)
 # Most messages are requests as they should be, and decoded in one step by the first of the two.
 _encode: Final = msgspec.json.Encoder().encode
 _decode_request: Final = msgspec.json.Decoder(Request).decode
@@ -148,6 +152,7 @@ _ID_AT_START: Final = re.compile(
     rb'\s*\{\s*(?:"(?!id")[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*,\s*)*" + _ID + rb"[,}]"
 )
 _ID_AT_END: Final = re.compile(_ID + rb'(?:,\s*"[^"\\]*"\s*:\s*' + _SCALAR + rb"\s*)*\}\s*\Z")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Possessive: no position is tried twice, and none is remembered, however the text goes on. A string
 # without an end goes to the end of the text.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -176,9 +181,13 @@ def decode(frame: bytes | Rejected) -> Message:
             message = f"the message is not UTF-8 (byte {error.start})"
             return Invalid(find_id(frame, frame), "parseError", message)
     try:
-        return _decode_request(frame)
+        request = _decode_request(frame)
     except msgspec.DecodeError:
         return _read_other(frame)
+    if len(frame) > COPIED and 2 * len(request.params) < len(frame):
+        # They would keep the whole body in memory while they wait, though few bytes count.
+        return replace(request, params=Raw(bytes(request.params)))
+    return request
 
 
 def _read_other(frame: bytes) -> Message:
@@ -186,19 +195,23 @@ def _read_other(frame: bytes) -> Message:
         envelope = _decode(frame)
     except msgspec.DecodeError as error:  # ValidationError is one of them
         return _explain(frame, error)
-    if envelope.jsonrpc != "2.0":
-        message_id = None if envelope.id is UNSET else envelope.id
-        return Invalid(message_id, "invalidRequest", 'jsonrpc: expected "2.0"')
-    if envelope.method is not UNSET:
-        if envelope.id is UNSET:
-            return Notification(envelope.method, envelope.params)
-        return Request("2.0", envelope.id, envelope.method, envelope.params)
-    answered = envelope.result is not UNSET or envelope.error is not None
-    if envelope.id is not UNSET and answered:
-        result = None if envelope.result is UNSET else envelope.result
-        return Response(envelope.id, result, envelope.error)
     message_id = None if envelope.id is UNSET else envelope.id
-    return Invalid(message_id, "invalidRequest", "method: expected a string")
+    if envelope.method is UNSET and (envelope.result is not UNSET or envelope.error is not None):
+        if message_id is None or envelope.jsonrpc != "2.0":
+            return _FAULTY_RESPONSE
+        result = _NULL if envelope.result is UNSET else envelope.result
+        return Response(message_id, result, envelope.error)
+    if envelope.jsonrpc != "2.0":
+        return Invalid(message_id, "invalidRequest", 'jsonrpc: expected "2.0"')
+    if envelope.method is UNSET:
+        return Invalid(message_id, "invalidRequest", "method: expected a string")
+    return _call(message_id, envelope.method, envelope.params)
+
+
+def _call(message_id: MessageId | None, method: str, params: Raw) -> Request | Notification:
+    if message_id is None:
+        return Notification(method, params)
+    return Request("2.0", message_id, method, params)
 
 
 def is_too_deep(text: bytes) -> bool:
@@ -220,7 +233,9 @@ def is_too_deep(text: bytes) -> bool:
 
 def find_id(head: bytes, tail: bytes) -> MessageId | None:
     """Return the id of a request that cannot be decoded, where it is not amid its params."""
-    found = _ID_AT_START.match(head[:4096]) or _ID_AT_END.search(tail[-4096:])
+    end = tail[-4096:]
+    last = max(0, end.rfind(b'"id"'))  # only there, as each attempt may read on to the end
+    found = _ID_AT_START.match(head[:4096]) or _ID_AT_END.match(end, last)
     if found is None:
         return None
     try:
@@ -232,9 +247,13 @@ def find_id(head: bytes, tail: bytes) -> MessageId | None:
 
 def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
     """Find out why the envelope did not decode; slow, and only reached by faulty clients."""
+    well_formed = isinstance(error, msgspec.ValidationError)
+    if len(frame) > EXPLAINED:
+        reason: InvalidReason = "invalidRequest" if well_formed else "parseError"
+        return Invalid(find_id(frame, b""), reason, f"expected JSON-RPC: {error}")
     try:
         # Given bytes, json would also guess UTF-16 and accept a byte order mark.
-        value = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(frame.decode("utf-8"))
     except (ValueError, RecursionError):
         return Invalid(None, "parseError", f"expected JSON: {error}")
     if isinstance(value, list):
@@ -243,27 +262,26 @@ def _explain(frame: bytes, error: msgspec.DecodeError) -> Message:
     if not isinstance(value, dict):
         return Invalid(None, "invalidRequest", "expected a JSON object")
     if "method" not in value and ("result" in value or "error" in value):
-        return Response("", None, None)  # answering a faulty response could go on for ever
+        return _FAULTY_RESPONSE
     message_id = value.get("id")
     if not _is_id(message_id):
         if "id" in value:
             return Invalid(None, "invalidRequest", "id: expected an integer or a string")
         message_id = None
-    if isinstance(error, msgspec.ValidationError):
+    if well_formed:
         return Invalid(message_id, "invalidRequest", str(error))
-    # JSON's grammar allows half of a surrogate pair as an escape; UTF-8, and so SQLite, does not.
-    message = "params: expected text without unpaired surrogates such as \\ud800"
+    if value.get("jsonrpc") != "2.0":
+        return Invalid(message_id, "invalidRequest", 'jsonrpc: expected "2.0"')
     method = value.get("method")
-    return Invalid(
-        message_id, "invalidParams", message, method if isinstance(method, str) else None
-    )
+    if not isinstance(method, str) or _SURROGATE.search(method):
+        return Invalid(message_id, "invalidRequest", "method: expected a string")
+    # What is no JSON is in the params: NaN and infinities, which Python's json writes, or half of a
+    # surrogate pair, which JSON's grammar allows as an escape. Whoever decodes them refuses it.
+    params = json.dumps(value["params"]).encode("ascii") if "params" in value else b""
+    return _call(message_id, method, Raw(params))
 
 
 def _is_id(value: object) -> bool:
     if isinstance(value, str):
-        return not any("\ud800" <= character <= "\udfff" for character in value)
+        return _SURROGATE.search(value) is None
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)

@@ -38,22 +38,23 @@ class ThreadedReader:
         self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self._left: int | None = None  # bytes, once the rest is being drained
         self._loop = asyncio.get_running_loop()
+        # The thread reads a piece and waits until the loop has taken it, and while it is paused.
         self._may_read = threading.Event()
-        self._may_read.set()
-        self.closed = False
+        self._paused = self.closed = False
         self._context = contextvars.copy_context()
         _start(self._run, "stdin", self._fd)
 
     def pause(self) -> None:
-        if self._left is None:
-            self._may_read.clear()
+        self._paused = self._left is None
 
     def resume(self) -> None:
-        self._may_read.set()
+        if self._paused:
+            self._paused = False
+            self._may_read.set()
 
     def drain(self) -> None:
         self._left = streams.DRAINED_BYTES if self._regular else 0
-        self._may_read.set()
+        self.resume()
         if not self._left:
             self._loop.call_soon(self._finish)
 
@@ -76,13 +77,17 @@ class ThreadedReader:
                 data = os.read(self._fd, streams.READ_SIZE)
             except OSError:
                 data = b""
-            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            self._may_read.clear()
+            try:
                 self._loop.call_soon_threadsafe(self._deliver, data, context=self._context)
+            except RuntimeError:  # the loop is closed by now
+                break
             self._may_read.wait()
         os.close(self._fd)
 
     def _deliver(self, data: bytes) -> None:
         if self.closed:
+            self._may_read.set()  # so that the thread ends
             return
         if not data:
             self.close()
@@ -91,6 +96,8 @@ class ThreadedReader:
             self._left -= len(data)
             if self._left <= 0:
                 self._finish()
+        if not self._paused:
+            self._may_read.set()
 
 
 class ThreadedWriter(Writer):
