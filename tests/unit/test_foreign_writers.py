@@ -317,3 +317,24 @@ def test_an_activation_of_another_program_counts_at_once(
     for name in ("a", "b", "a", "a", "b"):  # within one second
         foreign.set_active(name)
         assert active_names(db) == [name]
+
+
+@pytest.mark.parametrize("other", [True, False], ids=["another is active", "it is active"])
+@pytest.mark.parametrize(
+    "conflict",
+    ["ON CONFLICT DO NOTHING", "ON CONFLICT (name) DO UPDATE SET metadata = excluded.metadata"],
+)
+def test_an_insert_of_a_taken_name_changes_only_what_it_says(
+    db: SessionDB, foreign: ForeignWriter, conflict: str, other: bool
+) -> None:
+    db.create_session("taken", {"active": not other})
+    db.create_session("other", {"active": other})
+    foreign.execute(f"{INSERT} {conflict}", ("taken", NOW, '{"active": true, "new": 1}'))
+    updates = "UPDATE" in conflict
+    assert active_names(db) == ["taken" if updates or not other else "other"]
+    active = db.get_active_session()
+    assert active is not None
+    assert active.name == active_names(db)[0]
+    taken = db.get_session("taken")
+    assert taken is not None
+    assert ("new" in taken.metadata) == updates

@@ -109,7 +109,7 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
     with SessionDB(config) as db:
         db.create_session("a", {"active": True})
     foreign = ForeignWriter(database)
-    foreign.execute("DROP TRIGGER session_server_make_room_insert")
+    foreign.execute("DROP TRIGGER session_server_make_room_update")
     foreign.execute("DROP TRIGGER session_server_session_inserted")
     foreign.execute(
         "INSERT INTO sessions (name, created_at, metadata)"
@@ -118,7 +118,7 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
     with SessionDB(config) as db:
         assert db.db.warnings == []
         (warning,) = db.db.take_repairs()
-        assert "session_server_make_room_insert, session_server_session_inserted" in warning
+        assert "session_server_make_room_update, session_server_session_inserted" in warning
         assert [record.name for record in db.list_sessions() if record.metadata["active"]] == ["b"]
         active = db.get_active_session()
         assert active is not None

@@ -68,6 +68,7 @@ NOT_JSON: Final = (
 )
 """Told of params that are no JSON: the rest of the message was, so it is one of these."""
 _EMPTY: Final = Raw(b"{}")
+_NULL: Final = Raw(b"null")
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING: Final = re.compile(r"missing required field `(.+?)`")
 _GOT: Final = re.compile(r"got `(.+?)`")
@@ -79,6 +80,8 @@ class ParamsDecoder(Generic[S]):
     def __init__(self, params_type: type[S]) -> None:
         self._decode = msgspec.json.Decoder(params_type).decode
         self._expected = expectations(params_type)
+        fields = [(name, Raw, _NULL) for name in self._expected]
+        self._decode_members = msgspec.json.Decoder(msgspec.defstruct("Members", fields)).decode
         self._objects = [
             (field.encode_name, field.name)
             for field in msgspec.structs.fields(params_type)
@@ -109,10 +112,10 @@ class ParamsDecoder(Generic[S]):
         """
         objects = {name for name, _ in self._objects}
         try:
-            members = msgspec.json.decode(unwrapped(data), type=dict[str, Raw])
+            members = self._decode_members(unwrapped(data))
             given = {
                 name: _EMPTY if name in objects and is_empty_array(value) else value
-                for name, value in members.items()
+                for name, value in msgspec.structs.asdict(members).items()
                 if bytes(value) != b"null"
             }
             decoded = self._decode(msgspec.json.encode(given))

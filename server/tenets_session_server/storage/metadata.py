@@ -47,14 +47,14 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
     Of a key given twice at the top level the last value stays: SQLite would read the first, Python
     the last. Raises :class:`InvalidArgumentError` or :class:`LimitExceededError`.
     """
+    if len(text) > MAXIMUM_BYTES:  # then reading it may take a second
+        _check_size(text.translate(None, b" \t\r\n"))
     try:
         stored = _encoder.encode(_members.decode(text))
-        _check_size(stored)  # before what takes long
         json.loads(stored)  # upstream's reader refuses integers of more than 4,300 digits
-    except LimitExceededError:
-        raise
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidArgumentError(member, f"a JSON object ({error})") from error
+    _check_size(stored)
     return stored
 
 

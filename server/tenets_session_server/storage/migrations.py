@@ -213,4 +213,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
         "no_replace_triggers",
         _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in schema.OBSOLETE_TRIGGERS)),
     ),
+    ("ignored_inserts", _statements()),  # the triggers are other ones
 )

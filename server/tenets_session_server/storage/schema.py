@@ -5,7 +5,7 @@ does not know of it. *Triggers* keep the invariants, because they bind every wri
 command line and any SQLite client included:
 
 * **At most one session is active.** The command line reads and writes ``metadata.active``, so that
-  is the truth. Before a row becomes active, a trigger deactivates the other one in the same
+  is the truth. When a row becomes active, a trigger deactivates the other one in the same
   statement. (With a unique index instead, half of the command line's activations would fail.)
   A stale write, which would undo a switch, does not activate.
 * **``session_server_active``** holds the id of the active session, so finding it needs no scan.
@@ -190,12 +190,9 @@ def _context_change(change_type: str, row: str) -> str:
             WHERE id = {row}.session_id;"""
 
 
-def _make_room(event: str, other: str, new: str) -> str:
-    return f"""BEFORE {event} ON sessions WHEN {new}
-    BEGIN
-        {DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active) AND {other}
-            AND {is_active("metadata")};
-    END"""
+def _deactivate_other(where: str = "1") -> str:
+    return f"""{DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active)
+            AND id <> NEW.id AND {is_active("metadata")} AND {where};"""
 
 
 def _record_active(new: str, also: str = "") -> str:
@@ -231,14 +228,16 @@ _UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_ACTIVE_AFTER_UPDATE} THEN 'update
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
     for name, body in {
-        # Before an INSERT that gives no id, NEW.id is -1, which is also a valid id.
-        "session_server_make_room_insert": _make_room("INSERT", "(id <> NEW.id OR id = -1)", _NEW),
-        "session_server_make_room_update": _make_room(
-            "UPDATE OF metadata", "id <> NEW.id", _ACTIVE_AFTER_UPDATE
-        ),
+        "session_server_make_room_update": f"""BEFORE UPDATE OF metadata ON sessions
+    WHEN {_ACTIVE_AFTER_UPDATE}
+    BEGIN
+        {_deactivate_other()}
+    END""",
+        # Not before the INSERT: with OR IGNORE or ON CONFLICT it may not insert anything.
         "session_server_session_inserted": f"""AFTER INSERT ON sessions
     BEGIN
         UPDATE session_server_totals SET sessions = sessions + 1;
+        {_deactivate_other(_NEW)}
         {_record_active(_NEW)}
         {_change("'created'", "NEW")}
         {_change("'activated'", "NEW", _NEW)}
@@ -285,6 +284,7 @@ TRIGGERS: Final = {
 
 OBSOLETE_TRIGGERS: Final = frozenset(
     {
+        "session_server_make_room_insert",
         "session_server_note_replaced",
         "session_server_note_replaced_again",
         "session_server_session_moved",
@@ -292,4 +292,8 @@ OBSOLETE_TRIGGERS: Final = frozenset(
         "session_server_note_replaced_context_again",
     }
 )
-"""Those of older versions, which recorded the rows that OR REPLACE was about to delete."""
+"""Those of older versions.
+
+Most recorded the rows that OR REPLACE was about to delete. One deactivated the active session
+before an INSERT, which then did not insert anything if it said OR IGNORE.
+"""
