@@ -14,6 +14,7 @@ from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json
 from support.modes import both_modes
+from support.shared import stop
 
 pytestmark = pytest.mark.asyncio
 
@@ -149,6 +150,44 @@ async def test_a_read_only_file_is_read(server_command: list[str], database: Pat
                 error = (await reader.call(method, params))["error"]
                 assert error["data"] == {"kind": "databaseReadOnly", "retryable": False}
             assert await reader.result("tenets/session.getActive") == active
+
+
+@both_modes
+@pytest.mark.own_daemon
+async def test_a_file_that_may_be_written_again_is_written(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started(server_command) as client:
+        await client.initialize()
+        await client.create("a")
+        await client.leave()
+    stop(database)
+    database.chmod(0o400)
+    async with Client.started(without_privileges(server_command)) as client:
+        (warning,) = (await client.initialize())["warnings"]
+        assert "cannot be written" in warning
+        for mode in (0o600, 0o400, 0o600):
+            database.chmod(mode)
+            assert await client.names() == ["a"]
+        assert (await client.result(CREATE, {"name": "b"}))["name"] == "b"
+        async with Client.started(without_privileges(server_command)) as other:
+            assert (await other.initialize())["warnings"] == []
+            assert (await other.result(CREATE, {"name": "c"}))["name"] == "c"
+
+
+@both_modes
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+async def test_a_pipe_beside_the_database_does_not_stop_it(
+    server_command: list[str], database: Path, suffix: str
+) -> None:
+    database.parent.mkdir()
+    pipe = database.with_name(database.name + suffix)
+    os.mkfifo(pipe)
+    async with Client.started(server_command) as client:
+        (warning,) = (await client.initialize())["warnings"]
+        assert f"{pipe} is no regular file" in warning
+        pipe.unlink()
+        await client.create("a")
 
 
 async def test_a_pipe_is_no_database(server_command: list[str], database: Path) -> None:

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, NoReturn
 
 import apsw
@@ -58,7 +56,7 @@ class FileConnection:
         self._stuck_locks = StuckLockCheck(self._identity)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
-        self._immutable = False  # whether nobody could write to the file when it was opened
+        self._permissions: tuple[object, ...] = ()  # when it was opened
         self._checked_at = 0.0
 
     def get(self) -> apsw.Connection:
@@ -72,7 +70,10 @@ class FileConnection:
             if now - self._checked_at <= CHECK_INTERVAL or connection.in_transaction:
                 return connection
             self._checked_at = now
-            if self._must_reopen or (self._immutable and not file_system.is_read_only(self.path)):
+            if self._must_reopen or (
+                connection.readonly("main")
+                and file_system.permissions(self.path) != self._permissions
+            ):
                 self._must_reopen = False
                 self._disconnect()
             else:
@@ -85,7 +86,12 @@ class FileConnection:
     def get_checked(self) -> apsw.Connection:
         """Return the connection as :meth:`get` does; the file is at its path now."""
         connection = self.connection
-        if connection is None or self._must_reopen or self._identity.mismatch() is not None:
+        if (
+            connection is None
+            or self._must_reopen
+            or connection.readonly("main")  # perhaps it may be written by now
+            or self._identity.mismatch() is not None
+        ):
             self._checked_at = 0.0
             connection = self.get()
         self._check_other_name()
@@ -125,9 +131,7 @@ class FileConnection:
                 )
             try:
                 self._identity.check_restored()
-                created = file_system.create_private(self.path)
-                if not created and self._config.database is None:
-                    file_system.make_private(self.path)
+                file_system.prepare(self.path, private=self._config.database is None)
                 with self.translated():
                     self.connection = self._connect()
                     warnings = connection_setup.set_up(
@@ -136,6 +140,7 @@ class FileConnection:
                         self._config.synchronous,
                         other_name=self._identity.other_name(),
                     )
+                    self._permissions = file_system.permissions(self.path)
                     self._migrate(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
@@ -200,11 +205,6 @@ class FileConnection:
                 if self.connection is not None:
                     connection_setup.set_synchronous(self.connection, "full")
 
-    def sizes(self) -> tuple[int, int]:
-        """Return the sizes of the file and its write-ahead log in bytes, 0 for a missing file."""
-        wal = Path(f"{os.path.realpath(self.path)}-wal")
-        return file_system.size(self.path), file_system.size(wal)
-
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Raise the errors of the block as :meth:`raise_translated` does."""
@@ -237,8 +237,8 @@ class FileConnection:
         )
 
     def _connect(self) -> apsw.Connection:
-        self._immutable = file_system.is_immutable(self.path)
-        connection = connection_setup.connect(self.path, immutable=self._immutable)
+        immutable = file_system.is_immutable(self.path)
+        connection = connection_setup.connect(self.path, immutable=immutable)
         timeout = self._config.busy_timeout
         if not self._opened_before:  # later, clients would have to wait as well
             timeout = max(timeout, FIRST_BUSY_TIMEOUT)

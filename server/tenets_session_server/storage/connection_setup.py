@@ -51,7 +51,8 @@ def set_up(
     set_synchronous(connection, synchronous)
     migrations.check_tables(connection)
     if connection.readonly("main"):
-        warnings.append("The database cannot be written: sessions are read-only.")
+        what = file_system.not_writable(path)
+        warnings.append(f"{what} cannot be written: sessions are read-only.")
     elif other_name is not None:
         warnings.append(f"{other_name}: sessions are read-only until it has one name only.")
     else:

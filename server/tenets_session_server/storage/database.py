@@ -43,8 +43,8 @@ class Database:
     functions in ``on_commit`` are called after each commit, outside of the transaction.
 
     The methods that concern the file rather than what is in it (``open``, ``close``, ``release``,
-    ``ensure_open``, ``repair_or_create``, ``require_durability``, ``take_repairs``, ``sizes``) are
-    those of :class:`.connection.FileConnection`.
+    ``ensure_open``, ``repair_or_create``, ``require_durability``, ``take_repairs``) are those of
+    :class:`.connection.FileConnection`.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -54,7 +54,6 @@ class Database:
         self.open, self.close, self.release = file.open, file.close, file.release
         self.ensure_open, self.repair_or_create = file.ensure_open, file.repair_or_create
         self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
-        self.sizes = file.sizes
         self.engine = f"SQLite {apsw.sqlite_lib_version()}"
         self.commits = 0
         self.on_commit: set[Callable[[], None]] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Final
@@ -51,6 +52,17 @@ def readable_name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def prepare(path: Path, *, private: bool) -> None:
+    """Create a database's folder and file if they are missing; prepare the files beside it.
+
+    With ``private`` group and others lose their permissions. Raises
+    :class:`DatabaseUnavailableError` if the file cannot be opened then.
+    """
+    if not create_private(path) and private:
+        make_private(path)
+    _prepare_files_beside(path)
+
+
 def create_private(path: Path) -> bool:
     """Create the database's folder (0700) and file (0600) if they are missing.
 
@@ -85,13 +97,55 @@ def make_private(path: Path) -> None:
     """
     if os.name != "posix":
         return
-    real = os.path.realpath(path)
-    for name in (real, f"{real}-wal", f"{real}-shm", f"{real}-journal"):
-        file = Path(name)
+    for file in (Path(os.path.realpath(path)), *_beside(path)):
         with contextlib.suppress(OSError):  # there is none, or the disk is read-only
             status = file.stat()
             if status.st_uid == os.getuid() and status.st_mode & 0o077:
                 file.chmod(status.st_mode & 0o700)
+
+
+def _prepare_files_beside(path: Path) -> None:
+    """Have the user write to the files beside a database as to itself.
+
+    SQLite gives them the permissions that the database has at that time, which may have changed.
+    Raises :class:`DatabaseUnavailableError` if one is no regular file, as SQLite could wait for it
+    for ever.
+    """
+    for file in _beside(path):
+        try:
+            mode, wanted = file.stat().st_mode, path.stat().st_mode & stat.S_IWUSR
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise _unavailable(file, "is no regular file, but SQLite would use it: remove it")
+        if wanted & ~mode:
+            with contextlib.suppress(OSError):  # it is another user's
+                file.chmod(stat.S_IMODE(mode) | wanted)
+
+
+def permissions(path: Path) -> tuple[object, ...]:
+    """Return what decides whether a database may be written; compare it with an earlier value."""
+    found: list[object] = [is_read_only(path)]
+    for file in (path, path.parent, *_beside(path)):
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found.append((status.st_mode, status.st_uid, status.st_gid))
+    return tuple(found)
+
+
+def not_writable(path: Path) -> str:
+    """Return a database's name, or that of a file beside it, if only that may not be written."""
+    for file in _beside(path):
+        if file.exists() and os.access(path, os.W_OK) and not os.access(file, os.W_OK):
+            return readable_name(file)
+    return "The database"
+
+
+def _beside(path: Path) -> list[Path]:
+    real = os.path.realpath(path)
+    return [Path(f"{real}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
 
 
 def why_not(path: Path) -> str | None:
@@ -112,6 +166,11 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def sizes(path: Path) -> tuple[int, int]:
+    """Return the sizes of a database and of its write-ahead log in bytes."""
+    return size(path), size(_beside(path)[0])
 
 
 def shared_file_system(path: Path, mountinfo: str | None = None) -> str | None:

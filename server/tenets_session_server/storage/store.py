@@ -11,6 +11,7 @@ from tenets_session_server import __version__, locations
 from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.models import Totals
+from tenets_session_server.storage import file_system
 from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
@@ -92,7 +93,7 @@ class Store:
             state.revision,
             str(state),
             self.database.name,
-            *self.database.sizes(),
+            *file_system.sizes(self.database.path),
             self.database.engine,
         )
 
