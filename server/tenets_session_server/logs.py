@@ -13,6 +13,8 @@ import logging
 import logging.handlers
 import os
 import queue
+import select
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +26,8 @@ QUEUE_LINES: Final = 10_000
 """How many lines may wait to be written; further ones are dropped and counted."""
 LONGEST_LINE: Final = 2000
 """Characters of a message; the rest is left out. Tracebacks are not shortened."""
+PIECE: Final = 4096
+"""Bytes that a pipe takes at once if it has room at all (PIPE_BUF, pipe(7))."""
 FLUSH_TIMEOUT: Final = 0.5
 """Seconds to wait for the log at exit, and when a client leaves."""
 FILE_BYTES: Final = 1024 * 1024
@@ -76,7 +80,7 @@ class BackgroundHandler(logging.handlers.QueueHandler):
         self.setFormatter(_Formatter(FORMAT))
         self._file = target if isinstance(target, str) else None
         self._descriptor = _open(target) if isinstance(target, str) else os.dup(target)
-        self._dropped, self._closed = 0, False
+        self._dropped, self._closed, self._abandoned = 0, False, False
         self._thread: threading.Thread | None = None  # most clients never have anything to log
         self._client = client
         if client is not None:
@@ -140,14 +144,28 @@ class BackgroundHandler(logging.handlers.QueueHandler):
         if isinstance(item, Future):
             item.set_result(None)
             return
+        if self._abandoned:
+            return
         data = f"{item}\n".encode(errors="backslashreplace")
         try:
             if self._file and os.fstat(self._descriptor).st_size + len(data) > FILE_BYTES:
                 _rotate(self._file, self._descriptor)
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            while data and self._wait_for_reader():
+                data = data[os.write(self._descriptor, data[:PIECE]) :]
         except OSError:  # the disk is full, or the reader is gone
             self._dropped += 1
+
+    def _wait_for_reader(self) -> bool:
+        """Wait until the reader of a full pipe reads on; give up once the log is closed."""
+        if sys.platform == "win32":
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        while not poll.poll(FLUSH_TIMEOUT * 1000):
+            if self._closed:
+                self._abandoned = True
+                return False
+        return True
 
 
 def log_to(target: int | str, level: str) -> None:

@@ -20,6 +20,7 @@ from support.attaching import run
 from support.client import Client
 from support.pipes import DEADLINE
 from support.processes import Pipe
+from support.waiting import eventually
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address
 
@@ -166,8 +167,22 @@ async def test_an_unread_log_blocks_no_client(shared_command: list[str]) -> None
             for number in range(2000):  # more than a pipe takes, logged
                 await noisy.result(CREATE, {"name": f"s{number}"})
             await other.result(CREATE, {"name": "other"})
+            pipe_of_daemon = str(Path(f"/proc/self/fd/{pipe.reading}").readlink())
+            assert pipe_of_daemon in open_files(await other.served_by())
             assert await noisy.leave() == 0
             await other.result(CREATE, {"name": "another"})
+            # The pipe is still full and open: this process has its other end.
+            server = await other.served_by()
+            await eventually(lambda: pipe_of_daemon not in open_files(server))
+
+
+def open_files(process_id: int) -> set[str]:
+    """Return what the descriptors of a process lead to."""
+    found = set()
+    for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(descriptor.readlink()))
+    return found
 
 
 @pytest.mark.lasting_daemon
