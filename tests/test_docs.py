@@ -23,7 +23,7 @@ from tenets_session_server import __version__
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.models import ChangeBatch
+from tenets_session_server.models.changes import ChangeBatch
 from tenets_session_server.wire.messages import OutgoingNotification
 
 ROOT = Path(__file__).parents[1]

@@ -7,6 +7,8 @@
     │   └── InvalidParamsError      the same, in params of a request
     ├── SessionNotFoundError        there is no session of that name
     ├── SessionExistsError          the name is taken
+    ├── ContextNotFoundError        there is no entry of that id
+    ├── ConflictError               changed since the state that the caller knows
     ├── LimitExceededError          larger than what is accepted
     ├── RevisionExpiredError        changes that old are not kept
     └── DatabaseError               the file, the disk or another process is in the way
@@ -39,10 +41,9 @@ class TenetsSessionError(Exception):
     retryable: bool = False
     members: ClassVar[tuple[str, ...]] = ()
 
-    def details(self) -> dict[str, str | int]:
+    def details(self) -> dict[str, str | int | None]:
         """Return the members that ``error.data`` has beside ``kind`` and ``retryable``."""
-        values = {member: getattr(self, member) for member in self.members}
-        return {wire_name(member): value for member, value in values.items() if value is not None}
+        return {wire_name(member): getattr(self, member) for member in self.members}
 
 
 def wire_name(member: str) -> str:
@@ -85,6 +86,13 @@ class SessionNotFoundError(TenetsSessionError, LookupError):
         super().__init__(message or f"no session {' and '.join(what)}")
         self.name, self.session_id = name, session_id
 
+    def details(self) -> dict[str, str | int | None]:
+        """Return the name, null if none was given, and the id if one was given."""
+        found = super().details()
+        if self.session_id is None:
+            del found["sessionId"]
+        return found
+
 
 class SessionExistsError(TenetsSessionError, ValueError):
     """The name is taken.
@@ -98,6 +106,34 @@ class SessionExistsError(TenetsSessionError, ValueError):
     def __init__(self, name: str) -> None:
         super().__init__(f"a session is already named {name!r}")
         self.name = name
+
+
+class ContextNotFoundError(TenetsSessionError, LookupError):
+    """There is no context entry of this id."""
+
+    kind = "contextNotFound"
+    members = ("id",)
+
+    def __init__(self, entry_id: int) -> None:
+        super().__init__(f"no context entry has the id {entry_id}")
+        self.id = entry_id
+
+
+class ConflictError(TenetsSessionError):
+    """What was to be changed has changed since `ifState`: read it again.
+
+    ``revision`` and ``state`` are those of now.
+    """
+
+    kind = "conflict"
+    members = ("revision", "state")
+
+    def __init__(self, revision: int, state: str) -> None:
+        super().__init__(
+            "this has changed since ifState, or that state is not known any more: read it again,"
+            " and use the state that comes with it"
+        )
+        self.revision, self.state = revision, state
 
 
 class LimitExceededError(TenetsSessionError, ValueError):

@@ -41,7 +41,7 @@ def server_errors() -> Iterator[None]:
 def prepared(store: Store, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
     """Return the call for a request; ``params`` as on the wire, ``verb`` without its prefix."""
     method = _BY_VERB[verb]
-    context = CallContext(store, list, lambda: None)
+    context = CallContext(store, list, lambda: None, tuple)
     decoded = method.decoder.decode(json.dumps(params, separators=(",", ":")).encode())
     call = partial(method.handler, context, decoded)
     return partial(_with_the_rest, store, call) if verb.startswith("delete") else call

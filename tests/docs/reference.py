@@ -25,12 +25,13 @@ from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs import exchanges
-from tenets_session_server import errors, models
+from tenets_session_server import errors
 from tenets_session_server.cli import options as command_line
 from tenets_session_server.methods import stats
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.params import expectations
 from tenets_session_server.methods.table import METHODS
+from tenets_session_server.models import changes, context, sessions, totals
 from tenets_session_server.rpc import lifecycle
 from tenets_session_server.storage import metadata
 from tenets_session_server.wire import framing, messages, streams
@@ -167,7 +168,7 @@ def options() -> str:
     )
 
 
-TYPES_IN: Final = (models, stats, lifecycle)
+TYPES_IN: Final = (changes, context, sessions, totals, stats, lifecycle)
 """The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
     "methods": methods,
@@ -218,6 +219,8 @@ def type_name(annotation: Any) -> str:
         return type_name(arguments[0])
     if origin in {Union, UnionType}:
         return " or ".join(type_name(one) for one in arguments if one is not UnsetType)
+    if origin is dict:
+        return "object"
     if origin is list:
         return f"array of {type_name(arguments[0])}"
     if origin is Literal:
@@ -240,7 +243,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.default is NODEFAULT:
         return "required"
     if isinstance(field.default, Raw):
-        return f"`{bytes(field.default).decode()}`"
+        return f"`{bytes(field.default).decode()}`" if field.default else ""
     if field.default is None or field.default is UNSET:
         return ""
     return f"`{msgspec.json.encode(field.default).decode()}`"

@@ -18,7 +18,7 @@ from tenets_session_server.errors import (
     DatabaseReadOnlyError,
     DatabaseUnavailableError,
 )
-from tenets_session_server.models import ChangeBatch, State
+from tenets_session_server.models.changes import ChangeBatch, State
 from tenets_session_server.rpc.publisher import UNKNOWN
 from tenets_session_server.wire import streams
 

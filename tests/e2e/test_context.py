@@ -41,6 +41,7 @@ async def test_what_was_added_comes_back(server_command: list[str]) -> None:
         state = added.pop("state")
         assert added.pop("revision") == 2
         assert added.pop("sessionCreated") is True
+        assert added.pop("duplicate") is False
         assert added["preview"] == "the first line 🧵"
         assert added["size"] == len(text.encode())
         assert "content" not in added

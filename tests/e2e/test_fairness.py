@@ -201,7 +201,7 @@ async def test_a_large_deletion_is_done_in_batches_between_other_requests(
                 host.session_db.add_context("large", "note", f"{number}")
             host.session_db.add_context("small", "note", "kept")
         reply = await busy.call("tenets/session.delete", {"name": "large"})
-        assert reply["result"] == {"deleted": True}
+        assert reply["result"] == {"deleted": True, "trashId": None}
         served = 0
         while host.store.totals().context_entries > 1:
             listed = (await other.call(LIST, {"includeContextCount": True}))["result"]["sessions"]
@@ -219,7 +219,7 @@ async def test_the_rest_of_a_deletion_of_an_earlier_process_is_removed(
         with crashed.db.transaction():
             for number in range(35):
                 crashed.add_context("large", "note", f"{number}")
-        crashed.store.sessions.delete("large")  # and no more: as when the process dies amid it
+        crashed.store.whole_sessions.delete("large")  # as when the process dies amid it
         assert crashed.store.totals().context_entries == 25
     async with Host.opened(database) as host:
         await host.quiet_client()
@@ -238,7 +238,7 @@ async def test_a_large_deletion_cannot_be_cancelled_after_its_reply(
         await busy.send(request("busy", "tenets/session.deleteAll"))
         await eventually(lambda: not host.session_db.store.sessions.page().sessions)
         await busy.send(notification("$/cancelRequest", {"id": "busy"}))
-        assert (await busy.read())["result"] == {"deleted": 1}
+        assert (await busy.read())["result"] == {"deleted": 1, "trashId": None}
         assert host.session_db.store.totals().context_entries > 0
         monkeypatch.setattr(maintenance, "BATCH", 3000)
         await eventually(lambda: host.session_db.store.totals().context_entries == 0)
@@ -256,7 +256,7 @@ async def test_a_large_deletion_waits_for_a_lock(
         with locked(database):
             await client.send(request(1, "tenets/session.delete", {"name": "large"}))
             await host.quiet_client()  # whose handshake comes after the request has met the lock
-        assert (await client.read())["result"] == {"deleted": True}
+        assert (await client.read())["result"] == {"deleted": True, "trashId": None}
         await eventually(lambda: host.store.totals().context_entries == 0)
 
 

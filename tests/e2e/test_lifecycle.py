@@ -39,6 +39,8 @@ async def test_initialize_returns_the_capabilities(
             "revision": 0,
             "state": capability["state"],
             "author": None,
+            "folders": [],
+            "limits": capability["limits"],
             "database": str(database),
             "databaseReason": "named by --database",
             "warnings": [],

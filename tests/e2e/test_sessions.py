@@ -47,15 +47,21 @@ async def test_sessions_outlive_their_editors(server_command: list[str]) -> None
         await editor.add_note("kept", "remember the milk")
     async with Client.opened(server_command) as editor:
         found = await editor.session("getActive")
-        assert found == created
         listed = await editor.session("list", includeContextCount=True)
-        assert listed == {"sessions": [{**found, "contextCount": 1}], "nextCursor": None}
+        state = {member: found.pop(member) for member in ("revision", "state")}
+        assert state == {"revision": 3, "state": editor.state}
+        assert {**found, "created": True, "revision": 2, "state": created["state"]} == created
+        sessions = [{**found, "contextCount": 1}]
+        assert listed == {"sessions": sessions, "nextCursor": None, **state}
 
 
 async def test_create_returns_the_session_as_it_is(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         session = await editor.create("new")
-        assert session.keys() == {"id", "name", "createdAt", "active", "metadata"}
+        assert session.keys() == {
+            *("id", "name", "createdAt", "active", "metadata", "created", "revision", "state"),
+        }
+        assert session.pop("created") is True
         assert (session["name"], session["active"], session["metadata"]) == ("new", False, {})
         assert datetime.fromisoformat(session["createdAt"]).utcoffset() is not None
         assert await editor.session("get", name="new") == session
@@ -65,6 +71,7 @@ async def test_create_returns_the_session_as_it_is(server_command: list[str]) ->
 async def test_a_taken_name_is_an_error_and_changes_nothing(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         before = await editor.create("taken", metadata={"kept": True})
+        del before["created"]
         error = await failure(editor.create("taken", metadata={"kept": False}))
         assert error.code == -32803
         assert error.data == {"kind": "sessionExists", "retryable": False, "name": "taken"}
@@ -156,7 +163,7 @@ async def test_context_creates_its_session(server_command: list[str]) -> None:
         entry = await editor.add_note("found on the way", "Grüße 🧵", kind="code")
         assert entry.keys() == {
             *("id", "sessionId", "sessionName", "kind", "size", "createdAt", "sessionCreated"),
-            *("preview", "author", "revision", "state"),
+            *("preview", "author", "revision", "state", "duplicate"),
         }
         assert entry["size"] == len("Grüße 🧵".encode())
         assert (entry["kind"], entry["sessionCreated"]) == ("code", True)
@@ -174,8 +181,9 @@ async def test_purge_context_decides_whether_context_is_deleted(
         for content in ("one", "two"):
             await editor.add_note("gone", content)
         await editor.add_note("stays", "three")
-        assert await editor.session("delete", name="gone", purgeContext=purge) == {"deleted": True}
-        assert await editor.session("delete", name="gone") == {"deleted": False}
+        deleted = await editor.session("delete", name="gone", purgeContext=purge)
+        assert deleted == {"deleted": True, "trashId": None}
+        assert await editor.session("delete", name="gone") == {"deleted": False, "trashId": None}
         assert await editor.names() == ["stays"]
     assert contents(database) == ["one", "two", "three"][2 - left :]
 
@@ -185,10 +193,10 @@ async def test_deleting_everything(
     server_command: list[str], database: Path, params: dict[str, bool], left: list[str]
 ) -> None:
     async with Client.opened(server_command) as editor:
-        assert await editor.session("deleteAll", **params) == {"deleted": 0}
+        assert await editor.session("deleteAll", **params) == {"deleted": 0, "trashId": None}
         await editor.add_note("a", "x")
         await editor.create("b", active=True)
-        assert await editor.session("deleteAll", **params) == {"deleted": 2}
+        assert await editor.session("deleteAll", **params) == {"deleted": 2, "trashId": None}
         assert await editor.names() == []
         assert await editor.active_name() is None
     assert contents(database) == left

@@ -22,6 +22,11 @@ from tenets_session_server.methods.table import METHODS
 METHOD_NAMES: Final = {method.verb: method.name for method in METHODS}
 
 
+def full_name(method: str) -> str:
+    """Return a method's name: a verb is one of ours, but for LSP's own ``exit``."""
+    return method if method == "exit" else METHOD_NAMES.get(method, method)
+
+
 class ResponseError(Exception):
     """The error that a request was answered with."""
 
@@ -118,7 +123,7 @@ class Client:
     async def call(self, method: str, params: object = ...) -> Json:
         """Send a request and return its reply, which has to be the next one."""
         self._next_id += 1
-        await self.send(request(self._next_id, METHOD_NAMES.get(method, method), params))
+        await self.send(request(self._next_id, full_name(method), params))
         reply = await self.reply()
         assert reply["id"] == self._next_id
         return reply
@@ -129,7 +134,7 @@ class Client:
         self._next_id += len(calls)
         await self.send(
             *(
-                request(first + number, METHOD_NAMES.get(method, method), params)
+                request(first + number, full_name(method), params)
                 for number, (method, params) in enumerate(calls)
             )
         )

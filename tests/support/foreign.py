@@ -170,3 +170,9 @@ def totals(db: SessionDB) -> tuple[int, int]:
     """Return how many sessions and entries there are, as the triggers have counted them."""
     found = db.store.totals()
     return found.sessions, found.context_entries
+
+
+def most_recently_active(db: SessionDB) -> str | None:
+    """Return the name of the session that is activated again by default."""
+    found = db.store.sessions.most_recently_active()
+    return None if found is None else db.store.sessions.by_id(found).name

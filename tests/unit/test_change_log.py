@@ -54,7 +54,7 @@ def test_context_that_is_moved_or_rewritten_is_logged(
     foreign.execute("UPDATE session_context SET content = 'y'")
     assert changes(db)[before:] == [
         *(("contextRemoved", "a"), ("contextAdded", "b")),
-        *(("contextRemoved", "b"), ("contextAdded", "b")),
+        ("contextUpdated", "b"),
     ]
 
 
@@ -74,7 +74,9 @@ def test_added_and_removed_context_is_logged(db: SessionDB, foreign: ForeignWrit
     foreign.execute(add, (session.id, "note", "x", NOW))
     foreign.execute(add, (session.id + 1, "note", "orphan", NOW))
     foreign.execute("DELETE FROM session_context")
-    assert changes(db)[1:] == [("contextAdded", "a"), ("contextRemoved", "a")]
+    assert sorted(map(str, changes(db)[1:])) == sorted(
+        str((change, name)) for change in ("contextAdded", "contextRemoved") for name in ("a", None)
+    )
 
 
 def test_the_log_keeps_the_newest_10000(db: SessionDB, foreign: ForeignWriter) -> None:

@@ -17,7 +17,7 @@ from support.foreign import ForeignWriter
 from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
-from tenets_session_server.storage import schema
+from tenets_session_server.storage import triggers
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.store import Store
 
@@ -123,7 +123,7 @@ def test_a_lost_trigger_is_put_back_with_a_warning(config: TenetsConfig, databas
         active = db.get_active_session()
         assert active is not None
         assert active.name == "b"
-    assert foreign.objects().keys() >= schema.TRIGGERS.keys()
+    assert foreign.objects().keys() >= triggers.TRIGGERS.keys()
     with SessionDB(config) as db:
         assert [*db.db.warnings, *db.db.take_repairs()] == []
 
@@ -142,7 +142,9 @@ def test_a_migration_is_whole_or_not_at_all(
     config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(schema, "TRIGGERS", {**schema.TRIGGERS, "bad": "CREATE TRIGGER nonsense"})
+        broken.setattr(
+            triggers, "TRIGGERS", {**triggers.TRIGGERS, "bad": "CREATE TRIGGER nonsense"}
+        )
         with pytest.raises(DatabaseCorruptError, match="incomplete input"):
             SessionDB(config)
     left = ForeignWriter(database)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.foreign import ForeignWriter, totals
+from support.foreign import ForeignWriter, most_recently_active, totals
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import schema
+from tenets_session_server.storage import triggers
 from tenets_session_server.storage.session_db import SessionDB
 
 # As the version before "no_replace_triggers" had them, which needed the table and the column.
@@ -42,8 +42,8 @@ def test_triggers_of_an_older_version_are_dropped_each_time_it_puts_them_back(
             assert [name in repair for repair in repairs for name in OLDER_TRIGGERS] == (
                 [True, True] if with_warning else []
             )
-            triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            assert dict(triggers) == schema.TRIGGERS
+            found = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            assert dict(found) == triggers.TRIGGERS
             assert totals(db) == (1, 1)
             db.create_session("b")
             db.delete_session("b")
@@ -90,7 +90,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
             db.set_active(name, True)
         db.set_active("a", True)
     with ForeignWriter(database) as older:
-        for name in schema.TRIGGERS:
+        for name in triggers.TRIGGERS:
             older.execute(f"DROP TRIGGER {name}")
         older.execute(
             "CREATE TRIGGER session_server_session_deleted AFTER DELETE ON sessions BEGIN"
@@ -103,10 +103,10 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
         older.execute("DELETE FROM sessions WHERE name = 'b'")
     with SessionDB(config) as db:
         assert totals(db) == (2, 3)
-        assert db.store.sessions.most_recently_active() == "c"
+        assert most_recently_active(db) == "c"
         assert db.db.take_repairs() == []
-        triggers = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        assert dict(triggers) == schema.TRIGGERS
+        found = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        assert dict(found) == triggers.TRIGGERS
         db.delete_all_sessions()
         assert totals(db) == (0, 0)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.models import Session
-from tenets_session_server.storage import session_queries as pages
+from tenets_session_server.models.sessions import Session
+from tenets_session_server.storage import session_pages as pages
 from tenets_session_server.storage.session_db import SessionDB
 
 NAMES = st.text("ab\U0010ffff", min_size=1, max_size=4)
@@ -87,4 +87,4 @@ def test_all_pages_together_are_the_sessions_in_order(  # noqa: PLR0917 - given 
                 break
             assert len(page.sessions) == limit
         assert [session.name for session in read] == expected
-        assert read == [db.store.sessions.get(session.name) for session in read]
+        assert read == [db.store.sessions.named(session.name) for session in read]

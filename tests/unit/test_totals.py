@@ -12,10 +12,10 @@ import apsw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.foreign import INSERT, NOW, ForeignWriter, active_names, totals
+from support.foreign import INSERT, NOW, ForeignWriter, active_names, most_recently_active, totals
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.schema import TRIGGERS
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.triggers import TRIGGERS
 
 NAMES = st.sampled_from(["a", "b", "c"])
 IDS = st.sampled_from([-1, 1, 2, 3, 4])
@@ -149,7 +149,7 @@ def test_rows_written_without_the_triggers_are_counted_when_they_are_renewed(
         foreign.add_context("b", "y")
     db.db.repair_or_create()
     assert totals(db) == counted(db) == (2, 2)
-    assert db.store.sessions.most_recently_active() == "b"
+    assert most_recently_active(db) == "b"
 
 
 def test_the_last_active_one_is_known_however_much_has_happened_since(
@@ -157,15 +157,15 @@ def test_the_last_active_one_is_known_however_much_has_happened_since(
 ) -> None:
     for name in ("a", "b", "c"):
         db.create_session(name)
-    assert db.store.sessions.most_recently_active() is None
+    assert most_recently_active(db) is None
     for name in ("b", "a", "c"):
         db.set_active(name, True)
     with ForeignWriter(database) as foreign:
         foreign.add_much_context("c", 10_200)  # more than the change log keeps
-    assert db.store.sessions.most_recently_active() == "a"
+    assert most_recently_active(db) == "a"
     db.set_active("c", False)
-    assert db.store.sessions.most_recently_active() == "c"
+    assert most_recently_active(db) == "c"
     db.delete_session("c")
-    assert db.store.sessions.most_recently_active() == "a"
+    assert most_recently_active(db) == "a"
     db.set_active("a", True)
-    assert db.store.sessions.most_recently_active() == "b"
+    assert most_recently_active(db) == "b"

@@ -4,43 +4,72 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Raw
 
+from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Content,
     Cursor,
     EntryId,
     Flag,
+    Folder,
+    IfState,
+    JsonObject,
     Kind,
     Limit,
     Name,
     Params,
+    ParamsDecoder,
     SessionId,
 )
-from tenets_session_server.models import AddedContext, ContextList, ContextPiece
+from tenets_session_server.models.context import (
+    AddedContext,
+    ContextList,
+    ContextPiece,
+    Location,
+    RemovedContext,
+    WrittenContext,
+)
+from tenets_session_server.storage.context import Location as StoredLocation
+from tenets_session_server.storage.context_pages import ContextListing
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
 LARGEST_PIECE: Final = 4 * 1024 * 1024
+LONGEST_KEY: Final = 128
+IdentityKey = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_KEY,
+        description=f"a string of 1 to {LONGEST_KEY} characters",
+    ),
+]
+_decode_location: Final = ParamsDecoder(Location).decode
 
 
 def show_newest(call: CallContext) -> tuple[ContextList | None, str]:
     """Returns the newest entries of the active session."""
-    active = call.store.sessions.get_active()
+    active = call.store.sessions.active()
     if active is None:
         return None, "No session is active"
-    page = call.store.context.page(session=active.id, limit=SHOWN, order="newest")
+    page = call.store.context.page(ContextListing(active.id, order="newest"), SHOWN)
     previews = "; ".join(f"{entry.kind}: {entry.preview}" for entry in page.entries)
     return page, f"{active.name}, newest first: {previews or 'nothing yet'}"
 
 
-class AddContextParams(Params, frozen=True):
+class AddContextParams(Params, frozen=True, kw_only=True):
     """Params of ``addContext``."""
 
-    session_name: Name
+    session_name: Name | None = None
+    session_id: SessionId | None = None
+    folder: Folder | None = None
     kind: Kind
     content: Content
+    location: JsonObject = Raw(b"")
+    identity_key: IdentityKey | None = None
+    replace: Flag = False
 
 
 @method(
@@ -48,13 +77,36 @@ class AddContextParams(Params, frozen=True):
     AddContextParams,
     AddedContext,
     {"sessionName": "fix login", "kind": "note", "content": "The token is refreshed twice."},
-    {"sessionName": "fix login", "kind": "note", "content": "So is the cookie: naïve caching."},
+    {
+        "kind": "note",
+        "content": "So is the cookie: naïve caching.",
+        "location": {
+            "uri": "file:///work/app/login.py",
+            "range": {"start": {"line": 6, "character": 0}, "end": {"line": 7, "character": 0}},
+        },
+        "identityKey": "cookie",
+    },
+    {"kind": "note", "content": "", "identityKey": "cookie"},
     writes=True,
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
-    """Add an entry to a session; create the session if there is none."""
+    """Add an entry to a session; create the session if there is none of that name."""
+    if params.session_name is not None or params.session_id is not None:
+        return _add(call, params, params.session_id)
+    with call.store.database.transaction():
+        return _add(call, params, call.session_id(params.folder))
+
+
+def _add(call: CallContext, params: AddContextParams, session_id: int | None) -> AddedContext:
     return call.store.context.add(
-        params.session_name, params.kind, params.content, author=call.author(), check_name=True
+        params.session_name,
+        params.kind,
+        params.content,
+        session_id=session_id,
+        location=_location(params.location),
+        identity_key=params.identity_key,
+        replace=params.replace,
+        check_name=True,
     )
 
 
@@ -68,6 +120,10 @@ class ListContextParams(Params, frozen=True):
         | None
     ) = None
     kind: Kind | None = None
+    author: (
+        Annotated[str, Meta(description="the author of the entries", examples=["me"])] | None
+    ) = None
+    uri: Folder | None = None
     limit: Limit = 100
     cursor: Cursor | None = None
     order: Annotated[Literal["oldest", "newest"], Meta(description='"oldest" or "newest"')] = (
@@ -81,6 +137,7 @@ class ListContextParams(Params, frozen=True):
     ListContextParams,
     ContextList,
     {"sessionName": "fix login"},
+    {"uri": "/work/app/login.py", "includeContent": False},
     {"sessionName": "fix login", "order": "newest", "limit": 1, "includeContent": False},
     {"sessionName": "no such"},
     pick=show_newest,
@@ -88,17 +145,17 @@ class ListContextParams(Params, frozen=True):
 def list_context(call: CallContext, params: ListContextParams) -> ContextList:
     """Return a page of entries, oldest first: of a session, of some ids, or of all sessions."""
     named = params.session_name is not None or params.session_id is not None
-    return call.store.context.page(
-        session=call.store.sessions.id_of(params.session_name, params.session_id)
-        if named
-        else None,
-        ids=params.ids,
-        kind=params.kind,
-        limit=params.limit,
-        cursor=params.cursor,
-        order=params.order,
-        include_content=params.include_content,
+    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
+    listing = ContextListing(
+        session,
+        params.ids,
+        params.kind,
+        params.author,
+        params.uri,
+        params.order,
+        params.include_content,
     )
+    return call.store.context.page(listing, params.limit, params.cursor)
 
 
 class GetContextParams(Params, frozen=True):
@@ -123,3 +180,63 @@ class GetContextParams(Params, frozen=True):
 def get_context(call: CallContext, params: GetContextParams) -> ContextPiece | None:
     """Return an entry with its content, or with a piece of it; null if there is no such entry."""
     return call.store.context.piece(params.id, params.offset, params.max_bytes)
+
+
+class UpdateContextParams(Params, frozen=True, kw_only=True):
+    """Params of ``updateContext``."""
+
+    id: EntryId
+    content: Content | None = None
+    kind: Kind | None = None
+    location: JsonObject = Raw(b"")
+    if_state: IfState | None = None
+
+
+@method(
+    "updateContext",
+    UpdateContextParams,
+    WrittenContext,
+    {"id": 1, "content": "The token is refreshed twice, since 2.4."},
+    {"id": 471100, "kind": "idea"},
+    writes=True,
+)
+def update_context(call: CallContext, params: UpdateContextParams) -> WrittenContext:
+    """Change the content, kind or location of an entry."""
+    return call.store.context.update(
+        params.id,
+        kind=params.kind,
+        content=params.content,
+        location=_location(params.location),
+        if_state=params.if_state,
+    )
+
+
+class RemoveContextParams(Params, frozen=True):
+    """Params of ``removeContext``."""
+
+    id: EntryId
+    if_state: IfState | None = None
+
+
+@method(
+    "removeContext",
+    RemoveContextParams,
+    RemovedContext,
+    {"id": 2},
+    {"id": 2},
+    writes=True,
+)
+def remove_context(call: CallContext, params: RemoveContextParams) -> RemovedContext:
+    """Remove an entry."""
+    return call.store.context.remove(params.id, if_state=params.if_state)
+
+
+def _location(given: Raw) -> StoredLocation | None:
+    """Return a location to store, checked but otherwise as it was given."""
+    if not given:
+        return None
+    try:
+        location = _decode_location(given)
+    except InvalidParamsError as error:
+        raise InvalidParamsError(f"location.{error}") from None
+    return StoredLocation(bytes(given), location.uri)

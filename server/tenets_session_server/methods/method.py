@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from tenets_session_server.errors import SessionNotFoundError
 from tenets_session_server.methods.params import Params, ParamsDecoder
 
 if TYPE_CHECKING:
-    from tenets_session_server.models import AttachedClient
+    from tenets_session_server.models.totals import AttachedClient
     from tenets_session_server.storage.store import Store
 
 P = TypeVar("P", bound=Params)
@@ -23,12 +24,28 @@ COMMAND_PREFIX: Final = "tenets.session."
 class CallContext:
     """What a handler may use.
 
-    The store, ``clients()``, who is attached to it, and ``author()``, under which name to write.
+    The store, ``clients()``, who is attached to it, ``author()``, under which name the caller
+    writes, and ``folders()``, the folders of its window.
     """
 
     store: Store
     clients: Callable[[], list[AttachedClient]]
     author: Callable[[], str | None]
+    folders: Callable[[], tuple[str, ...]]
+
+    def session_id(self, folder: str | None) -> int:
+        """Return the id of the session that a folder shows; None: the first of the window.
+
+        Raises :class:`SessionNotFoundError` if it shows none.
+        """
+        current = self.store.workspace.current(self.folder(folder))
+        if current.session is None:
+            raise SessionNotFoundError(None, "no session is active")
+        return current.session.id
+
+    def folder(self, folder: str | None) -> str | None:
+        """Return the folder that is meant: the one given, else the first of the window."""
+        return next(iter(self.folders()), None) if folder is None else folder
 
 
 Pick = Callable[[CallContext], tuple[Any, str]]

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import InvalidParamsError
-from tenets_session_server.storage import names
+from tenets_session_server.storage import names, uris
 
+LONGEST_KIND: Final = 64
 _PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
 
 # Any string: another program may have named a session as no client of ours could.
@@ -26,9 +27,10 @@ Kind = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=64,
+        max_length=LONGEST_KIND,
         pattern=_PRINTABLE,
-        description="1 to 64 characters, no control or bidirectional characters, not blank",
+        description=f"1 to {LONGEST_KIND} characters, no control or bidirectional characters, not"
+        " blank",
     ),
 ]
 SessionId = Annotated[
@@ -50,11 +52,24 @@ Prefix = Annotated[
         examples=["fix", "fix login 7", "no such"],
     ),
 ]
-Order = Annotated[Literal["newest", "oldest"], Meta(description='"newest" or "oldest"')]
+Order = Annotated[
+    Literal["newest", "oldest", "recent"], Meta(description='"newest", "oldest" or "recent"')
+]
+Folder = Annotated[
+    str, Meta(max_length=uris.LONGEST, description=uris.EXPECTED, examples=["file:///work/app"])
+]
+IfState = Annotated[str, Meta(description="a state that the server has sent")]
 
 
 class Params(Struct, rename="camel", frozen=True):
     """Base of all params: unknown members are ignored, null means the default."""
+
+
+class SessionParams(Params, frozen=True):
+    """Params that name a session: by its name, by its id, or by both, which have to fit."""
+
+    name: Name | None = None
+    session_id: SessionId | None = None
 
 
 class NoParams(Params, frozen=True):
@@ -128,9 +143,13 @@ class ParamsDecoder(Generic[S]):
         return decoded
 
     def _wrong_object(self, decoded: S) -> str | None:
-        """Return the name of a Raw member that is no object: its type takes any JSON."""
+        """Return the name of a Raw member that is no object: its type takes any JSON.
+
+        An empty one is the default of a member that may be absent.
+        """
         for name, attribute in self._objects:
-            if not bytes(getattr(decoded, attribute)).startswith(b"{"):
+            value = bytes(getattr(decoded, attribute))
+            if value and not value.startswith(b"{"):
                 return name
         return None
 

@@ -1,27 +1,34 @@
-"""Methods on sessions: create, get, list, activate, annotate, delete."""
+"""Methods on sessions: create, get, list, activate, annotate, rename."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from msgspec import Raw
+from msgspec import Meta, Raw
+from msgspec.structs import asdict
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Cursor,
     Flag,
+    Folder,
+    IfState,
     JsonObject,
     Limit,
-    Name,
     NewName,
-    NoParams,
     Order,
     Params,
     Prefix,
+    SessionParams,
 )
-from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
+from tenets_session_server.models.sessions import (
+    CreatedSession,
+    Session,
+    SessionList,
+    SessionResult,
+)
 from tenets_session_server.storage import names
 
 SHOWN: Final = 10
@@ -57,11 +64,24 @@ def show_list(call: CallContext) -> tuple[SessionList, str]:
 
 def activate_previous(call: CallContext) -> tuple[Session, str]:
     """Activates the session that was active most recently."""
-    name = call.store.sessions.most_recently_active()
-    if name is None:
-        raise SessionNotFoundError(None, "there is no other session to activate")
-    activated = call.store.sessions.set_active(name)
+    activated = call.store.sessions.set_active(None, session_id=_most_recent(call))
     return activated, f"Activated session {activated.name}"
+
+
+def exit_active(call: CallContext) -> tuple[Session | None, str]:
+    """Deactivates the active session."""
+    active = call.store.sessions.active()
+    if active is None:
+        return None, "No session is active"
+    call.store.sessions.set_active(None, False, active.id)
+    return active, f"Deactivated session {active.name}"
+
+
+def _most_recent(call: CallContext) -> int:
+    found = call.store.sessions.most_recently_active()
+    if found is None:
+        raise SessionNotFoundError(None, "there is no other session to activate")
+    return found
 
 
 class CreateParams(Params, frozen=True):
@@ -70,38 +90,54 @@ class CreateParams(Params, frozen=True):
     name: NewName
     metadata: JsonObject = Raw(b"{}")
     active: Flag = False
+    if_exists: Annotated[Literal["error", "return"], Meta(description='"error" or "return"')] = (
+        "error"
+    )
 
 
 @method(
     "create",
     CreateParams,
-    Session,
+    CreatedSession,
     {"name": "fix login", "metadata": {"branch": "fix-login", "issue": 4711}},
     {"name": "review parser", "active": True},
     {"name": "fix login"},
+    {"name": "fix login", "ifExists": "return"},
     {"name": ""},
     pick=create_now,
     writes=True,
 )
-def create(call: CallContext, params: CreateParams) -> Session:
+def create(call: CallContext, params: CreateParams) -> CreatedSession:
     """Create a session; a taken name is `sessionExists`."""
-    name = names.checked(params.name)
-    return call.store.sessions.create(name, bytes(params.metadata), active=params.active)
+    return call.store.sessions.create(
+        names.checked(params.name),
+        bytes(params.metadata),
+        active=params.active,
+        or_return=params.if_exists == "return",
+    )
 
 
-class NameParams(Params, frozen=True):
-    """Params that only name a session."""
+class GetParams(SessionParams, frozen=True):
+    """Params of ``get``."""
 
-    name: Name
+    include_metadata: Flag = True
 
 
 # Not cached: there are too many names for one to be asked for again.
 @method(
-    "get", NameParams, Session | None, {"name": "fix login"}, {"name": "no such"}, pick=show_active
+    "get",
+    GetParams,
+    SessionResult | None,
+    {"name": "fix login"},
+    {"sessionId": 2, "includeMetadata": False},
+    {"name": "no such"},
+    {"name": "fix login", "sessionId": 2},
+    pick=show_active,
 )
-def get(call: CallContext, params: NameParams) -> Session | None:
+def get(call: CallContext, params: GetParams) -> SessionResult | None:
     """Return the session of this name, or null."""
-    return call.store.sessions.get(params.name)
+    found = call.store.sessions.get(params.name, params.session_id)
+    return _shown(found, params.include_metadata)
 
 
 class ListParams(Params, frozen=True):
@@ -113,6 +149,7 @@ class ListParams(Params, frozen=True):
     name_prefix: Prefix | None = None
     order: Order = "newest"
     include_context_count: Flag = False
+    include_metadata: Flag = True
 
 
 @method(
@@ -120,96 +157,143 @@ class ListParams(Params, frozen=True):
     ListParams,
     SessionList,
     {"namePrefix": "fix", "includeContextCount": True},
+    {"order": "recent", "limit": 1, "includeMetadata": False},
     pick=show_list,
     cached=True,
 )
 def list_sessions(call: CallContext, params: ListParams) -> SessionList:
     """Return a page of sessions, newest `createdAt` first."""
-    return call.store.sessions.page(
-        limit=params.limit,
-        cursor=params.cursor,
-        active=params.active,
-        name_prefix=params.name_prefix,
-        order=params.order,
-        include_context_count=params.include_context_count,
-    )
+    return call.store.sessions.page(**asdict(params))
 
 
-@method("getActive", NoParams, Session | None, {}, pick=show_active, cached=True)
-def get_active(call: CallContext, _params: NoParams) -> Session | None:
+class GetActiveParams(Params, frozen=True):
+    """Params of ``getActive``."""
+
+    include_metadata: Flag = True
+
+
+@method("getActive", GetActiveParams, SessionResult | None, {}, pick=show_active, cached=True)
+def get_active(call: CallContext, params: GetActiveParams) -> SessionResult | None:
     """Return the active session, or null."""
-    return call.store.sessions.get_active()
+    return _shown(call.store.sessions.get_active(), params.include_metadata)
 
 
-class SetActiveParams(Params, frozen=True):
+class SetActiveParams(SessionParams, frozen=True):
     """Params of ``setActive``."""
 
-    name: Name
     active: Flag = True
 
 
 @method(
     "setActive",
     SetActiveParams,
-    Session,
+    SessionResult,
     {"name": "fix login"},
     {"name": "no such"},
     pick=activate_previous,
     writes=True,
 )
-def set_active(call: CallContext, params: SetActiveParams) -> Session:
+def set_active(call: CallContext, params: SetActiveParams) -> SessionResult:
     """Activate a session, which deactivates every other, or deactivate it."""
-    return call.store.sessions.set_active(params.name, params.active)
+    return call.store.sessions.set_active(params.name, params.active, params.session_id)
 
 
-class UpdateMetadataParams(Params, frozen=True):
+class SwitchParams(SessionParams, frozen=True):
+    """Params of ``resume`` and ``exit``."""
+
+    folder: Folder | None = None
+
+
+@method("exit", SwitchParams, SessionResult, {}, pick=exit_active, writes=True)
+def leave(call: CallContext, params: SwitchParams) -> SessionResult:
+    """Deactivate a session: the active one, or the one that is named."""
+    return _switch(call, params, active=False)
+
+
+@method(
+    "resume",
+    SwitchParams,
+    SessionResult,
+    {},
+    {"name": "fix login"},
+    pick=activate_previous,
+    writes=True,
+)
+def resume(call: CallContext, params: SwitchParams) -> SessionResult:
+    """Activate a session: the one that was active last, or the one that is named."""
+    return _switch(call, params, active=True)
+
+
+def _switch(call: CallContext, params: SwitchParams, *, active: bool) -> SessionResult:
+    name, session_id = params.name, params.session_id
+    with call.store.database.transaction():
+        if name is None and session_id is None:
+            if params.folder is not None:
+                session_id = call.session_id(params.folder)
+            elif active:
+                session_id = _most_recent(call)
+            elif (found := call.store.sessions.active()) is not None:
+                session_id = found.id
+            else:
+                raise SessionNotFoundError(None, "no session is active")
+        return call.store.sessions.set_active(name, active, session_id)
+
+
+class UpdateMetadataParams(SessionParams, frozen=True):
     """Params of ``updateMetadata``."""
 
-    name: Name
-    updates: JsonObject
+    updates: JsonObject = Raw(b"{}")
+    remove: (
+        Annotated[list[str], Meta(max_length=1000, description="an array of at most 1000 keys")]
+        | None
+    ) = None
+    if_state: IfState | None = None
 
 
 @method(
     "updateMetadata",
     UpdateMetadataParams,
-    Session,
+    SessionResult,
     {"name": "fix login", "updates": {"branch": None, "a b": {"": 12345678901234567890}}},
+    {"name": "fix login", "remove": ["a b"]},
+    {"name": "fix login", "updates": {"issue": 4712}, "ifState": "1.9c0ffee"},
     writes=True,
 )
-def update_metadata(call: CallContext, params: UpdateMetadataParams) -> Session:
+def update_metadata(call: CallContext, params: UpdateMetadataParams) -> SessionResult:
     """Merge members into the top level of a session's metadata; null is stored as null."""
-    return call.store.sessions.update_metadata(params.name, bytes(params.updates))
+    return call.store.sessions.update_metadata(
+        params.name,
+        bytes(params.updates),
+        session_id=params.session_id,
+        remove=params.remove or (),
+        if_state=params.if_state,
+    )
 
 
-class DeleteParams(Params, frozen=True):
-    """Params of ``delete``."""
+class RenameParams(SessionParams, frozen=True, kw_only=True):
+    """Params of ``rename``."""
 
-    name: Name
-    purge_context: Flag = True
+    new_name: NewName
+    if_state: IfState | None = None
 
 
 @method(
-    "delete",
-    DeleteParams,
-    Deleted,
-    {"name": "review parser"},
-    {"name": "review parser"},
+    "rename",
+    RenameParams,
+    SessionResult,
+    {"name": "review parser", "newName": "review the parser"},
+    {"name": "review the parser", "newName": "fix login"},
     writes=True,
 )
-def delete(call: CallContext, params: DeleteParams) -> Deleted:
-    """Delete a session, and its context unless `purgeContext` is false."""
-    return call.store.sessions.delete(params.name, purge_context=params.purge_context)
+def rename(call: CallContext, params: RenameParams) -> SessionResult:
+    """Give a session another name; a taken one is `sessionExists`."""
+    return call.store.sessions.rename(
+        params.name,
+        names.checked(params.new_name, "newName"),
+        session_id=params.session_id,
+        if_state=params.if_state,
+    )
 
 
-class DeleteAllParams(Params, frozen=True):
-    """Params of ``deleteAll``."""
-
-    purge_context: Flag = True
-
-
-# Without an argument it could do its work; but one wrong key in a picker must not delete
-# everything.
-@method("deleteAll", DeleteAllParams, DeletedCount, {}, writes=True)
-def delete_all(call: CallContext, params: DeleteAllParams) -> DeletedCount:
-    """Delete every session, and all context unless `purgeContext` is false."""
-    return call.store.sessions.delete_all(purge_context=params.purge_context)
+def _shown(found: SessionResult | None, include_metadata: bool) -> SessionResult | None:
+    return found if found is None or include_metadata else found.without_metadata()

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from tenets_session_server import __version__
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import NoParams
-from tenets_session_server.models import AttachedClient, Totals
+from tenets_session_server.models.totals import AttachedClient, Totals
 
 
 class Stats(Totals, rename="camel", frozen=True):

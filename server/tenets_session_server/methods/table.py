@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tenets_session_server.methods import changes, context, sessions, stats
+from tenets_session_server.methods import (
+    changes,
+    context,
+    sessions,
+    stats,
+    whole_sessions,
+    workspace,
+)
 from tenets_session_server.methods.method import Method
 
 METHODS: Final[tuple[Method[Any], ...]] = tuple(
     value
-    for module in (sessions, context, stats, changes)
+    for module in (sessions, context, workspace, whole_sessions, stats, changes)
     for value in vars(module).values()
     if isinstance(value, Method)
 )

@@ -130,6 +130,7 @@ class Calls:
         """
         arguments = method.decoder.decode(params)
         self._cache.revalidate()
+        self._context.store.database.author = self._context.author()
         value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 
@@ -145,6 +146,7 @@ class Calls:
         """Execute a command that was picked from a list: its user wants to see what came of it."""
 
         def call() -> Any:
+            self._context.store.database.author = self._context.author()
             if method.pick is None:
                 result, sentence = None, _needs_argument(method)
             else:

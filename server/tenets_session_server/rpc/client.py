@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
-from tenets_session_server.models import AttachedClient, State
+from tenets_session_server.models.changes import State
+from tenets_session_server.models.totals import AttachedClient
 from tenets_session_server.rpc import error_codes
 from tenets_session_server.rpc.error_codes import ErrorObject
 from tenets_session_server.wire.messages import (
@@ -47,6 +48,7 @@ class Client:
         self.version: str | None = None
         self.process_id: int | None = None
         self.author: str | None = None
+        self.folders: tuple[str, ...] = ()
         self._command_pid, self._connected_at = command_pid, datetime.now(UTC)
         self._log_context = logs.CLIENT.get()
 

@@ -11,8 +11,16 @@ from lsprotocol import types
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
-from tenets_session_server.methods.params import Flag, ParamsDecoder, unwrapped
+from tenets_session_server.methods import context
+from tenets_session_server.methods.params import (
+    LONGEST_KIND,
+    Flag,
+    Folder,
+    ParamsDecoder,
+    unwrapped,
+)
 from tenets_session_server.methods.table import BY_NAME
+from tenets_session_server.rpc import folders
 from tenets_session_server.rpc.client import Client
 from tenets_session_server.rpc.error_codes import (
     INVALID_REQUEST,
@@ -22,6 +30,8 @@ from tenets_session_server.rpc.error_codes import (
 from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.storage import metadata, names, uris
+from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
 PROTOCOL_VERSION: Final = 1
@@ -29,6 +39,22 @@ LONGEST_AUTHOR: Final = 64
 """Characters of the label under which a client writes."""
 LONGEST_NAME: Final = 255
 """Characters that are kept of a client's name and version, as others have to read them."""
+
+
+LIMITS: Final = {
+    "message": framing.MAXIMUM_MESSAGE,
+    "nesting": messages.MAXIMUM_NESTING,
+    "metadata": metadata.MAXIMUM_BYTES,
+    "page": 1000,
+    "piece": context.LARGEST_PIECE,
+    "name": names.LONGEST,
+    "kind": LONGEST_KIND,
+    "author": LONGEST_AUTHOR,
+    "identityKey": context.LONGEST_KEY,
+    "uri": uris.LONGEST,
+    "folders": folders.MOST,
+}
+"""The limits that clients are told: bytes, levels, entries or characters."""
 
 
 class State(enum.Enum):
@@ -58,6 +84,10 @@ class Capability(Struct, rename="camel", frozen=True):
     author: Annotated[
         str | None, Meta(description="the label under which this client writes entries")
     ]
+    folders: Annotated[list[str], Meta(description="the folders whose session this client shows")]
+    limits: Annotated[
+        dict[str, int], Meta(description="what is larger is refused; see [Limits](#limits)")
+    ]
     database: Annotated[str, Meta(description="absolute path of the file")]
     database_reason: Annotated[
         str | None, Meta(description='why it is that file, for example "named by --database"')
@@ -81,6 +111,16 @@ class _Options(Struct, rename="camel"):
             Meta(
                 max_length=LONGEST_AUTHOR,
                 description=f"a string of at most {LONGEST_AUTHOR} characters",
+            ),
+        ]
+        | None
+    ) = None
+    folders: (
+        Annotated[
+            list[Folder],
+            Meta(
+                max_length=folders.MOST,
+                description=f"an array of at most {folders.MOST} URIs or absolute paths",
             ),
         ]
         | None
@@ -117,6 +157,7 @@ class Lifecycle:
             types.INITIALIZE: self._initialize,
             types.SHUTDOWN: self._shutdown,
             types.EXIT: self._exit,
+            types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._change_folders,
         }
         self._server, self._publisher = server, publisher
         self._client: Client = server.client
@@ -158,6 +199,10 @@ class Lifecycle:
             client.version = None if info.version is None else info.version[:LONGEST_NAME]
         named = None if client.name is None else client.name[:LONGEST_AUTHOR]
         client.author = named if options.author is None else options.author
+        if options.folders is not None:
+            client.folders = folders.checked(options.folders, "initializationOptions.folders")
+        else:
+            client.folders = folders.of_initialize(params)
         outcome = self._server.protocol.initialize(client, message_id)
         if isinstance(outcome, Completed):
             return Completed(self._initialized(outcome.result))
@@ -182,12 +227,17 @@ class Lifecycle:
             revision=0 if state is None else state.revision,
             state=None if state is None else str(state),
             author=self._client.author,
+            folders=list(self._client.folders),
+            limits=LIMITS,
             database=database.name,
             database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
         if not self._announces_commands:
             del result["capabilities"]["executeCommandProvider"]
+        result["capabilities"]["workspace"] = {
+            "workspaceFolders": {"supported": True, "changeNotifications": True}
+        }
         result["capabilities"]["experimental"] = {"tenetsSession": capability}
         self.state = _RUNNING
         self._on_initialize()
@@ -198,6 +248,11 @@ class Lifecycle:
         self._publisher.detach(self._client)
         self.state, self.exit_status = State.SHUT_DOWN, 0
         return outcome
+
+    def _change_folders(self, params: Raw, _message_id: MessageId) -> Outcome:
+        """Follow the window's folders (LSP 3.17, workspace/didChangeWorkspaceFolders)."""
+        self._client.folders = folders.changed(self._client.folders, params)
+        return Completed(None)
 
     def _exit(self, _params: Raw, _message_id: MessageId) -> Outcome:
         """End the connection. pygls' own handler would end the process, which serves others."""

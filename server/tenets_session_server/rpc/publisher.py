@@ -21,7 +21,8 @@ from typing import Final
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.methods.changes import DID_CHANGE
-from tenets_session_server.models import AttachedClient, ChangeBatch, State
+from tenets_session_server.models.changes import ChangeBatch, State
+from tenets_session_server.models.totals import AttachedClient
 from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
 from tenets_session_server.storage.store import Store
@@ -220,27 +221,27 @@ class Publisher:
 
     def _send(self, batch: ChangeBatch, base: int, clients: Iterable[Client]) -> None:
         """Send a batch to the clients that have ``base`` or more; others are behind it."""
-        messages: dict[tuple[int, bool], bytes] = {}
+        messages: dict[tuple[int, bool, tuple[str, ...]], bytes] = {}
         newest = State.parse(batch.state)
         for client in tuple(clients):
             sent = client.last_sent.revision
             if client.congested or not base <= sent < batch.revision:
                 continue
+            key = sent, client.wants_metadata, client.folders
+            if client.wants_changes and key not in messages:
+                messages[key] = self._encode(batch, *key)
             client.last_sent = newest  # first: sending may make it catch up
-            if not client.wants_changes:
-                continue
-            key = sent, client.wants_metadata
-            if key not in messages:
-                messages[key] = _encode(batch, *key)
-            client.send(messages[key])
+            if client.wants_changes:
+                client.send(messages[key])
+
+    def _encode(
+        self, batch: ChangeBatch, sent: int, with_metadata: bool, folders: tuple[str, ...]
+    ) -> bytes:
+        """Return the message for clients that have ``sent``, and these folders."""
+        later = batch.after(sent, self._store.workspace.currents(folders) if folders else None)
+        params = later if with_metadata else later.without_metadata()
+        return encode(OutgoingNotification(DID_CHANGE, params))
 
     def _show(self, kind: int, message: str) -> None:
         for client in tuple(self._clients):
             client.show(kind, message)
-
-
-def _encode(batch: ChangeBatch, sent: int, with_metadata: bool) -> bytes:
-    """Return the message for clients that have ``sent``."""
-    later = batch.after(sent)
-    params = later if with_metadata else later.without_metadata()
-    return encode(OutgoingNotification(DID_CHANGE, params))

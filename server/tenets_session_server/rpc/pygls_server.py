@@ -83,7 +83,7 @@ class PyglsProtocol(LanguageServerProtocol):
             message_id,
         )
         if isinstance(outcome, Completed):
-            outcome.result["capabilities"].pop("workspace", None)  # see _UNUSED
+            outcome.result["capabilities"].pop("workspace", None)  # ours replaces it
         return outcome
 
     def call(self, name: str, params: msgspec.Raw, message_id: MessageId | None) -> Outcome:
@@ -181,7 +181,10 @@ class SessionServer(LanguageServer):
         )
         client = self.client
         self.context = CallContext(
-            store, lambda: publisher.describe_clients(client), lambda: client.author
+            store,
+            clients=lambda: publisher.describe_clients(client),
+            author=lambda: client.author,
+            folders=lambda: client.folders,
         )
         for method in METHODS:
             handler = functools.partial(method.handler, self.context)

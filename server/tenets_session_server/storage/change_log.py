@@ -13,17 +13,21 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from tenets_session_server.errors import DatabaseReadOnlyError, RevisionExpiredError
-from tenets_session_server.models import Change, ChangeBatch, ChangeList, State
+from tenets_session_server.models.changes import Change, ChangeBatch, ChangeList, State
 from tenets_session_server.storage import states
 from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.schema import NO_SESSION
 from tenets_session_server.storage.sessions import Sessions
 
-_OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
-_OF_REVISION: Final = """SELECT coalesce(
-    (SELECT token FROM session_server_changes WHERE revision = ?), token)
-    FROM session_server_history"""
-_FROM: Final = """SELECT revision, token, type, session_id, CAST(session_name AS BLOB), context_id
-    FROM session_server_changes WHERE revision >= ? ORDER BY revision LIMIT ?"""
+_COLUMNS: Final = """revision, token, type, session_id, CAST(session_name AS BLOB), author,
+    context_id, folder, context_kept"""
+_FROM: Final = f"""SELECT {_COLUMNS} FROM session_server_changes
+    WHERE revision >= ? ORDER BY revision LIMIT ?"""
+# Of all sessions that have, or had, the name.
+_FILTERED: Final = f"""SELECT {_COLUMNS} FROM session_server_changes
+    WHERE revision >= :start AND (:any OR session_id = :id OR session_name = :name)
+        AND (:not_author IS NULL OR author IS NOT :not_author)
+    ORDER BY revision LIMIT :rows"""
 _EVERYTHING: Final = -1  # as a LIMIT
 
 
@@ -41,21 +45,46 @@ class ChangeLog:
         """Return the state after the newest change; its revision is 0 if there was none yet."""
         return states.newest(self._database)
 
-    def since(self, start: int | str | None, limit: int) -> ChangeList:
+    def since(
+        self,
+        start: int | str | None,
+        limit: int,
+        *,
+        name: str | None = None,
+        session_id: int | None = None,
+        not_author: str | None = None,
+    ) -> ChangeList:
         """Return at most ``limit`` changes after ``start``, a revision or the text of a state.
 
-        None returns no changes, and the state of now. Raises :class:`RevisionExpiredError` if some
-        of the changes are no longer kept, or if the file has never been in that state.
+        None returns no changes, and the state of now. With ``name`` or ``session_id``, only changes
+        of the session that has it, or had it; with ``not_author``, none that this author made.
+        Raises :class:`RevisionExpiredError` if some of the changes are no longer kept, or if the
+        file has never been in that state.
         """
         with self._database.snapshot():
             newest = self.state()
             if start is None:
                 return ChangeList([], newest.revision, str(newest), truncated=False)
-            oldest = self._oldest(newest)
-            revision = start if isinstance(start, int) else self._known_revision(start)
+            oldest = states.oldest_kept(self._database, newest)
+            revision = (
+                start if isinstance(start, int) else states.known_revision(self._database, start)
+            )
             if revision is None or not oldest - 1 <= revision <= newest.revision:
                 raise RevisionExpiredError(oldest, newest.revision, str(newest))
-            rows = self._database.run(_FROM, (revision + 1, limit + 1))
+            if name is None and session_id is None and not_author is None:
+                rows = self._database.run(_FROM, (revision + 1, limit + 1))
+            else:
+                if name is not None and (found := self._sessions.find_id(name, session_id)):
+                    session_id = found
+                bindings = {
+                    "start": revision + 1,
+                    "rows": limit + 1,
+                    "not_author": not_author,
+                    "id": session_id,
+                    "name": name,
+                    "any": name is None and session_id is None,
+                }
+                rows = self._database.run(_FILTERED, bindings)
         truncated = len(rows) > limit
         last = states.of_row(rows[limit - 1]) if truncated else newest
         changes = [_change(row) for row in rows[:limit]]
@@ -72,8 +101,8 @@ class ChangeLog:
             if rows and rows[0][0] == start.revision:
                 known = states.of_row(rows.pop(0)) == start
             else:
-                is_base = self._oldest(self.state()) == start.revision + 1
-                known = is_base and self._token(start.revision) == start.token
+                is_base = states.oldest_kept(self._database, self.state()) == start.revision + 1
+                known = is_base and states.token(self._database, start.revision) == start.token
             if known and not rows:
                 return None
             newest = states.of_row(rows[-1]) if rows else self.state()
@@ -82,7 +111,7 @@ class ChangeLog:
                 newest.revision,
                 str(newest),
                 changes,
-                self._sessions.get_active(),
+                self._sessions.active(),
                 incomplete=not known,
             )
 
@@ -108,7 +137,7 @@ class ChangeLog:
                         (revision + 1,),
                     )
         with self._database.snapshot():
-            newest, active = self.state(), self._sessions.get_active()
+            newest, active = self.state(), self._sessions.active()
             return ChangeBatch(newest.revision, str(newest), [], active, incomplete=True)
 
     def has_external_commits(self) -> bool:
@@ -117,30 +146,16 @@ class ChangeLog:
         seen, self._seen = self._seen, (self._database.generation, data_version)
         return self._seen != seen
 
-    def _oldest(self, newest: State) -> int:
-        """Return the oldest revision that is kept, or would be if the log were not empty."""
-        oldest: int | None = self._database.run(_OLDEST)[0][0]
-        return newest.revision + 1 if oldest is None else oldest
-
-    def _known_revision(self, text: str) -> int | None:
-        """Return the revision of a state's text, None if this file is not known to have had it."""
-        try:
-            state = State.parse(text)
-        except ValueError:
-            return None
-        known = 0 <= state.revision < 2**63 and self._token(state.revision) == state.token
-        return state.revision if known else None
-
-    def _token(self, revision: int) -> int:
-        """Return the token of a revision; of the state before the first one if it is not kept."""
-        return states.of_row((revision, self._database.run(_OF_REVISION, (revision,))[0][0])).token
-
 
 def _change(row: tuple[Any, ...]) -> Change:
+    revision, _, change_type, session_id, name, author, context_id, folder, context_kept = row
     return Change(
-        revision=row[0],
-        type=row[2],
-        session_id=row[3],
-        session_name=(row[4] or b"").decode("utf-8", "replace"),
-        context_id=UNSET if row[5] is None else row[5],
+        revision=revision,
+        type=change_type,
+        session_id=None if change_type == "bound" and session_id == NO_SESSION else session_id,
+        session_name=None if name is None else name.decode("utf-8", "replace"),
+        author=author,
+        context_id=UNSET if context_id is None else context_id,
+        folder=UNSET if folder is None else folder,
+        context_kept=True if context_kept else UNSET,
     )

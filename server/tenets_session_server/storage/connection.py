@@ -37,10 +37,9 @@ FIRST_BUSY_TIMEOUT: Final = 1.0
 class FileConnection:
     """Owns the connection to the file that ``config`` names, and opens it at the first use.
 
-    ``adoption`` says what has become of the database of earlier versions.
-    ``connection`` is None while the file is closed. ``lock`` is held by each use. ``warnings`` are
-    sentences for the user about the file and the engine, complete once the file is open (see also
-    :meth:`take_repairs`). ``generation`` counts how often the file has been opened or repaired.
+    ``adoption`` says what has become of the database of earlier versions. ``connection`` is None
+    while the file is closed. Each use holds ``lock``. ``author`` makes changes. ``warnings`` are
+    complete once the file is open. ``generation`` counts how often it has been opened or repaired.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -48,6 +47,7 @@ class FileConnection:
         self.path = self.adoption.path
         self.name = file_system.readable_name(self.path)
         self.connection: apsw.Connection | None = None
+        self.author: str | None = None
         self.lock = threading.RLock()
         self.warnings: list[str] = []
         self.generation = 0
@@ -56,7 +56,7 @@ class FileConnection:
         self._stuck_locks = StuckLockCheck(self._identity)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
-        self._permissions: tuple[object, ...] = ()  # when it was opened
+        self._permissions: tuple[object, ...] = ()
         self._checked_at = 0.0
 
     def get(self) -> apsw.Connection:
@@ -70,10 +70,7 @@ class FileConnection:
             if now - self._checked_at <= CHECK_INTERVAL or connection.in_transaction:
                 return connection
             self._checked_at = now
-            if self._must_reopen or (
-                connection.readonly("main")
-                and file_system.permissions(self.path) != self._permissions
-            ):
+            if self._must_reopen or self._may_be_writable(connection):
                 self._must_reopen = False
                 self._disconnect()
             else:
@@ -142,6 +139,7 @@ class FileConnection:
                     )
                     self._permissions = file_system.permissions(self.path)
                     self._migrate(self.connection)
+                    connection_setup.record_author(self.connection, lambda: self.author)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
                 self._disconnect()
@@ -248,6 +246,9 @@ class FileConnection:
             raise errors.DatabaseUnavailableError(f"{self.name} was moved while it was opened")
         connection_setup.set_busy_timeout(connection, timeout)
         return connection
+
+    def _may_be_writable(self, file: apsw.Connection) -> bool:
+        return file.readonly("main") and file_system.permissions(self.path) != self._permissions
 
     def _check_other_name(self) -> None:
         """Raise ``DatabaseUnavailableError`` if the file has another name: it must not be written.

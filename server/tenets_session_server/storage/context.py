@@ -1,4 +1,4 @@
-"""The context entries of sessions: adding and reading them; all SQL on ``session_context``.
+"""The context entries of sessions; all SQL that writes ``session_context``.
 
 What upstream's table has no column for is in ``session_server_entries``, which has a row only for
 entries that need one. Another program's entries have none.
@@ -6,42 +6,74 @@ entries that need one. Another program's entries have none.
 
 from __future__ import annotations
 
-import codecs
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw, Struct
 
-from tenets_session_server.errors import ChangeRefusedError
-from tenets_session_server.models import AddedContext, ContextEntry, ContextList, ContextPiece
-from tenets_session_server.storage import cursors, previews, states, timestamps
-from tenets_session_server.storage.cursors import Position
-from tenets_session_server.storage.database import SWALLOWED, Database, Row, Value
+from tenets_session_server.errors import ChangeRefusedError, ContextNotFoundError
+from tenets_session_server.models.context import (
+    AddedContext,
+    ContextList,
+    ContextPiece,
+    RemovedContext,
+    WrittenContext,
+)
+from tenets_session_server.storage import previews, states, timestamps, uris
+from tenets_session_server.storage.context_pages import (
+    VISIBLE,
+    ContextListing,
+    read_members,
+    read_page,
+    read_piece,
+)
+from tenets_session_server.storage.database import SWALLOWED, Database
 from tenets_session_server.storage.sessions import Sessions
 
-Order = Literal["oldest", "newest"]
+_INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, identity_key,
+    key_session_id, location, place, resolved_place) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_WITH_KEY: Final = f"""SELECT e.id FROM session_server_entries AS e
+    JOIN session_context AS c ON c.id = e.id
+    WHERE e.key_session_id = ? AND e.identity_key = ? AND e.author IS ? AND {VISIBLE} LIMIT 1"""
+_EQUAL: Final = """SELECT (:kind IS NULL OR c.kind = :kind)
+        AND (:content IS NULL OR c.content = :content)
+        AND (NOT :move OR e.location IS :location)
+    FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
+    WHERE c.id = :id"""
+_UPDATE: Final = """UPDATE session_context SET kind = coalesce(:kind, kind),
+    content = coalesce(:content, content) WHERE id = :id"""
+_UPDATE_DETAILS: Final = """INSERT INTO session_server_entries (id, updated_at) VALUES (:id, :now)
+    ON CONFLICT (id) DO UPDATE SET updated_at = :now"""
+_MOVE: Final = """UPDATE session_server_entries
+    SET location = :location, place = :place, resolved_place = :resolved WHERE id = :id"""
+_COPIED: Final = f"FROM session_context AS c WHERE c.session_id = :original AND {VISIBLE}"
+_COPY: Final = f"""INSERT INTO session_context (session_id, kind, content, created_at)
+    SELECT :copy, c.kind, c.content, c.created_at {_COPIED} ORDER BY c.id"""
+# One statement gives consecutive ids.
+_COPY_DETAILS: Final = f"""INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
+        location, place, resolved_place, identity_key, key_session_id)
+    SELECT :last - copied.behind, e.author, e.updated_at, e.location, e.place, e.resolved_place,
+        e.identity_key, CASE WHEN e.identity_key IS NOT NULL THEN :copy END
+    FROM (SELECT c.id, row_number() OVER (ORDER BY c.id DESC) - 1 AS behind {_COPIED}) AS copied
+    JOIN session_server_entries AS e ON e.id = copied.id"""
 
-PAGE_BYTES: Final = 4 * 1024 * 1024
-"""A page ends once its contents reach this size, whatever its limit."""
-LARGEST_LISTED: Final = 1024 * 1024
-"""Bytes; larger contents are not in a list, but read in pieces."""
-WALKED: Final = 20_000
-"""Entries that are looked at for one page, which takes 10 ms; with few matches it ends early."""
 
-# Another program's text may not be UTF-8, so text is read as bytes.
-_CONTENT: Final = "CAST(c.content AS BLOB)"
-_COLUMNS: Final = f"""c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
-    CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
-    length({_CONTENT}), e.author, CAST({previews.START.format("c.content")} AS BLOB)"""
-_FROM: Final = """FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.session_id
-    LEFT JOIN session_server_entries AS e ON e.id = c.id"""
-_LISTED: Final = f"""SELECT {_COLUMNS},
-        CASE WHEN :content AND length({_CONTENT}) <= {LARGEST_LISTED} THEN {_CONTENT} END
-    {_FROM} WHERE c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id """  # at most 1,000
-_PIECE: Final = f"""SELECT {_COLUMNS}, substr({_CONTENT}, :offset + 1, :bytes)
-    {_FROM} WHERE c.id = :id"""
-_DIRECTIONS: Final[dict[Order, str]] = {"oldest": "ASC", "newest": "DESC"}
-_DECODER: Final = codecs.getincrementaldecoder("utf-8")
+class Location(Struct, frozen=True):
+    """Where an entry belongs: the JSON text as it was given, and its ``uri``."""
+
+    text: bytes
+    uri: str
+
+    def columns(self) -> dict[str, str]:
+        """Return what is stored. Raises :class:`InvalidArgumentError` if ``uri`` is no URI."""
+        place = uris.parse(self.uri, "location.uri")
+        return {
+            "location": self.text.decode("utf-8"),
+            "place": place.key,
+            "resolved": place.resolved.key,
+        }
+
+
+_NOWHERE: Final[dict[str, str | None]] = {"location": None, "place": None, "resolved": None}
 
 
 class Context:
@@ -52,23 +84,38 @@ class Context:
 
     def add(
         self,
-        session_name: str,
+        session_name: str | None,
         kind: str,
         content: str,
         *,
-        author: str | None = None,
+        session_id: int | None = None,
+        location: Location | None = None,
+        identity_key: str | None = None,
+        replace: bool = False,
         check_name: bool = False,
     ) -> AddedContext:
         """Append an entry, and create the session in the same transaction if it is missing.
 
-        With ``check_name`` a new session gets a name as :func:`.names.checked` returns it, or
+        If the same author has an entry with this ``identity_key`` in the session, that is returned
+        instead, or with ``replace`` it takes the new kind, content and location. With
+        ``check_name`` a new session gets a name as :func:`.names.checked` returns it, or
         :class:`InvalidArgumentError` is raised.
         """
         size = len(content) if content.isascii() else len(content.encode("utf-8"))
+        place = _NOWHERE if location is None else location.columns()
         with self._database.transaction():
             session_id, session_name, created = self._sessions.find_or_create(
-                session_name, check_name=check_name
+                session_name, session_id, check_name=check_name
             )
+            author = self._database.author
+            if identity_key is not None and not created:
+                key = (session_id, identity_key, author)
+                if rows := self._database.run(_WITH_KEY, key):
+                    if replace:
+                        self._change(rows[0][0], kind, content, place)
+                    return AddedContext(
+                        **self._written(rows[0][0]), session_created=False, duplicate=True
+                    )
             now = timestamps.now()
             self._database.change(
                 "INSERT INTO session_context (session_id, kind, content, created_at)"
@@ -78,10 +125,16 @@ class Context:
             entry_id = self._database.last_id
             if not self._database.run("SELECT 1 FROM session_context WHERE id = ?", (entry_id,)):
                 raise ChangeRefusedError(SWALLOWED)
-            if author is not None:
+            if author is not None or identity_key is not None or location is not None:
                 self._database.change(
-                    "INSERT OR REPLACE INTO session_server_entries (id, author) VALUES (?, ?)",
-                    (entry_id, author),
+                    _INSERT_DETAILS,
+                    (
+                        entry_id,
+                        author,
+                        identity_key,
+                        None if identity_key is None else session_id,
+                        *place.values(),
+                    ),
                 )
             state = states.newest(self._database)
         return AddedContext(
@@ -93,133 +146,90 @@ class Context:
             size=size,
             created_at=now,
             author=author,
+            location=UNSET if location is None else Raw(location.text),
             session_created=created,
+            duplicate=False,
             revision=state.revision,
             state=str(state),
         )
+
+    def update(
+        self,
+        entry_id: int,
+        *,
+        kind: str | None = None,
+        content: str | None = None,
+        location: Location | None = None,
+        if_state: str | None = None,
+    ) -> WrittenContext:
+        """Change what is given of an entry.
+
+        Raises :class:`ContextNotFoundError`, and :class:`ConflictError` if it has changed after
+        ``if_state``.
+        """
+        place = None if location is None else location.columns()
+        with self._database.transaction():
+            if read_members(self._database, entry_id) is None:
+                raise ContextNotFoundError(entry_id)
+            self._check(entry_id, if_state)
+            self._change(entry_id, kind, content, place)
+            return WrittenContext(**self._written(entry_id))
+
+    def remove(self, entry_id: int, *, if_state: str | None = None) -> RemovedContext:
+        """Remove an entry. Raises :class:`ConflictError` as :meth:`update` does."""
+        with self._database.transaction():
+            if read_members(self._database, entry_id) is None:
+                return RemovedContext(removed=False)
+            self._check(entry_id, if_state)
+            self._database.change("DELETE FROM session_context WHERE id = ?", (entry_id,))
+            return RemovedContext(removed=True)
+
+    def copy(self, original: int, copy: int) -> None:
+        """Copy all entries of a session to another one, both given by their ids."""
+        bindings = {"original": original, "copy": copy}
+        self._database.run(_COPY, bindings)
+        self._database.run(_COPY_DETAILS, {**bindings, "last": self._database.last_id})
 
     def page(
-        self,
-        *,
-        session: int | None = None,
-        ids: list[int] | None = None,
-        kind: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-        order: Order = "oldest",
-        include_content: bool = True,
+        self, listing: ContextListing, limit: int = 100, cursor: str | None = None
     ) -> ContextList:
-        """Return at most ``limit`` entries in the order of their ids.
-
-        Those of a session (its id), those of ``ids``, or of all; and of them those of a ``kind``.
-        ``cursor`` is the ``next_cursor`` of a page with the same filters and order; another one
-        raises :class:`InvalidArgumentError`. A page may have fewer entries than ``limit``: if their
-        contents are large, or if few of them match.
-        """
-        scope = cursors.scope("listContext", session, repr(ids), kind, order)
-        bindings: dict[str, Value] = {"session": session, "kind": kind}
-        bindings["ids"] = _json(ids)
-        bindings["rows"] = limit + 1 if kind is None else WALKED
-        bindings["start"] = -(2**63) if order == "oldest" else 2**63 - 1
-        if cursor is not None:
-            bindings["start"] = cursors.load(cursor, scope).id
-        statement = _walk(
-            session=session is not None,
-            ids=ids is not None,
-            kind=kind is not None,
-            order=order,
-        )
-        with self._database.snapshot():
-            walked = self._database.run(statement, bindings)
-            matching = [row[0] for row in walked if row[1]][: limit + 1]
-            rows = self._rows(matching[:limit], order, include_content)
-            state = states.newest(self._database)
-        entries = [
-            ContextEntry(**_members(row), content=UNSET if row[-1] is None else _text(row[-1]))
-            for row in rows
-        ]
-        if len(entries) < len(matching):
-            last = entries[-1].id
-        elif len(walked) == bindings["rows"]:
-            last = walked[-1][0]
-        else:
-            last = None
-        next_cursor = None
-        if last is not None:  # the next page begins behind it
-            start = last + (1 if order == "oldest" else -1)
-            next_cursor = cursors.dump(Position(0, False, start), scope)
-        return ContextList(entries, next_cursor, state.revision, str(state))
+        """Return a page of entries, see :func:`.context_pages.read_page`."""
+        return read_page(self._database, listing, limit, cursor)
 
     def piece(self, entry_id: int, offset: int, size: int) -> ContextPiece | None:
-        """Return an entry with at most ``size`` bytes of its content, from byte ``offset`` on.
+        """Return an entry with a piece of its content, see :func:`.context_pages.read_piece`."""
+        return read_piece(self._database, entry_id, offset, size)
 
-        It is cut between characters. Returns None if there is no such entry.
-        """
-        bindings = {"id": entry_id, "offset": offset, "bytes": size}
-        with self._database.snapshot():
-            rows = self._database.run(_PIECE, bindings)
-            if not rows:
-                return None
-            state = states.newest(self._database)
-        row = rows[0]
-        data: bytes = row[-1] or b""
-        more = offset + len(data) < (row[5] or 0)
-        decoder = _DECODER("replace")
-        content = decoder.decode(data, final=not more)
-        end = offset + len(data) - len(decoder.getstate()[0])
-        return ContextPiece(
-            **_members(row),
-            content=content,
-            next_offset=end if more else None,
-            revision=state.revision,
-            state=str(state),
-        )
+    def _check(self, entry_id: int, if_state: str | None) -> None:
+        states.require_unchanged(self._database, if_state, "context_id = ?", (entry_id,))
 
-    def _rows(self, ids: list[int], order: Order, include_content: bool) -> list[Row]:
-        """Return the rows of entries, in the order of their ids, until they are large enough."""
-        bindings: dict[str, Value] = {"ids": _json(ids), "content": include_content}
-        found, size = list[Row](), 0
-        with self._database.rows(_LISTED + _DIRECTIONS[order], bindings) as rows:
-            for row in rows:
-                found.append(row)
-                size += 0 if row[-1] is None else len(row[-1])
-                if size >= PAGE_BYTES:
-                    break
-        return found
+    def _change(
+        self,
+        entry_id: int,
+        kind: str | None,
+        content: str | None,
+        place: dict[str, str] | dict[str, str | None] | None,
+    ) -> None:
+        """Change an entry, unless it is already so; None leaves that part as it is."""
+        bindings: dict[str, Any] = {
+            "id": entry_id,
+            "kind": kind,
+            "content": content,
+            "move": place is not None,
+            "now": timestamps.now(),
+            **(place or _NOWHERE),
+        }
+        if self._database.run(_EQUAL, bindings)[0][0]:
+            return
+        self._database.change(_UPDATE, bindings)  # also if it is only moved: this is recorded
+        self._database.change(_UPDATE_DETAILS, bindings)
+        if place is not None:
+            self._database.change(_MOVE, bindings)
 
-
-def _walk(*, session: bool, ids: bool, kind: bool, order: Order) -> str:
-    """Return the statement that finds the entries of a page: their ids, and whether they match."""
-    where = [f"id {'<=' if order == 'newest' else '>='} :start"]
-    if session:
-        where.append("session_id = :session")
-    if ids:
-        where.append("id IN (SELECT value FROM json_each(:ids))")
-    matches = "kind = :kind" if kind else "1"
-    return (
-        f"SELECT id, {matches} FROM session_context WHERE {' AND '.join(where)}"
-        f" ORDER BY id {_DIRECTIONS[order]} LIMIT :rows"
-    )
-
-
-def _members(row: Row) -> dict[str, Any]:
-    """Return the members of an entry, without its content."""
-    entry_id, session_id, name, kind, created_at, size, author, start, _ = row
-    return {
-        "id": entry_id,
-        "session_id": session_id,
-        "session_name": None if name is None else _text(name),
-        "kind": _text(kind),
-        "preview": previews.of(_text(start)),
-        "size": size or 0,
-        "created_at": timestamps.readable(created_at),
-        "author": author,
-    }
-
-
-def _json(ids: list[int] | None) -> str:
-    return msgspec.json.encode(ids).decode()
-
-
-def _text(stored: Value) -> str:
-    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")
+    def _written(self, entry_id: int) -> dict[str, Any]:
+        """Return the members of an entry that was written in this transaction, with the state."""
+        members = read_members(self._database, entry_id)
+        if members is None:
+            raise ChangeRefusedError(SWALLOWED)
+        state = states.newest(self._database)
+        return {**members, "revision": state.revision, "state": str(state)}

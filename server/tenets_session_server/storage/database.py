@@ -60,6 +60,15 @@ class Database:
         self._transaction = _Transaction(self, file)
 
     @property
+    def author(self) -> str | None:
+        """Who writes now, as the change log and the entries say; set it before each call."""
+        return self._file.author
+
+    @author.setter
+    def author(self, author: str | None) -> None:
+        self._file.author = author
+
+    @property
     def is_open(self) -> bool:
         """Whether the file is open; does not open it."""
         return self._file.connection is not None

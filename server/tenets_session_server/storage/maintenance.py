@@ -44,17 +44,21 @@ class DeferredDeletes:
         self._database = database
         self.on_pending: Callable[[], None] = lambda: None
 
-    def begin(self, session_id: int | None) -> None:
-        """Remove a first batch of a session's context, or (None) of all, and record the rest.
+    def record(self, session_id: int | None) -> None:
+        """Record that a session's context, or (None) all context, is to be removed.
 
-        Call it after the session is deleted, in the same transaction: the triggers record no change
-        of context whose session is gone.
+        For every reader it is gone then. Call it in the transaction that deletes the session,
+        before that: the change log tells then that the context goes with it. Afterwards call
+        :meth:`begin`.
         """
         self._database.run(
             "INSERT INTO session_server_purges (session_id, last_entry)"
             " SELECT ?, coalesce(max(id), 0) FROM session_context",
             (session_id,),
         )
+
+    def begin(self) -> None:
+        """Remove a first batch, in the same transaction."""
         if self._remove_batch():
             self.on_pending()
 

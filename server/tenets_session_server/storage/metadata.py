@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -58,30 +58,53 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
     return stored
 
 
-def merge(stored: bytes | None, updates: bytes, *, limited: bool = True) -> bytes:
+def merge(
+    stored: bytes | None,
+    updates: bytes,
+    *,
+    limited: bool = True,
+    remove: Collection[str] = (),
+) -> bytes:
     """Return ``stored``, with its top-level members replaced by those of ``updates``.
 
-    ``updates`` is a result of :func:`normalise`. All other members stay as they are stored, also
-    what is not JSON (NaN, say), since it belongs to another program. Stored text that is no object
-    is kept as a string under :data:`UNREADABLE_KEY`. Raises :class:`LimitExceededError` if
-    ``limited`` and the result has grown too large.
+    Then those in ``remove`` go. ``updates`` is a result of :func:`normalise`. All other members
+    stay as they are stored, also what is not JSON (NaN, say), since it belongs to another program.
+    Stored text that is no object is kept as a string under :data:`UNREADABLE_KEY`. Raises
+    :class:`LimitExceededError` if ``limited`` and the result has grown too large.
     """
     changed = _members.decode(updates)
     if _is_json_object(stored):
-        merged = _encoder.encode({**_members.decode(stored or EMPTY), **changed})
+        members = {**_members.decode(stored or EMPTY), **changed}
+        for name in remove:
+            members.pop(name, None)
+        merged = _encoder.encode(members)
     else:
         text = (stored or b"").decode("utf-8", "replace")
-        members = _split(text)
-        if members is None:
-            members = {UNREADABLE_KEY: json.dumps(text)} if text.strip() not in {"", "null"} else {}
-        members |= {name: bytes(value).decode("utf-8") for name, value in changed.items()}
+        parts = _split(text)
+        if parts is None:
+            parts = {UNREADABLE_KEY: json.dumps(text)} if text.strip() not in {"", "null"} else {}
+        parts |= {name: bytes(value).decode("utf-8") for name, value in changed.items()}
+        for name in remove:
+            parts.pop(name, None)
         # As Python writes it: the triggers look for members in broken JSON in that form.
-        joined = ", ".join(f"{json.dumps(name)}: {value}" for name, value in members.items())
+        joined = ", ".join(f"{json.dumps(name)}: {value}" for name, value in parts.items())
         merged = f"{{{joined}}}".encode("utf-8", "replace")
     # Another program's metadata may be over the limit; it can still be made smaller.
     if limited and len(merged) > len(stored or b""):
         _check_size(merged)
     return merged
+
+
+def member(text: bytes, name: str) -> Any:
+    """Return the value of one top-level member of a JSON object, None if it has none."""
+    found = _members.decode(text).get(name)
+    return None if found is None else msgspec.json.decode(found)
+
+
+def without(text: bytes, names: Collection[str]) -> bytes:
+    """Return the text of a JSON object without some of its top-level members."""
+    members = _members.decode(text)
+    return _encoder.encode({name: value for name, value in members.items() if name not in names})
 
 
 def readable(stored: bytes | None) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import apsw
 
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseReadOnlyError
-from tenets_session_server.storage import schema
+from tenets_session_server.storage import schema, triggers
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +118,9 @@ def _wrong_triggers(connection: apsw.Connection) -> list[str]:
     rows = _rows(connection, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     present: dict[str, str] = dict(rows)
     if _applied(connection) - {name for name, _ in MIGRATIONS}:
-        return sorted(schema.TRIGGERS.keys() - present.keys())
-    differing = {name for name, sql in schema.TRIGGERS.items() if present.get(name) != sql}
-    return sorted(differing | (schema.OBSOLETE_TRIGGERS & present.keys()))
+        return sorted(triggers.TRIGGERS.keys() - present.keys())
+    differing = {name for name, sql in triggers.TRIGGERS.items() if present.get(name) != sql}
+    return sorted(differing | (triggers.OBSOLETE_TRIGGERS & present.keys()))
 
 
 def _renew_triggers(connection: apsw.Connection, names: Iterable[str]) -> None:
@@ -130,8 +130,8 @@ def _renew_triggers(connection: apsw.Connection, names: Iterable[str]) -> None:
     """
     for name in names:
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-        if name in schema.TRIGGERS:
-            connection.execute(schema.TRIGGERS[name])
+        if name in triggers.TRIGGERS:
+            connection.execute(triggers.TRIGGERS[name])
     _normalise_active(connection)
     _count(connection)
 
@@ -141,13 +141,13 @@ def _normalise_active(connection: apsw.Connection) -> None:
 
     Upstream's ``get_active_session`` chooses the same if several are marked as active.
     """
-    active = schema.is_active("metadata")
+    active = triggers.is_active("metadata")
     newest = _rows(
         connection,
         f"SELECT id FROM sessions WHERE {active} ORDER BY created_at DESC, id DESC LIMIT 1",
     )
     session_id = newest[0][0] if newest else None
-    connection.execute(f"{schema.DEACTIVATE_WHERE_ID} IS NOT ? AND {active}", (session_id,))
+    connection.execute(f"{triggers.DEACTIVATE_WHERE_ID} IS NOT ? AND {active}", (session_id,))
     connection.execute("UPDATE session_server_active SET session_id = ?", (session_id,))
 
 
@@ -211,7 +211,17 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("entries", _statements(*schema.ENTRIES_TABLE)),
     (
         "no_replace_triggers",
-        _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in schema.OBSOLETE_TRIGGERS)),
+        _statements(*(f"DROP TRIGGER IF EXISTS {name}" for name in triggers.OBSOLETE_TRIGGERS)),
     ),
     ("ignored_inserts", _statements()),  # the triggers are other ones
+    (
+        "details",
+        _statements(
+            *schema.ENTRY_DETAILS,
+            *schema.CHANGE_DETAILS,
+            *schema.BINDINGS_TABLE,
+            *schema.PURGES_INDEX,
+            *schema.UNREPORTED_TABLE,
+        ),
+    ),
 )

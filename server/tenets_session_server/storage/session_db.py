@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from tenets_session_server.config import CacheConfig, TenetsConfig
 from tenets_session_server.errors import DatabaseError, InvalidArgumentError, SessionNotFoundError
-from tenets_session_server.models import SessionRecord
+from tenets_session_server.models.sessions import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.store import Store
 
@@ -99,7 +99,7 @@ class SessionDB:
 
         Returns whether there was such a session.
         """
-        found = self.store.sessions.delete(name, purge_context=purge_context)
+        found = self.store.whole_sessions.delete(name, purge_context=purge_context)
         self._finish_deletes()
         return found.deleted
 
@@ -108,7 +108,7 @@ class SessionDB:
 
         Returns the number of sessions deleted.
         """
-        found = self.store.sessions.delete_all(purge_context=purge_context)
+        found = self.store.whole_sessions.delete_all(purge_context=purge_context)
         self._finish_deletes()
         return found.deleted
 

@@ -5,105 +5,71 @@ Each operation is atomic. Metadata is passed as the text that is stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from tenets_session_server.errors import (
     ChangeRefusedError,
     SessionExistsError,
-    SessionNotFoundError,
 )
-from tenets_session_server.models import Deleted, DeletedCount, Session, SessionList
-from tenets_session_server.storage import metadata, names, timestamps
-from tenets_session_server.storage.database import SWALLOWED, Database, Row
-from tenets_session_server.storage.maintenance import DeferredDeletes
-from tenets_session_server.storage.session_queries import (
-    Listing,
-    Order,
-    SessionQuery,
-    read_page,
-)
+from tenets_session_server.models.sessions import CreatedSession, SessionResult
+from tenets_session_server.storage import metadata, names, states, timestamps
+from tenets_session_server.storage.database import SWALLOWED, Database
+from tenets_session_server.storage.session_reader import BY_ID, SessionReader
 
-_BY_NAME: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.name = ?")
-_BY_ID: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = ?")
-_ACTIVE: Final = SessionQuery(
-    "SELECT {session} FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"
-)
-_RECENT: Final = "SELECT recent FROM session_server_active"
-_INACTIVE_NAME: Final = """SELECT CAST(name AS BLOB) FROM sessions
-    WHERE id = ? AND id IS NOT (SELECT session_id FROM session_server_active)"""
+WITHOUT_CONTEXT: Final = "session_id = ? AND context_id IS NULL AND type <> 'bound'"
+"""SQL for the changes of a session but for those of its context; see :mod:`.states`."""
 
 
 class Sessions:
-    """The sessions of one :class:`Database`.
+    """The sessions of one :class:`Database`; it reads them as a :class:`.SessionReader` does.
 
     Every operation may raise a ``DatabaseError``. Nothing has been written then, unless it is an
-    ``OutcomeUnknownError``.
+    ``OutcomeUnknownError``. Those with ``if_state`` raise :class:`ConflictError`, see
+    :func:`.states.require_unchanged`.
     """
 
-    def __init__(self, database: Database, deferred_deletes: DeferredDeletes) -> None:
-        self._database, self._deferred_deletes = database, deferred_deletes
+    def __init__(self, database: Database) -> None:
+        self._database, self._reader = database, SessionReader(database)
+        self.get, self.get_active = self._reader.get, self._reader.get_active
+        self.active, self.named = self._reader.active, self._reader.named
+        self.with_id, self.page = self._reader.with_id, self._reader.page
+        self.require, self.find_id = self._reader.require, self._reader.find_id
+        self.id_of = self._reader.id_of
+        self.most_recently_active = self._reader.most_recently_active
 
     def create(
-        self, name: str, metadata_text: bytes = metadata.EMPTY, *, active: bool = False
-    ) -> Session:
+        self,
+        name: str,
+        metadata_text: bytes = metadata.EMPTY,
+        *,
+        active: bool = False,
+        or_return: bool = False,
+    ) -> CreatedSession:
         """Create a session, and activate it if ``active``.
 
-        ``metadata_text`` is the text of a JSON object. Raises :class:`SessionExistsError`,
+        ``metadata_text`` is the text of a JSON object. If the name is taken, ``or_return`` returns
+        that session as it is, but activated. Raises :class:`SessionExistsError`,
         :class:`InvalidArgumentError` or :class:`LimitExceededError`.
         """
         text = metadata.normalise(metadata_text)
         if active:
             text = metadata.merge(text, _activation(active=True), limited=False)
         with self._database.transaction():
-            return self._insert(name, text)
+            if or_return and (session_id := self.find_id(name)) is not None:
+                found = self.by_id(session_id)
+                if active and not found.active:
+                    found = self.set_active(None, session_id=session_id)
+                return CreatedSession(**asdict(found), created=False)
+            found = self.by_id(self.insert(name, text))
+        return CreatedSession(**asdict(found), created=True)
 
-    def get(self, name: str) -> Session | None:
-        """Return the session of this name."""
-        for form in names.forms(name):
-            if (found := _BY_NAME.first(self._database, (form,))) is not None:
-                return found
-        return None
-
-    def get_active(self) -> Session | None:
-        """Return the active session, at the same cost however many sessions there are."""
-        return _ACTIVE.first(self._database)
-
-    def page(
-        self,
-        *,
-        limit: int = 100,
-        cursor: str | None = None,
-        active: bool | None = None,
-        name_prefix: str | None = None,
-        order: Order = "newest",
-        include_context_count: bool = False,
-    ) -> SessionList:
-        """Return at most ``limit`` sessions by ``created_at`` (then id), newest first by default.
-
-        ``cursor`` is the ``next_cursor`` of a page with the same ``active``, ``name_prefix`` and
-        ``order``; another one raises :class:`InvalidArgumentError`. A page with very large metadata
-        has fewer sessions than ``limit``.
-        """
-        # Every name starts with "".
-        listing = Listing(active, name_prefix or None, order, include_context_count)
-        return read_page(self._database, listing, limit, cursor)
-
-    def most_recently_active(self) -> str | None:
-        """Return the name of the inactive session that was active last, or None.
-
-        About a hundred are remembered. If all of those have been deleted, the result is None.
-        """
-        with self._database.snapshot():
-            recent: str = self._database.run(_RECENT)[0][0]
-            for session_id in recent.split(",")[:-1]:  # the last id may be cut off
-                rows = self._database.run(_INACTIVE_NAME, (session_id,))
-                if rows:
-                    return str(rows[0][0].decode("utf-8", "replace"))
-        return None
-
-    def set_active(self, name: str, active: bool = True) -> Session:
+    def set_active(
+        self, name: str | None, active: bool = True, session_id: int | None = None
+    ) -> SessionResult:
         """Activate or deactivate a session; activating it deactivates the one that was active.
 
         Merges ``active``, ``updated_at`` and ``resumed_at`` or ``ended_at`` into the metadata, as
@@ -111,104 +77,126 @@ class Sessions:
         """
         with self._database.transaction():
             # No limit: a session can be activated even if its metadata is full.
-            session = self._merge(name, _activation(active=active), limited=False)
-            if session.active is not active:
+            found = self._merge(name, session_id, _activation(active=active), limited=False)
+            if found.active is not active:
                 raise ChangeRefusedError(
-                    f"SQLite cannot read the metadata of {name!r}, so that session cannot be active"
+                    f"SQLite cannot read the metadata of {found.name!r}, so that session cannot be"
+                    " active"
                 )
-        return session
-
-    def update_metadata(self, name: str, updates: bytes) -> Session:
-        """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
-
-        Raises :class:`SessionNotFoundError`, :class:`InvalidArgumentError` or
-        :class:`LimitExceededError`.
-        """
-        return self._merge(name, metadata.normalise(updates, "updates"), limited=True)
-
-    def id_of(self, name: str | None, session_id: int | None) -> int:
-        """Return the id of the session with this name, or this id, or both.
-
-        Raises :class:`SessionNotFoundError` if there is none, or they do not fit each other.
-        """
-        if name is not None:
-            rows = self._find("id", name)
-        else:
-            rows = self._database.run("SELECT id FROM sessions WHERE id = ?", (session_id,))
-        if not rows or (session_id is not None and rows[0][0] != session_id):
-            raise SessionNotFoundError(name, session_id=session_id)
-        found: int = rows[0][0]
         return found
 
-    def find_or_create(self, name: str, *, check_name: bool) -> tuple[int, str, bool]:
-        """Return a session's id and name, and whether it was created; needs a transaction."""
-        if rows := self._find("id, name", name):
+    def update_metadata(
+        self,
+        name: str | None,
+        updates: bytes,
+        *,
+        session_id: int | None = None,
+        remove: Iterable[str] = (),
+        if_state: str | None = None,
+    ) -> SessionResult:
+        """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
+
+        Then the keys in ``remove`` go. Raises :class:`SessionNotFoundError`,
+        :class:`InvalidArgumentError` or :class:`LimitExceededError`.
+        """
+        text = metadata.normalise(updates, "updates")
+        with self._database.transaction():
+            if if_state is not None:
+                self._check(name, session_id, if_state)
+            return self._merge(name, session_id, text, limited=True, remove=frozenset(remove))
+
+    def rename(
+        self,
+        name: str | None,
+        new_name: str,
+        *,
+        session_id: int | None = None,
+        if_state: str | None = None,
+    ) -> SessionResult:
+        """Give a session another name, which :func:`.names.checked` has returned.
+
+        Raises :class:`SessionNotFoundError` and :class:`SessionExistsError`.
+        """
+        with self._database.transaction():
+            found = self._check(name, session_id, if_state)
+            if found.name == new_name:
+                return found
+            try:
+                self._database.change(
+                    "UPDATE sessions SET name = ? WHERE id = ?", (new_name, found.id)
+                )
+            except ChangeRefusedError:
+                self.require_free(new_name)
+                raise
+            return self.by_id(found.id)
+
+    def find_or_create(
+        self, name: str | None, session_id: int | None, *, check_name: bool
+    ) -> tuple[int, str, bool]:
+        """Return a session's id and name, and whether it was created; needs a transaction.
+
+        By its id nothing is created. Raises :class:`SessionNotFoundError`.
+        """
+        if name is None or session_id is not None:
+            found, stored = self._reader.require_row("id, CAST(name AS BLOB)", name, session_id)
+            return found, stored.decode("utf-8", "replace"), False
+        if rows := self._reader.rows_named("id, name", name):
             return *rows[0], False
         if check_name:
             name = names.checked(name, "sessionName")
-        return self._insert(name, metadata.EMPTY).id, name, True
+        return self.insert(name, metadata.EMPTY), name, True
 
-    def delete(self, name: str, *, purge_context: bool = True) -> Deleted:
-        """Delete a session and, by default, its context.
+    def require_free(self, name: str) -> None:
+        """Raise :class:`SessionExistsError` if a session has this very name."""
+        if self._database.run("SELECT 1 FROM sessions WHERE name = ?", (name,)):
+            raise SessionExistsError(name)
 
-        It takes effect at once; :class:`.maintenance.DeferredDeletes` removes the rest of a
-        large context.
+    def insert(self, name: str, text: bytes) -> int:
+        """Insert a session and return its id; needs a transaction.
+
+        Raises :class:`SessionExistsError`.
         """
-        with self._database.transaction():
-            rows = self._find("id", name)
-            if not rows:
-                return Deleted(deleted=False)
-            self._database.change("DELETE FROM sessions WHERE id = ?", rows[0])
-            if purge_context:
-                self._deferred_deletes.begin(rows[0][0])
-            return Deleted(deleted=True)
-
-    def delete_all(self, *, purge_context: bool = True) -> DeletedCount:
-        """Delete all sessions and, by default, all context; see :meth:`delete`."""
-        with self._database.transaction():
-            self._database.run("DELETE FROM sessions")
-            count: int = self._database.run("SELECT changes()")[0][0]
-            if purge_context:
-                self._deferred_deletes.begin(None)
-            return DeletedCount(count)
-
-    def _insert(self, name: str, text: bytes) -> Session:
-        now = timestamps.now()
         try:
             self._database.change(
                 "INSERT INTO sessions (name, created_at, metadata) VALUES (?, ?, ?)",
-                (name, now, text.decode("utf-8")),
+                (name, timestamps.now(), text.decode("utf-8")),
             )
         except ChangeRefusedError:
-            if self._database.run("SELECT 1 FROM sessions WHERE name = ?", (name,)):
-                raise SessionExistsError(name) from None
+            self.require_free(name)
             raise
-        return self._by_id(self._database.last_id)
+        return self._database.last_id
 
-    def _merge(self, name: str, updates: bytes, *, limited: bool) -> Session:
-        with self._database.transaction():
-            rows = self._find("id, CAST(metadata AS BLOB)", name)
-            if not rows:
-                raise SessionNotFoundError(name)
-            session_id, stored = rows[0]
-            self._database.change(
-                "UPDATE sessions SET metadata = ? WHERE id = ?",
-                (metadata.merge(stored, updates, limited=limited).decode("utf-8"), session_id),
-            )
-            return self._by_id(session_id)
-
-    def _find(self, columns: str, name: str) -> list[Row]:
-        for form in names.forms(name):
-            rows = self._database.run(f"SELECT {columns} FROM sessions WHERE name = ?", (form,))
-            if rows:
-                return rows
-        return []
-
-    def _by_id(self, session_id: int) -> Session:
-        found = _BY_ID.first(self._database, (session_id,))
-        if found is None:  # though it was written in this transaction
+    def by_id(self, session_id: int) -> SessionResult:
+        """Return a session that was written in this transaction."""
+        found = BY_ID.result(self._database, (session_id,))
+        if found is None:
             raise ChangeRefusedError(SWALLOWED)
         return found
+
+    def _check(
+        self, name: str | None, session_id: int | None, if_state: str | None
+    ) -> SessionResult:
+        """Return the session; raise what :meth:`require` and ``if_state`` say."""
+        found = self.require(name, session_id)
+        states.require_unchanged(self._database, if_state, WITHOUT_CONTEXT, (found.id,))
+        return found
+
+    def _merge(
+        self,
+        name: str | None,
+        session_id: int | None,
+        updates: bytes,
+        *,
+        limited: bool,
+        remove: frozenset[str] = frozenset(),
+    ) -> SessionResult:
+        with self._database.transaction():
+            found, stored = self._reader.require_row("id, CAST(metadata AS BLOB)", name, session_id)
+            text = metadata.merge(stored, updates, limited=limited, remove=remove)
+            self._database.change(
+                "UPDATE sessions SET metadata = ? WHERE id = ?", (text.decode("utf-8"), found)
+            )
+            return self.by_id(found)
 
 
 def _activation(*, active: bool) -> bytes:

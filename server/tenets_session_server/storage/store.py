@@ -10,7 +10,7 @@ from typing import Self
 from tenets_session_server import __version__, locations
 from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
-from tenets_session_server.models import Totals
+from tenets_session_server.models.totals import Totals
 from tenets_session_server.storage import file_system
 from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
@@ -18,6 +18,8 @@ from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.maintenance import DeferredDeletes, Maintenance
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.watcher import Watcher
+from tenets_session_server.storage.whole_sessions import WholeSessions
+from tenets_session_server.storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +29,20 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``context`` and ``change_log`` have the operations. Several threads may call them.
+    ``sessions``, ``whole_sessions``, ``context``, ``workspace`` and ``change_log`` have the
+    operations. Several threads may call them.
     Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.database = Database(config)
         self.deferred_deletes = DeferredDeletes(self.database)
-        self.sessions = Sessions(self.database, self.deferred_deletes)
+        self.sessions = Sessions(self.database)
         self.context = Context(self.database, self.sessions)
+        self.whole_sessions = WholeSessions(
+            self.database, self.sessions, self.context, self.deferred_deletes
+        )
+        self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
         self.maintenance = Maintenance(self.database, self.deferred_deletes)
         self.watcher = Watcher(self.database.path)

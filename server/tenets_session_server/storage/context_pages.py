@@ -1,0 +1,238 @@
+"""Reads context entries: pages of them, and one in pieces.
+
+What is to be removed with its session, or by a reset, is not there any more for a reader, though
+the rows may be.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from tenets_session_server.models.context import ContextEntry, ContextList, ContextPiece
+from tenets_session_server.storage import cursors, previews, states, timestamps, uris
+from tenets_session_server.storage.cursors import Position
+from tenets_session_server.storage.database import Database, Row, Value
+
+Order = Literal["oldest", "newest"]
+
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""A page ends once its contents reach this size, whatever its limit."""
+LARGEST_LISTED: Final = 1024 * 1024
+"""Bytes; larger contents are not in a list, but read in pieces."""
+WALKED: Final = 20_000
+"""Entries that are looked at for one page, which takes 10 ms; with few matches it ends early."""
+
+VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
+        WHERE (p.session_id IS NULL OR p.session_id = c.session_id) AND c.id <= p.last_entry)"""
+"""SQL for whether the entry ``c`` is there for a reader."""
+
+# Another program's text may not be UTF-8, so text is read as bytes.
+_CONTENT: Final = "CAST(c.content AS BLOB)"
+_COLUMNS: Final = f"""c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
+    CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
+    length({_CONTENT}), e.author, e.updated_at, CAST(e.location AS BLOB),
+    CAST({previews.START.format("c.content")} AS BLOB)"""
+_FROM: Final = """FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.session_id
+    LEFT JOIN session_server_entries AS e ON e.id = c.id"""
+_LISTED: Final = f"""SELECT {_COLUMNS},
+        CASE WHEN :content AND length({_CONTENT}) <= {LARGEST_LISTED} THEN {_CONTENT} END
+    {_FROM} WHERE c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id """  # at most 1,000
+_PIECE: Final = f"""SELECT {_COLUMNS}, substr({_CONTENT}, :offset + 1, :bytes)
+    {_FROM} WHERE c.id = :id AND {VISIBLE}"""
+_ENTRY: Final = f"SELECT {_COLUMNS}, NULL {_FROM} WHERE c.id = ? AND {VISIBLE}"
+_NEARLY: Final = "{0} COLLATE NOCASE IN (SELECT value FROM json_each(:places))"
+_PLACES: Final = "SELECT {0} FROM session_server_entries WHERE {1}"
+_DIRECTIONS: Final[dict[Order, str]] = {"oldest": "ASC", "newest": "DESC"}
+_DECODER: Final = codecs.getincrementaldecoder("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class ContextListing:
+    """Which entries are in a list, and in which order.
+
+    Those of a session (its id), those of ``ids``, or of all; and of them those of a ``kind``, of an
+    ``author``, and located in the file ``uri``.
+    """
+
+    session: int | None = None
+    ids: list[int] | None = None
+    kind: str | None = None
+    author: str | None = None
+    uri: str | None = None
+    order: Order = "oldest"
+    include_content: bool = True
+
+    def scope(self) -> int:
+        """Return what the cursors of the list have in common."""
+        return cursors.scope(
+            "listContext",
+            self.session,
+            repr(self.ids),
+            self.kind,
+            self.author,
+            self.uri,
+            self.order,
+        )
+
+    def statement(self, *, purges: bool) -> str:
+        """Return the SQL that finds the entries of a page: their ids, and whether they match."""
+        where = [f"c.id {'<=' if self.order == 'newest' else '>='} :start"]
+        if self.session is not None:
+            where.append("c.session_id = :session")
+        if self.ids is not None:
+            where.append("c.id IN (SELECT value FROM json_each(:ids))")
+        if self.uri is not None:
+            where.append(f"c.id IN ({_located('place')} UNION ALL {_located('resolved_place')})")
+        if purges:
+            where.append(VISIBLE)
+        matches = ["c.kind = :kind"] if self.kind is not None else []
+        if self.author is not None:
+            matches.append("(SELECT author FROM session_server_entries WHERE id = c.id) IS :author")
+        return (
+            f"SELECT c.id, {' AND '.join(matches) or 1} FROM session_context AS c"
+            f" WHERE {' AND '.join(where)} ORDER BY c.id {_DIRECTIONS[self.order]} LIMIT :rows"
+        )
+
+
+def read_page(
+    database: Database, listing: ContextListing, limit: int, cursor: str | None
+) -> ContextList:
+    """Return at most ``limit`` entries in the order of their ids.
+
+    ``cursor`` is the ``next_cursor`` of a page of the same list; another one raises
+    :class:`InvalidArgumentError`. A page may have fewer entries than ``limit``: if their contents
+    are large, or if few of them match. Raises as :meth:`Database.run`.
+    """
+    scope = listing.scope()
+    filtered = listing.kind is not None or listing.author is not None
+    bindings: dict[str, Value] = {
+        "session": listing.session,
+        "kind": listing.kind,
+        "author": listing.author,
+        "ids": _json(listing.ids),
+        "rows": WALKED if filtered else limit + 1,
+        "start": -(2**63) if listing.order == "oldest" else 2**63 - 1,
+    }
+    if cursor is not None:
+        bindings["start"] = cursors.load(cursor, scope).id
+    with database.snapshot():
+        if listing.uri is not None:
+            bindings |= _places(database, listing.uri)
+        purges = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
+        walked = database.run(listing.statement(purges=purges), bindings)
+        matching = [row[0] for row in walked if row[1]][: limit + 1]
+        rows = _rows(database, matching[:limit], listing)
+        state = states.newest(database)
+    entries = [
+        ContextEntry(**_members(row), content=UNSET if row[-1] is None else _text(row[-1]))
+        for row in rows
+    ]
+    if len(entries) < len(matching):
+        last = entries[-1].id
+    elif len(walked) == bindings["rows"]:
+        last = walked[-1][0]
+    else:
+        last = None
+    next_cursor = None
+    if last is not None:  # the next page begins behind it
+        start = last + (1 if listing.order == "oldest" else -1)
+        next_cursor = cursors.dump(Position(0, False, start), scope)
+    return ContextList(entries, next_cursor, state.revision, str(state))
+
+
+def read_piece(database: Database, entry_id: int, offset: int, size: int) -> ContextPiece | None:
+    """Return an entry with at most ``size`` bytes of its content, from byte ``offset`` on.
+
+    It is cut between characters. Returns None if there is no such entry.
+    """
+    bindings = {"id": entry_id, "offset": offset, "bytes": size}
+    with database.snapshot():
+        rows = database.run(_PIECE, bindings)
+        if not rows:
+            return None
+        state = states.newest(database)
+    row = rows[0]
+    data: bytes = row[-1] or b""
+    more = offset + len(data) < (row[5] or 0)
+    decoder = _DECODER("replace")
+    content = decoder.decode(data, final=not more)
+    end = offset + len(data) - len(decoder.getstate()[0])
+    return ContextPiece(
+        **_members(row),
+        content=content,
+        next_offset=end if more else None,
+        revision=state.revision,
+        state=str(state),
+    )
+
+
+def read_members(database: Database, entry_id: int) -> dict[str, Any] | None:
+    """Return the members of a :class:`ContextEntry` without content; None if there is none."""
+    rows = database.run(_ENTRY, (entry_id,))
+    return _members(rows[0]) if rows else None
+
+
+def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[Row]:
+    """Return the rows of entries, in the order of their ids, until they are large enough."""
+    bindings: dict[str, Value] = {"ids": _json(ids), "content": listing.include_content}
+    found, size = list[Row](), 0
+    with database.rows(_LISTED + _DIRECTIONS[listing.order], bindings) as rows:
+        for row in rows:
+            found.append(row)
+            size += 0 if row[-1] is None else len(row[-1])
+            if size >= PAGE_BYTES:
+                break
+    return found
+
+
+def _located(column: str) -> str:
+    return (
+        f"SELECT id FROM session_server_entries WHERE {_NEARLY.format(column)}"
+        f" AND {column} IN (SELECT value FROM json_each(:same))"
+    )
+
+
+def _places(database: Database, uri: str) -> dict[str, Value]:
+    """Return the stored places to look at, and those of them that are the same file as ``uri``.
+
+    They may differ in case, if the file system ignores it.
+    """
+    place = uris.parse(uri, "uri")
+    forms = [form.key for form in uris.forms(place)]
+    places = msgspec.json.encode(forms).decode()
+    stored = {
+        row[0]
+        for column in ("place", "resolved_place")
+        for row in database.run(_PLACES.format(column, _NEARLY.format(column)), {"places": places})
+    }
+    same = [one for one in stored if one in forms or uris.is_same(uris.parse(one, "uri"), place)]
+    return {"places": places, "same": msgspec.json.encode(same).decode()}
+
+
+def _members(row: Row) -> dict[str, Any]:
+    entry_id, session_id, name, kind, created_at, size, author, updated_at, location, start, _ = row
+    return {
+        "id": entry_id,
+        "session_id": session_id,
+        "session_name": None if name is None else _text(name),
+        "kind": _text(kind),
+        "preview": previews.of(_text(start)),
+        "size": size or 0,
+        "created_at": timestamps.readable(created_at),
+        "updated_at": UNSET if updated_at is None else updated_at,
+        "author": author,
+        "location": UNSET if location is None else Raw(location),
+    }
+
+
+def _json(ids: list[int] | None) -> str:
+    return msgspec.json.encode(ids).decode()
+
+
+def _text(stored: Value) -> str:
+    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")

@@ -1,0 +1,149 @@
+"""URIs and paths of folders and files: which of them mean the same place.
+
+Compared are the scheme and the authority (case ignored) and the path, percent-decoded once, without
+``.``, ``..`` and a slash at the end; a drive letter counts in lower case (RFC 3986, sections 5.2.4
+and 6.2.2; RFC 8089 for ``file:``). Paths of this machine are also compared as the file system has
+them: with links resolved, and by device and inode. Nothing is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from msgspec import Struct
+
+from tenets_session_server.errors import InvalidArgumentError
+
+EXPECTED: Final = "a URI or an absolute path"
+LONGEST: Final = 4096
+"""Characters of a URI."""
+_URI: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/?#]*))?([^?#]*)")  # not "C:"
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+
+
+class Uri(Struct, frozen=True):
+    """A place: the parts of a URI that are compared.
+
+    ``segments`` are those of the path, decoded; bytes that are not UTF-8 as ``os.fsdecode`` has
+    them.
+    """
+
+    scheme: str
+    authority: str
+    segments: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The text that is equal for equal URIs; it can be stored."""
+        path = "/".join(quote_from_bytes(os.fsencode(segment)) for segment in self.segments)
+        return f"{self.scheme}://{self.authority}/{path}"
+
+    @property
+    def path(self) -> str | None:
+        """The absolute path, if the place is on this machine."""
+        if self.scheme != "file" or self.authority:
+            return None
+        path = "/".join(self.segments)
+        return path if sys.platform == "win32" else f"/{path}"
+
+    @property
+    def resolved(self) -> Uri:
+        """The same place with links resolved."""
+        return self if self.path is None else _of_path(os.path.realpath(self.path))
+
+    def ancestors(self) -> Iterator[Uri]:
+        """Yield this place and the folders that it is in, the nearest first."""
+        for length in range(len(self.segments), -1, -1):
+            yield Uri(self.scheme, self.authority, self.segments[:length])
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, member: str) -> Uri:
+    """Return the place that a URI or an absolute path means.
+
+    Raises :class:`InvalidArgumentError`, which names the ``member``.
+    """
+    found = _URI.match(text)
+    if len(text) > LONGEST or "\0" in text:
+        found = None
+    elif found is None and os.path.isabs(text):  # noqa: PTH117
+        return _of_path(text)
+    if found is None:
+        raise InvalidArgumentError(member, EXPECTED)
+    scheme, authority = found[1].lower(), (found[2] or "").lower()
+    path = os.fsdecode(unquote_to_bytes(found[3]))
+    if "\0" in path:
+        raise InvalidArgumentError(member, EXPECTED)
+    if scheme == "file" and authority == "localhost":
+        authority = ""
+    return Uri(scheme, authority, _segments(path))
+
+
+def forms(place: Uri) -> tuple[Uri, ...]:
+    """Return the places to look for: the place as it is given, and with links resolved."""
+    resolved = place.resolved
+    return (place,) if resolved == place else (place, resolved)
+
+
+def is_same(one: Uri, other: Uri) -> bool:
+    """Tell whether two URIs mean the same place."""
+    return one == other or (
+        (identity := _identity(one)) is not None and identity == _identity(other)
+    )
+
+
+def nearest(place: Uri, folders: Iterable[Uri]) -> Uri | None:
+    """Return the one of ``folders`` that ``place`` is, or is in; if several, the nearest."""
+    by_text = {folder: folder for folder in folders}
+    by_identity = {
+        identity: folder for folder in by_text if (identity := _identity(folder)) is not None
+    }
+    found: list[tuple[int, Uri]] = []
+    for form in forms(place):
+        for distance, ancestor in enumerate(form.ancestors()):
+            folder = by_text.get(ancestor)
+            if folder is None and by_identity:
+                identity = _identity(ancestor)
+                folder = None if identity is None else by_identity.get(identity)
+            if folder is not None:
+                found.append((distance, folder))
+                break
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _of_path(path: str) -> Uri:
+    if sys.platform == "win32":
+        path = path.replace("\\", "/")
+        if path.startswith("//"):
+            authority, _, rest = path[2:].partition("/")
+            return Uri("file", authority.lower(), _segments(rest))
+    return Uri("file", "", _segments(path))
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    segments = list[str]()
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    if segments and _DRIVE.fullmatch(segments[0]):
+        segments[0] = segments[0].lower()
+    return tuple(segments)
+
+
+def _identity(place: Uri) -> tuple[int, int] | None:
+    """Return the device and inode of a place on this machine, None if there is nothing."""
+    if (path := place.path) is None:
+        return None
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

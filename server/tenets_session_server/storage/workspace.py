@@ -1,0 +1,155 @@
+"""What a folder shows of the sessions: its binding, else the active session; and pinned files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from tenets_session_server.errors import InvalidArgumentError
+from tenets_session_server.models.sessions import (
+    Binding,
+    BindingList,
+    Current,
+    CurrentResult,
+    SessionResult,
+)
+from tenets_session_server.storage import metadata, names, states, uris
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.schema import NO_SESSION
+from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.uris import Uri
+
+PINNED: Final = "pinned_files"
+"""The key of upstream's metadata for the paths of a session's files."""
+_BINDINGS: Final = "SELECT folder, name FROM session_server_bindings ORDER BY folder"
+_AWAKE: Final = """SELECT b.folder, s.id FROM session_server_bindings AS b
+    CROSS JOIN sessions AS s ON s.name = b.name"""
+_RECORD: Final = """INSERT INTO session_server_changes
+    (type, session_id, session_name, folder, token) VALUES ('bound', ?, ?, ?, random())"""
+
+
+class Workspace:
+    """The folders of one :class:`Database`; raises as :class:`~.sessions.Sessions` does.
+
+    A binding is to a name. It follows a rename, sleeps while no session has the name, and then
+    decides nothing.
+    """
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database, self._sessions = database, sessions
+
+    def current(self, folder: str | None) -> CurrentResult:
+        """Return the session that a folder shows; None is a window without a folder.
+
+        It is the one bound to the folder, or to the nearest folder that it is in, else the active
+        session. Raises :class:`InvalidArgumentError` if it is neither a URI nor a path.
+        """
+        with self._database.snapshot():
+            found = self._current(folder, self._awake() if folder is not None else {})
+            state = states.newest(self._database)
+        return CurrentResult(
+            found.folder, found.session, found.binding, revision=state.revision, state=str(state)
+        )
+
+    def currents(self, folders: Iterable[str]) -> list[Current] | None:
+        """Return what each of several folders shows; None if no binding concerns any of them."""
+        bound = self._awake()
+        if not bound:
+            return None
+        found = [self._current(folder, bound) for folder in folders]
+        return found if any(one.binding is not None for one in found) else None
+
+    def bind(
+        self, name: str | None, folder: str, *, session_id: int | None = None
+    ) -> CurrentResult:
+        """Have a folder show the session of a name, or (neither name nor id) not any more.
+
+        The name may be that of a session to come. Raises :class:`InvalidArgumentError` and
+        :class:`SessionNotFoundError`.
+        """
+        place = uris.parse(folder, "folder")
+        with self._database.transaction():
+            session = None
+            if name is not None or session_id is not None:
+                session = self._sessions.get(name, session_id)
+                if session is not None:
+                    name = session.name
+                elif name is None:
+                    self._sessions.require(None, session_id)
+                else:
+                    name = names.checked(name)
+            stored = self._same(place)
+            before = None if stored is None else stored[1]
+            folder_stored = folder if stored is None else stored[0]
+            if name != before:
+                if name is None:
+                    sql = "DELETE FROM session_server_bindings WHERE folder = ?"
+                    self._database.change(sql, (folder_stored,))
+                else:
+                    sql = "INSERT OR REPLACE INTO session_server_bindings VALUES (?, ?)"
+                    self._database.change(sql, (folder_stored, name))
+                session_or_none = NO_SESSION if session is None else session.id
+                self._database.change(_RECORD, (session_or_none, name, folder_stored))
+            return self.current(folder)
+
+    def bindings(self) -> BindingList:
+        """Return all bindings."""
+        with self._database.snapshot():
+            found = [
+                Binding(folder, name, self._sessions.named(name))
+                for folder, name in self._database.run(_BINDINGS)
+            ]
+            state = states.newest(self._database)
+        return BindingList(found, state.revision, str(state))
+
+    def pin(
+        self, name: str | None, uri: str, *, session_id: int | None = None, pinned: bool = True
+    ) -> SessionResult:
+        """Add a file to the session's pinned files, or remove it.
+
+        It is stored as upstream does: the absolute path with links resolved. Raises
+        :class:`InvalidArgumentError`, :class:`SessionNotFoundError` and
+        :class:`LimitExceededError`.
+        """
+        place = uris.parse(uri, "uri")
+        paths = [path for form in uris.forms(place) if (path := form.path) is not None]
+        if not paths:
+            raise InvalidArgumentError("uri", "a file: URI or an absolute path of this machine")
+        with self._database.transaction():
+            found = self._sessions.require(name, session_id)
+            value = metadata.member(bytes(found.metadata or metadata.EMPTY), PINNED)
+            before = value if isinstance(value, list) else []
+            if pinned:
+                after = before if paths[-1] in before else [*before, paths[-1]]
+            else:
+                after = [one for one in before if one not in paths]
+            if after == before:
+                return found
+            updates = msgspec.json.encode({PINNED: after})
+            return self._sessions.update_metadata(None, updates, session_id=found.id)
+
+    def _current(self, folder: str | None, bound: dict[Uri, tuple[str, int]]) -> Current:
+        if folder is not None:
+            place = uris.parse(folder, "folder")
+            if bound and (nearest := uris.nearest(place, bound)) is not None:
+                binding, session_id = bound[nearest]
+                return Current(folder, self._sessions.with_id(session_id), binding)
+        return Current(folder, self._sessions.active(), None)
+
+    def _awake(self) -> dict[Uri, tuple[str, int]]:
+        """Return the bindings that have a session: the folder as it was given, and its id."""
+        return {
+            uris.parse(folder, "folder"): (folder, session_id)
+            for folder, session_id in self._database.run(_AWAKE)
+        }
+
+    def _same(self, place: Uri) -> tuple[str, str] | None:
+        """Return the folder and name of the binding of this very folder."""
+        forms = uris.forms(place)
+        for folder, name in self._database.run(_BINDINGS):
+            stored = uris.parse(folder, "folder")
+            if stored in forms or uris.is_same(stored, place):
+                return folder, name
+        return None
