@@ -9,13 +9,12 @@ change log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from tenets_session_server.errors import InvalidArgumentError
 from tenets_session_server.models.changes import State
@@ -30,8 +29,9 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 """A page ends once its metadata reaches this size, whatever its limit."""
 FEW: Final = 2000
 """With fewer matching names than this they are sorted, which takes a millisecond or two."""
-_CHANGED: Final = """SELECT revision, session_id FROM session_server_changes
-    WHERE revision < ? ORDER BY revision DESC LIMIT 500"""
+_CHANGED: Final = """SELECT c.revision, s.id FROM session_server_changes AS c
+    CROSS JOIN sessions AS s ON s.id = c.session_id
+    WHERE c.revision < :start AND {} AND {} ORDER BY c.revision DESC LIMIT 500"""
 WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
@@ -61,10 +61,8 @@ def read_page(database: Database, listing: Listing, limit: int, cursor: str | No
 
     Raises :class:`InvalidArgumentError` for a cursor of another list, and as :meth:`Database.run`.
     """
-    if listing.order == "recent":
-        if cursor is not None:
-            raise InvalidArgumentError("cursor", "none, as this order has one page only")
-        return _most_recent(database, listing, limit)
+    if cursor is not None and listing.order == "recent":
+        raise InvalidArgumentError("cursor", "none, as this order has one page only")
     bindings: dict[str, Value] = {"rows": limit + 1}
     key = None
     if cursor is not None:
@@ -76,6 +74,8 @@ def read_page(database: Database, listing: Listing, limit: int, cursor: str | No
         after = _after_prefix(prefix)
         # If no string is above all that start with the prefix, every blob is.
         bindings.update(prefix=prefix, after=b"" if after is None else after)
+    if listing.order == "recent":
+        return _most_recent(database, listing, bindings, limit)
     statements = _statements(replace(listing, name_prefix=prefix and ""), key)
 
     def take(rows: Iterable[Row]) -> SessionList:
@@ -164,46 +164,38 @@ def _page(rows: Iterable[Row], limit: int, listing: Listing, state: State) -> Se
     return SessionList(sessions, None, state.revision, str(state))
 
 
-def _most_recent(database: Database, listing: Listing, limit: int) -> SessionList:
+def _most_recent(
+    database: Database, listing: Listing, bindings: dict[str, Value], limit: int
+) -> SessionList:
     """Return the sessions that changed last, then those without a known change, newest first."""
-    every = replace(listing, order="newest", active=None, name_prefix=None)
-    statements = _statements(every, None)
+    by_time = replace(listing, order="newest")
     with database.snapshot():
-        found: dict[int, Row] = {}
-        for session_id in _by_last_change(database):
-            if len(found) == limit:
-                break
-            if session_id not in found:
-                for row in statements.by_id.each(database, [(session_id,)]):
-                    if _is_listed(row, listing):
-                        found[session_id] = row
-        rest = replace(listing, order="newest")
-        page = read_page(database, rest, limit, None) if len(found) < limit else None
-        state = states.newest(database)
-    result = _page(found.values(), limit, listing, state)
-    others = [] if page is None else [one for one in page.sessions if one.id not in found]
-    return msgspec.structs.replace(
-        result, sessions=[*result.sessions, *others][:limit], next_cursor=None
+        rest = read_page(database, by_time, limit, None)
+        if listing.active:
+            return rest
+        by_id = _statements(replace(by_time, name_prefix=None), None).by_id
+        ids = [(session_id,) for session_id in _by_last_change(database, listing, bindings, limit)]
+        rows = list(by_id.each(database, ids))
+        page = _page(rows, limit, listing, states.newest(database))
+    changed = {one.id for one in page.sessions}
+    others = [one for one in rest.sessions if one.id not in changed]
+    return structs.replace(page, sessions=[*page.sessions, *others][:limit], next_cursor=None)
+
+
+def _by_last_change(
+    database: Database, listing: Listing, bindings: dict[str, Value], limit: int
+) -> list[int]:
+    """Return the ids of at most ``limit`` sessions whose last change is known, the latest first."""
+    sql = _CHANGED.format(
+        "1" if listing.name_prefix is None else _HAS_PREFIX,
+        "1" if listing.active is None else f"s.id IS NOT {_ACTIVE_ID}",
     )
-
-
-def _by_last_change(database: Database) -> Iterator[int]:
-    """Yield the ids of sessions in the order of their last change, the latest first."""
-    seen = set[int]()
+    found = dict[int, None]()  # in this order
     start = 2**63 - 1
-    while rows := database.run(_CHANGED, (start,)):
-        for revision, session_id in rows:
-            start = revision
-            if session_id not in seen:
-                seen.add(session_id)
-                yield session_id
-
-
-def _is_listed(row: Row, listing: Listing) -> bool:
-    found = session(row)
-    if listing.active is not None and found.active is not listing.active:
-        return False
-    return listing.name_prefix is None or found.name.startswith(listing.name_prefix)
+    while len(found) < limit and (rows := database.run(sql, {**bindings, "start": start})):
+        found |= dict.fromkeys(session_id for _, session_id in rows)
+        start = rows[-1][0]
+    return list(found)[:limit]
 
 
 def _after_prefix(prefix: str) -> str | None:
