@@ -2,7 +2,8 @@
 
 Two servers and a foreign writer work on one file. After every step a client of each server is
 read until the file's newest revision; its notifications since the start have to add up to what an
-independent connection finds in the file.
+independent connection finds in the file: sessions, context, the active session and bindings. The
+context that comes with a new session has no changes of its own, so it is asked for.
 """
 
 from __future__ import annotations
@@ -32,15 +33,23 @@ from support.messages import Json
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SERVERS = st.sampled_from([0, 1])
+FOLDERS = ["/nowhere/app", "/nowhere/app/sub"]  # those of each client
+BOUND = st.sampled_from(["/nowhere", *FOLDERS, "/nowhere/else", "vscode-remote://x/nowhere/app"])
+ENTRIES = st.integers(0, 10)
 
 
 class Rebuilt:
-    """Sessions, context and the active session, rebuilt from notifications."""
+    """Sessions, context, the active session and bindings, rebuilt from notifications.
+
+    ``unknown`` are the sessions whose context has to be asked for.
+    """
 
     def __init__(self) -> None:
         self.sessions: dict[int, str] = {}
         self.context: dict[int, int] = {}
         self.active: int | None = None
+        self.bindings: dict[str, str] = {}
+        self.unknown: set[int] = set()
         self.heard = 0
 
     def hear(self, messages: list[Json]) -> None:
@@ -49,29 +58,73 @@ class Rebuilt:
                 self._apply(change["type"], change)
             active = message["active"]
             assert self.active == (active and active["id"])
+        if len(messages) > self.heard:  # those before may know of later bindings
+            currents = message.get("currents") or [
+                {"folder": folder, "session": active, "binding": None} for folder in FOLDERS
+            ]
+            shown = [(one["folder"], one["session"] and one["session"]["id"]) for one in currents]
+            assert shown == [(folder, self.current(folder)) for folder in FOLDERS]
+            concerned = any(self._binding(folder) for folder in FOLDERS)
+            assert concerned is ("currents" in message)
         self.heard = len(messages)
+
+    def current(self, folder: str) -> int | None:
+        bound = self._binding(folder)
+        return self.active if bound is None else bound
+
+    def _binding(self, folder: str) -> int | None:
+        ids = {name: session for session, name in self.sessions.items()}
+        while folder:
+            if (name := self.bindings.get(folder)) in ids:
+                return ids[str(name)]
+            folder = folder.rpartition("/")[0]
+        return None
 
     def _apply(self, kind: str, change: Json) -> None:
         session = change["sessionId"]
-        if kind in {"created", "renamed"}:
+        if kind.startswith("context"):
+            self._apply_to_context(kind, change)
+        elif kind in {"created", "renamed"}:
             assert (session in self.sessions) is (kind == "renamed")
-            self.sessions[session] = change["sessionName"]
-        elif kind == "deleted":
-            assert self.sessions.pop(session) == change["sessionName"]
+            before, name = self.sessions.get(session), change["sessionName"]
+            self.bindings = {
+                folder: name if bound == before else bound
+                for folder, bound in self.bindings.items()
+            }
+            self.sessions[session] = name
+            if kind == "created":
+                self.unknown.add(session)
+        elif kind == "bound":
+            self.bindings.pop(change["folder"], None)
+            if change["sessionName"] is not None:
+                self.bindings[change["folder"]] = change["sessionName"]
+        elif kind in {"deleted", "reset"}:
             self.context = {entry: of for entry, of in self.context.items() if of != session}
-            self.active = None if self.active == session else self.active
-        elif kind == "activated":
-            assert self.active is None, "two were active"
-            self.active = session
-        elif kind == "deactivated":
-            assert self.active == session
-            self.active = None
-        elif kind == "contextAdded":
-            self.context[change["contextId"]] = session
-        elif kind == "contextRemoved":
-            assert self.context.pop(change["contextId"]) == session
+            if kind == "deleted":
+                assert self.sessions.pop(session) == change["sessionName"]
+                self.unknown.discard(session)
+                self.active = None if self.active == session else self.active
+            else:
+                assert self.active in {None, session}, "two were active"
+                self.active = session
+        elif kind in {"activated", "deactivated"}:
+            assert self.active == (None if kind == "activated" else session)
+            self.active = session if kind == "activated" else None
         else:
             assert (kind, session in self.sessions) == ("updated", True)
+
+    def _apply_to_context(self, kind: str, change: Json) -> None:
+        session, entry = change["sessionId"], change["contextId"]
+        if change["sessionName"] is None:
+            assert session not in self.sessions
+        elif kind == "contextAdded":
+            self.context[entry] = session
+        elif session in self.unknown:
+            self.context.pop(entry, None)
+        elif kind == "contextUpdated":
+            assert self.context[entry] == session
+        else:
+            assert (kind, self.context.pop(entry)) == ("contextRemoved", session)
 
 
 class Group:
@@ -91,7 +144,7 @@ class Group:
             clients = AsyncExitStack()
             stack.callback(lambda: self.run(clients.aclose()))
             for _ in self.rebuilt:
-                client = Client.opened(command)
+                client = Client.opened(command, initializationOptions={"folders": FOLDERS})
                 self.clients.append(self.run(clients.enter_async_context(client)))
             self.foreign = stack.enter_context(ForeignWriter(self.database))
             self._stack = stack.pop_all()
@@ -126,6 +179,53 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
         @rule(server=SERVERS, name=NAMES)
         def add_context(self, server: int, name: str) -> None:
             self.ask(server, "addContext", sessionName=name, kind="note", content="x")
+
+        @rule(server=SERVERS, name=NAMES, key=st.sampled_from(["1", "2"]), replace=st.booleans())
+        def add_once(self, server: int, name: str, key: str, replace: bool) -> None:
+            content = f"{server} {replace}"
+            note = {"kind": "note", "content": content, "identityKey": key, "replace": replace}
+            self.ask(server, "addContext", sessionName=name, **note)
+
+        @rule(server=SERVERS)
+        def add_to_current(self, server: int) -> None:
+            self.ask(server, "addContext", kind="note", content="here")
+
+        def entry(self, number: int) -> int:
+            rows = group.foreign.rows("SELECT id FROM session_context ORDER BY id")
+            return rows[number % len(rows)][0] if rows else number
+
+        @rule(server=SERVERS, number=ENTRIES, content=st.sampled_from(["x", "y"]))
+        def update_context(self, server: int, number: int, content: str) -> None:
+            self.ask(server, "updateContext", id=self.entry(number), content=content)
+
+        @rule(server=SERVERS, number=ENTRIES)
+        def remove_context(self, server: int, number: int) -> None:
+            self.ask(server, "removeContext", id=self.entry(number))
+
+        @rule(server=SERVERS, name=NAMES, new=NAMES)
+        def rename(self, server: int, name: str, new: str) -> None:
+            self.ask(server, "rename", name=name, newName=new)
+
+        @rule(server=SERVERS, name=NAMES, new=NAMES, options=st.tuples(*[st.booleans()] * 3))
+        def copy(self, server: int, name: str, new: str, options: tuple[bool, ...]) -> None:
+            given = dict(zip(("overwrite", "includeContext", "active"), options, strict=True))
+            self.ask(server, "copy", name=name, newName=new, **given)
+
+        @rule(server=SERVERS, name=NAMES)
+        def reset(self, server: int, name: str) -> None:
+            self.ask(server, "reset", name=name)
+
+        @rule(server=SERVERS, verb=st.sampled_from(["tenets/session.exit", "resume"]))
+        def leave_and_resume(self, server: int, verb: str) -> None:
+            self.ask(server, verb)
+
+        @rule(server=SERVERS, name=NAMES | st.none(), folder=BOUND)
+        def bind(self, server: int, name: str | None, folder: str) -> None:
+            self.ask(server, "bind", name=name, folder=folder)
+
+        @rule(server=SERVERS, verb=st.sampled_from(["pin", "unpin"]))
+        def pin(self, server: int, verb: str) -> None:
+            self.ask(server, verb, uri="file:///nowhere/app/a%20b.py")
 
         @rule(server=SERVERS, name=NAMES, updates=st.sampled_from([{}, {"active": 1}, {"k": None}]))
         def update(self, server: int, name: str, updates: Json) -> None:
@@ -186,12 +286,19 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
                 "SELECT id, session_id FROM session_context"
                 " WHERE session_id IN (SELECT id FROM sessions)"
             )
+            bindings = group.foreign.rows("SELECT folder, name FROM session_server_bindings")
             newest = group.foreign.revision()
             for client, rebuilt in zip(group.clients, group.rebuilt, strict=True):
                 group.run(client.until(newest))
                 rebuilt.hear(client.notified)
+                for session in rebuilt.unknown:
+                    page = group.run(client.session("listContext", sessionId=session))
+                    assert page["revision"] == newest
+                    rebuilt.context |= {entry["id"]: session for entry in page["entries"]}
+                rebuilt.unknown.clear()
                 assert rebuilt.sessions == {row[0]: row[1] for row in rows}
                 assert rebuilt.context == dict(context)
+                assert rebuilt.bindings == dict(bindings)
                 assert [rebuilt.active] == (active or [None])
 
     return LiveMachine
