@@ -35,7 +35,10 @@ _CHANGED: Final = """SELECT c.revision, s.id FROM session_server_changes AS c
 WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
-_COUNT: Final = ", (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id)"
+# Without what is about to be purged, after a reset.
+_COUNT: Final = """, (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id
+    AND c.id > coalesce((SELECT max(last_entry) FROM session_server_purges AS p
+        WHERE p.session_id = s.id), -9223372036854775808))"""
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"
 _HAS_PREFIX: Final = "name >= :prefix AND name < :after"
 _MATCHES: Final = f"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {_HAS_PREFIX} LIMIT :few)"
