@@ -154,10 +154,11 @@ class ParamsDecoder(Generic[S]):
         return None
 
     def _explain(self, message: str) -> str:
-        missing = _MISSING.search(message)
+        missing, path = _MISSING.search(message), _PATH.search(message)
+        if missing and path and path[1]:
+            return f"{path[1]}.{missing[1]} is required"
         if missing:
             return f"{missing[1]} is required: expected {self._expected[missing[1]]}"
-        path = _PATH.search(message)
         if path is None or not path[1]:
             got = _GOT.search(message)
             return f"params: expected an object{', got ' + got[1] if got else ''}"
