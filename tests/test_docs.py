@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 import watch
-from docs import exchanges, reference
+from docs import exchanges, reference, schema
 from support import shared
 from support.client import Client
 from support.processes import output
@@ -44,6 +44,15 @@ DOCUMENTS = [
 def test_the_tables_are_up_to_date(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     assert reference.renewed(text) == text, "run: python tests/docs/reference.py --write"
+
+
+@pytest.mark.asyncio
+async def test_the_shipped_schema_is_up_to_date() -> None:
+    text = schema.FILE.read_text(encoding="utf-8")
+    assert text == schema.text(), "run: python tests/docs/reference.py --write"
+    assert await output([sys.executable, "-m", "tenets_session_server", "schema"]) == text
+    document = json.loads(text)
+    assert list(document["requests"]) == [method.name for method in METHODS]
 
 
 def test_the_reference_has_every_table() -> None:

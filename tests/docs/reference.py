@@ -2,6 +2,8 @@
 
     python tests/docs/reference.py --write
 
+It also renews the JSON Schema of the messages (:mod:`docs.schema`).
+
 A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``, and comes from the types or
 options that it describes. An exchange stands between ``<!-- exchange: KEY -->`` and ``<!-- end
 -->``, and comes from a real server (:mod:`docs.exchanges`). Without ``--write`` the documents that
@@ -24,7 +26,7 @@ from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from docs import exchanges
+from docs import exchanges, schema
 from tenets_session_server import errors
 from tenets_session_server.cli import options as command_line
 from tenets_session_server.methods import stats
@@ -272,9 +274,10 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="instead of only naming stale files")
     write = parser.parse_args().write
     status = 0
-    for document in DOCUMENTS:
-        text = document.read_text(encoding="utf-8")
-        if (fresh := renewed(text)) == text:
+    for document in (*DOCUMENTS, schema.FILE):
+        text = document.read_text(encoding="utf-8") if document.exists() else ""
+        fresh = schema.text() if document == schema.FILE else renewed(text)
+        if fresh == text:
             continue
         if write:
             document.write_text(fresh, encoding="utf-8")

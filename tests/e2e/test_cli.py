@@ -58,7 +58,7 @@ async def test_stdio_is_accepted(command: list[str], database: Path) -> None:
         (["--synchronous", "off"], "choose from"),
         (["--database"], "expected one argument"),
         (["--data", "x"], "unrecognized arguments"),
-        (["restart"], "unknown command restart: there are status and stop"),
+        (["restart"], "unknown command restart: there are status, stop, schema"),
         (
             ["--database", "postgresql://user:secret@host/db"],
             "--database: expected a file, got a URL (postgresql://...)",

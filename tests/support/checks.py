@@ -2,7 +2,8 @@
 
 A reply has a result or an error, and is one to a request; replies come in the order of the
 requests. A change is notified once, and none is left out. A client that wants no notifications, or
-is shutting down, gets none. Each change comes with another state.
+is shutting down, gets none. Each change comes with another state. Messages are as the shipped JSON
+Schema says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from support import schemas
 from support.messages import Json
 from tenets_session_server.methods.changes import DID_CHANGE
 
@@ -44,6 +46,7 @@ class Checks:
         elif message["method"] == "window/showMessage":
             self.shown.append(message["params"])
         elif message["method"] == DID_CHANGE:
+            schemas.check_notification(message)
             self._change(message["params"])
 
     def _reply(self, reply: Json) -> None:
@@ -55,6 +58,7 @@ class Checks:
         if reply.get("error", {}).get("code") != CANCELLED:
             assert request is self._requests[0], "replies come in the order of the requests"
         self._requests.remove(request)
+        schemas.check_reply(request, reply)
         if "result" in reply and request["method"] == "initialize":
             self._initialized(request.get("params"), reply["result"])
         elif "result" in reply and request["method"] == "shutdown":

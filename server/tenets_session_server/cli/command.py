@@ -36,6 +36,8 @@ def run(arguments: Sequence[str] | None, parent: int) -> int:
     """
     closed = replace_closed_streams()
     options = parse(arguments)
+    if options.command == "schema":
+        return print_schema()
     try:
         database, reason = find_database(options.database)
         if options.command is not None:
@@ -68,6 +70,19 @@ def run(arguments: Sequence[str] | None, parent: int) -> int:
     return standalone.run(
         options, database, reason, log=log, closed=closed, parent=parent, problem=problem
     )
+
+
+def print_schema() -> int:
+    """Print the JSON Schema of the messages; return the exit status."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "schema.json"), "rb") as file:
+        schema = file.read()
+    try:
+        sys.stdout.buffer.write(schema)
+        sys.stdout.flush()
+    except BrokenPipeError:  # its reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return 0
 
 
 def replace_closed_streams() -> list[str]:

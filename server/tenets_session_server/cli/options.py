@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tenets_session_server.config import Synchronous
 
-COMMANDS: Final = ("status", "stop")
+COMMANDS: Final = ("status", "stop", "schema")
 
 _DESCRIPTION: Final = """\
 Serves tenets/session.* to an editor: the Language Server Protocol's framing and lifecycle on
@@ -34,7 +34,7 @@ stdin and stdout, JSON-RPC 2.0. Editors start it: name this command in your edit
 language servers.
 
 One daemon in the background serves all editors of a user. The first editor starts it, and it ends
-by itself. `status` reports on it, `stop` ends it.
+by itself. `status` reports on it, `stop` ends it. `schema` prints the JSON Schema of all messages.
 """
 _EPILOG: Final = """\
 Without --database the file is $TENETS_CACHE_DIRECTORY/tenets.db if that variable is set, else
@@ -136,14 +136,14 @@ def _parse_with_argparse(arguments: Sequence[str]) -> Options:
     options, unknown = known.parse_known_args(arguments, Options())
     if options.command is not None and options.command not in COMMANDS:
         if not unknown:
-            known.error(f"unknown command {options.command}: there are {' and '.join(COMMANDS)}")
+            known.error(f"unknown command {options.command}: there are {', '.join(COMMANDS)}")
         unknown.append(options.command)
     if unknown:
         in_order = " ".join(argument for argument in arguments if argument in unknown)
         known.error(f"unrecognized arguments: {in_order}")
     if options.json and options.command != "status":
         known.error("--json goes with status")
-    if options.command is not None and not SUPPORTED:
+    if options.command in {"status", "stop"} and not SUPPORTED:
         known.error(f"{options.command}: there is no daemon on {sys.platform}")
     return options
 
@@ -154,7 +154,8 @@ def parser() -> argparse.ArgumentParser:
 
     known = argparse.ArgumentParser(
         prog="tenets-session-server",
-        usage="%(prog)s [options]\n       %(prog)s status [--json] | stop [--database FILE]",
+        usage="%(prog)s [options]\n       %(prog)s status [--json] | stop [--database FILE]"
+        " | schema",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -163,8 +164,9 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "command",
         nargs="?",
-        metavar="status | stop",
-        help="report on the daemon of this database, or end it",
+        metavar="status | stop | schema",
+        help="report on the daemon of this database, end it, or print the JSON Schema of the"
+        " messages",
     )
     known.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for flag, settings in OPTIONS.items():

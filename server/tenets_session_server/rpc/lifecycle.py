@@ -101,7 +101,9 @@ class _InitializeParams(Struct, rename="camel"):
     initialization_options: Annotated[Raw, Meta(description="an object")] = Raw(b"{}")
 
 
-class _Options(Struct, rename="camel"):
+class Options(Struct, rename="camel"):
+    """``initializationOptions`` of the ``initialize`` request."""
+
     notifications: Flag = True
     active_metadata: Flag = True
     commands: Flag = True
@@ -137,7 +139,7 @@ class _WithClientInfo(Struct, rename="camel"):
 
 
 _decode_params: Final = ParamsDecoder(_InitializeParams).decode
-_decode_options: Final = ParamsDecoder(_Options).decode
+_decode_options: Final = ParamsDecoder(Options).decode
 _decode_client_info: Final = msgspec.json.Decoder(_WithClientInfo).decode
 
 

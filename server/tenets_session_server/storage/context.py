@@ -190,6 +190,11 @@ class Context:
         self._database.run(_COPY, bindings)
         self._database.run(_COPY_DETAILS, {**bindings, "last": self._database.last_id})
 
+    def has_entries(self, session_id: int) -> bool:
+        """Tell whether there are rows of a session's entries."""
+        sql = "SELECT 1 FROM session_context WHERE session_id = ? LIMIT 1"
+        return bool(self._database.run(sql, (session_id,)))
+
     def page(
         self, listing: ContextListing, limit: int = 100, cursor: str | None = None
     ) -> ContextList:

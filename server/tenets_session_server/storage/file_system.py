@@ -170,7 +170,7 @@ def size(path: Path) -> int:
 
 def sizes(path: Path) -> tuple[int, int]:
     """Return the sizes of a database and of its write-ahead log in bytes."""
-    return size(path), size(_beside(path)[0])
+    return size(path), size(Path(f"{os.path.realpath(path)}-wal"))
 
 
 def shared_file_system(path: Path, mountinfo: str | None = None) -> str | None:

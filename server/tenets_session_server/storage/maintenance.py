@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, Row
 
 logger = logging.getLogger(__name__)
 
@@ -44,22 +44,24 @@ class DeferredDeletes:
         self._database = database
         self.on_pending: Callable[[], None] = lambda: None
 
-    def record(self, session_id: int | None) -> None:
+    def record(self, session_id: int | None) -> tuple[int, int | None, int]:
         """Record that a session's context, or (None) all context, is to be removed.
 
         For every reader it is gone then. Call it in the transaction that deletes the session,
-        before that: the change log tells then that the context goes with it. Afterwards call
-        :meth:`begin`.
+        before that: the change log tells then that the context goes with it. Afterwards give what
+        is returned to :meth:`begin`.
         """
+        rows = self._database.run("SELECT coalesce(max(id), 0) FROM session_context")
+        last_entry: int = rows[0][0]
         self._database.run(
-            "INSERT INTO session_server_purges (session_id, last_entry)"
-            " SELECT ?, coalesce(max(id), 0) FROM session_context",
-            (session_id,),
+            "INSERT INTO session_server_purges (session_id, last_entry) VALUES (?, ?)",
+            (session_id, last_entry),
         )
+        return self._database.last_id, session_id, last_entry
 
-    def begin(self) -> None:
+    def begin(self, due: tuple[int, int | None, int]) -> None:
         """Remove a first batch, in the same transaction."""
-        if self._remove_batch():
+        if self._remove_batch(due):
             self.on_pending()
 
     def run_batch(self) -> bool:
@@ -70,13 +72,12 @@ class DeferredDeletes:
         if not self._database.run(_DUE):
             return False
         with self._database.transaction():
-            return self._remove_batch()
+            due = self._database.run(_DUE)
+            return bool(due) and (self._remove_batch(due[0]) or len(due) > 1)
 
-    def _remove_batch(self) -> bool:
-        due = self._database.run(_DUE)
-        if not due:
-            return False
-        delete_id, session_id, last_entry = due[0]
+    def _remove_batch(self, due: Row) -> bool:
+        """Remove one batch of what is due; return whether there is more of it."""
+        delete_id, session_id, last_entry = due
         of_session = "TRUE" if session_id is None else "session_id = :session"
         self._database.run(
             "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
@@ -86,7 +87,7 @@ class DeferredDeletes:
         if self._database.run("SELECT changes()")[0][0] == BATCH:
             return True
         self._database.run("DELETE FROM session_server_purges WHERE id = ?", (delete_id,))
-        return len(due) > 1
+        return False
 
 
 class Maintenance:

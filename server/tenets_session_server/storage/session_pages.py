@@ -17,7 +17,6 @@ from typing import Final, Literal
 from msgspec import UNSET, structs
 
 from tenets_session_server.errors import InvalidArgumentError
-from tenets_session_server.models.changes import State
 from tenets_session_server.models.sessions import Session, SessionList
 from tenets_session_server.storage import cursors, states
 from tenets_session_server.storage.database import Database, Row, Value
@@ -44,6 +43,9 @@ _HAS_PREFIX: Final = "name >= :prefix AND name < :after"
 _MATCHES: Final = f"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {_HAS_PREFIX} LIMIT :few)"
 
 
+Shape = tuple[Order, bool | None, bool, bool, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Which sessions are in a list and in which order; see :meth:`.sessions.Sessions.page`."""
@@ -53,6 +55,16 @@ class Listing:
     order: Order = "newest"
     include_context_count: bool = False
     include_metadata: bool = True
+
+    def shape(self) -> Shape:
+        """Return what its statements depend on."""
+        return (
+            self.order,
+            self.active,
+            self.name_prefix is not None,
+            self.include_context_count,
+            self.include_metadata,
+        )
 
     def scope(self) -> int:
         """Return what the cursors of the list have in common."""
@@ -79,14 +91,14 @@ def read_page(database: Database, listing: Listing, limit: int, cursor: str | No
         bindings.update(prefix=prefix, after=b"" if after is None else after)
     if listing.order == "recent":
         return _most_recent(database, listing, bindings, limit)
-    statements = _statements(replace(listing, name_prefix=prefix and ""), key)
+    statements = _statements(listing.shape(), key)
 
     def take(rows: Iterable[Row]) -> SessionList:
-        return _page(rows, limit, listing, states.newest(database))
+        return _page(database, rows, limit, listing)
 
+    if prefix is None or listing.active:
+        return statements.walk.read(database, bindings, take)
     with database.snapshot():
-        if prefix is None or listing.active:
-            return statements.walk.read(database, bindings, take)
         ids = None
         if database.run(_MATCHES, {**bindings, "few": FEW})[0][0] == FEW:
             ids = _walk_for_ids(database, statements.all_in_order, bindings, limit + 1)
@@ -104,15 +116,15 @@ class _Statements:
 
 
 @lru_cache
-def _statements(listing: Listing, key: str | None) -> _Statements:
-    """Return the statements of a list, whatever its prefix is; ``key`` is the cursor's, as SQL."""
-    order, active, prefixed = listing.order, listing.active, listing.name_prefix is not None
+def _statements(shape: Shape, key: str | None) -> _Statements:
+    """Return the statements of a list; ``key`` is the cursor's, as SQL."""
+    order, active, prefixed, counted, with_metadata = shape
     comparison, direction = ("<", "DESC") if order == "newest" else (">", "ASC")
     in_order = f"ORDER BY s.created_at {direction}, s.id {direction}"
     after_cursor = "1" if key is None else f"(s.created_at, s.id) {comparison} ({key}, :id)"
     not_active = "1" if active is not False else f"s.id IS NOT {_ACTIVE_ID}"
     has_prefix = _HAS_PREFIX if prefixed else "1"
-    columns = "{session}" + (_COUNT if listing.include_context_count else "")
+    columns = "{session}" + (_COUNT if counted else "")
     # A LIMIT keeps SQLite from flattening a subquery. So the active session is found by its id, and
     # names by the prefix (where LIMIT -1 limits nothing).
     walked = f"(SELECT * FROM sessions WHERE id = {_ACTIVE_ID} LIMIT 1)" if active else "sessions"
@@ -121,7 +133,7 @@ def _statements(listing: Listing, key: str | None) -> _Statements:
         walk=SessionQuery(
             f"SELECT {columns} FROM {walked} AS s WHERE {after_cursor} AND {has_prefix}"
             f" AND {not_active} {'' if active else in_order} LIMIT :rows",
-            metadata=listing.include_metadata,
+            metadata=with_metadata,
         ),
         all_in_order=f"SELECT s.id, {has_prefix} AND {not_active} FROM sessions AS s"
         f" WHERE {after_cursor} {in_order} LIMIT :walked",
@@ -129,7 +141,7 @@ def _statements(listing: Listing, key: str | None) -> _Statements:
         f" {in_order} LIMIT :rows",
         by_id=SessionQuery(
             f"SELECT {columns} FROM sessions AS s WHERE s.id = :id",
-            metadata=listing.include_metadata,
+            metadata=with_metadata,
         ),
     )
 
@@ -150,21 +162,23 @@ def _walk_for_ids(
     return found if walked < WALKED else None
 
 
-def _page(rows: Iterable[Row], limit: int, listing: Listing, state: State) -> SessionList:
+def _page(database: Database, rows: Iterable[Row], limit: int, listing: Listing) -> SessionList:
+    state = states.newest(database)  # of the moment of the rows, whose query is still open
     sessions: list[Session] = []
     last: Row = ()
+    cursor = None
     size = 0
     for row in rows:
         if len(sessions) == limit or size >= PAGE_BYTES:
             cursor = cursors.dump(position(last), listing.scope())
-            return SessionList(sessions, cursor, state.revision, str(state))
+            break
         found = session(row)
         if not listing.include_metadata:
             found = found.without_metadata()
         sessions.append(found)
         size += 0 if found.metadata is UNSET else len(found.metadata)
         last = row
-    return SessionList(sessions, None, state.revision, str(state))
+    return SessionList(sessions, cursor, state.revision, str(state))
 
 
 def _most_recent(
@@ -176,10 +190,10 @@ def _most_recent(
         rest = read_page(database, by_time, limit, None)
         if listing.active:
             return rest
-        by_id = _statements(replace(by_time, name_prefix=None), None).by_id
+        by_id = _statements(by_time.shape(), None).by_id
         ids = [(session_id,) for session_id in _by_last_change(database, listing, bindings, limit)]
         rows = list(by_id.each(database, ids))
-        page = _page(rows, limit, listing, states.newest(database))
+        page = _page(database, rows, limit, listing)
     changed = {one.id for one in page.sessions}
     others = [one for one in rest.sessions if one.id not in changed]
     return structs.replace(page, sessions=[*page.sessions, *others][:limit], next_cursor=None)

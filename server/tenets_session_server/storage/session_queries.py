@@ -29,17 +29,15 @@ _AS_BYTES: Final = f"""s.id, CAST(s.name AS BLOB),
 class SessionQuery:
     """A SELECT of sessions; ``{session}`` in ``sql`` stands for the columns of ``sessions AS s``.
 
-    ``{state}`` stands for the columns of the newest state. One more column may follow: the
-    session's context count. Without ``metadata`` that is not read.
+    With ``state`` those of the newest state follow, else the session's context count may follow.
+    Without ``metadata`` that is not read.
     """
 
-    def __init__(self, sql: str, *, metadata: bool = True) -> None:
+    def __init__(self, sql: str, *, metadata: bool = True, state: bool = False) -> None:
+        more = f", {states.COLUMNS}" if state else ""
         self._text, self._bytes = (
-            sql.format(
-                session=columns if metadata else columns.replace(stored, "NULL"),
-                state=states.COLUMNS,
-            )
-            for columns, stored in ((_AS_TEXT, "s.metadata"), (_AS_BYTES, _METADATA_AS_BYTES))
+            sql.format(session=(text if metadata else text.replace(stored, "NULL")) + more)
+            for text, stored in ((_AS_TEXT, "s.metadata"), (_AS_BYTES, _METADATA_AS_BYTES))
         )
 
     def first(self, database: Database, bindings: Bindings = ()) -> Session | None:
@@ -50,28 +48,16 @@ class SessionQuery:
     def result(self, database: Database, bindings: Bindings = ()) -> SessionResult | None:
         """Return the first session with the state that it was read in, or None.
 
-        The query has the columns of ``{state}``. Raises as :meth:`Database.run` does.
+        The query has ``state``. Raises as :meth:`Database.run` does.
         """
         rows = self._run(database, bindings)
         if not rows:
             return None
-        row = rows[0]
-        if row[6] is None:  # the log is empty
-            with database.snapshot():
-                found, state = self.first(database, bindings), states.newest(database)
-        else:
-            found, state = session(row[:6]), states.of_row(row[6:])
-        if found is None:
-            return None
-        return SessionResult(
-            found.id,
-            found.name,
-            found.created_at,
-            found.active,
-            found.metadata,
-            revision=state.revision,
-            state=str(state),
-        )
+        if (revision := rows[0][6]) is not None:
+            return _result(rows[0], revision, states.text(revision, rows[0][7]))
+        with database.snapshot():  # the log is empty
+            rows, newest = self._run(database, bindings), states.newest(database)
+            return _result(rows[0], newest.revision, str(newest)) if rows else None
 
     def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
         """Yield the row of each id, in the order given, for a query by ``:id``."""
@@ -99,18 +85,25 @@ class SessionQuery:
 
 def session(row: Row) -> Session:
     """Return the session in a row of a :class:`SessionQuery`."""
+    return Session(*_members(row), row[6] if len(row) > 6 else UNSET)
+
+
+def _result(row: Row, revision: int, state: str) -> SessionResult:
+    return SessionResult(*_members(row), revision=revision, state=state)
+
+
+def _members(row: Row) -> tuple[int, str, str, bool, Raw]:
     name, stored = row[1], row[3]
     if isinstance(stored, str):
         stored = stored.encode("utf-8")
     elif stored is not None and not isinstance(stored, bytes):
         stored = str(stored).encode("ascii")  # a number
-    return Session(
+    return (
         row[0],
         name if isinstance(name, str) else _text(name),
         timestamps.readable(row[2]),
         bool(row[4]),
         Raw(metadata.readable(stored)),
-        row[6] if len(row) > 6 else UNSET,
     )
 
 

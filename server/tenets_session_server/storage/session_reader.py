@@ -14,13 +14,17 @@ from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.session_pages import Listing, Order, read_page
 from tenets_session_server.storage.session_queries import SessionQuery
 
-_FROM_ACTIVE: Final = "FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"
-_BY_NAME: Final = SessionQuery("SELECT {session}, {state} FROM sessions AS s WHERE s.name = ?")
-BY_ID: Final = SessionQuery("SELECT {session}, {state} FROM sessions AS s WHERE s.id = ?")
-_ACTIVE: Final = SessionQuery("SELECT {session}, {state} " + _FROM_ACTIVE)
-_ACTIVE_ONLY: Final = SessionQuery("SELECT {session} " + _FROM_ACTIVE)
-_NAMED_ONLY: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.name = ?")
-_WITH_ID_ONLY: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = ?")
+_SELECT_NAMED: Final = "SELECT {session} FROM sessions AS s WHERE s.name = ?"
+_SELECT_BY_ID: Final = "SELECT {session} FROM sessions AS s WHERE s.id = ?"
+_SELECT_ACTIVE: Final = (
+    "SELECT {session} FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"
+)
+_BY_NAME: Final = SessionQuery(_SELECT_NAMED, state=True)
+BY_ID: Final = SessionQuery(_SELECT_BY_ID, state=True)
+_ACTIVE: Final = SessionQuery(_SELECT_ACTIVE, state=True)
+_ACTIVE_ONLY: Final = SessionQuery(_SELECT_ACTIVE)
+_NAMED_ONLY: Final = SessionQuery(_SELECT_NAMED)
+_WITH_ID_ONLY: Final = SessionQuery(_SELECT_BY_ID)
 _RECENT: Final = "SELECT recent FROM session_server_active"
 _INACTIVE: Final = """SELECT id FROM sessions
     WHERE id = ? AND id IS NOT (SELECT session_id FROM session_server_active)"""

@@ -5,7 +5,7 @@ Each operation is atomic. Metadata is passed as the text that is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -91,7 +91,7 @@ class Sessions:
         updates: bytes,
         *,
         session_id: int | None = None,
-        remove: Iterable[str] = (),
+        remove: Collection[str] = (),
         if_state: str | None = None,
     ) -> SessionResult:
         """Merge ``updates``, the text of a JSON object, into the metadata (top level only).
@@ -100,10 +100,11 @@ class Sessions:
         :class:`InvalidArgumentError` or :class:`LimitExceededError`.
         """
         text = metadata.normalise(updates, "updates")
+        if if_state is None:
+            return self._merge(name, session_id, text, limited=True, remove=remove)
         with self._database.transaction():
-            if if_state is not None:
-                self._check(name, session_id, if_state)
-            return self._merge(name, session_id, text, limited=True, remove=frozenset(remove))
+            self._check(name, session_id, if_state)
+            return self._merge(name, session_id, text, limited=True, remove=remove)
 
     def rename(
         self,
@@ -188,7 +189,7 @@ class Sessions:
         updates: bytes,
         *,
         limited: bool,
-        remove: frozenset[str] = frozenset(),
+        remove: Collection[str] = (),
     ) -> SessionResult:
         with self._database.transaction():
             found, stored = self._reader.require_row("id, CAST(metadata AS BLOB)", name, session_id)

@@ -8,22 +8,20 @@ from tenets_session_server.errors import ConflictError
 from tenets_session_server.models.changes import State
 from tenets_session_server.storage.database import Bindings, Database, Row
 
+_NEWEST: Final = "SELECT revision, token FROM session_server_changes ORDER BY revision DESC LIMIT 1"
 # If the log is empty, sqlite_sequence has its last revision: that row is written with the first
 # change, and stays.
-_NEWEST: Final = """SELECT
-        coalesce(newest.revision,
-            (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'), 0),
-        coalesce(newest.token, session_server_history.token)
-    FROM session_server_history LEFT JOIN session_server_changes AS newest
-        ON newest.revision = (SELECT max(revision) FROM session_server_changes)"""
+_OF_EMPTY_LOG: Final = """SELECT
+        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes'), 0), token
+    FROM session_server_history"""
 _OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
 _OF_REVISION: Final = """SELECT coalesce(
     (SELECT token FROM session_server_changes WHERE revision = ?), token)
     FROM session_server_history"""
 
-COLUMNS: Final = """(SELECT max(revision) FROM session_server_changes),
-    (SELECT token FROM session_server_changes
-        WHERE revision = (SELECT max(revision) FROM session_server_changes))"""
+_MASK: Final = 0xFFFF_FFFF_FFFF_FFFF  # a token is stored as a signed number
+COLUMNS: Final = """(SELECT revision FROM session_server_changes ORDER BY revision DESC LIMIT 1),
+    (SELECT token FROM session_server_changes ORDER BY revision DESC LIMIT 1)"""
 """The newest state as two columns of another query; NULL if the log is empty."""
 
 
@@ -32,13 +30,19 @@ def newest(database: Database) -> State:
 
     Raises as :meth:`Database.run` does.
     """
-    return of_row(database.run(_NEWEST)[0])
+    rows = database.run(_NEWEST) or database.run(_OF_EMPTY_LOG)
+    return of_row(rows[0])
+
+
+def text(revision: int, token: int | None) -> str:
+    """Return the text of the state of a revision and the token that is stored."""
+    return f"{revision}.{(token or 0) & _MASK:x}"
 
 
 def of_row(row: Row) -> State:
     """Return the state in a row's first two columns, revision and token."""
     # A server of an older version may have put back a trigger that writes no token.
-    return State(row[0], (row[1] or 0) & 0xFFFF_FFFF_FFFF_FFFF)
+    return State(row[0], (row[1] or 0) & _MASK)
 
 
 def oldest_kept(database: Database, newest: State) -> int:

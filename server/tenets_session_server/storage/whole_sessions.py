@@ -90,8 +90,7 @@ class WholeSessions:
             self._check(found, if_state)
             with self._unreported(found):
                 self._sessions.set_active(None, session_id=found)
-            self._deferred_deletes.record(found)
-            self._deferred_deletes.begin()
+            self._deferred_deletes.begin(self._deferred_deletes.record(found))
             self._database.change(
                 "INSERT INTO session_server_changes (type, session_id, session_name, token)"
                 " SELECT 'reset', id, name, random() FROM sessions WHERE id = ?",
@@ -123,20 +122,20 @@ class WholeSessions:
     def delete_all(self, *, purge_context: bool = True) -> DeletedCount:
         """Delete all sessions and, by default, all context; see :meth:`delete`."""
         with self._database.transaction():
-            if purge_context:
-                self._deferred_deletes.record(None)
+            due = self._deferred_deletes.record(None) if purge_context else None
             self._database.run("DELETE FROM sessions")
             count: int = self._database.run("SELECT changes()")[0][0]
-            if purge_context:
-                self._deferred_deletes.begin()
+            if due is not None:
+                self._deferred_deletes.begin(due)
             return DeletedCount(count)
 
     def _delete(self, session_id: int, *, purge_context: bool) -> None:
-        if purge_context:
-            self._deferred_deletes.record(session_id)
+        due = None
+        if purge_context and self._context.has_entries(session_id):
+            due = self._deferred_deletes.record(session_id)
         self._database.change("DELETE FROM sessions WHERE id = ?", (session_id,))
-        if purge_context:
-            self._deferred_deletes.begin()
+        if due is not None:
+            self._deferred_deletes.begin(due)
 
     def _check(self, session_id: int, if_state: str | None) -> None:
         states.require_unchanged(self._database, if_state, WITH_CONTEXT, (session_id,))
