@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,6 @@ from docs import exchanges, reference, schema
 from support import shared
 from support.client import Client
 from support.processes import output
-from tenets_session_client import Change
 from tenets_session_server import __version__
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
@@ -188,9 +188,21 @@ def test_the_capture_of_the_readme_is_what_watch_prints() -> None:
     capture = re.search(r"<!-- capture -->\n```\n(.*?)```", text, re.DOTALL)
     assert capture
     shown = re.findall(r"\| (.*)$", capture[1].partition("terminal ")[2], re.MULTILINE)
-    changes: list[Change] = [
-        {"revision": 7, "type": "deactivated", "sessionId": 2, "sessionName": "fix login"},
-        {"revision": 8, "type": "activated", "sessionId": 1, "sessionName": "review parser"},
+    changes: list[Any] = [
+        {
+            "revision": 7,
+            "type": "deactivated",
+            "sessionId": 2,
+            "sessionName": "fix login",
+            "author": "Neovim",
+        },
+        {
+            "revision": 8,
+            "type": "activated",
+            "sessionId": 1,
+            "sessionName": "review parser",
+            "author": "Neovim",
+        },
     ]
     assert shown == [
         *map(watch.change_line, changes),

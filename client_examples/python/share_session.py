@@ -35,17 +35,25 @@ async def share(database: Path, *options: str) -> None:
         show("left", f"creates and activates {task!r}", await left.get_active())
         show("right", "is notified of the switch", await switched)
 
-        await right.add_context(task, "note", "the parser is the slow part")
+        for text in ("the parser is the slow part", "the cache is not", "ask Ada"):
+            note = await right.add_context(task, "note", text)
         await right.update_metadata(task, {"reviewer": "Ada"})
-        show("right", "adds a note and a reviewer", await right.get(task))
-        notes = [entry["preview"] async for entry in left.context(task)]
-        print(f"  left reads the notes\n         sees {notes}")
+        show("right", "adds three notes and a reviewer", await right.get(task))
+        await left.update_context(note["id"], "Ada says: measure it")
+        notes = [entry["content"] async for entry in left.context(task)]
+        print("  left changes the last note, and reads them")
+        for text in notes:
+            print(f"         sees {text!r}")
 
         switched = listening(left, urgent)
         await right.create(urgent)
         await right.set_active(urgent)
         show("right", f"switches to {urgent!r}", await right.get_active())
         show("left", "is notified of the switch", await switched)
+
+        bound = await left.bind(task, database.parent)
+        show("left", f"ties the folder {database.parent} to {task!r}", bound["session"])
+        show("left", "has the same active session as before", await left.get_active())
 
         try:
             await left.create(urgent)

@@ -63,13 +63,31 @@ class ContextEntry(TypedDict):
     content: NotRequired[str]
     size: int
     createdAt: str
+    updatedAt: NotRequired[str]
     author: str | None
+    location: NotRequired[dict[str, Any]]
 
 
-class AddedContext(ContextEntry):
-    """A context entry that was added, without its content."""
+class WrittenContext(ContextEntry):
+    """A context entry right after it was written, without its content."""
+
+    revision: int
+    state: str
+
+
+class AddedContext(WrittenContext):
+    """A context entry that was added; ``duplicate``: its ``identity_key`` was there before."""
 
     sessionCreated: bool
+    duplicate: bool
+
+
+class Current(TypedDict):
+    """What a folder shows. ``binding`` is the bound folder that decides, None: none does."""
+
+    folder: str | None
+    session: Session | None
+    binding: str | None
 
 
 class Change(TypedDict):
@@ -77,20 +95,26 @@ class Change(TypedDict):
 
     revision: int
     type: str
-    sessionId: int
-    sessionName: str
+    sessionId: int | None
+    sessionName: str | None
+    author: str | None
     contextId: NotRequired[int]
+    folder: NotRequired[str]
+    contextKept: NotRequired[bool]
 
 
 class DidChange(TypedDict):
     """Changes that were committed, and the session that is active after them.
 
-    If ``incomplete`` is there and true, changes are missing: fetch the sessions again.
+    ``currents`` has one for each folder of the client, if a binding concerns one of them. If
+    ``incomplete`` is there and true, changes are missing: fetch the sessions again.
     """
 
     revision: int
+    state: str
     changes: list[Change]
     active: Session | None
+    currents: NotRequired[list[Current]]
     incomplete: NotRequired[bool]
 
 
@@ -113,7 +137,8 @@ class SessionError(Exception):
 class SessionClient:
     """Starts a server and holds the connection to it; an asynchronous context manager.
 
-    ``database`` is the path of the file, by default the user's own. ``on_notification`` is called
+    ``database`` is the path of the file, by default the user's own. ``author`` is the name under
+    which it writes, and ``folders`` are those whose session it shows. ``on_notification`` is called
     with the method and params of each notification. Requests raise :class:`SessionError` if the
     server refuses them, and ``ConnectionError`` once the server has ended.
     """
@@ -123,10 +148,13 @@ class SessionClient:
         command: Sequence[str] = COMMAND,
         *,
         database: str | os.PathLike[str] | None = None,
+        author: str = "tenets_session_client",
+        folders: Sequence[str | os.PathLike[str]] = (),
         on_notification: Callable[[str, Any], None] = lambda _method, _params: None,
     ) -> None:
         self.capability: dict[str, Any] = {}
         self._command = [*command, *(("--database", os.fspath(database)) if database else ())]
+        self._options = {"author": author, "folders": [os.fspath(one) for one in folders]}
         self._on_notification = on_notification
         self._process: asyncio.subprocess.Process | None = None
         self._receiving: asyncio.Task[None] | None = None
@@ -152,6 +180,7 @@ class SessionClient:
                     "clientInfo": {"name": "tenets_session_client"},
                     "rootUri": None,
                     "capabilities": {},
+                    "initializationOptions": self._options,
                 },
             )
         except BaseException:
@@ -193,11 +222,14 @@ class SessionClient:
         *,
         active: bool | None = None,
         name_prefix: str | None = None,
-        order: Literal["newest", "oldest"] = "newest",
+        order: Literal["newest", "oldest", "recent"] = "newest",
         include_context_count: bool = False,
         limit: int = 100,
     ) -> AsyncIterator[Session]:
-        """Yield all sessions that match, newest first by default; ``limit`` is that of a page."""
+        """Yield all sessions that match, newest first by default; ``limit`` is that of a page.
+
+        The order ``"recent"``, by the last change, has one page only.
+        """
         filters = {
             "active": active,
             "namePrefix": name_prefix,
@@ -229,11 +261,44 @@ class SessionClient:
         session: Session = await self.session("updateMetadata", {"name": name, "updates": updates})
         return session
 
-    async def add_context(self, session_name: str, kind: str, content: str) -> AddedContext:
-        """Add an entry to a session. Creates the session if there is none of that name."""
+    async def add_context(
+        self,
+        session_name: str | None,
+        kind: str,
+        content: str,
+        *,
+        location: dict[str, Any] | None = None,
+        identity_key: str | None = None,
+        replace: bool = False,
+    ) -> AddedContext:
+        """Add an entry to a session; None is the one that the client's first folder shows.
+
+        Creates the session if there is none of that name. ``location`` is where the entry belongs:
+        ``{"uri": ..., "range": ...}``. With ``identity_key`` it is kept once, however often this is
+        called; with ``replace`` it takes the new content.
+        """
         params = {"sessionName": session_name, "kind": kind, "content": content}
-        added: AddedContext = await self.session("addContext", params)
+        more = {"location": location, "identityKey": identity_key, "replace": replace}
+        added: AddedContext = await self.session("addContext", {**params, **more})
         return added
+
+    async def update_context(
+        self,
+        entry_id: int,
+        content: str | None = None,
+        *,
+        kind: str | None = None,
+        if_state: str | None = None,
+    ) -> WrittenContext:
+        """Change an entry. With ``if_state``, ``conflict`` if it has changed after that state."""
+        params = {"id": entry_id, "content": content, "kind": kind, "ifState": if_state}
+        changed: WrittenContext = await self.session("updateContext", params)
+        return changed
+
+    async def remove_context(self, entry_id: int, *, if_state: str | None = None) -> bool:
+        """Remove an entry; return whether there was one."""
+        params = {"id": entry_id, "ifState": if_state}
+        return bool((await self.session("removeContext", params))["removed"])
 
     async def context(self, session_name: str) -> AsyncIterator[ContextEntry]:
         """Yield the entries of a session with their contents, oldest first."""
@@ -266,6 +331,34 @@ class SessionClient:
     async def delete_all(self, *, purge_context: bool = True) -> int:
         """Delete every session; return how many there were."""
         return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
+
+    async def rename(self, name: str, new_name: str) -> Session:
+        """Give a session another name. A taken one raises ``sessionExists``."""
+        renamed: Session = await self.session("rename", {"name": name, "newName": new_name})
+        return renamed
+
+    async def copy(self, name: str, new_name: str, *, overwrite: bool = False) -> Session:
+        """Create a session with the metadata and the entries of another one."""
+        params = {"name": name, "newName": new_name, "overwrite": overwrite}
+        copied: Session = await self.session("copy", params)
+        return copied
+
+    async def reset(self, name: str) -> Session:
+        """Remove all entries of a session, and activate it."""
+        found: Session = await self.session("reset", {"name": name})
+        return found
+
+    async def current(self, folder: str | os.PathLike[str] | None = None) -> Current:
+        """Return the session that a folder shows, by default the client's first one."""
+        params = {"folder": None if folder is None else os.fspath(folder)}
+        found: Current = await self.session("getCurrent", params)
+        return found
+
+    async def bind(self, name: str | None, folder: str | os.PathLike[str] | None = None) -> Current:
+        """Have a folder show the session of a name; None: the active one again."""
+        params = {"name": name, "folder": None if folder is None else os.fspath(folder)}
+        found: Current = await self.session("bind", params)
+        return found
 
     def changes(self) -> AsyncIterator[DidChange]:
         """Yield what is committed from this call on, by any program, until the server ends."""

@@ -41,8 +41,14 @@ async def watch(database: Path | None) -> int:
 
 def change_line(change: Change) -> str:
     """Return one line for a change: its revision, its type, and what it is about."""
-    entry = f" (entry {change['contextId']})" if "contextId" in change else ""
-    return f"{change['revision']:>6}  {change['type']:<14} {change['sessionName']}{entry}"
+    about = change["sessionName"] or "no session"
+    if "folder" in change:
+        about = f"{change['folder']} to {about}"
+    if "contextId" in change:
+        about += f" (entry {change['contextId']})"
+    if change["author"] is not None:
+        about += f", by {change['author']}"
+    return f"{change['revision']:>6}  {change['type']:<14} {about}"
 
 
 def active_line(name: str | None) -> str:

@@ -41,9 +41,14 @@ def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
     # What one does, the other sees.
     assert lines[2] == lines[4]
     assert "{'branch': 'tidy', 'reviewer': 'Ada'}" in lines[6]
-    assert lines[8] == "         sees ['the parser is the slow part']"
-    assert lines[10] == lines[12]
-    assert "(sessionExists)" in lines[13]
+    assert [line.strip() for line in lines[8:11]] == [
+        "sees 'the parser is the slow part'",
+        "sees 'the cache is not'",
+        "sees 'Ada says: measure it'",
+    ]
+    assert lines[12] == lines[14] == lines[18]
+    assert lines[16].split() == lines[6].replace("*", " ").split()
+    assert "(sessionExists)" in lines[19]
     assert lines[-1] == "  the same in both: yes"
     assert list(tmp_path.glob("tenets-*")) == []
     if named:
@@ -52,7 +57,7 @@ def test_the_main_job(database: Path, tmp_path: Path, named: bool) -> None:
             assert names == ["hotfix", "refactor"]
             active = db.get_active_session()
             assert active is not None
-            assert active.name in lines[10]
+            assert active.name in lines[12]
 
 
 @pytest.mark.asyncio
@@ -124,14 +129,52 @@ async def test_every_method(database: Path) -> None:
         assert not (await sessions.set_active("a", active=False))["active"]
         assert (await sessions.update_metadata("a", {"": None}))["metadata"][""] is None
         assert (await sessions.add_context("new", "note", "ü"))["size"] == 2
+        entry = await sessions.add_context("new", "note", "once", identity_key="k")
+        again = await sessions.add_context(
+            "new", "note", "now", identity_key="k", replace=True, location={"uri": "/x.py"}
+        )
+        assert (again["id"], again["duplicate"]) == (entry["id"], True)
+        assert again["author"] == "tenets_session_client"
+        changed = await sessions.update_context(again["id"], "later", if_state=again["state"])
+        assert changed["preview"] == "later"
+        with pytest.raises(SessionError) as caught:
+            await sessions.remove_context(again["id"], if_state=again["state"])
+        assert caught.value.kind == "conflict"
+        assert await sessions.remove_context(again["id"])
+        assert not await sessions.remove_context(again["id"])
         large = "é" * 2_300_000
         await sessions.add_context("new", "note", large)
         assert [one.get("content") async for one in sessions.context("new")] == ["ü", large]
         names = [one["name"] async for one in sessions.list(limit=1, include_context_count=True)]
         assert names == ["new", "a"]
+        assert (await sessions.rename("new", "newer"))["name"] == "newer"
+        assert (await sessions.copy("newer", "copy"))["name"] == "copy"
+        assert [one["size"] async for one in sessions.context("copy")] == [2, 4_600_000]
+        assert (await sessions.reset("newer"))["active"]
+        assert [one async for one in sessions.context("newer")] == []
+        assert [one["name"] async for one in sessions.list(order="recent")] == [
+            *("newer", "copy", "a")
+        ]
+        assert await sessions.delete("copy")
         assert await sessions.delete("a")
         assert not await sessions.delete("a")
         assert await sessions.delete_all() == 1
+
+
+@pytest.mark.asyncio
+async def test_folders_and_author(database: Path, tmp_path: Path) -> None:
+    async with SessionClient(database=database, author="me", folders=[tmp_path]) as sessions:
+        await sessions.create("active", active=True)
+        assert (await sessions.current())["binding"] is None
+        bound = await sessions.bind("app", tmp_path)
+        assert (bound["folder"], bound["binding"]) == (str(tmp_path), None)  # it sleeps
+        await sessions.add_context("app", "note", "x")
+        added = await sessions.add_context(None, "note", "here")
+        assert (added["sessionName"], added["author"]) == ("app", "me")
+        current = await sessions.current(tmp_path / "src")
+        assert current["session"] is not None
+        assert (current["session"]["name"], current["binding"]) == ("app", str(tmp_path))
+        assert (await sessions.bind(None))["binding"] is None
 
 
 @pytest.mark.asyncio
