@@ -32,6 +32,11 @@ ACTIVE: Final = """SELECT s.id, s.name, s.created_at, s.metadata
     FROM session_server_active AS a JOIN sessions AS s ON s.id = a.session_id"""
 CHANGES: Final = """SELECT revision, type, session_id, session_name, context_id
     FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT ?"""
+ENTRY: Final = """SELECT c.id, c.session_id, s.name, c.kind, c.content, c.created_at, e.author
+    FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.session_id
+    LEFT JOIN session_server_entries AS e ON e.id = c.id"""
+BOUND: Final = """SELECT b.folder, s.id FROM session_server_bindings AS b
+    JOIN sessions AS s ON s.name = b.name"""
 PAGE: Final = " ORDER BY created_at DESC, id DESC LIMIT ?"
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -59,6 +64,8 @@ class Params(msgspec.Struct, rename="camel"):
     name_prefix: str | None = None
     active: bool | None = None
     since: int = 0
+    id: int = 0
+    folder: str = ""
 
 
 class Session(msgspec.Struct, rename="camel"):
@@ -88,6 +95,28 @@ class AddedContext(msgspec.Struct, rename="camel"):
     size: int
     created_at: str
     session_created: bool
+
+
+class Entry(msgspec.Struct, rename="camel"):
+    """A context entry with its content."""
+
+    id: int
+    session_id: int
+    session_name: str
+    kind: str
+    preview: str
+    content: str
+    size: int
+    created_at: str
+    author: str | None
+
+
+class Piece(Entry, rename="camel"):
+    """A context entry, and the state that it was read in."""
+
+    next_offset: int | None = None
+    revision: int = 0
+    state: str = ""
 
 
 class Change(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -216,6 +245,73 @@ class Sql:
             "logBytes": Path(f"{self._path}-wal").stat().st_size,
         }
 
+    def list_context(self, params: Params) -> dict[str, Any]:
+        """Return the first entries of all sessions."""
+        self._run("BEGIN")
+        rows = self._rows(f"{ENTRY} ORDER BY c.id LIMIT ?", params.limit + 1)
+        revision, state = self._state()
+        self._run("COMMIT")
+        cursor = None
+        if len(rows) > params.limit:
+            cursor = base64.urlsafe_b64encode(_encode(rows.pop()[0])).decode("ascii")
+        entries = [_entry(row) for row in rows]
+        return {"entries": entries, "nextCursor": cursor, "revision": revision, "state": state}
+
+    def get_context(self, params: Params) -> Piece | None:
+        """Return an entry."""
+        self._run("BEGIN")
+        rows = self._rows(f"{ENTRY} WHERE c.id = ?", params.id)
+        revision, state = self._state()
+        self._run("COMMIT")
+        if not rows:
+            return None
+        piece = Piece(*msgspec.structs.astuple(_entry(rows[0])))
+        piece.revision, piece.state = revision, state
+        return piece
+
+    def bind(self, params: Params) -> None:
+        """Bind a folder to a session, or unbind it."""
+        self._run("BEGIN IMMEDIATE")
+        if params.name:
+            self._run(
+                "INSERT INTO session_server_bindings VALUES (?, ?)", params.folder, params.name
+            )
+        else:
+            self._run("DELETE FROM session_server_bindings WHERE folder = ?", params.folder)
+        self._run(
+            "INSERT INTO session_server_changes (type, session_id, session_name, folder, token)"
+            " VALUES ('bound', 0, ?, ?, random())",
+            *(params.name or None, params.folder),
+        )
+        self._run("COMMIT")
+
+    def get_current(self, params: Params) -> dict[str, Any]:
+        """Return the session that is bound to a folder, or to the nearest one that it is in."""
+        self._run("BEGIN")
+        bound = dict(self._rows(BOUND))
+        folder = os.path.realpath(params.folder)
+        while folder not in bound and folder != "/":
+            folder = os.path.dirname(folder)  # noqa: PTH120 - in a loop
+        if folder in bound:
+            session = _session(self._rows(f"{SESSION} WHERE id = ?", bound[folder])[0])
+        else:
+            session = self.get_active(params)  # type: ignore[assignment]
+        revision, state = self._state()
+        self._run("COMMIT")
+        return {
+            "folder": params.folder,
+            "session": session,
+            "binding": folder,
+            "revision": revision,
+            "state": state,
+        }
+
+    def _state(self) -> tuple[int, str]:
+        revision, token = self._rows(
+            "SELECT revision, token FROM session_server_changes ORDER BY revision DESC LIMIT 1"
+        )[0]
+        return revision, f"{revision}.{token & 0xFFFF_FFFF_FFFF_FFFF:x}"
+
     def _rows(self, sql: str, *bindings: Any) -> list[Any]:
         return self._connection.execute(sql, bindings).fetchall()
 
@@ -244,6 +340,14 @@ def _session(row: tuple[Any, ...]) -> Session:
     return Session(row[0], row[1], row[2], bool(row[3]), msgspec.Raw(row[4]))
 
 
+def _entry(row: tuple[Any, ...]) -> Entry:
+    content = row[4]
+    preview = content.lstrip().partition("\n")[0][:200]
+    entry_id, session_id, name, kind = row[:4]
+    size = len(content.encode())
+    return Entry(entry_id, session_id, name, kind, preview, content, size, row[5], row[6])
+
+
 METHODS: Final[dict[str, Callable[[Sql, Params], Any]]] = {
     "tenets/session.getActive": Sql.get_active,
     "tenets/session.get": Sql.get,
@@ -255,6 +359,10 @@ METHODS: Final[dict[str, Callable[[Sql, Params], Any]]] = {
     "tenets/session.delete": Sql.delete,
     "tenets/session.changes": Sql.changes,
     "tenets/session.stats": Sql.stats,
+    "tenets/session.listContext": Sql.list_context,
+    "tenets/session.getContext": Sql.get_context,
+    "tenets/session.bind": Sql.bind,
+    "tenets/session.getCurrent": Sql.get_current,
 }
 
 

@@ -72,6 +72,9 @@ class Measured:
             what = f"{label}, {self.public_size:,} sessions: public class in process / ours"
             ratio = over(public, self.p50(label, OURS, self.public_size))
             yield Bar(what, ratio, 100, at_least=True)
+        for label in ("listContext 100", "getContext", "getCurrent"):
+            ratio = over(self.p50(label, OURS), self.p50(label, BARE))
+            yield Bar(f"{label} round trip / bare loop with the same SQL", ratio, 2)
         yield self._growth()
         for label, what in (("list 100", "page of 100"), ("list 100 cold", "the same, cold")):
             page = over(self.p50(label, OURS), self.p50(PREPARED, BARE))

@@ -19,7 +19,9 @@ from benchmarks.public_package import Public
 from benchmarks.results import BARE, OURS, PIPE, SHARED, SQL, STOCK, STORE
 from benchmarks.workload import ECHO, METHODS, NUMBERS, PREPARED
 
-PUBLIC_METHODS: Final = METHODS - {"changes", "stats"}
+PUBLIC_METHODS: Final = METHODS - {
+    *("changes", "stats", "listContext 100", "getContext", "getCurrent")
+}
 AGAINST_PUBLIC: Final = frozenset({"getActive", "setActive"})
 """What is compared with the public class at a size of its own."""
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmarks.datasets import METADATA, PREFIX, name
+from benchmarks.datasets import ENTRIES_PER_SESSION, METADATA, PREFIX, name
 
 GET_ACTIVE: Final = "tenets/session.getActive"
 SET_ACTIVE: Final = "tenets/session.setActive"
+GET_CURRENT: Final = "getCurrent"
+FOLDER: Final = "/work/project"
 ECHO: Final = "echo"
 PREPARED: Final = "page as bytes"
 """The bytes of our reply to ``list 100``, sent by the bare loop, which had them beforehand."""
@@ -112,6 +114,21 @@ def _add_context(_situation: Situation, count: int) -> list[Step]:
     ]
 
 
+def _get_context(situation: Situation, count: int) -> list[Step]:
+    entries = situation.size * ENTRIES_PER_SESSION
+    ids = [number * 7919 % entries + 1 for number in range(count)]
+    return [Step("getContext", [("getContext", {"id": one}) for one in ids])]
+
+
+def _get_current(situation: Situation, count: int) -> list[Step]:
+    binding = {"name": name(1, situation.size), "folder": FOLDER}
+    return [
+        Step(None, [("bind", binding)]),
+        Step(GET_CURRENT, [(GET_CURRENT, {"folder": f"{FOLDER}/src/app"})] * count),
+        Step(None, [("bind", {"folder": FOLDER})]),
+    ]
+
+
 TASKS: Final = (
     _reading(ECHO, ECHO, **ECHO_PARAMS),
     _reading("getActive", "getActive"),
@@ -125,6 +142,9 @@ TASKS: Final = (
     _reading("list active", "list", active=True),
     Task(("changes",), _changes),
     _reading("stats", "stats"),
+    _reading("listContext 100", "listContext"),
+    Task(("getContext",), _get_context),
+    Task((GET_CURRENT,), _get_current),
     Task(("create", "delete"), _create_and_delete, durable=True),
     Task(("setActive",), _set_active, durable=True),
     Task(("updateMetadata",), _update_metadata, durable=True),

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
-from msgspec.structs import asdict
 
 from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
 from tenets_session_server.methods.method import CallContext, method
@@ -163,7 +162,15 @@ class ListParams(Params, frozen=True):
 )
 def list_sessions(call: CallContext, params: ListParams) -> SessionList:
     """Return a page of sessions, newest `createdAt` first."""
-    return call.store.sessions.page(**asdict(params))
+    return call.store.sessions.page(
+        limit=params.limit,
+        cursor=params.cursor,
+        active=params.active,
+        name_prefix=params.name_prefix,
+        order=params.order,
+        include_context_count=params.include_context_count,
+        include_metadata=params.include_metadata,
+    )
 
 
 class GetActiveParams(Params, frozen=True):

@@ -130,7 +130,8 @@ class Calls:
         """
         arguments = method.decoder.decode(params)
         self._cache.revalidate()
-        self._context.store.database.author = self._context.author()
+        if method.writes:
+            self._context.store.database.author = self._context.author()
         value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 

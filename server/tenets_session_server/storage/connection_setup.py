@@ -94,7 +94,7 @@ def record_author(connection: apsw.Connection, author: Callable[[], str | None])
     connection.create_scalar_function("session_server_author", lambda *_: author(), 0)
     connection.execute(
         "CREATE TEMP TRIGGER session_server_record_author"
-        " AFTER INSERT ON main.session_server_changes WHEN session_server_author() IS NOT NULL"
+        " AFTER INSERT ON main.session_server_changes"
         " BEGIN UPDATE session_server_changes SET author = session_server_author()"
         " WHERE revision = NEW.revision; END"
     )

@@ -7,6 +7,7 @@ the rows may be.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -42,7 +43,7 @@ _FROM: Final = """FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.
 _LISTED: Final = f"""SELECT {_COLUMNS},
         CASE WHEN :content AND length({_CONTENT}) <= {LARGEST_LISTED} THEN {_CONTENT} END
     {_FROM} WHERE c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id """  # at most 1,000
-_PIECE: Final = f"""SELECT {_COLUMNS}, substr({_CONTENT}, :offset + 1, :bytes)
+_PIECE: Final = f"""SELECT {_COLUMNS}, substr({_CONTENT}, :offset + 1, :bytes), {states.COLUMNS}
     {_FROM} WHERE c.id = :id AND {VISIBLE}"""
 _ENTRY: Final = f"SELECT {_COLUMNS}, NULL {_FROM} WHERE c.id = ? AND {VISIBLE}"
 _NEARLY: Final = "{0} COLLATE NOCASE IN (SELECT value FROM json_each(:places))"
@@ -151,12 +152,11 @@ def read_piece(database: Database, entry_id: int, offset: int, size: int) -> Con
     It is cut between characters. Returns None if there is no such entry.
     """
     bindings = {"id": entry_id, "offset": offset, "bytes": size}
-    with database.snapshot():
-        rows = database.run(_PIECE, bindings)
-        if not rows:
-            return None
-        state = states.newest(database)
-    row = rows[0]
+    rows = database.run(_PIECE, bindings)
+    if not rows:
+        return None
+    *row, revision, token = rows[0]
+    state = states.newest(database) if revision is None else states.of_row((revision, token))
     data: bytes = row[-1] or b""
     more = offset + len(data) < (row[5] or 0)
     decoder = _DECODER("replace")
@@ -214,7 +214,7 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     return {"places": places, "same": msgspec.json.encode(same).decode()}
 
 
-def _members(row: Row) -> dict[str, Any]:
+def _members(row: Sequence[Any]) -> dict[str, Any]:
     entry_id, session_id, name, kind, created_at, size, author, updated_at, location, start, _ = row
     return {
         "id": entry_id,

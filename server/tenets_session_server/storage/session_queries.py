@@ -7,7 +7,7 @@ query has two forms: one reads text as text; if that fails, the other reads text
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import UNSET, Raw
 
@@ -17,6 +17,7 @@ from tenets_session_server.storage.cursors import Position
 from tenets_session_server.storage.database import Bindings, Database, Row
 
 T = TypeVar("T")
+R = TypeVar("R", bound=SessionResult)
 
 _ACTIVE: Final = "s.id IS (SELECT session_id FROM session_server_active)"
 _METADATA_AS_BYTES: Final = "CAST(s.metadata AS BLOB)"
@@ -45,19 +46,26 @@ class SessionQuery:
         rows = self._run(database, bindings)
         return session(rows[0]) if rows else None
 
-    def result(self, database: Database, bindings: Bindings = ()) -> SessionResult | None:
+    def result(
+        self, database: Database, bindings: Bindings, kind: type[R], **more: Any
+    ) -> R | None:
         """Return the first session with the state that it was read in, or None.
 
-        The query has ``state``. Raises as :meth:`Database.run` does.
+        ``kind`` is its type, and ``more`` are the members that this has beside those of a
+        :class:`SessionResult`. The query has ``state``. Raises as :meth:`Database.run` does.
         """
         rows = self._run(database, bindings)
         if not rows:
             return None
         if (revision := rows[0][6]) is not None:
-            return _result(rows[0], revision, states.text(revision, rows[0][7]))
+            state = states.text(revision, rows[0][7])
+            return kind(*_members(rows[0]), revision=revision, state=state, **more)
         with database.snapshot():  # the log is empty
             rows, newest = self._run(database, bindings), states.newest(database)
-            return _result(rows[0], newest.revision, str(newest)) if rows else None
+        if not rows:
+            return None
+        state = str(newest)
+        return kind(*_members(rows[0]), revision=newest.revision, state=state, **more)
 
     def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
         """Yield the row of each id, in the order given, for a query by ``:id``."""
@@ -86,10 +94,6 @@ class SessionQuery:
 def session(row: Row) -> Session:
     """Return the session in a row of a :class:`SessionQuery`."""
     return Session(*_members(row), row[6] if len(row) > 6 else UNSET)
-
-
-def _result(row: Row, revision: int, state: str) -> SessionResult:
-    return SessionResult(*_members(row), revision=revision, state=state)
 
 
 def _members(row: Row) -> tuple[int, str, str, bool, Raw]:

@@ -43,10 +43,10 @@ class SessionReader:
         """
         found = None
         if name is None:
-            found = BY_ID.result(self._database, (_checked_id(session_id),))
+            found = BY_ID.result(self._database, (_checked_id(session_id),), SessionResult)
         else:
             for form in names.forms(name):
-                if (found := _BY_NAME.result(self._database, (form,))) is not None:
+                if (found := _BY_NAME.result(self._database, (form,), SessionResult)) is not None:
                     break
             if session_id is not None and (found is None or found.id != session_id):
                 raise SessionNotFoundError(name, session_id=session_id)
@@ -54,7 +54,7 @@ class SessionReader:
 
     def get_active(self) -> SessionResult | None:
         """Return the active session, at the same cost however many sessions there are."""
-        return _ACTIVE.result(self._database)
+        return _ACTIVE.result(self._database, (), SessionResult)
 
     # The same without the state, for what has a state itself.
 

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import asdict
 
 from tenets_session_server.errors import (
     ChangeRefusedError,
@@ -18,6 +17,7 @@ from tenets_session_server.errors import (
 from tenets_session_server.models.sessions import CreatedSession, SessionResult
 from tenets_session_server.storage import metadata, names, states, timestamps
 from tenets_session_server.storage.database import SWALLOWED, Database
+from tenets_session_server.storage.session_queries import R
 from tenets_session_server.storage.session_reader import BY_ID, SessionReader
 
 WITHOUT_CONTEXT: Final = "session_id = ? AND context_id IS NULL AND type <> 'bound'"
@@ -60,12 +60,10 @@ class Sessions:
             text = metadata.merge(text, _activation(active=True), limited=False)
         with self._database.transaction():
             if or_return and (session_id := self.find_id(name)) is not None:
-                found = self.by_id(session_id)
-                if active and not found.active:
-                    found = self.set_active(None, session_id=session_id)
-                return CreatedSession(**asdict(found), created=False)
-            found = self.by_id(self.insert(name, text))
-        return CreatedSession(**asdict(found), created=True)
+                if active and not self.by_id(session_id).active:
+                    self.set_active(None, session_id=session_id)
+                return self.written(session_id, CreatedSession, created=False)
+            return self.written(self.insert(name, text), CreatedSession, created=True)
 
     def set_active(
         self, name: str | None, active: bool = True, session_id: int | None = None
@@ -169,7 +167,11 @@ class Sessions:
 
     def by_id(self, session_id: int) -> SessionResult:
         """Return a session that was written in this transaction."""
-        found = BY_ID.result(self._database, (session_id,))
+        return self.written(session_id, SessionResult)
+
+    def written(self, session_id: int, kind: type[R], **more: Any) -> R:
+        """Return the same as :meth:`by_id`, as a ``kind`` that has ``more`` members."""
+        found = BY_ID.result(self._database, (session_id,), kind, **more)
         if found is None:
             raise ChangeRefusedError(SWALLOWED)
         return found

@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from msgspec.structs import asdict
-
 from tenets_session_server.models.sessions import (
     Deleted,
     DeletedCount,
     ReplacedSession,
-    SessionResult,
 )
 from tenets_session_server.storage import metadata, states
 from tenets_session_server.storage.context import Context
@@ -76,7 +73,7 @@ class WholeSessions:
                     self._context.copy(original.id, copy_id)
             if active:
                 self._sessions.set_active(None, session_id=copy_id)
-            return _replaced(self._sessions.by_id(copy_id))
+            return self._sessions.written(copy_id, ReplacedSession)
 
     def reset(
         self, name: str | None, *, session_id: int | None = None, if_state: str | None = None
@@ -96,7 +93,7 @@ class WholeSessions:
                 " SELECT 'reset', id, name, random() FROM sessions WHERE id = ?",
                 (found,),
             )
-            return _replaced(self._sessions.by_id(found))
+            return self._sessions.written(found, ReplacedSession)
 
     def delete(
         self,
@@ -147,7 +144,3 @@ class WholeSessions:
         self._database.change("INSERT INTO session_server_unreported VALUES (?)", where)
         yield
         self._database.change("DELETE FROM session_server_unreported WHERE session_id = ?", where)
-
-
-def _replaced(session: SessionResult) -> ReplacedSession:
-    return ReplacedSession(**asdict(session))
