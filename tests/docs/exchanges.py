@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
@@ -94,6 +94,24 @@ def recorded(command: tuple[str, ...] = COMMAND) -> dict[str, str]:
             assert server.stdout.read() == b""
         assert server.returncode == 0
     return {key: "```jsonrpc\n{}\n```\n".format("\n".join(lines)) for key, lines in blocks.items()}
+
+
+def conversation(command: Sequence[str], calls: Iterable[tuple[str, Any]]) -> Iterator[Json]:
+    """Start a server, initialize it and make calls; yield the reply to each."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for number, (method, params) in enumerate([("initialize", _INITIALIZE), *calls]):
+            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            body = json.dumps(message).encode()
+            server.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            server.stdin.flush()
+            reply = read(server.stdout)
+            if number > 0:
+                yield {"jsonrpc": reply.pop("jsonrpc"), **reply}
+        server.stdin.close()
 
 
 def read(stream: IO[bytes]) -> Json:

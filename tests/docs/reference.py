@@ -6,8 +6,8 @@ It also renews the JSON Schema of the messages (:mod:`docs.schema`).
 
 A table stands between ``<!-- table: KEY -->`` and ``<!-- end -->``, and comes from the types or
 options that it describes. An exchange stands between ``<!-- exchange: KEY -->`` and ``<!-- end
--->``, and comes from a real server (:mod:`docs.exchanges`). Without ``--write`` the documents that
-are out of date are named, and the exit status is 1.
+-->``, and comes from a real server (:mod:`docs.exchanges`, :mod:`docs.failures`). Without
+``--write`` the documents that are out of date are named, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from docs import exchanges, schema
+from docs import exchanges, failures, schema
 from tenets_session_server import errors
 from tenets_session_server.cli import options as command_line
 from tenets_session_server.methods import stats
@@ -187,6 +187,8 @@ def renewed(text: str, command: tuple[str, ...] = exchanges.COMMAND) -> str:
     """Return a document with up-to-date tables and exchanges."""
 
     def renew(block: re.Match[str]) -> str:
+        if block[3] == "kinds" and block[2]:
+            return f"{block[1]}{failures.recorded()}{block[5]}"
         if block[2]:
             return f"{block[1]}{exchanges.recorded(command)[block[3]]}{block[5]}"
         name, *arguments = block[3].split()
