@@ -44,6 +44,8 @@ def set_up(
             f"The database is on a network or shared file system ({shared}), where SQLite's locks "
             "are not reliable; keep it on a local disk."
         )
+    # Without it SQLite prepares some statements anew for each execution, to plan with the values.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA foreign_keys = OFF")  # as upstream: context may outlive sessions
     connection.execute("PRAGMA temp_store = MEMORY")

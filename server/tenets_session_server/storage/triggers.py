@@ -83,8 +83,9 @@ def _context_change(change_type: str, row: str, where: str = "1") -> str:
 
 
 def _deactivate_other(where: str = "1") -> str:
-    return f"""{DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active)
-            AND id <> NEW.id AND {is_active("metadata")} AND {where};"""
+    return f"""{DEACTIVATE_WHERE_ID} = (SELECT session_id FROM session_server_active
+                WHERE {where})
+            AND id <> NEW.id AND {is_active("metadata")};"""
 
 
 def _record_active(new: str, also: str = "") -> str:
