@@ -111,6 +111,7 @@ class Calls:
         show: Callable[[str], None],
     ) -> None:
         self._context, self._handlers, self._cache, self._show = context, handlers, cache, show
+        self._database = context.store.database
 
     def method(self, method: Method[Any], params: Raw) -> Outcome:
         """Execute a method."""
@@ -131,7 +132,7 @@ class Calls:
         arguments = method.decoder.decode(params)
         self._cache.revalidate()
         if method.writes:
-            self._context.store.database.author = self._context.author()
+            self._database.author = self._context.author()
         value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 
@@ -147,7 +148,7 @@ class Calls:
         """Execute a command that was picked from a list: its user wants to see what came of it."""
 
         def call() -> Any:
-            self._context.store.database.author = self._context.author()
+            self._database.author = self._context.author()
             if method.pick is None:
                 result, sentence = None, _needs_argument(method)
             else:

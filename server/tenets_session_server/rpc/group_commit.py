@@ -85,6 +85,8 @@ class GroupCommit:
         return executed
 
     def _run_one(self, method: Method[Any], call: Call) -> Outcome:
+        if not method.writes:
+            self._database.sign_changes()
         try:
             return Completed(self._database.savepoint(self._execute, method, call.params))
         except Exception as error:

@@ -38,7 +38,7 @@ class FileConnection:
     """Owns the connection to the file that ``config`` names, and opens it at the first use.
 
     ``adoption`` says what has become of the database of earlier versions. ``connection`` is None
-    while the file is closed. Each use holds ``lock``. ``author`` makes changes. ``warnings`` are
+    while the file is closed. Each use holds ``lock``. ``warnings`` are
     complete once the file is open. ``generation`` counts how often it has been opened or repaired.
     """
 
@@ -47,7 +47,6 @@ class FileConnection:
         self.path = self.adoption.path
         self.name = file_system.readable_name(self.path)
         self.connection: apsw.Connection | None = None
-        self.author: str | None = None
         self.lock = threading.RLock()
         self.warnings: list[str] = []
         self.generation = 0
@@ -94,16 +93,18 @@ class FileConnection:
         self._check_other_name()
         return connection
 
-    def begin(self) -> None:
-        """Begin a write transaction. Raises a ``DatabaseError``."""
+    def begin(self) -> apsw.Connection:
+        """Begin a write transaction; return the connection. Raises a ``DatabaseError``."""
         try:
-            self.get_checked().execute("BEGIN IMMEDIATE")
+            connection = self.get_checked()
+            connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
             if isinstance(error, apsw.BusyError) and self._stuck_locks.busy():
                 logger.warning("the database is busy, but nobody has a lock: it is opened anew")
                 self._must_reopen, self._checked_at = True, 0.0
             self.raise_translated(error)
         self._stuck_locks.free()
+        return connection
 
     def check_after_commit(self) -> str | None:
         """Return what has happened to the file that was just written, None if nothing has."""
@@ -139,7 +140,6 @@ class FileConnection:
                     )
                     self._permissions = file_system.permissions(self.path)
                     self._migrate(self.connection)
-                    connection_setup.record_author(self.connection, lambda: self.author)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
                 self._disconnect()

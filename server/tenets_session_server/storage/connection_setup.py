@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -86,20 +85,6 @@ def set_synchronous(connection: apsw.Connection, synchronous: Synchronous) -> No
     # EXTRA is FULL, and for a rollback journal it means that the journal is gone for good.
     level = "EXTRA" if synchronous == "full" else "NORMAL"
     connection.execute(f"PRAGMA synchronous = {level}")
-
-
-def record_author(connection: apsw.Connection, author: Callable[[], str | None]) -> None:
-    """Have the change log say who makes the changes of this connection.
-
-    A temporary trigger is this connection's own: other programs' changes have no author.
-    """
-    connection.create_scalar_function("session_server_author", lambda *_: author(), 0)
-    connection.execute(
-        "CREATE TEMP TRIGGER session_server_record_author"
-        " AFTER INSERT ON main.session_server_changes"
-        " BEGIN UPDATE session_server_changes SET author = session_server_author()"
-        " WHERE revision = NEW.revision; END"
-    )
 
 
 def set_busy_timeout(connection: apsw.Connection, seconds: float) -> None:

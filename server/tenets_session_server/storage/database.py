@@ -31,6 +31,9 @@ Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
 SWALLOWED: Final = "a trigger of another program in the database swallows the change"
 
+_NEWEST_REVISION: Final = "SELECT max(revision) FROM session_server_changes"
+_SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
+
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
@@ -39,7 +42,8 @@ class Database:
 
     ``path`` is that of the file, and ``name`` the same as readable text. If it is not the file that
     ``config`` names, ``reason`` says why (see :mod:`.adoption`). ``engine`` is the name and
-    version of the engine. ``commits`` counts what was committed here, or may have been; the
+    version of the engine. ``author`` is who writes, as entries and the change log say; set it
+    before each call. ``commits`` counts what was committed here, or may have been; the
     functions in ``on_commit`` are called after each commit, outside of the transaction.
 
     The methods that concern the file rather than what is in it (``open``, ``close``, ``release``,
@@ -55,18 +59,10 @@ class Database:
         self.ensure_open, self.repair_or_create = file.ensure_open, file.repair_or_create
         self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
         self.engine = f"SQLite {apsw.sqlite_lib_version()}"
+        self.author: str | None = None
         self.commits = 0
         self.on_commit: set[Callable[[], None]] = set()
         self._transaction = _Transaction(self, file)
-
-    @property
-    def author(self) -> str | None:
-        """Who writes now, as the change log and the entries say; set it before each call."""
-        return self._file.author
-
-    @author.setter
-    def author(self, author: str | None) -> None:
-        self._file.author = author
 
     @property
     def is_open(self) -> bool:
@@ -136,6 +132,14 @@ class Database:
         if self._transaction.thread == threading.get_ident():
             return self._lock  # which this thread holds: to join is to do nothing
         return self._transaction
+
+    def sign_changes(self) -> None:
+        """Record the author of the changes that the open transaction has made so far.
+
+        A commit does that anyway. Call it before the change log is read in a transaction.
+        """
+        if self.author is not None:
+            self.run(_SIGN, (self.author, self._transaction.start))
 
     def savepoint(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work`` returns; if it raises, undo only what it did in the transaction.
@@ -221,12 +225,17 @@ class _Transaction(AbstractContextManager[None]):
     def __init__(self, database: Database, file: FileConnection) -> None:
         self._database, self._file = database, file
         self.thread = 0  # id of the thread that has it open, 0 if none has
+        self.start = 0  # the revision before it
 
     def __enter__(self) -> None:
         self._file.lock.acquire()
         try:
-            self._file.begin()
+            connection = self._file.begin()
+            if self._database.author is not None:
+                self.start = connection.execute(_NEWEST_REVISION).get or 0
         except BaseException:
+            if self._file.connection is not None:
+                _roll_back(self._file.connection)
             self._file.lock.release()
             raise
         self.thread = threading.get_ident()
@@ -249,6 +258,8 @@ class _Transaction(AbstractContextManager[None]):
 
     def _commit(self, connection: apsw.Connection) -> None:
         try:
+            if (author := self._database.author) is not None:
+                connection.execute(_SIGN, (author, self.start))
             connection.execute("COMMIT")
         except apsw.IOError as error:
             _roll_back(connection)
