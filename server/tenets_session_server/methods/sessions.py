@@ -1,4 +1,4 @@
-"""Methods on sessions: create, get, list, activate, annotate, rename."""
+"""Methods on sessions: create, get, list, annotate, rename."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
-from tenets_session_server.errors import SessionExistsError, SessionNotFoundError
+from tenets_session_server.errors import SessionExistsError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Cursor,
     Flag,
-    Folder,
     IfState,
     JsonObject,
     Limit,
@@ -59,28 +58,6 @@ def show_list(call: CallContext) -> tuple[SessionList, str]:
     shown = [f"{one.name} (active)" if one.active else one.name for one in page.sessions]
     more = "" if len(shown) <= SHOWN and not page.next_cursor else ", ..."
     return page, f"Sessions, newest first: {', '.join(shown[:SHOWN])}{more}"
-
-
-def activate_previous(call: CallContext) -> tuple[Session, str]:
-    """Activates the session that was active most recently."""
-    activated = call.store.sessions.set_active(None, session_id=_most_recent(call))
-    return activated, f"Activated session {activated.name}"
-
-
-def exit_active(call: CallContext) -> tuple[Session | None, str]:
-    """Deactivates the active session."""
-    active = call.store.sessions.active()
-    if active is None:
-        return None, "No session is active"
-    call.store.sessions.set_active(None, False, active.id)
-    return active, f"Deactivated session {active.name}"
-
-
-def _most_recent(call: CallContext) -> int:
-    found = call.store.sessions.most_recently_active()
-    if found is None:
-        raise SessionNotFoundError(None, "there is no other session to activate")
-    return found
 
 
 class CreateParams(Params, frozen=True):
@@ -183,67 +160,6 @@ class GetActiveParams(Params, frozen=True):
 def get_active(call: CallContext, params: GetActiveParams) -> SessionResult | None:
     """Return the active session, or null."""
     return _shown(call.store.sessions.get_active(), params.include_metadata)
-
-
-class SetActiveParams(SessionParams, frozen=True):
-    """Params of ``setActive``."""
-
-    active: Flag = True
-
-
-@method(
-    "setActive",
-    SetActiveParams,
-    SessionResult,
-    {"name": "fix login"},
-    {"name": "no such"},
-    pick=activate_previous,
-    writes=True,
-)
-def set_active(call: CallContext, params: SetActiveParams) -> SessionResult:
-    """Activate a session, which deactivates every other, or deactivate it."""
-    return call.store.sessions.set_active(params.name, params.active, params.session_id)
-
-
-class SwitchParams(SessionParams, frozen=True):
-    """Params of ``resume`` and ``exit``."""
-
-    folder: Folder | None = None
-
-
-@method("exit", SwitchParams, SessionResult, {}, pick=exit_active, writes=True)
-def leave(call: CallContext, params: SwitchParams) -> SessionResult:
-    """Deactivate a session: the active one, or the one that is named."""
-    return _switch(call, params, active=False)
-
-
-@method(
-    "resume",
-    SwitchParams,
-    SessionResult,
-    {},
-    {"name": "fix login"},
-    pick=activate_previous,
-    writes=True,
-)
-def resume(call: CallContext, params: SwitchParams) -> SessionResult:
-    """Activate a session: the one that was active last, or the one that is named."""
-    return _switch(call, params, active=True)
-
-
-def _switch(call: CallContext, params: SwitchParams, *, active: bool) -> SessionResult:
-    name, session_id = params.name, params.session_id
-    with call.store.database.transaction():
-        if name is None and session_id is None:
-            if params.folder is not None:
-                session_id = call.session_id(params.folder)
-            elif active:
-                session_id = _most_recent(call)
-            elif (found := call.store.sessions.active()) is not None:
-                session_id = found.id
-            else:
-                raise SessionNotFoundError(None, "no session is active")
-        return call.store.sessions.set_active(name, active, session_id)
 
 
 class UpdateMetadataParams(SessionParams, frozen=True):

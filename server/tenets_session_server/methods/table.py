@@ -9,6 +9,7 @@ from tenets_session_server.methods import (
     context,
     sessions,
     stats,
+    switching,
     whole_sessions,
     workspace,
 )
@@ -16,7 +17,7 @@ from tenets_session_server.methods.method import Method
 
 METHODS: Final[tuple[Method[Any], ...]] = tuple(
     value
-    for module in (sessions, context, workspace, whole_sessions, stats, changes)
+    for module in (sessions, switching, context, workspace, whole_sessions, stats, changes)
     for value in vars(module).values()
     if isinstance(value, Method)
 )
