@@ -48,12 +48,12 @@ def test_the_client_does_everything(run: Snippet, database: Path) -> None:
         found({ created, entry, activated, cached, updated, moved, none, names, page, unknown,
                 deleted, again, capability: client.capability, status });
     """)
-    assert found["created"].keys() == {"id", "name", "createdAt", "active", "metadata"}
+    assert plain(found["created"]).keys() == {"id", "name", "createdAt", "active", "metadata"}
     assert (found["entry"]["size"], found["entry"]["sessionCreated"]) == (7, True)
-    assert found["cached"] == found["activated"]
+    assert plain(found["cached"]) == plain(found["activated"])
     assert found["activated"]["active"] is True
     assert found["updated"]["metadata"] == {"n": None, "m": [2]}
-    assert found["again"] == found["updated"]
+    assert plain(found["again"]) == plain(found["updated"])
     assert (found["moved"], found["none"]) == ("c", None)
     assert found["names"] == ["a", "b", "c"]
     assert [session["name"] for session in found["page"]["sessions"]] == ["c", "b"]
@@ -69,6 +69,15 @@ def test_the_client_does_everything(run: Snippet, database: Path) -> None:
         active = sessions.get_active_session()
         assert active is not None
         assert (active.name, active.metadata["m"]) == ("a", [2])
+
+
+def plain(session: Json) -> Json:
+    """Return a session without what only the result of a request has."""
+    return {
+        name: value
+        for name, value in session.items()
+        if name not in {"created", "revision", "state"}
+    }
 
 
 def test_deleting_everything_leaves_none_active(run: Snippet, database: Path) -> None:

@@ -79,6 +79,8 @@ def test_built_packages(
             f"{built.name.removesuffix('-py3-none-any.whl')}.dist-info",
         }
     run(environment / "pip", "install", "-q", built)
+    shipped = source / "server" / "tenets_session_server" / "schema.json"
+    assert run(environment / "tenets-session-server", "schema") == shipped.read_text("utf-8")
     (tmp_path / "cwd").mkdir()
     works([str(environment / "tenets-session-server")], database, tmp_path / "cwd")
 
