@@ -35,8 +35,7 @@ from tenets_session_server.methods.params import expectations
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.models import changes, context, sessions, totals
 from tenets_session_server.rpc import lifecycle
-from tenets_session_server.storage import metadata
-from tenets_session_server.wire import framing, messages, streams
+from tenets_session_server.wire import framing, streams
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")
@@ -137,25 +136,32 @@ def commands() -> str:
 def limits() -> str:
     """Return one row for each limit."""
     mebibyte = 1024 * 1024
-    return table(
-        ("what", "limit", "beyond it"),
-        iter(
-            [
-                ("message", f"{framing.MAXIMUM_MESSAGE // mebibyte} MiB", "-32600"),
-                ("header", f"{framing.MAXIMUM_HEADER // 1024} KiB", "framing error"),
-                ("JSON nesting", f"{messages.MAXIMUM_NESTING} levels", "-32600"),
-                (
-                    "a session's metadata",
-                    f"{metadata.MAXIMUM_BYTES // mebibyte} MiB of JSON",
-                    "`limitExceeded`",
-                ),
-                (
-                    "replies that are not read",
-                    f"{streams.OVERFLOW_BYTES // mebibyte} MiB",
-                    "the connection is dropped",
-                ),
-            ]
+    told = {
+        "message": ("bytes of a message", "-32600"),
+        "nesting": ("levels of nested JSON", "-32600"),
+        "metadata": ("bytes of a session's metadata, as JSON", "`limitExceeded`"),
+        "page": ("sessions, entries or changes of one page", "-32602"),
+        "piece": ("bytes of a content in one reply", "-32602"),
+        "name": ("characters of a name", "-32602"),
+        "kind": ("characters of a kind", "-32602"),
+        "author": ("characters of an author", "-32602"),
+        "identityKey": ("characters of an identity key", "-32602"),
+        "uri": ("characters of a URI or path", "-32602"),
+        "folders": ("folders of one window", "-32602, or further ones are left out"),
+    }
+    rows = [(f"`{key}`", *told[key], f"{limit:,}") for key, limit in lifecycle.LIMITS.items()]
+    rows += [
+        ("", "bytes of a header", "framing error", f"{framing.MAXIMUM_HEADER:,}"),
+        (
+            "",
+            "replies that are not read",
+            "the connection is dropped",
+            f"{streams.OVERFLOW_BYTES // mebibyte} MiB",
         ),
+    ]
+    return table(
+        ("in `limits`", "what", "limit", "beyond it"),
+        ((key, what, limit, beyond) for key, what, beyond, limit in rows),
     )
 
 

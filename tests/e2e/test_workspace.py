@@ -181,6 +181,20 @@ async def test_a_window_without_folders_says_which_one(server_command: list[str]
             await editor.session("bind", sessionId=77, folder="/app")
 
 
+async def test_a_name_that_is_no_text_cannot_be_bound(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as editor:
+        created = await editor.create("a")
+        with ForeignWriter(database) as foreign:
+            foreign.execute("UPDATE sessions SET name = CAST(X'FF41' AS TEXT)")
+        with pytest.raises(ResponseError, match="rename it first"):
+            await editor.session("bind", sessionId=created["id"], folder="/app")
+        await editor.session("rename", sessionId=created["id"], newName="b")
+        await editor.session("bind", sessionId=created["id"], folder="/app")
+        assert await current(editor, "/app") == ("b", "/app")
+
+
 async def test_windows_are_told_what_their_folders_show(server_command: list[str]) -> None:
     async with (
         Client.opened(server_command, rootUri="file:///app/src") as inside,

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import fields
 
 from tenets_session_server.models.context import ContextEntry, ContextList, ContextPiece
 from tenets_session_server.storage import cursors, previews, states, timestamps, uris
@@ -32,23 +33,29 @@ VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
         WHERE (p.session_id IS NULL OR p.session_id = c.session_id) AND c.id <= p.last_entry)"""
 """SQL for whether the entry ``c`` is there for a reader."""
 
-# Another program's text may not be UTF-8, so text is read as bytes.
 _CONTENT: Final = "CAST(c.content AS BLOB)"
-_COLUMNS: Final = f"""c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
+_COLUMNS: Final = f"""c.id, c.session_id, s.name, c.kind, c.created_at, octet_length(c.content),
+    e.author, e.updated_at, e.location"""
+# Another program's text may not be UTF-8, and one such value fails the whole query. Then text is
+# read as bytes.
+_AS_BYTES: Final = f"""c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
     CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
-    length({_CONTENT}), e.author, e.updated_at, CAST(e.location AS BLOB),
-    CAST({previews.START.format("c.content")} AS BLOB)"""
+    octet_length(c.content), e.author, e.updated_at, e.location"""
+_START: Final = f"CAST({previews.START.format('c.content')} AS BLOB)"
 _FROM: Final = """FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.session_id
     LEFT JOIN session_server_entries AS e ON e.id = c.id"""
-_LISTED: Final = f"""SELECT {_COLUMNS},
-        CASE WHEN :content AND length({_CONTENT}) <= {LARGEST_LISTED} THEN {_CONTENT} END
+_IS_LISTED: Final = f":content AND octet_length(c.content) <= {LARGEST_LISTED}"
+_LISTED: Final = f"""SELECT {{columns}}, CASE WHEN NOT ({_IS_LISTED}) THEN {_START} END,
+        CASE WHEN {_IS_LISTED} THEN {{content}} END
     {_FROM} WHERE c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id """  # at most 1,000
-_PIECE: Final = f"""SELECT {_COLUMNS}, substr({_CONTENT}, :offset + 1, :bytes), {states.COLUMNS}
+_PIECE: Final = f"""SELECT {_AS_BYTES}, {_START}, substr({_CONTENT}, :offset + 1, :bytes),
+        {states.COLUMNS}
     {_FROM} WHERE c.id = :id AND {VISIBLE}"""
-_ENTRY: Final = f"SELECT {_COLUMNS}, NULL {_FROM} WHERE c.id = ? AND {VISIBLE}"
+_ENTRY: Final = f"SELECT {_AS_BYTES}, {_START} {_FROM} WHERE c.id = ? AND {VISIBLE}"
 _NEARLY: Final = "{0} COLLATE NOCASE IN (SELECT value FROM json_each(:places))"
 _PLACES: Final = "SELECT {0} FROM session_server_entries WHERE {1}"
 _DIRECTIONS: Final[dict[Order, str]] = {"oldest": "ASC", "newest": "DESC"}
+_MEMBERS: Final = [field.name for field in fields(ContextEntry) if field.name != "content"]
 _DECODER: Final = codecs.getincrementaldecoder("utf-8")
 
 
@@ -129,10 +136,7 @@ def read_page(
         matching = [row[0] for row in walked if row[1]][: limit + 1]
         rows = _rows(database, matching[:limit], listing)
         state = states.newest(database)
-    entries = [
-        ContextEntry(**_members(row), content=UNSET if row[-1] is None else _text(row[-1]))
-        for row in rows
-    ]
+    entries = [_entry(row) for row in rows]
     if len(entries) < len(matching):
         last = entries[-1].id
     elif len(walked) == bindings["rows"]:
@@ -157,7 +161,7 @@ def read_piece(database: Database, entry_id: int, offset: int, size: int) -> Con
         return None
     *row, revision, token = rows[0]
     state = states.newest(database) if revision is None else states.of_row((revision, token))
-    data: bytes = row[-1] or b""
+    data: bytes = row[10] or b""
     more = offset + len(data) < (row[5] or 0)
     decoder = _DECODER("replace")
     content = decoder.decode(data, final=not more)
@@ -180,11 +184,19 @@ def read_members(database: Database, entry_id: int) -> dict[str, Any] | None:
 def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[Row]:
     """Return the rows of entries, in the order of their ids, until they are large enough."""
     bindings: dict[str, Value] = {"ids": _json(ids), "content": listing.include_content}
+    sql = _LISTED + _DIRECTIONS[listing.order]
+    try:
+        return _read(database, sql.format(columns=_COLUMNS, content="c.content"), bindings)
+    except UnicodeDecodeError:
+        return _read(database, sql.format(columns=_AS_BYTES, content=_CONTENT), bindings)
+
+
+def _read(database: Database, sql: str, bindings: dict[str, Value]) -> list[Row]:
     found, size = list[Row](), 0
-    with database.rows(_LISTED + _DIRECTIONS[listing.order], bindings) as rows:
+    with database.rows(sql, bindings) as rows:
         for row in rows:
             found.append(row)
-            size += 0 if row[-1] is None else len(row[-1])
+            size += 0 if row[-1] is None else row[5] or 0
             if size >= PAGE_BYTES:
                 break
     return found
@@ -214,20 +226,28 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     return {"places": places, "same": msgspec.json.encode(same).decode()}
 
 
+def _entry(row: Row) -> ContextEntry:
+    """Return the entry in a row of a list: the columns, the start of its content, its content."""
+    content = None if row[10] is None else _text(row[10])
+    return ContextEntry(
+        id=row[0],
+        session_id=row[1],
+        session_name=None if row[2] is None else _text(row[2]),
+        kind=_text(row[3]),
+        preview=previews.of(_text(row[9]) if content is None else content),
+        content=UNSET if content is None else content,
+        size=row[5] or 0,
+        created_at=timestamps.readable(row[4]),
+        updated_at=UNSET if row[7] is None else row[7],
+        author=row[6],
+        location=UNSET if row[8] is None else Raw(row[8].encode()),
+    )
+
+
 def _members(row: Sequence[Any]) -> dict[str, Any]:
-    entry_id, session_id, name, kind, created_at, size, author, updated_at, location, start, _ = row
-    return {
-        "id": entry_id,
-        "session_id": session_id,
-        "session_name": None if name is None else _text(name),
-        "kind": _text(kind),
-        "preview": previews.of(_text(start)),
-        "size": size or 0,
-        "created_at": timestamps.readable(created_at),
-        "updated_at": UNSET if updated_at is None else updated_at,
-        "author": author,
-        "location": UNSET if location is None else Raw(location),
-    }
+    """Return the members of an entry without its content: of the columns, and of its start."""
+    entry = _entry((*row[:10], None))
+    return {name: getattr(entry, name) for name in _MEMBERS}
 
 
 def _json(ids: list[int] | None) -> str:
@@ -235,4 +255,6 @@ def _json(ids: list[int] | None) -> str:
 
 
 def _text(stored: Value) -> str:
+    if isinstance(stored, str):
+        return stored
     return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")

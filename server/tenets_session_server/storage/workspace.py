@@ -47,8 +47,8 @@ class Workspace:
         session. Raises :class:`InvalidArgumentError` if it is neither a URI nor a path.
         """
         with self._database.snapshot():
-            found = self._current(folder, self._awake() if folder is not None else {})
             state = states.newest(self._database)
+            found = self._current(folder, self._awake() if folder is not None else {})
         return CurrentResult(
             found.folder, found.session, found.binding, revision=state.revision, state=str(state)
         )
@@ -76,6 +76,12 @@ class Workspace:
                 session = self._sessions.get(name, session_id)
                 if session is not None:
                     name = session.name
+                    if self._sessions.named(name) is None:
+                        raise InvalidArgumentError(
+                            "sessionId",
+                            "a session whose name is valid UTF-8, as a binding is to a name; rename"
+                            " it first",
+                        )
                 elif name is None:
                     self._sessions.require(None, session_id)
                 else:
