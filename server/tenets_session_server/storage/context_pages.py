@@ -34,11 +34,11 @@ VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
 """SQL for whether the entry ``c`` is there for a reader."""
 
 _CONTENT: Final = "CAST(c.content AS BLOB)"
-_COLUMNS: Final = f"""c.id, c.session_id, s.name, c.kind, c.created_at, octet_length(c.content),
+_COLUMNS: Final = """c.id, c.session_id, s.name, c.kind, c.created_at, octet_length(c.content),
     e.author, e.updated_at, e.location"""
 # Another program's text may not be UTF-8, and one such value fails the whole query. Then text is
 # read as bytes.
-_AS_BYTES: Final = f"""c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
+_AS_BYTES: Final = """c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
     CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
     octet_length(c.content), e.author, e.updated_at, e.location"""
 _START: Final = f"CAST({previews.START.format('c.content')} AS BLOB)"
