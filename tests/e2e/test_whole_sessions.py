@@ -286,11 +286,11 @@ async def test_the_order_of_the_last_change(server_command: list[str]) -> None:
         await editor.session("delete", name="d")
         await editor.session("bind", name="a", folder="/app")
         listed = await editor.session("list", order="recent", includeMetadata=False)
-        assert [one["name"] for one in listed["sessions"]] == ["a", "c", "b"]
+        assert [one["name"] for one in listed["sessions"]] == ["c", "b", "a"]
         assert listed["nextCursor"] is None
         assert all("metadata" not in one for one in listed["sessions"])
-        assert await editor.names(order="recent", limit=2) == ["a", "c"]
-        assert await editor.names(order="recent", active=False) == ["a", "b"]
+        assert await editor.names(order="recent", limit=2) == ["c", "b"]
+        assert await editor.names(order="recent", active=False) == ["b", "a"]
         assert await editor.names(order="recent", active=True) == ["c"]
         assert await editor.names(order="recent", namePrefix="b") == ["b"]
         with pytest.raises(ResponseError, match="one page only"):

@@ -31,6 +31,7 @@ from tenets_session_server.models.context import (
     RemovedContext,
     WrittenContext,
 )
+from tenets_session_server.storage import names
 from tenets_session_server.storage.context import Location as StoredLocation
 from tenets_session_server.storage.context_pages import ContextListing
 
@@ -100,7 +101,7 @@ def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
 def _add(call: CallContext, params: AddContextParams, session_id: int | None) -> AddedContext:
     return call.store.context.add(
         params.session_name,
-        params.kind,
+        _checked_kind(params.kind),
         params.content,
         session_id=session_id,
         location=_location(params.location),
@@ -204,7 +205,7 @@ def update_context(call: CallContext, params: UpdateContextParams) -> WrittenCon
     """Change the content, kind or location of an entry."""
     return call.store.context.update(
         params.id,
-        kind=params.kind,
+        kind=None if params.kind is None else _checked_kind(params.kind),
         content=params.content,
         location=_location(params.location),
         if_state=params.if_state,
@@ -229,6 +230,12 @@ class RemoveContextParams(Params, frozen=True):
 def remove_context(call: CallContext, params: RemoveContextParams) -> RemovedContext:
     """Remove an entry."""
     return call.store.context.remove(params.id, if_state=params.if_state)
+
+
+def _checked_kind(kind: str) -> str:
+    if not kind.isascii() and not names.is_visible(kind):
+        raise InvalidParamsError("kind: expected a text that is not blank")
+    return kind
 
 
 def _location(given: Raw) -> StoredLocation | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from msgspec.structs import fields
+
 from tenets_session_server.errors import SessionNotFoundError
 from tenets_session_server.methods.params import Params, ParamsDecoder
 
@@ -77,6 +79,11 @@ class Method(Generic[P]):
     def decoder(self) -> ParamsDecoder[P]:
         """What turns the text of ``params`` into :attr:`params`."""
         return ParamsDecoder(self.params)
+
+    @cached_property
+    def takes_uri(self) -> bool:
+        """Whether a param of the method is the URI of a file."""
+        return any(field.name == "uri" for field in fields(self.params))
 
     @cached_property
     def name(self) -> str:

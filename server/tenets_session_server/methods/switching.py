@@ -16,11 +16,12 @@ def activate_previous(call: CallContext) -> tuple[Session, str]:
 
 def exit_active(call: CallContext) -> tuple[Session | None, str]:
     """Deactivates the active session."""
-    active = call.store.sessions.active()
-    if active is None:
-        return None, "No session is active"
-    call.store.sessions.set_active(None, False, active.id)
-    return active, f"Deactivated session {active.name}"
+    with call.store.database.transaction():
+        active = call.store.sessions.active()
+        if active is None:
+            return None, "No session is active"
+        left = call.store.sessions.set_active(None, False, active.id)
+    return left, f"Deactivated session {left.name}"
 
 
 def _most_recent(call: CallContext) -> int:

@@ -55,7 +55,8 @@ class Change(Struct, rename="camel", frozen=True):
         Meta(description="`id` of the session it happened to; null: a folder without a session"),
     ]
     session_name: Annotated[
-        str | None, Meta(description="its name right after the change; null if it is gone")
+        str | None,
+        Meta(description="its name right after the change; null if an entry's session is gone"),
     ]
     author: Annotated[
         str | None, Meta(description="who made it; null if another program did, or nobody said")

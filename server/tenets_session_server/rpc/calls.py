@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -178,8 +179,8 @@ def _decode_command(params: Raw) -> tuple[Method[Any], Raw | None]:
         known = ", ".join(BY_COMMAND)
         raise InvalidParamsError(f"command: expected one of {known}, got {given.command}")
     arguments = given.arguments or Items()
-    if _is_uri(arguments.first):  # what a context menu of VS Code passes
-        return method, None
+    if (uri := _uri(arguments.first)) is not None:  # what a context menu of VS Code passes
+        return method, Raw(_encode({"uri": uri})) if method.takes_uri else None
     if arguments.second:
         raise InvalidParamsError("arguments: expected at most one object, got several")
     if bytes(arguments.first) in {b"", b"null"}:  # null is [undefined] in JavaScript
@@ -196,11 +197,22 @@ def _needs_argument(method: Method[Any]) -> str:
     )
 
 
-def _is_uri(argument: Raw) -> bool:
+class _VSCodeUri(Struct):
+    """A ``Uri`` of VS Code as JSON; ``path`` is decoded."""
+
+    scheme: str
+    path: str
+    authority: str = ""
+    external: str | None = None
+
+
+def _uri(argument: Raw) -> str | None:
+    """Return the URI that a ``Uri`` of VS Code is, None for anything else."""
     try:
-        return {"scheme", "path"} <= msgspec.json.decode(argument, type=dict[str, Raw]).keys()
+        found = msgspec.json.decode(argument, type=_VSCodeUri)
     except msgspec.MsgspecError:
-        return False
+        return None
+    return found.external or f"{found.scheme}://{found.authority}{quote(found.path)}"
 
 
 async def _retry(call: Callable[[], Any]) -> Any:

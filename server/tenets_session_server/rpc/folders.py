@@ -59,9 +59,11 @@ def changed(folders: tuple[str, ...], params: Raw) -> tuple[str, ...]:
     Raises :class:`InvalidParamsError`.
     """
     event = _decode_folders_event(params).event
-    removed = {folder.uri for folder in event.removed}
-    kept = [folder for folder in folders if folder not in removed]
-    return _usable([*kept, *(one.uri for one in event.added if one.uri not in kept)])
+    removed = {*map(_place, _usable([one.uri for one in event.removed]))}
+    kept = [folder for folder in folders if _place(folder) not in removed]
+    there = {*map(_place, kept)}
+    added = [one for one in _usable([one.uri for one in event.added]) if _place(one) not in there]
+    return _usable([*kept, *added])
 
 
 def of_initialize(params: Raw) -> tuple[str, ...]:
@@ -74,6 +76,10 @@ def of_initialize(params: Raw) -> tuple[str, ...]:
         root = _decode_root(given)
         return _usable([one for one in (root.root_uri, root.root_path) if one][:1])
     return ()
+
+
+def _place(folder: str) -> uris.Uri:
+    return uris.parse(folder, "folder")
 
 
 def _usable(folders: list[str]) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class GroupCommit:
         return executed
 
     def _run_one(self, method: Method[Any], call: Call) -> Outcome:
-        if not method.writes:
+        if not method.writes:  # it may read the change log
             self._database.sign_changes()
         try:
             return Completed(self._database.savepoint(self._execute, method, call.params))

@@ -22,6 +22,7 @@ from typing import Final
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.models.changes import ChangeBatch, State
+from tenets_session_server.models.sessions import Current
 from tenets_session_server.models.totals import AttachedClient
 from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
@@ -36,6 +37,9 @@ JOIN_INTERVAL: Final = 0.05
 """Seconds after other programs' changes were sent, in which further ones of them are collected."""
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
+
+Currents = dict[tuple[str, ...], list[Current] | None]
+"""What the folders of clients show, by the folders."""
 
 UNKNOWN: Final = State(-1, 0)
 """The last state that was sent to a client that last saw another file."""
@@ -110,9 +114,9 @@ class Publisher:
     def _catch_up(self, client: Client) -> None:
         self._publish()  # also where the file is another one by now
         if self._is_behind(client):
-            batch = self._change_log.batch_after(client.last_sent)
+            batch, currents = self._batch_after(client.last_sent)
             if batch is not None:
-                self._send(batch, client.last_sent.revision, [client])
+                self._send(batch, currents, client.last_sent.revision, [client])
 
     def _is_behind(self, client: Client) -> bool:
         behind = client.last_sent.revision < self._published.revision
@@ -201,11 +205,12 @@ class Publisher:
         self._database.ensure_open()
         base = self._published
         replaced = self._database.generation != self._generation
-        batch = None if replaced else self._change_log.batch_after(base)
+        batch, currents = (None, {}) if replaced else self._batch_after(base)
         if replaced or (batch and batch.incomplete):
             # Another file, an older state of this one (SQLite's `.restore` writes it in place), or
             # more changes than are kept.
             replaced, batch = True, self._change_log.resume_after(base.revision)
+            currents = self._currents()
             self._store.watcher.file_replaced()
         self._generation, self._unpublished = self._database.generation, False
         if batch is None:
@@ -213,13 +218,25 @@ class Publisher:
         # Before anything is sent, as that may make other clients catch up.
         self._published = State.parse(batch.state)
         self._store.maintenance.commit_seen()
-        self._send(batch, 0 if replaced else base.revision, self._clients)
+        self._send(batch, currents, 0 if replaced else base.revision, self._clients)
         if replaced:
             for client in self._clients:
                 if client.last_sent.revision < batch.revision:
                     client.last_sent = UNKNOWN
 
-    def _send(self, batch: ChangeBatch, base: int, clients: Iterable[Client]) -> None:
+    def _batch_after(self, start: State) -> tuple[ChangeBatch | None, Currents]:
+        """Return what was committed after a state, and what folders show, of one moment."""
+        with self._database.snapshot():
+            batch = self._change_log.batch_after(start)
+            return batch, {} if batch is None else self._currents()
+
+    def _currents(self) -> Currents:
+        folders = {client.folders for client in self._clients if client.wants_changes}
+        return {some: self._store.workspace.currents(some) for some in folders if some}
+
+    def _send(
+        self, batch: ChangeBatch, currents: Currents, base: int, clients: Iterable[Client]
+    ) -> None:
         """Send a batch to the clients that have ``base`` or more; others are behind it."""
         messages: dict[tuple[int, bool, tuple[str, ...]], bytes] = {}
         newest = State.parse(batch.state)
@@ -229,19 +246,16 @@ class Publisher:
                 continue
             key = sent, client.wants_metadata, client.folders
             if client.wants_changes and key not in messages:
-                messages[key] = self._encode(batch, *key)
+                messages[key] = _encode(batch.after(sent, currents.get(client.folders)), client)
             client.last_sent = newest  # first: sending may make it catch up
             if client.wants_changes:
                 client.send(messages[key])
 
-    def _encode(
-        self, batch: ChangeBatch, sent: int, with_metadata: bool, folders: tuple[str, ...]
-    ) -> bytes:
-        """Return the message for clients that have ``sent``, and these folders."""
-        later = batch.after(sent, self._store.workspace.currents(folders) if folders else None)
-        params = later if with_metadata else later.without_metadata()
-        return encode(OutgoingNotification(DID_CHANGE, params))
-
     def _show(self, kind: int, message: str) -> None:
         for client in tuple(self._clients):
             client.show(kind, message)
+
+
+def _encode(batch: ChangeBatch, client: Client) -> bytes:
+    params = batch if client.wants_metadata else batch.without_metadata()
+    return encode(OutgoingNotification(DID_CHANGE, params))

@@ -1,8 +1,8 @@
 """The change log: what any program has committed to the file, in order.
 
-Triggers record every change within its own transaction (see :mod:`.schema`), so the log has what is
-committed and nothing else. The key of its rows is the *revision*. Each has a
-random token as well; both together are a *state*. Only :meth:`ChangeLog.resume_after` writes.
+Triggers record every change within its own transaction (see :mod:`.triggers`), so the log has what
+is committed and nothing else. The key of its rows is the *revision*. Each has a random token as
+well; both together are a *state*. Only :meth:`ChangeLog.resume_after` writes.
 """
 
 from __future__ import annotations

@@ -27,13 +27,15 @@ from tenets_session_server.storage.context_pages import (
     read_piece,
 )
 from tenets_session_server.storage.database import SWALLOWED, Database
+from tenets_session_server.storage.schema import CHANGES_KEPT, PRUNE_INTERVAL
 from tenets_session_server.storage.sessions import Sessions
 
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, identity_key,
     key_session_id, location, place, resolved_place) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _WITH_KEY: Final = f"""SELECT e.id FROM session_server_entries AS e
     JOIN session_context AS c ON c.id = e.id
-    WHERE e.key_session_id = ? AND e.identity_key = ? AND e.author IS ? AND {VISIBLE} LIMIT 1"""
+    WHERE e.key_session_id = ? AND e.identity_key = ? AND e.author IS ?
+        AND c.session_id = e.key_session_id AND {VISIBLE} LIMIT 1"""
 _EQUAL: Final = """SELECT (:kind IS NULL OR c.kind = :kind)
         AND (:content IS NULL OR c.content = :content)
         AND (NOT :move OR e.location IS :location)
@@ -73,6 +75,17 @@ class Location(Struct, frozen=True):
         }
 
 
+# The ids of sessions that have entries are found one after the other, without a look at each entry.
+_REPORT_ORPHANS: Final = f"""WITH RECURSIVE owner(id) AS (
+        SELECT min(session_id) FROM session_context
+        UNION ALL
+        SELECT (SELECT min(session_id) FROM session_context WHERE session_id > owner.id)
+            FROM owner WHERE owner.id IS NOT NULL)
+    INSERT INTO session_server_changes (type, session_id, context_id, token)
+    SELECT 'contextRemoved', c.session_id, c.id, random()
+        FROM owner CROSS JOIN session_context AS c ON c.session_id = owner.id
+        WHERE owner.id NOT IN (SELECT id FROM sessions) AND {VISIBLE}
+        LIMIT {CHANGES_KEPT + 2 * PRUNE_INTERVAL}"""
 _NOWHERE: Final[dict[str, str | None]] = {"location": None, "place": None, "resolved": None}
 
 
@@ -189,6 +202,13 @@ class Context:
         bindings = {"original": original, "copy": copy}
         self._database.run(_COPY, bindings)
         self._database.run(_COPY_DETAILS, {**bindings, "last": self._database.last_id})
+
+    def report_removal_of_orphans(self) -> None:
+        """Record the removal of all entries whose session is gone, before they are removed.
+
+        More changes than are kept need not be recorded: then clients fetch everything anew.
+        """
+        self._database.run(_REPORT_ORPHANS)
 
     def has_entries(self, session_id: int) -> bool:
         """Tell whether there are rows of a session's entries."""

@@ -96,9 +96,9 @@ class ContextListing:
             where.append("c.id IN (SELECT value FROM json_each(:ids))")
         if self.uri is not None:
             where.append(f"c.id IN ({_located('place')} UNION ALL {_located('resolved_place')})")
-        if purges:
-            where.append(VISIBLE)
         matches = ["c.kind = :kind"] if self.kind is not None else []
+        if purges:
+            matches.append(VISIBLE)
         if self.author is not None:
             matches.append("(SELECT author FROM session_server_entries WHERE id = c.id) IS :author")
         return (
@@ -117,13 +117,11 @@ def read_page(
     are large, or if few of them match. Raises as :meth:`Database.run`.
     """
     scope = listing.scope()
-    filtered = listing.kind is not None or listing.author is not None
     bindings: dict[str, Value] = {
         "session": listing.session,
         "kind": listing.kind,
         "author": listing.author,
         "ids": _json(listing.ids),
-        "rows": WALKED if filtered else limit + 1,
         "start": -(2**63) if listing.order == "oldest" else 2**63 - 1,
     }
     if cursor is not None:
@@ -132,6 +130,8 @@ def read_page(
         if listing.uri is not None:
             bindings |= _places(database, listing.uri)
         purges = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
+        filtered = purges or listing.kind is not None or listing.author is not None
+        bindings["rows"] = WALKED if filtered else limit + 1
         walked = database.run(listing.statement(purges=purges), bindings)
         matching = [row[0] for row in walked if row[1]][: limit + 1]
         rows = _rows(database, matching[:limit], listing)
@@ -222,7 +222,7 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
         for column in ("place", "resolved_place")
         for row in database.run(_PLACES.format(column, _NEARLY.format(column)), {"places": places})
     }
-    same = [one for one in stored if one in forms or uris.is_same(uris.parse(one, "uri"), place)]
+    same = [one for one in stored if one in forms or uris.is_same(uris.of_key(one), place)]
     return {"places": places, "same": msgspec.json.encode(same).decode()}
 
 

@@ -136,7 +136,8 @@ class Database:
     def sign_changes(self) -> None:
         """Record the author of the changes that the open transaction has made so far.
 
-        A commit does that anyway. Call it before the change log is read in a transaction.
+        A commit does that anyway. Call it before the change log is read in a transaction. One
+        author makes all changes of a transaction; it need not be known when that begins.
         """
         if self.author is not None:
             self.run(_SIGN, (self.author, self._transaction.start))
@@ -225,14 +226,13 @@ class _Transaction(AbstractContextManager[None]):
     def __init__(self, database: Database, file: FileConnection) -> None:
         self._database, self._file = database, file
         self.thread = 0  # id of the thread that has it open, 0 if none has
-        self.start = 0  # the revision before it
+        self.start = 0  # the newest revision when it began
 
     def __enter__(self) -> None:
         self._file.lock.acquire()
         try:
             connection = self._file.begin()
-            if self._database.author is not None:
-                self.start = connection.execute(_NEWEST_REVISION).get or 0
+            self.start = self._newest_revision(connection)
         except BaseException:
             if self._file.connection is not None:
                 _roll_back(self._file.connection)
@@ -256,10 +256,19 @@ class _Transaction(AbstractContextManager[None]):
                 for notify in tuple(database.on_commit):
                     notify()
 
+    def _newest_revision(self, connection: apsw.Connection) -> int:
+        try:
+            return connection.execute(_NEWEST_REVISION).get or 0
+        except apsw.Error as error:
+            self._file.raise_translated(error)
+
     def _commit(self, connection: apsw.Connection) -> None:
         try:
-            if (author := self._database.author) is not None:
-                connection.execute(_SIGN, (author, self.start))
+            self._database.sign_changes()
+        except BaseException:
+            _roll_back(connection)
+            raise
+        try:
             connection.execute("COMMIT")
         except apsw.IOError as error:
             _roll_back(connection)

@@ -72,7 +72,16 @@ def merge(
     Stored text that is no object is kept as a string under :data:`UNREADABLE_KEY`. Raises
     :class:`LimitExceededError` if ``limited`` and the result has grown too large.
     """
-    changed = _members.decode(updates)
+    return _merged(stored, _members.decode(updates), limited=limited, remove=remove)
+
+
+def _merged(
+    stored: bytes | None,
+    changed: dict[str, msgspec.Raw],
+    *,
+    limited: bool = True,
+    remove: Collection[str] = (),
+) -> bytes:
     if _is_json_object(stored):
         members = {**_members.decode(stored or EMPTY), **changed}
         for name in remove:
@@ -95,16 +104,22 @@ def merge(
     return merged
 
 
-def member(text: bytes, name: str) -> Any:
-    """Return the value of one top-level member of a JSON object, None if it has none."""
-    found = _members.decode(text).get(name)
-    return None if found is None else msgspec.json.decode(found)
+def member(stored: bytes | None, name: str) -> object:
+    """Return the value of one top-level member, None if it has none, or none that is readable."""
+    text = (_split((stored or b"").decode("utf-8", "replace")) or {}).get(name)
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def without(text: bytes, names: Collection[str]) -> bytes:
-    """Return the text of a JSON object without some of its top-level members."""
-    members = _members.decode(text)
-    return _encoder.encode({name: value for name, value in members.items() if name not in names})
+def with_member(stored: bytes | None, name: str, value: object) -> bytes:
+    """Return ``stored`` with another value of one top-level member.
+
+    All others stay as they are stored. Raises :class:`LimitExceededError` if that is too large.
+    """
+    # As upstream writes it: what has no UTF-8 (of a path) is an escape, which msgspec refuses.
+    return _merged(stored, {name: msgspec.Raw(json.dumps(value).encode("ascii"))})
 
 
 def readable(stored: bytes | None) -> bytes:

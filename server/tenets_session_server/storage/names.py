@@ -29,13 +29,17 @@ def checked(name: str, member: str = "name") -> str:
     one or like nothing.
     """
     normalised = unicodedata.normalize("NFC", name)
-    visible = any(
-        unicodedata.category(character) not in _INVISIBLE and character not in _BLANK_LETTERS
-        for character in normalised
-    )
-    if not visible or len(normalised) > LONGEST or _REFUSED.search(normalised):
+    if not is_visible(normalised) or len(normalised) > LONGEST or _REFUSED.search(normalised):
         raise InvalidArgumentError(member, EXPECTED)
     return normalised
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether at least one character of a text shows something by itself."""
+    return any(
+        unicodedata.category(character) not in _INVISIBLE and character not in _BLANK_LETTERS
+        for character in text
+    )
 
 
 def forms(name: str) -> tuple[str, ...]:

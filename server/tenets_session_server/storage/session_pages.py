@@ -24,13 +24,14 @@ from tenets_session_server.storage.session_queries import SessionQuery, position
 
 Order = Literal["newest", "oldest", "recent"]
 
-PAGE_BYTES: Final = 8 * 1024 * 1024
+PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page ends once its metadata reaches this size, whatever its limit."""
 FEW: Final = 2000
 """With fewer matching names than this they are sorted, which takes a millisecond or two."""
 _CHANGED: Final = """SELECT c.revision, s.id FROM session_server_changes AS c
     CROSS JOIN sessions AS s ON s.id = c.session_id
-    WHERE c.revision < :start AND {} AND {} ORDER BY c.revision DESC LIMIT 500"""
+    WHERE c.revision < :start AND c.type <> 'bound' AND {} AND {}
+    ORDER BY c.revision DESC LIMIT 500"""
 WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
@@ -187,16 +188,13 @@ def _most_recent(
     """Return the sessions that changed last, then those without a known change, newest first."""
     by_time = replace(listing, order="newest")
     with database.snapshot():
-        rest = read_page(database, by_time, limit, None)
-        if listing.active:
-            return rest
+        # Without metadata no page ends early.
+        rest = read_page(database, replace(by_time, include_metadata=False), limit, None)
+        changed = [] if listing.active else _by_last_change(database, listing, bindings, limit)
+        ids = dict.fromkeys([*changed, *(one.id for one in rest.sessions)])  # in this order
         by_id = _statements(by_time.shape(), None).by_id
-        ids = [(session_id,) for session_id in _by_last_change(database, listing, bindings, limit)]
-        rows = list(by_id.each(database, ids))
-        page = _page(database, rows, limit, listing)
-    changed = {one.id for one in page.sessions}
-    others = [one for one in rest.sessions if one.id not in changed]
-    return structs.replace(page, sessions=[*page.sessions, *others][:limit], next_cursor=None)
+        page = _page(database, by_id.each(database, [(one,) for one in ids]), limit, listing)
+    return structs.replace(page, next_cursor=None)
 
 
 def _by_last_change(

@@ -5,7 +5,7 @@ Each operation is atomic. Metadata is passed as the text that is stored.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import msgspec
@@ -104,6 +104,27 @@ class Sessions:
             self._check(name, session_id, if_state)
             return self._merge(name, session_id, text, limited=True, remove=remove)
 
+    def change_member(
+        self,
+        name: str | None,
+        session_id: int | None,
+        key: str,
+        change: Callable[[object], object],
+    ) -> SessionResult:
+        """Replace one member of the metadata by what ``change`` makes of its value (None: none).
+
+        Everything else stays as it is stored. Raises :class:`SessionNotFoundError` and
+        :class:`LimitExceededError`.
+        """
+        with self._database.transaction():
+            found, stored = self.stored(name, session_id)
+            before = metadata.member(stored, key)
+            after = change(before)
+            if after != before and (after or before is not None):
+                text = metadata.with_member(stored, key, after)
+                self._set_metadata(found, text)
+            return self.by_id(found)
+
     def rename(
         self,
         name: str | None,
@@ -144,6 +165,14 @@ class Sessions:
         if check_name:
             name = names.checked(name, "sessionName")
         return self.insert(name, metadata.EMPTY), name, True
+
+    def stored(self, name: str | None, session_id: int | None) -> tuple[int, bytes | None]:
+        """Return the id of a session, and its metadata as it is stored.
+
+        Raises :class:`SessionNotFoundError`.
+        """
+        row = self._reader.require_row("id, CAST(metadata AS BLOB)", name, session_id)
+        return row[0], row[1]
 
     def require_free(self, name: str) -> None:
         """Raise :class:`SessionExistsError` if a session has this very name."""
@@ -194,12 +223,15 @@ class Sessions:
         remove: Collection[str] = (),
     ) -> SessionResult:
         with self._database.transaction():
-            found, stored = self._reader.require_row("id, CAST(metadata AS BLOB)", name, session_id)
+            found, stored = self.stored(name, session_id)
             text = metadata.merge(stored, updates, limited=limited, remove=remove)
-            self._database.change(
-                "UPDATE sessions SET metadata = ? WHERE id = ?", (text.decode("utf-8"), found)
-            )
+            self._set_metadata(found, text)
             return self.by_id(found)
+
+    def _set_metadata(self, session_id: int, text: bytes) -> None:
+        self._database.change(
+            "UPDATE sessions SET metadata = ? WHERE id = ?", (text.decode("utf-8"), session_id)
+        )
 
 
 def _activation(*, active: bool) -> bytes:

@@ -16,7 +16,7 @@ _OF_EMPTY_LOG: Final = """SELECT
     FROM session_server_history"""
 _OLDEST: Final = "SELECT min(revision) FROM session_server_changes"
 _OF_REVISION: Final = """SELECT coalesce(
-    (SELECT token FROM session_server_changes WHERE revision = ?), token)
+    (SELECT coalesce(token, 0) FROM session_server_changes WHERE revision = ?), token)
     FROM session_server_history"""
 
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF  # a token is stored as a signed number

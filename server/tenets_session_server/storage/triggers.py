@@ -178,6 +178,15 @@ TRIGGERS: Final = {
         DELETE FROM session_server_entries WHERE id = OLD.id;
         {_context_change("contextRemoved", "OLD", f"NOT {_PURGED_OLD}")}
     END""",
+        # An older version deletes the session first, and then says that its context goes.
+        "session_server_purge_recorded": """AFTER INSERT ON session_server_purges
+    BEGIN
+        UPDATE session_server_changes SET context_kept = NULL
+            WHERE revision = (SELECT max(revision) FROM session_server_changes)
+                AND type = 'deleted' AND session_id = NEW.session_id;
+        UPDATE session_server_changes SET context_kept = NULL
+            WHERE NEW.session_id IS NULL AND context_kept;
+    END""",
         "session_server_prune_changes": f"""AFTER INSERT ON session_server_changes
     WHEN NEW.revision % {PRUNE_INTERVAL} = 0
     BEGIN

@@ -50,7 +50,10 @@ class Uri(Struct, frozen=True):
         if self.scheme != "file" or self.authority:
             return None
         path = "/".join(self.segments)
-        return path if sys.platform == "win32" else f"/{path}"
+        if sys.platform == "win32":
+            return path
+        # With a drive it is of another machine, and its case has been changed.
+        return None if self.segments and _DRIVE.fullmatch(self.segments[0]) else f"/{path}"
 
     @property
     def resolved(self) -> Uri:
@@ -69,17 +72,29 @@ def parse(text: str, member: str) -> Uri:
 
     Raises :class:`InvalidArgumentError`, which names the ``member``.
     """
-    found = _URI.match(text)
-    if len(text) > LONGEST or "\0" in text:
-        found = None
-    elif found is None and os.path.isabs(text):  # noqa: PTH117
-        return _of_path(text)
+    if len(text) <= LONGEST and (found := _parsed(text)) is not None:
+        return found
+    raise InvalidArgumentError(member, EXPECTED)
+
+
+def of_key(key: str) -> Uri:
+    """Return the place of a :attr:`Uri.key`, which may be longer than what was given."""
+    found = _parsed(key)
     if found is None:
-        raise InvalidArgumentError(member, EXPECTED)
+        raise InvalidArgumentError("key", EXPECTED)
+    return found
+
+
+def _parsed(text: str) -> Uri | None:
+    found = _URI.match(text)
+    if "\0" in text:
+        return None
+    if found is None:
+        return _of_path(text) if os.path.isabs(text) else None  # noqa: PTH117
     scheme, authority = found[1].lower(), (found[2] or "").lower()
     path = os.fsdecode(unquote_to_bytes(found[3]))
     if "\0" in path:
-        raise InvalidArgumentError(member, EXPECTED)
+        return None
     if scheme == "file" and authority == "localhost":
         authority = ""
     return Uri(scheme, authority, _segments(path))

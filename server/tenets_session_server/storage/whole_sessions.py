@@ -58,19 +58,21 @@ class WholeSessions:
         :class:`ConflictError`.
         """
         with self._database.transaction():
-            original = self._sessions.require(name, session_id)
+            original, stored = self._sessions.stored(name, session_id)
             replaced = self._sessions.get(new_name)
-            if replaced is not None and (not overwrite or replaced.id == original.id):
+            if replaced is not None and (not overwrite or replaced.id == original):
                 self._sessions.require_free(replaced.name)
-            if replaced is not None:
+            if replaced is None:  # perhaps not any more
+                states.require_unchanged(self._database, if_state, "session_name = ?", (new_name,))
+            else:
                 self._check(replaced.id, if_state)
                 self._delete(replaced.id, purge_context=True)
                 new_name = replaced.name
-            text = metadata.without(bytes(original.metadata or metadata.EMPTY), NOT_COPIED)
+            text = metadata.merge(stored, metadata.EMPTY, limited=False, remove=NOT_COPIED)
             copy_id = self._sessions.insert(new_name, text)
             if include_context:
                 with self._unreported(copy_id):
-                    self._context.copy(original.id, copy_id)
+                    self._context.copy(original, copy_id)
             if active:
                 self._sessions.set_active(None, session_id=copy_id)
             return self._sessions.written(copy_id, ReplacedSession)
@@ -119,7 +121,10 @@ class WholeSessions:
     def delete_all(self, *, purge_context: bool = True) -> DeletedCount:
         """Delete all sessions and, by default, all context; see :meth:`delete`."""
         with self._database.transaction():
-            due = self._deferred_deletes.record(None) if purge_context else None
+            due = None
+            if purge_context:
+                self._context.report_removal_of_orphans()
+                due = self._deferred_deletes.record(None)
             self._database.run("DELETE FROM sessions")
             count: int = self._database.run("SELECT changes()")[0][0]
             if due is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from tenets_session_server.errors import InvalidArgumentError
 from tenets_session_server.models.sessions import (
     Binding,
@@ -15,7 +13,7 @@ from tenets_session_server.models.sessions import (
     CurrentResult,
     SessionResult,
 )
-from tenets_session_server.storage import metadata, names, states, uris
+from tenets_session_server.storage import names, states, uris
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.schema import NO_SESSION
 from tenets_session_server.storage.sessions import Sessions
@@ -23,7 +21,8 @@ from tenets_session_server.storage.uris import Uri
 
 PINNED: Final = "pinned_files"
 """The key of upstream's metadata for the paths of a session's files."""
-_BINDINGS: Final = "SELECT folder, name FROM session_server_bindings ORDER BY folder"
+_BINDINGS: Final = """SELECT folder, CAST(name AS BLOB) FROM session_server_bindings
+    ORDER BY folder"""  # a rename by another program may have given a name that is no UTF-8
 _AWAKE: Final = """SELECT b.folder, s.id FROM session_server_bindings AS b
     CROSS JOIN sessions AS s ON s.name = b.name"""
 _RECORD: Final = """INSERT INTO session_server_changes
@@ -105,7 +104,7 @@ class Workspace:
         with self._database.snapshot():
             found = [
                 Binding(folder, name, self._sessions.named(name))
-                for folder, name in self._database.run(_BINDINGS)
+                for folder, name in self._bindings()
             ]
             state = states.newest(self._database)
         return BindingList(found, state.revision, str(state))
@@ -123,18 +122,15 @@ class Workspace:
         paths = [path for form in uris.forms(place) if (path := form.path) is not None]
         if not paths:
             raise InvalidArgumentError("uri", "a file: URI or an absolute path of this machine")
-        with self._database.transaction():
-            found = self._sessions.require(name, session_id)
-            value = metadata.member(bytes(found.metadata or metadata.EMPTY), PINNED)
-            before = value if isinstance(value, list) else []
+        pin, spellings = paths[-1], {*paths}
+
+        def changed(stored: object) -> list[object]:
+            before = stored if isinstance(stored, list) else []
             if pinned:
-                after = before if paths[-1] in before else [*before, paths[-1]]
-            else:
-                after = [one for one in before if one not in paths]
-            if after == before:
-                return found
-            updates = msgspec.json.encode({PINNED: after})
-            return self._sessions.update_metadata(None, updates, session_id=found.id)
+                return before if pin in before else [*before, pin]
+            return [one for one in before if one not in spellings]
+
+        return self._sessions.change_member(name, session_id, PINNED, changed)
 
     def _current(self, folder: str | None, bound: dict[Uri, tuple[str, int]]) -> Current:
         if folder is not None:
@@ -151,10 +147,14 @@ class Workspace:
             for folder, session_id in self._database.run(_AWAKE)
         }
 
+    def _bindings(self) -> list[tuple[str, str]]:
+        rows = self._database.run(_BINDINGS)
+        return [(folder, name.decode("utf-8", "replace")) for folder, name in rows]
+
     def _same(self, place: Uri) -> tuple[str, str] | None:
         """Return the folder and name of the binding of this very folder."""
         forms = uris.forms(place)
-        for folder, name in self._database.run(_BINDINGS):
+        for folder, name in self._bindings():
             stored = uris.parse(folder, "folder")
             if stored in forms or uris.is_same(stored, place):
                 return folder, name
