@@ -146,6 +146,7 @@ def limits() -> str:
         "kind": ("characters of a kind", "-32602"),
         "author": ("characters of an author", "-32602"),
         "identityKey": ("characters of an identity key", "-32602"),
+        "location": ("bytes of a location, as JSON", "`limitExceeded`"),
         "uri": ("characters of a URI or path", "-32602"),
         "folders": ("folders of one window", "-32602, or further ones are left out"),
     }

@@ -191,6 +191,7 @@ async def test_a_replay_of_the_same_requests_adds_nothing(server_command: list[s
         assert [entry["content"] for entry in listed] == list("01234")
 
 
+ANCHOR: Json = {"quote": "q", "before": [], "after": [], "occurrences": 1}
 RANGE = {"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 5}}
 
 
@@ -226,6 +227,7 @@ WRONG = [
     ({"uri": "/x", "range": {"start": {"line": -1, "character": 0}}}, "location.range"),
     ({"uri": "/x", "range": {"start": RANGE["start"]}}, "location.range.end is required"),
     ({"uri": "/x", "anchor": {"quote": 7}}, "location.anchor"),
+    ({"uri": "/x", "anchor": {**ANCHOR, "before": list("1234")}}, "location.anchor.before"),
 ]
 
 
@@ -241,6 +243,23 @@ async def test_a_wrong_location_is_an_error(
             assert caught.value.code == -32602
             assert says in str(caught.value)
         assert len((await editor.session("listContext", sessionName="a"))["entries"]) == 1
+
+
+async def test_a_location_has_a_limit_and_counts_for_pages(server_command: list[str]) -> None:
+    anchor = {"quote": "q" * 60_000, "before": [], "after": [], "occurrences": 1}
+    large = {"uri": "/x.py", "anchor": anchor}
+    async with Client.opened(server_command) as editor:
+        await editor.pipelined(*[("addContext", note("x", location=large))] * 100)
+        page = await editor.session("listContext", sessionName="a", includeContent=False)
+        assert len(page["entries"]) == 70
+        rest = await editor.session(
+            "listContext", sessionName="a", includeContent=False, cursor=page["nextCursor"]
+        )
+        assert len(rest["entries"]) == 30
+        too_large = {**large, "more": "x" * 10_000}
+        with pytest.raises(ResponseError) as caught:
+            await editor.session("addContext", **note("x", location=too_large))
+        assert caught.value.data == {"kind": "limitExceeded", "retryable": False, "limit": 65536}
 
 
 async def test_entries_of_a_file_by_any_of_its_names(

@@ -196,8 +196,15 @@ async def test_resume_and_exit(server_command: list[str]) -> None:
         left = await editor.session("exit")
         assert (left["name"], left["active"]) == ("c", False)
         assert "ended_at" in left["metadata"]
-        assert (await editor.session("resume"))["name"] == "c"
+        resumed = await editor.session("resume")
+        assert resumed["name"] == "c"
+        assert await editor.session("resume") == resumed  # it may be sent again
+        assert (await editor.execute("tenets.session.resume"))["name"] == "c"
+        await editor.session("exit", name="c")
+        await editor.session("exit", name="b")
+        await editor.session("delete", name="c")
         assert (await editor.session("resume"))["name"] == "b"
+        await editor.create("c", active=True)
         assert (await editor.session("resume", name="a"))["name"] == "a"
         await editor.session("bind", name="c", folder="/app")
         assert (await editor.session("resume", folder="/app/x"))["name"] == "c"

@@ -226,6 +226,23 @@ async def test_windows_are_told_what_their_folders_show(server_command: list[str
         assert "currents" not in inside.notified[-1]
 
 
+async def test_metadata_is_pushed_once_in_a_message(server_command: list[str]) -> None:
+    folders = [f"/app/{number}" for number in range(50)]
+    options = {"folders": folders}
+    async with Client.opened(server_command, initializationOptions=options) as editor:
+        await editor.create("app", metadata={"large": "x" * 900_000})
+        await editor.session("bind", name="app", folder="/app")
+        added = await editor.add_note("other", "x")
+        await editor.until(added["revision"])
+        first, *others = editor.notified[-1]["currents"]
+        assert len(first["session"]["metadata"]["large"]) == 900_000
+        assert [one["folder"] for one in others] == folders[1:]
+        assert all("metadata" not in one["session"] for one in others)
+        (binding,) = (await editor.session("listBindings"))["bindings"]
+        assert binding["session"]["name"] == "app"
+        assert "metadata" not in binding["session"]
+
+
 async def test_metadata_can_be_left_out_of_what_is_pushed(server_command: list[str]) -> None:
     options = {"activeMetadata": False, "folders": ["/app"]}
     async with Client.opened(server_command, initializationOptions=options) as editor:

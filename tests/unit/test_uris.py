@@ -107,7 +107,7 @@ def test_bytes_that_are_not_utf8_lead_to_the_file(tmp_path: Path) -> None:
 
 def nearest(place: str, *folders: str) -> str | None:
     given = {uris.parse(folder, "folder"): folder for folder in folders}
-    found = uris.nearest(uris.parse(place, "folder"), given)
+    found = uris.Folders(given).nearest(uris.parse(place, "folder"))
     return None if found is None else given[found]
 
 

@@ -42,7 +42,7 @@ class CallContext:
         """
         current = self.store.workspace.current(self.folder(folder))
         if current.session is None:
-            raise SessionNotFoundError(None, "no session is active")
+            raise SessionNotFoundError(None, "no session is active: name one, or activate one")
         return current.session.id
 
     def folder(self, folder: str | None) -> str | None:

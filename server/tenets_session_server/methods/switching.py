@@ -14,6 +14,12 @@ def activate_previous(call: CallContext) -> tuple[Session, str]:
     return activated, f"Activated session {activated.name}"
 
 
+def resume_last(call: CallContext) -> tuple[Session, str]:
+    """Activates the session that was active last, unless one is active."""
+    found = _switch(call, SwitchParams(), active=True)
+    return found, f"Active session: {found.name}"
+
+
 def exit_active(call: CallContext) -> tuple[Session | None, str]:
     """Deactivates the active session."""
     with call.store.database.transaction():
@@ -27,7 +33,9 @@ def exit_active(call: CallContext) -> tuple[Session | None, str]:
 def _most_recent(call: CallContext) -> int:
     found = call.store.sessions.most_recently_active()
     if found is None:
-        raise SessionNotFoundError(None, "there is no other session to activate")
+        raise SessionNotFoundError(
+            None, "there is no other session to activate: name one, or create one"
+        )
     return found
 
 
@@ -69,7 +77,7 @@ def leave(call: CallContext, params: SwitchParams) -> SessionResult:
     SessionResult,
     {},
     {"name": "fix login"},
-    pick=activate_previous,
+    pick=resume_last,
     writes=True,
 )
 def resume(call: CallContext, params: SwitchParams) -> SessionResult:
@@ -83,10 +91,12 @@ def _switch(call: CallContext, params: SwitchParams, *, active: bool) -> Session
         if name is None and session_id is None:
             if params.folder is not None:
                 session_id = call.session_id(params.folder)
+            elif (found := call.store.sessions.active()) is not None:
+                if active:  # it is the one that was active last
+                    return call.store.sessions.require(None, found.id)
+                session_id = found.id
             elif active:
                 session_id = _most_recent(call)
-            elif (found := call.store.sessions.active()) is not None:
-                session_id = found.id
             else:
                 raise SessionNotFoundError(None, "no session is active")
         return call.store.sessions.set_active(name, active, session_id)

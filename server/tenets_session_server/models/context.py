@@ -37,8 +37,12 @@ class Anchor(Struct, frozen=True):
     """What the text at a location was when the entry was made."""
 
     quote: Annotated[str, Meta(description="the lines of the range, white space collapsed")]
-    before: Annotated[list[str], Meta(description="the lines before it, at most three")]
-    after: Annotated[list[str], Meta(description="the lines after it, at most three")]
+    before: Annotated[
+        list[str], Meta(max_length=3, description="an array of the lines before it, at most three")
+    ]
+    after: Annotated[
+        list[str], Meta(max_length=3, description="an array of the lines after it, at most three")
+    ]
     occurrences: Annotated[UInteger, Meta(description="how often the quote occurred")]
 
 

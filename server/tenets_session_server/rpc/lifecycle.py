@@ -31,6 +31,7 @@ from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
+from tenets_session_server.storage.context import LARGEST_LOCATION
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
@@ -51,6 +52,7 @@ LIMITS: Final = {
     "kind": LONGEST_KIND,
     "author": LONGEST_AUTHOR,
     "identityKey": context.LONGEST_KEY,
+    "location": LARGEST_LOCATION,
     "uri": uris.LONGEST,
     "folders": folders.MOST,
 }

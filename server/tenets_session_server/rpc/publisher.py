@@ -27,6 +27,7 @@ from tenets_session_server.models.totals import AttachedClient
 from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
 from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.workspace import Awake
 from tenets_session_server.wire.messages import OutgoingNotification, encode
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ JOIN_INTERVAL: Final = 0.05
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
 
+BINDING: Final = frozenset({"bound", "created", "renamed", "deleted"})
+"""Types of changes after which another binding may decide what a folder shows."""
 Currents = dict[tuple[str, ...], list[Current] | None]
 """What the folders of clients show, by the folders."""
 
@@ -67,6 +70,7 @@ class Publisher:
         self._join_timer: asyncio.TimerHandle | None = None
         self._unpublished = False  # a commit may not have been published yet
         self._scheduled = False
+        self._awake: Awake | None = None  # as of the newest change that was published
         # What is logged here concerns all clients, not the one that happens to have caused it.
         self._log_context = contextvars.Context()
 
@@ -210,7 +214,7 @@ class Publisher:
             # Another file, an older state of this one (SQLite's `.restore` writes it in place), or
             # more changes than are kept.
             replaced, batch = True, self._change_log.resume_after(base.revision)
-            currents = self._currents()
+            currents = self._currents(batch)
             self._store.watcher.file_replaced()
         self._generation, self._unpublished = self._database.generation, False
         if batch is None:
@@ -228,11 +232,18 @@ class Publisher:
         """Return what was committed after a state, and what folders show, of one moment."""
         with self._database.snapshot():
             batch = self._change_log.batch_after(start)
-            return batch, {} if batch is None else self._currents()
+            return batch, {} if batch is None else self._currents(batch)
 
-    def _currents(self) -> Currents:
+    def _currents(self, batch: ChangeBatch) -> Currents:
+        workspace = self._store.workspace
         folders = {client.folders for client in self._clients if client.wants_changes}
-        return {some: self._store.workspace.currents(some) for some in folders if some}
+        if batch.incomplete or any(change.type in BINDING for change in batch.changes):
+            self._awake = None
+        if self._awake is None and any(folders):
+            self._awake = workspace.awake()
+        if self._awake is None:
+            return {}
+        return {some: workspace.currents(some, self._awake) for some in folders if some}
 
     def _send(
         self, batch: ChangeBatch, currents: Currents, base: int, clients: Iterable[Client]

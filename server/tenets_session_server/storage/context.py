@@ -10,7 +10,11 @@ from typing import Any, Final
 
 from msgspec import UNSET, Raw, Struct
 
-from tenets_session_server.errors import ChangeRefusedError, ContextNotFoundError
+from tenets_session_server.errors import (
+    ChangeRefusedError,
+    ContextNotFoundError,
+    LimitExceededError,
+)
 from tenets_session_server.models.context import (
     AddedContext,
     ContextList,
@@ -59,6 +63,10 @@ _COPY_DETAILS: Final = f"""INSERT OR REPLACE INTO session_server_entries (id, au
     JOIN session_server_entries AS e ON e.id = copied.id"""
 
 
+LARGEST_LOCATION: Final = 64 * 1024
+"""Bytes of JSON: twenty lines, and three before and after, are a few kibibytes."""
+
+
 class Location(Struct, frozen=True):
     """Where an entry belongs: the JSON text as it was given, and its ``uri``."""
 
@@ -66,7 +74,12 @@ class Location(Struct, frozen=True):
     uri: str
 
     def columns(self) -> dict[str, str]:
-        """Return what is stored. Raises :class:`InvalidArgumentError` if ``uri`` is no URI."""
+        """Return what is stored.
+
+        Raises :class:`InvalidArgumentError` if ``uri`` is no URI, and :class:`LimitExceededError`.
+        """
+        if len(self.text) > LARGEST_LOCATION:
+            raise LimitExceededError("location (bytes of JSON)", LARGEST_LOCATION)
         place = uris.parse(self.uri, "location.uri")
         return {
             "location": self.text.decode("utf-8"),

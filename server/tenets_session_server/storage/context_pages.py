@@ -23,7 +23,7 @@ from tenets_session_server.storage.database import Database, Row, Value
 Order = Literal["oldest", "newest"]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
-"""A page ends once its contents reach this size, whatever its limit."""
+"""A page ends once its contents and locations reach this size, whatever its limit."""
 LARGEST_LISTED: Final = 1024 * 1024
 """Bytes; larger contents are not in a list, but read in pieces."""
 WALKED: Final = 20_000
@@ -197,6 +197,7 @@ def _read(database: Database, sql: str, bindings: dict[str, Value]) -> list[Row]
         for row in rows:
             found.append(row)
             size += 0 if row[-1] is None else row[5] or 0
+            size += 0 if row[8] is None else len(row[8])
             if size >= PAGE_BYTES:
                 break
     return found

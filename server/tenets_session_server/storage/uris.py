@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -24,6 +24,8 @@ EXPECTED: Final = "a URI or an absolute path"
 LONGEST: Final = 4096
 """Characters of a URI."""
 _URI: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://([^/?#]*))?([^?#]*)")  # not "C:"
+Identity = tuple[int, int]
+"""A device and an inode."""
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
@@ -57,13 +59,31 @@ class Uri(Struct, frozen=True):
 
     @property
     def resolved(self) -> Uri:
-        """The same place with links resolved."""
-        return self if self.path is None else _of_path(os.path.realpath(self.path))
+        """The same place with links resolved, as far as it exists."""
+        if self.path is None:
+            return self
+        there, _ = self._existing()
+        return Uri(
+            "file",
+            "",
+            _of_path(os.path.realpath(there.path or "")).segments
+            + (self.segments[len(there.segments) :]),
+        )
 
-    def ancestors(self) -> Iterator[Uri]:
-        """Yield this place and the folders that it is in, the nearest first."""
-        for length in range(len(self.segments), -1, -1):
-            yield Uri(self.scheme, self.authority, self.segments[:length])
+    def identities(self) -> list[Identity]:
+        """The device and inode of each folder on the way here that exists, from the root on."""
+        return [] if self.path is None else self._existing()[1]
+
+    def _existing(self) -> tuple[Uri, list[Identity]]:
+        found = list[Identity]()
+        place = self
+        for length in range(len(self.segments) + 1):
+            ancestor = Uri(self.scheme, self.authority, self.segments[:length])
+            if (identity := _identity(ancestor)) is None:
+                break
+            found.append(identity)
+            place = ancestor
+        return (place if found else self), found
 
 
 @lru_cache(maxsize=4096)
@@ -113,23 +133,39 @@ def is_same(one: Uri, other: Uri) -> bool:
     )
 
 
-def nearest(place: Uri, folders: Iterable[Uri]) -> Uri | None:
-    """Return the one of ``folders`` that ``place`` is, or is in; if several, the nearest."""
-    by_text = {folder: folder for folder in folders}
-    by_identity = {
-        identity: folder for folder in by_text if (identity := _identity(folder)) is not None
-    }
-    found: list[tuple[int, Uri]] = []
-    for form in forms(place):
-        for distance, ancestor in enumerate(form.ancestors()):
-            folder = by_text.get(ancestor)
-            if folder is None and by_identity:
-                identity = _identity(ancestor)
-                folder = None if identity is None else by_identity.get(identity)
-            if folder is not None:
-                found.append((distance, folder))
-                break
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+class Folders:
+    """Some folders, and which of them a place is in; their links are resolved once."""
+
+    def __init__(self, folders: Iterable[Uri]) -> None:
+        self._by_text = {folder: folder for folder in folders}
+        self._by_identity: dict[Identity, Uri] | None = None
+        self._nearest: dict[Uri, Uri | None] = {}
+
+    def nearest(self, place: Uri) -> Uri | None:
+        """Return the folder that ``place`` is, or is in; if several, the nearest."""
+        if place not in self._nearest:
+            self._nearest[place] = self._find(place) if self._by_text else None
+        return self._nearest[place]
+
+    def _find(self, place: Uri) -> Uri | None:
+        if self._by_identity is None:
+            self._by_identity = {
+                identity: folder
+                for folder in self._by_text
+                if (identity := _identity(folder)) is not None
+            }
+        found: list[tuple[int, Uri]] = []
+        for form in forms(place):
+            identities = form.identities() if self._by_identity else []
+            for length in range(len(form.segments), -1, -1):
+                ancestor = Uri(form.scheme, form.authority, form.segments[:length])
+                folder = self._by_text.get(ancestor)
+                if folder is None and length < len(identities):
+                    folder = self._by_identity.get(identities[length])
+                if folder is not None:
+                    found.append((len(form.segments) - length, folder))
+                    break
+        return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def _of_path(path: str) -> Uri:
@@ -153,7 +189,7 @@ def _segments(path: str) -> tuple[str, ...]:
     return tuple(segments)
 
 
-def _identity(place: Uri) -> tuple[int, int] | None:
+def _identity(place: Uri) -> Identity | None:
     """Return the device and inode of a place on this machine, None if there is nothing."""
     if (path := place.path) is None:
         return None

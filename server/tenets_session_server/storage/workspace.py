@@ -11,10 +11,11 @@ from tenets_session_server.models.sessions import (
     BindingList,
     Current,
     CurrentResult,
+    Session,
     SessionResult,
 )
 from tenets_session_server.storage import names, states, uris
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.schema import NO_SESSION
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.uris import Uri
@@ -27,6 +28,27 @@ _AWAKE: Final = """SELECT b.folder, s.id FROM session_server_bindings AS b
     CROSS JOIN sessions AS s ON s.name = b.name"""
 _RECORD: Final = """INSERT INTO session_server_changes
     (type, session_id, session_name, folder, token) VALUES ('bound', ?, ?, ?, random())"""
+
+
+class Awake:
+    """The bindings that have a session, and which of them decides what a folder shows.
+
+    It holds as long as no session is created, renamed or deleted, and no folder bound. The links
+    of a folder are looked at once.
+    """
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._bindings: dict[Uri, tuple[str, int]] = {
+            uris.parse(folder, "folder"): (folder, session_id) for folder, session_id in rows
+        }
+        self._folders = uris.Folders(self._bindings)
+
+    def binding(self, folder: str) -> tuple[str, int] | None:
+        """Return the bound folder that decides, as it was given, and the id of its session."""
+        if not self._bindings:
+            return None
+        nearest = self._folders.nearest(uris.parse(folder, "folder"))
+        return None if nearest is None else self._bindings[nearest]
 
 
 class Workspace:
@@ -47,18 +69,34 @@ class Workspace:
         """
         with self._database.snapshot():
             state = states.newest(self._database)
-            found = self._current(folder, self._awake() if folder is not None else {})
+            found = self._current(folder)
         return CurrentResult(
             found.folder, found.session, found.binding, revision=state.revision, state=str(state)
         )
 
-    def currents(self, folders: Iterable[str]) -> list[Current] | None:
-        """Return what each of several folders shows; None if no binding concerns any of them."""
-        bound = self._awake()
-        if not bound:
+    def currents(self, folders: Iterable[str], awake: Awake) -> list[Current] | None:
+        """Return what each of several folders shows; None if no binding concerns any of them.
+
+        ``awake`` is a result of :meth:`awake`. The metadata of a session is in the first of them.
+        """
+        found = [(folder, awake.binding(folder)) for folder in folders]
+        if all(binding is None for _, binding in found):
             return None
-        found = [self._current(folder, bound) for folder in folders]
-        return found if any(one.binding is not None for one in found) else None
+        sessions: dict[int | None, Session | None] = {None: self._sessions.active()}
+        result = list[Current]()
+        for folder, binding in found:
+            bound, session_id = (None, None) if binding is None else binding
+            if session_id not in sessions:
+                sessions[session_id] = self._sessions.with_id(session_id or 0)
+            session = sessions[session_id]
+            result.append(Current(folder, session, bound))
+            if session is not None:
+                sessions[session_id] = session.without_metadata()
+        return result
+
+    def awake(self) -> Awake:
+        """Return the bindings that have a session now."""
+        return Awake(self._database.run(_AWAKE))
 
     def bind(
         self, name: str | None, folder: str, *, session_id: int | None = None
@@ -100,11 +138,12 @@ class Workspace:
             return self.current(folder)
 
     def bindings(self) -> BindingList:
-        """Return all bindings."""
+        """Return all bindings; the sessions are without their metadata."""
         with self._database.snapshot():
             found = [
-                Binding(folder, name, self._sessions.named(name))
+                Binding(folder, name, session and session.without_metadata())
                 for folder, name in self._bindings()
+                for session in [self._sessions.named(name)]
             ]
             state = states.newest(self._database)
         return BindingList(found, state.revision, str(state))
@@ -132,20 +171,14 @@ class Workspace:
 
         return self._sessions.change_member(name, session_id, PINNED, changed)
 
-    def _current(self, folder: str | None, bound: dict[Uri, tuple[str, int]]) -> Current:
+    def _current(self, folder: str | None) -> Current:
+        binding = None
         if folder is not None:
-            place = uris.parse(folder, "folder")
-            if bound and (nearest := uris.nearest(place, bound)) is not None:
-                binding, session_id = bound[nearest]
-                return Current(folder, self._sessions.with_id(session_id), binding)
-        return Current(folder, self._sessions.active(), None)
-
-    def _awake(self) -> dict[Uri, tuple[str, int]]:
-        """Return the bindings that have a session: the folder as it was given, and its id."""
-        return {
-            uris.parse(folder, "folder"): (folder, session_id)
-            for folder, session_id in self._database.run(_AWAKE)
-        }
+            uris.parse(folder, "folder")
+            binding = self.awake().binding(folder)
+        if binding is None:
+            return Current(folder, self._sessions.active(), None)
+        return Current(folder, self._sessions.with_id(binding[1]), binding[0])
 
     def _bindings(self) -> list[tuple[str, str]]:
         rows = self._database.run(_BINDINGS)
