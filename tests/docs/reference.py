@@ -148,7 +148,7 @@ def limits() -> str:
         "identityKey": ("characters of an identity key", "-32602"),
         "location": ("bytes of a location, as JSON", "`limitExceeded`"),
         "uri": ("characters of a URI or path", "-32602"),
-        "folders": ("folders of one window", "-32602, or further ones are left out"),
+        "folders": ("folders of one window", "further ones are left out, with a warning"),
     }
     rows = [(f"`{key}`", *told[key], f"{limit:,}") for key, limit in lifecycle.LIMITS.items()]
     rows += [

@@ -247,7 +247,7 @@ async def test_the_command_shows_the_newest_notes_of_the_active_session(
     [
         ("listContext", {"ids": 1}, "ids: expected an array of at most 1000 ids, got int"),
         ("listContext", {"ids": [1] * 1001}, "ids: expected an array of at most 1000 ids"),
-        ("listContext", {"ids": ["1"]}, r"ids\[0\]: expected an array of at most 1000 ids"),
+        ("listContext", {"ids": ["1"]}, r"ids\[0\]: expected int, got str"),
         ("listContext", {"order": "recent"}, 'order: expected "oldest" or "newest"'),
         ("listContext", {"cursor": "x"}, "cursor: expected a nextCursor of the same list"),
         ("listContext", {"sessionId": "1"}, "sessionId: expected the id of a session"),

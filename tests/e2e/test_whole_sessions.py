@@ -235,8 +235,12 @@ async def test_metadata_keys_can_be_removed(server_command: list[str]) -> None:
         assert found["metadata"] == {"b": 4, "c": 3}
         found = await editor.session("updateMetadata", name="a", remove=["b"])
         assert found["metadata"] == {"c": 3}
-        found = await editor.session("updateMetadata", name="a")
-        assert found["metadata"] == {"c": 3}
+        unchanged: list[Json] = [{}, {"updates": {}}, {"updates": {"c": 3}}, {"remove": ["x"]}]
+        for nothing in unchanged:
+            same = await editor.session("updateMetadata", name="a", **nothing)
+            assert same == found
+        with pytest.raises(ResponseError, match=r"remove\[1\]: expected str, got int"):
+            await editor.session("updateMetadata", name="a", remove=["a", 7])
 
 
 async def test_a_session_is_named_by_its_id_everywhere(

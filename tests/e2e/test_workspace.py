@@ -123,12 +123,35 @@ async def test_the_folders_of_a_window(
         }
 
 
-@pytest.mark.parametrize("folders", [["relative"], ["/ok", ""], [7], "/app", ["/x"] * 101])
+@pytest.mark.parametrize("folders", [["relative"], ["/ok", ""], [7], "/app"])
 async def test_wrong_folders_are_an_error(server_command: list[str], folders: object) -> None:
     async with Client.started(server_command) as client:
         with pytest.raises(ResponseError, match=r"initializationOptions\.folders") as caught:
             await client.initialize(initializationOptions={"folders": folders})
         assert caught.value.code == -32602
+
+
+@pytest.mark.parametrize("given", ["workspaceFolders", "initializationOptions"])
+async def test_further_folders_are_left_out_with_a_warning(
+    server_command: list[str], given: str
+) -> None:
+    folders = [f"file:///f{number}" for number in range(101)]
+    params: Json = {"workspaceFolders": [{"uri": folder} for folder in folders]}
+    if given == "initializationOptions":
+        params = {"initializationOptions": {"folders": folders}}
+    async with Client.started(server_command) as client:
+        capability = await client.initialize(**{"initializationOptions": None, **params})
+        assert capability["folders"] == folders[:100]
+        assert capability["warnings"] == [
+            "Only the first 100 folders of this window are looked at."
+        ]
+
+
+@pytest.mark.parametrize("author", ["", " ", "a\nb", "\u202ex", "x" * 65, 7])
+async def test_a_wrong_author_is_an_error(server_command: list[str], author: object) -> None:
+    async with Client.started(server_command) as client:
+        with pytest.raises(ResponseError, match=r"initializationOptions\.author: expected 1 to 64"):
+            await client.initialize(initializationOptions={"author": author})
 
 
 async def test_a_window_without_a_session_name_means_its_first_folder(

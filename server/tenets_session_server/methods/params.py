@@ -17,7 +17,7 @@ from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.storage import names, uris
 
 LONGEST_KIND: Final = 64
-_PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
+PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
 
 # Any string: another program may have named a session as no client of ours could.
 Name = Annotated[str, Meta(description="the name of a session")]
@@ -28,7 +28,7 @@ Kind = Annotated[
     Meta(
         min_length=1,
         max_length=LONGEST_KIND,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description=f"1 to {LONGEST_KIND} characters, no control or bidirectional characters, not"
         " blank",
     ),
@@ -163,6 +163,8 @@ class ParamsDecoder(Generic[S]):
             got = _GOT.search(message)
             return f"params: expected an object{', got ' + got[1] if got else ''}"
         member = re.split(r"[.\[]", path[1])[0]
+        if member != path[1]:  # an item or a member of it: msgspec knows what is wrong there
+            return f"{path[1]}: {message[: path.start()].replace('`', '').replace('E', 'e', 1)}"
         got = _GOT.search(message)
         return (
             f"{path[1]}: expected {self._expected.get(member, 'another value')}"

@@ -44,13 +44,14 @@ _decode_folders_event: Final = ParamsDecoder(_DidChangeFoldersParams).decode
 
 
 def checked(folders: list[str], member: str) -> tuple[str, ...]:
-    """Return folders that a client has given for this server.
+    """Return folders that a client has given for this server, one too many at most.
 
     Raises :class:`InvalidArgumentError`, which names the ``member``.
     """
-    for folder in folders:
-        uris.parse(folder, member)
-    return tuple(folders)
+    found = tuple(folders[: MOST + 1])
+    for index, folder in enumerate(found):
+        uris.parse(folder, f"{member}[{index}]")
+    return found
 
 
 def changed(folders: tuple[str, ...], params: Raw) -> tuple[str, ...]:
@@ -63,11 +64,14 @@ def changed(folders: tuple[str, ...], params: Raw) -> tuple[str, ...]:
     kept = [folder for folder in folders if _place(folder) not in removed]
     there = {*map(_place, kept)}
     added = [one for one in _usable([one.uri for one in event.added]) if _place(one) not in there]
-    return _usable([*kept, *added])
+    return _usable([*kept, *added])[:MOST]
 
 
 def of_initialize(params: Raw) -> tuple[str, ...]:
-    """Return the folders in the params of ``initialize``; what cannot be read is left out."""
+    """Return the folders in the params of ``initialize``, one too many at most.
+
+    What cannot be read is left out.
+    """
     given = unwrapped(params)
     with contextlib.suppress(msgspec.DecodeError):
         if (found := _decode_folders(given).workspace_folders) is not None:
@@ -84,7 +88,7 @@ def _place(folder: str) -> uris.Uri:
 
 def _usable(folders: list[str]) -> tuple[str, ...]:
     usable = list[str]()
-    for folder in folders[:MOST]:
+    for folder in folders[: MOST + 1]:
         with contextlib.suppress(InvalidArgumentError):
             uris.parse(folder, "folder")
             usable.append(folder)

@@ -14,6 +14,7 @@ from tenets_session_server.errors import DatabaseError, InvalidParamsError
 from tenets_session_server.methods import context
 from tenets_session_server.methods.params import (
     LONGEST_KIND,
+    PRINTABLE,
     Flag,
     Folder,
     ParamsDecoder,
@@ -114,20 +115,15 @@ class Options(Struct, rename="camel"):
             str,
             Meta(
                 max_length=LONGEST_AUTHOR,
-                description=f"a string of at most {LONGEST_AUTHOR} characters",
+                pattern=PRINTABLE,
+                description=f"1 to {LONGEST_AUTHOR} characters, no control or bidirectional"
+                " characters, not blank",
             ),
         ]
         | None
     ) = None
     folders: (
-        Annotated[
-            list[Folder],
-            Meta(
-                max_length=folders.MOST,
-                description=f"an array of at most {folders.MOST} URIs or absolute paths",
-            ),
-        ]
-        | None
+        Annotated[list[Folder], Meta(description="an array of URIs or absolute paths")] | None
     ) = None
 
 
@@ -167,6 +163,7 @@ class Lifecycle:
         self._client: Client = server.client
         self._on_initialize = on_initialize
         self._announces_commands = True
+        self._warnings: list[str] = []
 
     def check_request(self, method: str) -> None:
         """Raise :class:`RpcError` where a request is not allowed before or after ``RUNNING``."""
@@ -204,9 +201,14 @@ class Lifecycle:
         named = None if client.name is None else client.name[:LONGEST_AUTHOR]
         client.author = named if options.author is None else options.author
         if options.folders is not None:
-            client.folders = folders.checked(options.folders, "initializationOptions.folders")
+            found = folders.checked(options.folders, "initializationOptions.folders")
         else:
-            client.folders = folders.of_initialize(params)
+            found = folders.of_initialize(params)
+        client.folders = found[: folders.MOST]
+        if len(found) > folders.MOST:
+            self._warnings.append(
+                f"Only the first {folders.MOST} folders of this window are looked at."
+            )
         outcome = self._server.protocol.initialize(client, message_id)
         if isinstance(outcome, Completed):
             return Completed(self._initialized(outcome.result))
@@ -219,11 +221,11 @@ class Lifecycle:
 
     def _initialized(self, result: Any) -> Any:
         """Add our capability to pygls' result; from now on the client is sent changes."""
-        state, problems = None, []
+        state, problems = None, self._warnings
         try:
             state = self._publisher.attach(self._client)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
-            problems = [f"The database cannot be used now: {error}."]
+            problems = [f"The database cannot be used now: {error}.", *problems]
         database = self._server.store.database
         capability = Capability(
             protocol_version=PROTOCOL_VERSION,

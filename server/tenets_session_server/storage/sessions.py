@@ -225,7 +225,8 @@ class Sessions:
         with self._database.transaction():
             found, stored = self.stored(name, session_id)
             text = metadata.merge(stored, updates, limited=limited, remove=remove)
-            self._set_metadata(found, text)
+            if text != stored or not limited:  # an activation is one even within the same second
+                self._set_metadata(found, text)
             return self.by_id(found)
 
     def _set_metadata(self, session_id: int, text: bytes) -> None:
