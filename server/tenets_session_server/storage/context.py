@@ -84,7 +84,7 @@ class Location(Struct, frozen=True):
         return {
             "location": self.text.decode("utf-8"),
             "place": place.key,
-            "resolved": place.resolved.key,
+            "resolved": uris.resolved(place).key,
         }
 
 

@@ -216,7 +216,7 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     They may differ in case, if the file system ignores it.
     """
     place = uris.parse(uri, "uri")
-    forms = [form.key for form in uris.forms(place)]
+    forms = [form.place.key for form in uris.forms(place)]
     places = msgspec.json.encode(forms).decode()
     stored = {
         row[0]

@@ -8,8 +8,10 @@ them: with links resolved, and by device and inode. Nothing is opened.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
@@ -57,34 +59,6 @@ class Uri(Struct, frozen=True):
         # With a drive it is of another machine, and its case has been changed.
         return None if self.segments and _DRIVE.fullmatch(self.segments[0]) else f"/{path}"
 
-    @property
-    def resolved(self) -> Uri:
-        """The same place with links resolved, as far as it exists."""
-        if self.path is None:
-            return self
-        there, _ = self._existing()
-        return Uri(
-            "file",
-            "",
-            _of_path(os.path.realpath(there.path or "")).segments
-            + (self.segments[len(there.segments) :]),
-        )
-
-    def identities(self) -> list[Identity]:
-        """The device and inode of each folder on the way here that exists, from the root on."""
-        return [] if self.path is None else self._existing()[1]
-
-    def _existing(self) -> tuple[Uri, list[Identity]]:
-        found = list[Identity]()
-        place = self
-        for length in range(len(self.segments) + 1):
-            ancestor = Uri(self.scheme, self.authority, self.segments[:length])
-            if (identity := _identity(ancestor)) is None:
-                break
-            found.append(identity)
-            place = ancestor
-        return (place if found else self), found
-
 
 @lru_cache(maxsize=4096)
 def parse(text: str, member: str) -> Uri:
@@ -120,10 +94,37 @@ def _parsed(text: str) -> Uri | None:
     return Uri(scheme, authority, _segments(path))
 
 
-def forms(place: Uri) -> tuple[Uri, ...]:
-    """Return the places to look for: the place as it is given, and with links resolved."""
-    resolved = place.resolved
-    return (place,) if resolved == place else (place, resolved)
+class Form(Struct, frozen=True):
+    """One way to name a place: as it is given, or with links resolved.
+
+    ``identities`` are the device and inode of each folder on the way that exists, from the root on.
+    """
+
+    place: Uri
+    identities: list[Identity]
+
+
+def forms(place: Uri) -> list[Form]:
+    """Return the place as it is given and, if that differs, with links resolved.
+
+    Links are resolved as far as the place exists. The file system is asked once for each folder
+    on the way.
+    """
+    if place.path is None:
+        return [Form(place, [])]
+    given, has_links = _walk(place)
+    if not has_links or not given.identities:
+        return [given]
+    length = len(given.identities) - 1
+    there = Uri(place.scheme, place.authority, place.segments[:length])
+    start = _of_path(os.path.realpath(there.path or "")).segments
+    real = Uri(place.scheme, place.authority, start + place.segments[length:])
+    return [given] if real == place else [given, _walk(real)[0]]
+
+
+def resolved(place: Uri) -> Uri:
+    """Return the place with links resolved, as far as it exists."""
+    return forms(place)[-1].place
 
 
 def is_same(one: Uri, other: Uri) -> bool:
@@ -143,29 +144,34 @@ class Folders:
 
     def nearest(self, place: Uri) -> Uri | None:
         """Return the folder that ``place`` is, or is in; if several, the nearest."""
+        if place in self._by_text:  # as usual: nothing has to be looked up
+            return place
         if place not in self._nearest:
             self._nearest[place] = self._find(place) if self._by_text else None
         return self._nearest[place]
 
     def _find(self, place: Uri) -> Uri | None:
+        found: list[tuple[int, Uri]] = []
+        for form in forms(place):
+            there = form.place
+            for length in range(len(there.segments), -1, -1):
+                above = Uri(there.scheme, there.authority, there.segments[:length])
+                folder = self._by_text.get(above)
+                if folder is None and length < len(form.identities):
+                    folder = self._identities().get(form.identities[length])
+                if folder is not None:
+                    found.append((len(there.segments) - length, folder))
+                    break
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _identities(self) -> dict[Identity, Uri]:
         if self._by_identity is None:
             self._by_identity = {
                 identity: folder
                 for folder in self._by_text
                 if (identity := _identity(folder)) is not None
             }
-        found: list[tuple[int, Uri]] = []
-        for form in forms(place):
-            identities = form.identities() if self._by_identity else []
-            for length in range(len(form.segments), -1, -1):
-                ancestor = Uri(form.scheme, form.authority, form.segments[:length])
-                folder = self._by_text.get(ancestor)
-                if folder is None and length < len(identities):
-                    folder = self._by_identity.get(identities[length])
-                if folder is not None:
-                    found.append((len(form.segments) - length, folder))
-                    break
-        return min(found, key=lambda pair: pair[0])[1] if found else None
+        return self._by_identity
 
 
 def _of_path(path: str) -> Uri:
@@ -187,6 +193,22 @@ def _segments(path: str) -> tuple[str, ...]:
     if segments and _DRIVE.fullmatch(segments[0]):
         segments[0] = segments[0].lower()
     return tuple(segments)
+
+
+def _walk(place: Uri) -> tuple[Form, bool]:
+    """Look at each folder on the way to a place; tell whether links may lead elsewhere."""
+    has_links = sys.platform == "win32"  # also junctions and short names, which lstat does not tell
+    identities = list[Identity]()
+    for joined in itertools.accumulate(place.segments, "{}/{}".format, initial=""):
+        path = joined[1:] if sys.platform == "win32" else joined or "/"
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                status, has_links = os.stat(path), True  # noqa: PTH116
+        except OSError:
+            break
+        identities.append((status.st_dev, status.st_ino))
+    return Form(place, identities), has_links
 
 
 def _identity(place: Uri) -> Identity | None:

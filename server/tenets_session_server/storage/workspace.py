@@ -24,7 +24,7 @@ PINNED: Final = "pinned_files"
 """The key of upstream's metadata for the paths of a session's files."""
 _BINDINGS: Final = """SELECT folder, CAST(name AS BLOB) FROM session_server_bindings
     ORDER BY folder"""  # a rename by another program may have given a name that is no UTF-8
-_AWAKE: Final = """SELECT b.folder, s.id FROM session_server_bindings AS b
+_AWAKE: Final = f"""SELECT b.folder, s.id, {states.COLUMNS} FROM session_server_bindings AS b
     CROSS JOIN sessions AS s ON s.name = b.name"""
 _RECORD: Final = """INSERT INTO session_server_changes
     (type, session_id, session_name, folder, token) VALUES ('bound', ?, ?, ?, random())"""
@@ -33,20 +33,22 @@ _RECORD: Final = """INSERT INTO session_server_changes
 class Awake:
     """The bindings that have a session, and which of them decides what a folder shows.
 
-    It holds as long as no session is created, renamed or deleted, and no folder bound. The links
-    of a folder are looked at once.
+    ``state`` is the state in which they were read; None: ask for it. It holds as long as no session
+    is created, renamed or deleted, and no folder bound. The links of a folder are looked at once.
     """
 
     def __init__(self, rows: list[Row]) -> None:
+        self.state = states.of_row(rows[0][2:]) if rows and rows[0][2] is not None else None
         self._bindings: dict[Uri, tuple[str, int]] = {
-            uris.parse(folder, "folder"): (folder, session_id) for folder, session_id in rows
+            uris.parse(row[0], "folder"): (row[0], row[1]) for row in rows
         }
         self._folders = uris.Folders(self._bindings)
 
     def binding(self, folder: str) -> tuple[str, int] | None:
-        """Return the bound folder that decides, as it was given, and the id of its session."""
-        if not self._bindings:
-            return None
+        """Return the bound folder that decides, as it was given, and the id of its session.
+
+        Raises :class:`InvalidArgumentError`.
+        """
         nearest = self._folders.nearest(uris.parse(folder, "folder"))
         return None if nearest is None else self._bindings[nearest]
 
@@ -67,12 +69,17 @@ class Workspace:
         It is the one bound to the folder, or to the nearest folder that it is in, else the active
         session. Raises :class:`InvalidArgumentError` if it is neither a URI nor a path.
         """
+        bound = None
         with self._database.snapshot():
-            state = states.newest(self._database)
-            found = self._current(folder)
-        return CurrentResult(
-            found.folder, found.session, found.binding, revision=state.revision, state=str(state)
-        )
+            awake = self.awake()
+            binding = None if folder is None else awake.binding(folder)
+            if binding is None:
+                session = self._sessions.active()
+            else:
+                bound, session_id = binding
+                session = self._sessions.with_id(session_id)
+            state = awake.state or states.newest(self._database)
+        return CurrentResult(folder, session, bound, revision=state.revision, state=str(state))
 
     def currents(self, folders: Iterable[str], awake: Awake) -> list[Current] | None:
         """Return what each of several folders shows; None if no binding concerns any of them.
@@ -158,7 +165,7 @@ class Workspace:
         :class:`LimitExceededError`.
         """
         place = uris.parse(uri, "uri")
-        paths = [path for form in uris.forms(place) if (path := form.path) is not None]
+        paths = [path for form in uris.forms(place) if (path := form.place.path) is not None]
         if not paths:
             raise InvalidArgumentError("uri", "a file: URI or an absolute path of this machine")
         pin, spellings = paths[-1], {*paths}
@@ -171,22 +178,13 @@ class Workspace:
 
         return self._sessions.change_member(name, session_id, PINNED, changed)
 
-    def _current(self, folder: str | None) -> Current:
-        binding = None
-        if folder is not None:
-            uris.parse(folder, "folder")
-            binding = self.awake().binding(folder)
-        if binding is None:
-            return Current(folder, self._sessions.active(), None)
-        return Current(folder, self._sessions.with_id(binding[1]), binding[0])
-
     def _bindings(self) -> list[tuple[str, str]]:
         rows = self._database.run(_BINDINGS)
         return [(folder, name.decode("utf-8", "replace")) for folder, name in rows]
 
     def _same(self, place: Uri) -> tuple[str, str] | None:
         """Return the folder and name of the binding of this very folder."""
-        forms = uris.forms(place)
+        forms = [form.place for form in uris.forms(place)]
         for folder, name in self._bindings():
             stored = uris.parse(folder, "folder")
             if stored in forms or uris.is_same(stored, place):
