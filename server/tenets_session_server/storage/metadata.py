@@ -51,7 +51,8 @@ def normalise(text: bytes, member: str = "metadata") -> bytes:
         _check_size(text.translate(None, b" \t\r\n"))
     try:
         stored = _encoder.encode(_members.decode(text))
-        json.loads(stored)  # upstream's reader refuses integers of more than 4,300 digits
+        # Upstream's reader refuses integers of more than 4,300 digits.
+        json.loads(stored.decode("utf-8"))
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidArgumentError(member, f"a JSON object ({error})") from error
     _check_size(stored)

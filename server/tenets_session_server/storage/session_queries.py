@@ -57,15 +57,15 @@ class SessionQuery:
         rows = self._run(database, bindings)
         if not rows:
             return None
-        if (revision := rows[0][6]) is not None:
-            state = states.text(revision, rows[0][7])
-            return kind(*_members(rows[0]), revision=revision, state=state, **more)
-        with database.snapshot():  # the log is empty
-            rows, newest = self._run(database, bindings), states.newest(database)
-        if not rows:
-            return None
-        state = str(newest)
-        return kind(*_members(rows[0]), revision=newest.revision, state=state, **more)
+        row = rows[0]
+        if row[6] is None:  # the log is empty
+            with database.snapshot():
+                rows, newest = self._run(database, bindings), states.newest(database)
+            if not rows:
+                return None
+            row = (*rows[0][:6], newest.revision, newest.token)
+        state = states.text(row[6], row[7])
+        return kind(*_members(row), revision=row[6], state=state, **more)
 
     def each(self, database: Database, ids: Iterable[Row]) -> Iterator[Row]:
         """Yield the row of each id, in the order given, for a query by ``:id``."""

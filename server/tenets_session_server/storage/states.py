@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from tenets_session_server.errors import ConflictError
@@ -34,6 +35,7 @@ def newest(database: Database) -> State:
     return of_row(rows[0])
 
 
+@lru_cache(maxsize=64)  # many reads in a row have the same one
 def text(revision: int, token: int | None) -> str:
     """Return the text of the state of a revision and the token that is stored."""
     return f"{revision}.{(token or 0) & _MASK:x}"
