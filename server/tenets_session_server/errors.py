@@ -8,6 +8,7 @@
     ├── SessionNotFoundError        there is no session of that name
     ├── SessionExistsError          the name is taken
     ├── ContextNotFoundError        there is no entry of that id
+    ├── TrashNotFoundError          there is no item of that id in the trash
     ├── ConflictError               changed since the state that the caller knows
     ├── LimitExceededError          larger than what is accepted
     ├── RevisionExpiredError        changes that old are not kept
@@ -117,6 +118,19 @@ class ContextNotFoundError(TenetsSessionError, LookupError):
     def __init__(self, entry_id: int) -> None:
         super().__init__(f"no context entry has the id {entry_id}")
         self.id = entry_id
+
+
+class TrashNotFoundError(TenetsSessionError, LookupError):
+    """There is no item of this id in the trash: it was restored, or removed for good."""
+
+    kind = "trashNotFound"
+    members = ("id",)
+
+    def __init__(self, trash_id: int) -> None:
+        super().__init__(
+            f"no item in the trash has the id {trash_id}; it may have been restored or removed"
+        )
+        self.id = trash_id
 
 
 class ConflictError(TenetsSessionError):

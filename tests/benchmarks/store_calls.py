@@ -43,15 +43,7 @@ def prepared(store: Store, verb: str, params: Mapping[str, Any]) -> Callable[[],
     method = _BY_VERB[verb]
     context = CallContext(store, list, lambda: None, tuple)
     decoded = method.decoder.decode(json.dumps(params, separators=(",", ":")).encode())
-    call = partial(method.handler, context, decoded)
-    return partial(_with_the_rest, store, call) if verb.startswith("delete") else call
-
-
-def _with_the_rest(store: Store, delete: Callable[[], Any]) -> Any:
-    deleted = delete()
-    while store.deferred_deletes.run_batch():
-        pass
-    return deleted
+    return partial(method.handler, context, decoded)
 
 
 def on_the_wire(found: Any) -> Any:

@@ -35,6 +35,7 @@ _SAMPLES: Final = {
     "databaseReason": "the default",
     "databaseBytes": 65536,
     "logBytes": 103032,
+    "expiresAt": "2026-12-24T09:30:00.123456+00:00",
     "engine": "SQLite 3.51.3",
     "pid": 4711,
 }

@@ -33,7 +33,7 @@ from tenets_session_server.methods import stats
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.params import expectations
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.models import changes, context, sessions, totals
+from tenets_session_server.models import changes, context, sessions, totals, trash
 from tenets_session_server.rpc import lifecycle
 from tenets_session_server.wire import framing, streams
 
@@ -177,7 +177,7 @@ def options() -> str:
     )
 
 
-TYPES_IN: Final = (changes, context, sessions, totals, stats, lifecycle)
+TYPES_IN: Final = (changes, context, sessions, totals, trash, stats, lifecycle)
 """The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
     "methods": methods,

@@ -10,6 +10,7 @@ from tenets_session_server.methods import (
     sessions,
     stats,
     switching,
+    trash,
     whole_sessions,
     workspace,
 )
@@ -17,7 +18,7 @@ from tenets_session_server.methods.method import Method
 
 METHODS: Final[tuple[Method[Any], ...]] = tuple(
     value
-    for module in (sessions, switching, context, workspace, whole_sessions, stats, changes)
+    for module in (sessions, switching, context, workspace, whole_sessions, trash, stats, changes)
     for value in vars(module).values()
     if isinstance(value, Method)
 )

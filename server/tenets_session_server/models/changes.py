@@ -15,6 +15,7 @@ ChangeType = Literal[
     "updated",
     "renamed",
     "deleted",
+    "restored",
     "reset",
     "activated",
     "deactivated",

@@ -78,6 +78,10 @@ class ContextEntry(Struct, rename="camel", frozen=True, kw_only=True):
         | UnsetType
     ) = UNSET
     author: Author
+    imported_author: (
+        Annotated[str, Meta(description="who wrote it where it was imported from; else absent")]
+        | UnsetType
+    ) = UNSET
     location: (
         Annotated[Raw, Meta(description="where it belongs, as a `Location`; absent if not given")]
         | UnsetType

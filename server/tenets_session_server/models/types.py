@@ -8,7 +8,10 @@ from msgspec import Meta
 
 SessionId = Annotated[int, Meta(description="the session's `id`")]
 EntryId = Annotated[int, Meta(description="`id` of the entry; only for changes of context")]
-TrashId = Annotated[None, Meta(description="null: this version has no trash")]
+TrashId = Annotated[
+    int | None,
+    Meta(description="what `restore` brings it back with; null if nothing was kept"),
+]
 Author = Annotated[
     str | None, Meta(description="who wrote it; null if another program did, or nobody said")
 ]

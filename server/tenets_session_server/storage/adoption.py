@@ -189,12 +189,16 @@ def _lock(connection: apsw.Connection) -> bool:
 
 
 def _kept(connection: apsw.Connection, table: str) -> str:
-    """Return SQL for the rows to copy: what was deleted may not have been removed yet."""
+    """Return SQL for the rows to copy: not what was deleted; the trash stays behind."""
     rows = f"SELECT {_TABLES[table]} FROM main.{table} AS row"
     if table != "session_context" or not connection.table_exists("main", "session_server_purges"):
         return rows
+    columns = connection.execute(
+        "SELECT name FROM pragma_table_info('session_server_purges', 'main')"
+    ).fetchall()
+    first = "purge.first_entry" if ("first_entry",) in columns else "row.id"
     return f"""{rows} WHERE NOT EXISTS (SELECT 1 FROM main.session_server_purges AS purge
-        WHERE purge.id > 0 AND row.id <= purge.last_entry
+        WHERE row.id BETWEEN {first} AND purge.last_entry
             AND (purge.session_id IS NULL OR purge.session_id = row.session_id))"""
 
 

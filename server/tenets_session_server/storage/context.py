@@ -24,15 +24,16 @@ from tenets_session_server.models.context import (
 )
 from tenets_session_server.storage import previews, states, timestamps, uris
 from tenets_session_server.storage.context_pages import (
-    VISIBLE,
     ContextListing,
     read_members,
     read_page,
     read_piece,
 )
 from tenets_session_server.storage.database import SWALLOWED, Database
+from tenets_session_server.storage.hidden_context import OWNERS, VISIBLE
 from tenets_session_server.storage.schema import CHANGES_KEPT, PRUNE_INTERVAL
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.trash import Trash
 
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, identity_key,
     key_session_id, location, place, resolved_place) VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -56,9 +57,9 @@ _COPY: Final = f"""INSERT INTO session_context (session_id, kind, content, creat
     SELECT :copy, c.kind, c.content, c.created_at {_COPIED} ORDER BY c.id"""
 # One statement gives consecutive ids.
 _COPY_DETAILS: Final = f"""INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
-        location, place, resolved_place, identity_key, key_session_id)
+        location, place, resolved_place, identity_key, key_session_id, imported_author)
     SELECT :last - copied.behind, e.author, e.updated_at, e.location, e.place, e.resolved_place,
-        e.identity_key, CASE WHEN e.identity_key IS NOT NULL THEN :copy END
+        e.identity_key, CASE WHEN e.identity_key IS NOT NULL THEN :copy END, e.imported_author
     FROM (SELECT c.id, row_number() OVER (ORDER BY c.id DESC) - 1 AS behind {_COPIED}) AS copied
     JOIN session_server_entries AS e ON e.id = copied.id"""
 
@@ -88,12 +89,7 @@ class Location(Struct, frozen=True):
         }
 
 
-# The ids of sessions that have entries are found one after the other, without a look at each entry.
-_REPORT_ORPHANS: Final = f"""WITH RECURSIVE owner(id) AS (
-        SELECT min(session_id) FROM session_context
-        UNION ALL
-        SELECT (SELECT min(session_id) FROM session_context WHERE session_id > owner.id)
-            FROM owner WHERE owner.id IS NOT NULL)
+_REPORT_ORPHANS: Final = f"""{OWNERS}
     INSERT INTO session_server_changes (type, session_id, context_id, token)
     SELECT 'contextRemoved', c.session_id, c.id, random()
         FROM owner CROSS JOIN session_context AS c ON c.session_id = owner.id
@@ -105,8 +101,8 @@ _NOWHERE: Final[dict[str, str | None]] = {"location": None, "place": None, "reso
 class Context:
     """The context entries of one :class:`Database`; raises as :class:`~.sessions.Sessions` does."""
 
-    def __init__(self, database: Database, sessions: Sessions) -> None:
-        self._database, self._sessions = database, sessions
+    def __init__(self, database: Database, sessions: Sessions, trash: Trash) -> None:
+        self._database, self._sessions, self._trash = database, sessions, trash
 
     def add(
         self,
@@ -202,13 +198,15 @@ class Context:
             return WrittenContext(**self._written(entry_id))
 
     def remove(self, entry_id: int, *, if_state: str | None = None) -> RemovedContext:
-        """Remove an entry. Raises :class:`ConflictError` as :meth:`update` does."""
+        """Move an entry to the trash. Raises :class:`ConflictError` as :meth:`update` does."""
         with self._database.transaction():
-            if read_members(self._database, entry_id) is None:
+            found = read_members(self._database, entry_id)
+            if found is None:
                 return RemovedContext(removed=False)
             self._check(entry_id, if_state)
+            trash_id = self._trash.keep_entry(entry_id, found["session_id"], found["size"])
             self._database.change("DELETE FROM session_context WHERE id = ?", (entry_id,))
-            return RemovedContext(removed=True)
+            return RemovedContext(removed=True, trash_id=trash_id)
 
     def copy(self, original: int, copy: int) -> None:
         """Copy all entries of a session to another one, both given by their ids."""
@@ -222,11 +220,6 @@ class Context:
         More changes than are kept need not be recorded: then clients fetch everything anew.
         """
         self._database.run(_REPORT_ORPHANS)
-
-    def has_entries(self, session_id: int) -> bool:
-        """Tell whether there are rows of a session's entries."""
-        sql = "SELECT 1 FROM session_context WHERE session_id = ? LIMIT 1"
-        return bool(self._database.run(sql, (session_id,)))
 
     def page(
         self, listing: ContextListing, limit: int = 100, cursor: str | None = None

@@ -19,6 +19,7 @@ from tenets_session_server.models.context import ContextEntry, ContextList, Cont
 from tenets_session_server.storage import cursors, previews, states, timestamps, uris
 from tenets_session_server.storage.cursors import Position
 from tenets_session_server.storage.database import Database, Row, Value
+from tenets_session_server.storage.hidden_context import VISIBLE
 
 Order = Literal["oldest", "newest"]
 
@@ -29,18 +30,14 @@ LARGEST_LISTED: Final = 1024 * 1024
 WALKED: Final = 20_000
 """Entries that are looked at for one page, which takes 10 ms; with few matches it ends early."""
 
-VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
-        WHERE (p.session_id IS NULL OR p.session_id = c.session_id) AND c.id <= p.last_entry)"""
-"""SQL for whether the entry ``c`` is there for a reader."""
-
 _CONTENT: Final = "CAST(c.content AS BLOB)"
 _COLUMNS: Final = """c.id, c.session_id, s.name, c.kind, c.created_at, octet_length(c.content),
-    e.author, e.updated_at, e.location"""
+    e.author, e.updated_at, e.location, e.imported_author"""
 # Another program's text may not be UTF-8, and one such value fails the whole query. Then text is
 # read as bytes.
 _AS_BYTES: Final = """c.id, c.session_id, CAST(s.name AS BLOB), CAST(c.kind AS BLOB),
     CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
-    octet_length(c.content), e.author, e.updated_at, e.location"""
+    octet_length(c.content), e.author, e.updated_at, e.location, e.imported_author"""
 _START: Final = f"CAST({previews.START.format('c.content')} AS BLOB)"
 _FROM: Final = """FROM session_context AS c LEFT JOIN sessions AS s ON s.id = c.session_id
     LEFT JOIN session_server_entries AS e ON e.id = c.id"""
@@ -87,7 +84,7 @@ class ContextListing:
             self.order,
         )
 
-    def statement(self, *, purges: bool) -> str:
+    def statement(self, *, hidden: bool) -> str:
         """Return the SQL that finds the entries of a page: their ids, and whether they match."""
         where = [f"c.id {'<=' if self.order == 'newest' else '>='} :start"]
         if self.session is not None:
@@ -97,7 +94,7 @@ class ContextListing:
         if self.uri is not None:
             where.append(f"c.id IN ({_located('place')} UNION ALL {_located('resolved_place')})")
         matches = ["c.kind = :kind"] if self.kind is not None else []
-        if purges:
+        if hidden:
             matches.append(VISIBLE)
         if self.author is not None:
             matches.append("(SELECT author FROM session_server_entries WHERE id = c.id) IS :author")
@@ -129,17 +126,21 @@ def read_page(
     with database.snapshot():
         if listing.uri is not None:
             bindings |= _places(database, listing.uri)
-        purges = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
-        filtered = purges or listing.kind is not None or listing.author is not None
-        bindings["rows"] = WALKED if filtered else limit + 1
-        walked = database.run(listing.statement(purges=purges), bindings)
-        matching = [row[0] for row in walked if row[1]][: limit + 1]
+        hidden = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
+        statement = listing.statement(hidden=hidden)
+        filtered = listing.kind is not None or listing.author is not None
+        walks = [WALKED] if filtered else [limit + 1, WALKED] if hidden else [limit + 1]
+        for most in walks:  # few are hidden, as a rule
+            walked = database.run(statement, {**bindings, "rows": most})
+            matching = [row[0] for row in walked if row[1]][: limit + 1]
+            if len(matching) > limit or len(walked) < most:
+                break
         rows = _rows(database, matching[:limit], listing)
         state = states.newest(database)
     entries = [_entry(row) for row in rows]
     if len(entries) < len(matching):
         last = entries[-1].id
-    elif len(walked) == bindings["rows"]:
+    elif len(walked) == most:
         last = walked[-1][0]
     else:
         last = None
@@ -161,7 +162,7 @@ def read_piece(database: Database, entry_id: int, offset: int, size: int) -> Con
         return None
     *row, revision, token = rows[0]
     state = states.newest(database) if revision is None else states.of_row((revision, token))
-    data: bytes = row[10] or b""
+    data: bytes = row[11] or b""
     more = offset + len(data) < (row[5] or 0)
     decoder = _DECODER("replace")
     content = decoder.decode(data, final=not more)
@@ -229,25 +230,26 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
 
 def _entry(row: Row) -> ContextEntry:
     """Return the entry in a row of a list: the columns, the start of its content, its content."""
-    content = None if row[10] is None else _text(row[10])
+    content = None if row[11] is None else _text(row[11])
     return ContextEntry(
         id=row[0],
         session_id=row[1],
         session_name=None if row[2] is None else _text(row[2]),
         kind=_text(row[3]),
-        preview=previews.of(_text(row[9]) if content is None else content),
+        preview=previews.of(_text(row[10]) if content is None else content),
         content=UNSET if content is None else content,
         size=row[5] or 0,
         created_at=timestamps.readable(row[4]),
         updated_at=UNSET if row[7] is None else row[7],
         author=row[6],
+        imported_author=UNSET if row[9] is None else row[9],
         location=UNSET if row[8] is None else Raw(row[8].encode()),
     )
 
 
 def _members(row: Sequence[Any]) -> dict[str, Any]:
     """Return the members of an entry without its content: of the columns, and of its start."""
-    entry = _entry((*row[:10], None))
+    entry = _entry((*row[:11], None))
     return {name: getattr(entry, name) for name in _MEMBERS}
 
 

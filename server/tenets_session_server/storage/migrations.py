@@ -224,4 +224,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
             *schema.UNREPORTED_TABLE,
         ),
     ),
+    ("trash", _statements(*schema.TRASH_TABLES)),
 )

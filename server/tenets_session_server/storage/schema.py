@@ -125,7 +125,8 @@ UNREPORTED_TABLE: Final = (
 )
 """Sessions of which the triggers record no change now, except their creation and deletion.
 
-It has a row only while one transaction changes a session as a whole, which is one change."""
+It has a row only while one transaction changes a session as a whole, which is one change. A session
+that is created with its row there is a restored one."""
 CHANGES_KEPT: Final = 10_000
 """The number of newest changes that are kept, give or take PRUNE_INTERVAL."""
 PRUNE_INTERVAL: Final = 100
@@ -146,9 +147,8 @@ PURGES_TABLE: Final = (
         last_entry INTEGER NOT NULL
     )""",
 )
-"""Deferred deletes: the context of a session, or (NULL) of all, up to the last entry.
-
-What they cover is gone for every reader; the rows are removed bit by bit."""
+"""Ranges of hidden context of a session, or (NULL, older servers only) of all; see
+:mod:`.hidden_context`."""
 
 TOTALS_TABLE: Final = (
     """CREATE TABLE session_server_totals (
@@ -161,6 +161,55 @@ TOTALS_TABLE: Final = (
 )
 """The numbers that counting the rows would give. ``replaced_entry`` is used by an older server's
 triggers only."""
+
+TRASH_TABLES: Final = (
+    f"ALTER TABLE session_server_purges ADD COLUMN first_entry INTEGER NOT NULL DEFAULT {-(2**63)}",
+    "ALTER TABLE session_server_purges ADD COLUMN trash_id INTEGER",
+    """CREATE INDEX session_server_purges_by_trash
+        ON session_server_purges(trash_id) WHERE trash_id IS NOT NULL""",
+    """CREATE TABLE session_server_trash (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        type TEXT NOT NULL,
+        session_id INTEGER,
+        session_name TEXT,
+        sessions INTEGER NOT NULL DEFAULT 0,
+        entries INTEGER,
+        size INTEGER NOT NULL DEFAULT 0,
+        deleted_at TEXT NOT NULL,
+        author TEXT
+    )""",
+    """CREATE TABLE session_server_trash_sessions (
+        id INTEGER PRIMARY KEY,
+        trash_id INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        metadata TEXT
+    )""",
+    """CREATE INDEX session_server_trash_sessions_by_item
+        ON session_server_trash_sessions(trash_id)""",
+    "ALTER TABLE session_server_entries ADD COLUMN imported_author TEXT",
+    """CREATE TABLE session_server_trash_context (
+        id INTEGER PRIMARY KEY,
+        trash_id INTEGER NOT NULL,
+        session_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        content TEXT NOT NULL,
+        created_at TIMESTAMP NOT NULL,
+        author TEXT,
+        updated_at TEXT,
+        location TEXT,
+        place TEXT,
+        resolved_place TEXT,
+        identity_key TEXT,
+        imported_author TEXT
+    )""",
+    """CREATE INDEX session_server_trash_context_by_item
+        ON session_server_trash_context(trash_id)""",
+)
+"""What was deleted and can be brought back; see :mod:`.trash` and :mod:`.hidden_context`.
+
+Of an item, ``entries`` is NULL until they are counted; then ``size`` is complete, too. Only an item
+of one session's context has a ``session_id``."""
 
 ONE_ROW_TABLES: Final = {
     "session_server_active",

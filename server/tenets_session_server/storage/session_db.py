@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from tenets_session_server.config import CacheConfig, TenetsConfig
-from tenets_session_server.errors import DatabaseError, InvalidArgumentError, SessionNotFoundError
+from tenets_session_server.errors import InvalidArgumentError, SessionNotFoundError
 from tenets_session_server.models.sessions import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
 from tenets_session_server.storage.store import Store
@@ -100,7 +100,6 @@ class SessionDB:
         Returns whether there was such a session.
         """
         found = self.store.whole_sessions.delete(name, purge_context=purge_context)
-        self._finish_deletes()
         return found.deleted
 
     def delete_all_sessions(self, purge_context: bool = True) -> int:
@@ -109,15 +108,7 @@ class SessionDB:
         Returns the number of sessions deleted.
         """
         found = self.store.whole_sessions.delete_all(purge_context=purge_context)
-        self._finish_deletes()
         return found.deleted
-
-    def _finish_deletes(self) -> None:
-        try:
-            while self.store.deferred_deletes.run_batch():
-                pass
-        except DatabaseError as error:  # the deletion itself has taken effect
-            logger.info("removing the context of deleted sessions is postponed: %s", error)
 
     def update_session_metadata(self, name: str, updates: Mapping[str, Any]) -> bool:
         """Merge ``updates`` into the metadata's top level; upstream: ``update_session_metadata``.

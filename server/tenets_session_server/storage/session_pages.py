@@ -20,6 +20,7 @@ from tenets_session_server.errors import InvalidArgumentError
 from tenets_session_server.models.sessions import Session, SessionList
 from tenets_session_server.storage import cursors, states
 from tenets_session_server.storage.database import Database, Row, Value
+from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.session_queries import SessionQuery, position, session
 
 Order = Literal["newest", "oldest", "recent"]
@@ -35,10 +36,11 @@ _CHANGED: Final = """SELECT c.revision, s.id FROM session_server_changes AS c
 WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
-# Without what is about to be purged, after a reset.
-_COUNT: Final = """, (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id
-    AND c.id > coalesce((SELECT max(last_entry) FROM session_server_purges AS p
-        WHERE p.session_id = s.id), -9223372036854775808))"""
+# After a reset some are hidden. Otherwise counting is a walk through an index.
+_COUNT: Final = f""", CASE WHEN EXISTS
+        (SELECT 1 FROM session_server_purges WHERE session_id IS NULL OR session_id = s.id)
+    THEN (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id AND {VISIBLE})
+    ELSE (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id) END"""
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"
 _HAS_PREFIX: Final = "name >= :prefix AND name < :after"
 _MATCHES: Final = f"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {_HAS_PREFIX} LIMIT :few)"

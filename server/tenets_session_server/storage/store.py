@@ -15,8 +15,11 @@ from tenets_session_server.storage import file_system
 from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.maintenance import DeferredDeletes, Maintenance
+from tenets_session_server.storage.hidden_context import HiddenContext
+from tenets_session_server.storage.maintenance import Maintenance
+from tenets_session_server.storage.restorer import Restorer
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.trash import Trash
 from tenets_session_server.storage.watcher import Watcher
 from tenets_session_server.storage.whole_sessions import WholeSessions
 from tenets_session_server.storage.workspace import Workspace
@@ -29,22 +32,25 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``whole_sessions``, ``context``, ``workspace`` and ``change_log`` have the
-    operations. Several threads may call them.
+    ``sessions``, ``whole_sessions``, ``context``, ``workspace``, ``trash``, ``restorer`` and
+    ``change_log`` have the operations. Several threads may call them.
     Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
         self.database = Database(config)
-        self.deferred_deletes = DeferredDeletes(self.database)
+        hidden = HiddenContext(self.database)
+        self.trash = Trash(self.database, hidden)
         self.sessions = Sessions(self.database)
-        self.context = Context(self.database, self.sessions)
-        self.whole_sessions = WholeSessions(
-            self.database, self.sessions, self.context, self.deferred_deletes
+        self.context = Context(self.database, self.sessions, self.trash)
+        self.whole_sessions = WholeSessions(self.database, self.sessions, self.context, self.trash)
+        self.restorer = Restorer(
+            self.database, self.sessions, self.whole_sessions, self.trash, hidden
         )
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
-        self.maintenance = Maintenance(self.database, self.deferred_deletes)
+        self.maintenance = Maintenance(self.database, hidden.run_batch, self.trash.tidy)
+        self.trash.on_change = self.maintenance.wake
         self.watcher = Watcher(self.database.path)
 
     @classmethod
@@ -93,6 +99,7 @@ class Store:
         """Return the totals of one moment. Raises a ``DatabaseError``."""
         with self.database.snapshot():
             sessions, entries = self.database.run(_COUNTS)[0]
+            entries -= self.trash.hidden_entries()
             state = self.change_log.state()
         return Totals(
             sessions,

@@ -51,6 +51,21 @@ def is_active(metadata: str) -> str:
     END"""
 
 
+def has_context(session: str) -> str:
+    """Return SQL for whether a session, an SQL expression, has entries that are not hidden.
+
+    Only what is before, between and behind the hidden ranges is looked at.
+    """
+    ranges = f"FROM session_server_purges WHERE session_id = {session}"
+    return f"""(EXISTS (SELECT 1 FROM session_context AS c WHERE c.session_id = {session}
+                AND c.id < coalesce((SELECT min(first_entry) {ranges}), {2**63 - 1}))
+            OR EXISTS (SELECT 1 FROM session_server_purges AS p
+                JOIN session_context AS c ON c.session_id = {session} AND c.id > p.last_entry
+                    AND c.id < coalesce((SELECT min(first_entry) {ranges}
+                        AND first_entry > p.last_entry), {2**63 - 1})
+                WHERE p.session_id = {session}))"""
+
+
 NOW_SECONDS: Final = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
 """UTC to the second, in upstream's form."""
 
@@ -65,8 +80,9 @@ DEACTIVATE_WHERE_ID: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHER
 
 
 _REPORTED: Final = "NOT EXISTS (SELECT 1 FROM session_server_unreported WHERE session_id = {})"
-_PURGED: Final = """EXISTS (SELECT 1 FROM session_server_purges
-                WHERE (session_id IS NULL OR session_id = {session}) AND {entry} <= last_entry)"""
+_HIDDEN: Final = """EXISTS (SELECT 1 FROM session_server_purges
+                WHERE (session_id IS NULL OR session_id = OLD.session_id)
+                    AND OLD.id BETWEEN first_entry AND last_entry{also})"""
 
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
@@ -118,8 +134,9 @@ _MORE_THAN_A_NAME: Final = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.met
 _UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_ACTIVE_AFTER_UPDATE} THEN 'updated'
             WHEN {_ACTIVE_AFTER_UPDATE} THEN 'activated' ELSE 'deactivated' END"""
 
+_CREATED_TYPE: Final = f"iif({_REPORTED.format('NEW.id')}, 'created', 'restored')"
+
 _SAME_ENTRY: Final = "(OLD.id = NEW.id AND OLD.session_id = NEW.session_id)"
-_PURGED_OLD: Final = _PURGED.format(session="OLD.session_id", entry="OLD.id")
 
 TRIGGERS: Final = {
     name: f"CREATE TRIGGER {name} {body}"
@@ -135,7 +152,7 @@ TRIGGERS: Final = {
         UPDATE session_server_totals SET sessions = sessions + 1;
         {_deactivate_other(_NEW)}
         {_record_active(_NEW)}
-        {_change("'created'", "NEW")}
+        {_change(_CREATED_TYPE, "NEW")}
         {_change("'activated'", "NEW", _NEW)}
     END""",
         "session_server_session_updated": f"""AFTER UPDATE ON sessions
@@ -156,9 +173,7 @@ TRIGGERS: Final = {
         UPDATE session_server_active SET session_id = NULL WHERE session_id = OLD.id;
         UPDATE session_server_totals SET sessions = sessions - 1;
         INSERT INTO session_server_changes (type, session_id, session_name, token, context_kept)
-            SELECT 'deleted', OLD.id, OLD.name, random(), (SELECT 1 FROM session_context
-                WHERE session_id = OLD.id
-                    AND NOT {_PURGED.format(session="OLD.id", entry="session_context.id")} LIMIT 1);
+            SELECT 'deleted', OLD.id, OLD.name, random(), nullif({has_context("OLD.id")}, 0);
     END""",
         "session_server_context_inserted": f"""AFTER INSERT ON session_context
     BEGIN
@@ -171,12 +186,18 @@ TRIGGERS: Final = {
         {_context_change("contextRemoved", "OLD", f"NOT {_SAME_ENTRY}")}
         {_context_change("contextAdded", "NEW", f"NOT {_SAME_ENTRY}")}
     END""",
+        # What other programs delete must not reach into the trash.
+        "session_server_context_kept": f"""BEFORE DELETE ON session_context
+    WHEN {_HIDDEN.format(also=" AND trash_id IS NOT NULL")}
+    BEGIN
+        SELECT RAISE(IGNORE);
+    END""",
         # Of context that goes with its session, or by a reset, that change says it all.
         "session_server_context_deleted": f"""AFTER DELETE ON session_context
     BEGIN
         UPDATE session_server_totals SET context_entries = context_entries - 1;
         DELETE FROM session_server_entries WHERE id = OLD.id;
-        {_context_change("contextRemoved", "OLD", f"NOT {_PURGED_OLD}")}
+        {_context_change("contextRemoved", "OLD", f"NOT {_HIDDEN.format(also='')}")}
     END""",
         # An older version deletes the session first, and then says that its context goes.
         "session_server_purge_recorded": """AFTER INSERT ON session_server_purges

@@ -1,11 +1,11 @@
 """Operations on a session and its context as a whole: copy, reset, delete.
 
-Each is one change in the log, however much context goes with it.
+Each is one change in the log, however much context goes with it. What is removed goes to the trash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -17,8 +17,8 @@ from tenets_session_server.models.sessions import (
 from tenets_session_server.storage import metadata, states
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.maintenance import DeferredDeletes
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.trash import Trash
 
 NOT_COPIED: Final = frozenset({"active", "resumed_at", "ended_at"})
 """Members of the metadata that say when a session was active, which a copy never was."""
@@ -34,10 +34,10 @@ class WholeSessions:
         database: Database,
         sessions: Sessions,
         context: Context,
-        deferred_deletes: DeferredDeletes,
+        trash: Trash,
     ) -> None:
         self._database, self._sessions, self._context = database, sessions, context
-        self._deferred_deletes = deferred_deletes
+        self._trash = trash
 
     def copy(
         self,
@@ -59,14 +59,14 @@ class WholeSessions:
         """
         with self._database.transaction():
             original, stored = self._sessions.stored(name, session_id)
-            replaced = self._sessions.get(new_name)
+            replaced, trash_id = self._sessions.get(new_name), None
             if replaced is not None and (not overwrite or replaced.id == original):
                 self._sessions.require_free(replaced.name)
             if replaced is None:  # perhaps not any more
                 states.require_unchanged(self._database, if_state, "session_name = ?", (new_name,))
             else:
                 self._check(replaced.id, if_state)
-                self._delete(replaced.id, purge_context=True)
+                trash_id = self.discard([replaced.id])
                 new_name = replaced.name
             text = metadata.merge(stored, metadata.EMPTY, limited=False, remove=NOT_COPIED)
             copy_id = self._sessions.insert(new_name, text)
@@ -75,7 +75,7 @@ class WholeSessions:
                     self._context.copy(original, copy_id)
             if active:
                 self._sessions.set_active(None, session_id=copy_id)
-            return self._sessions.written(copy_id, ReplacedSession)
+            return self._sessions.written(copy_id, ReplacedSession, trash_id=trash_id)
 
     def reset(
         self, name: str | None, *, session_id: int | None = None, if_state: str | None = None
@@ -89,13 +89,13 @@ class WholeSessions:
             self._check(found, if_state)
             with self._unreported(found):
                 self._sessions.set_active(None, session_id=found)
-            self._deferred_deletes.begin(self._deferred_deletes.record(found))
+            trash_id = self._trash.keep_context(found)
             self._database.change(
                 "INSERT INTO session_server_changes (type, session_id, session_name, token)"
                 " SELECT 'reset', id, name, random() FROM sessions WHERE id = ?",
                 (found,),
             )
-            return self._sessions.written(found, ReplacedSession)
+            return self._sessions.written(found, ReplacedSession, trash_id=trash_id)
 
     def delete(
         self,
@@ -105,39 +105,35 @@ class WholeSessions:
         purge_context: bool = True,
         if_state: str | None = None,
     ) -> Deleted:
-        """Delete a session and, by default, its context.
-
-        It takes effect at once; :class:`.maintenance.DeferredDeletes` removes the rest of a
-        large context. Raises :class:`ConflictError`.
-        """
+        """Delete a session and, by default, its context. Raises :class:`ConflictError`."""
         with self._database.transaction():
             found = self._sessions.find_id(name, session_id)
             if found is None:
                 return Deleted(deleted=False)
             self._check(found, if_state)
-            self._delete(found, purge_context=purge_context)
-            return Deleted(deleted=True)
+            return Deleted(deleted=True, trash_id=self.discard([found], with_context=purge_context))
 
     def delete_all(self, *, purge_context: bool = True) -> DeletedCount:
         """Delete all sessions and, by default, all context; see :meth:`delete`."""
         with self._database.transaction():
-            due = None
+            trash_id = self._trash.new_item("sessions")
             if purge_context:
                 self._context.report_removal_of_orphans()
-                due = self._deferred_deletes.record(None)
+            self._trash.keep_all(trash_id, with_context=purge_context)
             self._database.run("DELETE FROM sessions")
             count: int = self._database.run("SELECT changes()")[0][0]
-            if due is not None:
-                self._deferred_deletes.begin(due)
-            return DeletedCount(count)
+            return DeletedCount(count, self._trash.finish_item(trash_id))
 
-    def _delete(self, session_id: int, *, purge_context: bool) -> None:
-        due = None
-        if purge_context and self._context.has_entries(session_id):
-            due = self._deferred_deletes.record(session_id)
-        self._database.change("DELETE FROM sessions WHERE id = ?", (session_id,))
-        if due is not None:
-            self._deferred_deletes.begin(due)
+    def discard(self, session_ids: Iterable[int], *, with_context: bool = True) -> int | None:
+        """Delete sessions and, by default, their context; return their item in the trash.
+
+        Needs a transaction.
+        """
+        trash_id = self._trash.new_item("sessions")
+        for session_id in session_ids:
+            self._trash.keep_session(trash_id, session_id, with_context=with_context)
+            self._database.change("DELETE FROM sessions WHERE id = ?", (session_id,))
+        return self._trash.finish_item(trash_id)
 
     def _check(self, session_id: int, if_state: str | None) -> None:
         states.require_unchanged(self._database, if_state, WITH_CONTEXT, (session_id,))

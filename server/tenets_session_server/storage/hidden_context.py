@@ -1,0 +1,147 @@
+"""Context that is in its table, but not there for any reader: in the trash, or to be removed.
+
+However many entries a session has, deleting it and bringing it back are a few rows: each range of
+hidden entries is one row of ``session_server_purges``. A positive id of such a row means that the
+entries are to be removed, which is done in batches, so that no client waits for a large one. A
+negative id, and a ``trash_id``, mean that the entries are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.triggers import has_context
+
+BATCH: Final = 2000
+"""Entries that one transaction removes; it takes 5 ms."""
+FIRST, LAST = -(2**63), 2**63 - 1
+"""The least and the largest id of a row in SQLite."""
+
+VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
+        WHERE (p.session_id IS NULL OR p.session_id = c.session_id)
+            AND c.id BETWEEN p.first_entry AND p.last_entry)"""
+"""SQL for whether the entry ``c`` is there for a reader."""
+
+# The ids of sessions that have entries are found one after the other, without a look at each entry.
+OWNERS: Final = """WITH RECURSIVE owner(id) AS (
+        SELECT min(session_id) FROM session_context
+        UNION ALL
+        SELECT (SELECT min(session_id) FROM session_context WHERE session_id > owner.id)
+            FROM owner WHERE owner.id IS NOT NULL)"""
+"""SQL that defines ``owner``: the ids of all sessions with entries, whether they exist or not."""
+
+_RANGES: Final = """SELECT first_entry, last_entry FROM session_server_purges WHERE session_id = ?
+    ORDER BY first_entry"""
+_EXISTS: Final = "SELECT 1 FROM session_context WHERE session_id = ? AND id BETWEEN ? AND ? LIMIT 1"
+_LEAST: Final = "(SELECT coalesce(min(id), 0) FROM session_server_purges WHERE id < 0)"
+_LARGEST: Final = "(SELECT coalesce(max(id), 0) FROM session_server_purges WHERE id > 0)"
+_HIDE: Final = f"""INSERT INTO session_server_purges
+    (id, session_id, first_entry, last_entry, trash_id) VALUES ({_LEAST} - 1, ?, ?, ?, ?)"""
+_HIDE_ALL: Final = f"""{OWNERS} INSERT INTO session_server_purges
+        (id, session_id, first_entry, last_entry, trash_id)
+    SELECT {_LEAST} - row_number() OVER (), id, {FIRST},
+        (SELECT max(id) FROM session_context WHERE session_id = owner.id), ?
+    FROM owner WHERE id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM session_server_purges WHERE session_id = owner.id)"""
+_PARTLY_HIDDEN: Final = f"""SELECT DISTINCT session_id FROM session_server_purges AS q
+    WHERE session_id IS NOT NULL AND {has_context("q.session_id")}"""
+_COVERING: Final = """SELECT id, first_entry, last_entry FROM session_server_purges
+    WHERE (session_id IS NULL OR session_id = ?) AND ? BETWEEN first_entry AND last_entry"""
+_BELOW: Final = f"""INSERT INTO session_server_purges
+        (id, session_id, first_entry, last_entry, trash_id)
+    SELECT CASE WHEN id < 0 THEN {_LEAST} - 1 ELSE {_LARGEST} + 1 END,
+        session_id, first_entry, ? - 1, trash_id
+    FROM session_server_purges WHERE id = ?"""
+_ABOVE: Final = "UPDATE session_server_purges SET first_entry = ? + 1 WHERE id = ?"
+_DISCARD: Final = f"""INSERT INTO session_server_purges (id, session_id, first_entry, last_entry)
+    SELECT {_LARGEST} + row_number() OVER (), session_id, first_entry, last_entry
+    FROM session_server_purges WHERE trash_id = ?"""
+_REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = ?"
+HIDDEN: Final = """session_server_purges AS p JOIN session_context AS c
+    ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
+"""SQL for the entries ``c`` in the ranges ``p`` of sessions."""
+_DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
+    WHERE id > 0 ORDER BY id LIMIT 2"""
+
+
+class HiddenContext:
+    """The hidden context of one :class:`Database`; raises as :meth:`Database.run` does.
+
+    All but :meth:`count` and :meth:`run_batch` need a transaction.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def hide(self, trash_id: int, session_id: int) -> None:
+        """Hide the entries of a session, for an item of the trash."""
+        ranges = self._database.run(_RANGES, (session_id,))
+        start = FIRST
+        for first, last in [*ranges, (LAST, LAST)]:
+            between = (session_id, start, max(start, first - 1))
+            if start < first and self._database.run(_EXISTS, between):
+                newest = self._database.run(
+                    "SELECT max(id) FROM session_context WHERE session_id = ?", (session_id,)
+                )[0][0]
+                end = min(first - 1, newest)
+                self._database.run(_HIDE, (session_id, start, end, trash_id))
+            start = max(start, min(last, LAST - 1) + 1)
+
+    def hide_all(self, trash_id: int) -> None:
+        """Hide all entries, also those whose session is gone, for an item of the trash."""
+        partly_hidden = self._database.run(_PARTLY_HIDDEN)
+        self._database.run(_HIDE_ALL, (trash_id,))
+        for (session_id,) in partly_hidden:
+            self.hide(trash_id, session_id)
+
+    def reveal(self, trash_id: int) -> None:
+        """Make the entries of an item visible again."""
+        self._database.run(_REVEAL, (trash_id,))
+
+    def reveal_entry(self, session_id: int, entry_id: int) -> None:
+        """Make one entry visible that is put back among hidden ones."""
+        for range_id, first, last in self._database.run(_COVERING, (session_id, entry_id)):
+            if first < entry_id:
+                self._database.run(_BELOW, (entry_id, range_id))
+            if last > entry_id:
+                self._database.run(_ABOVE, (entry_id, range_id))
+            else:
+                self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+
+    def discard(self, trash_id: int) -> None:
+        """Have the entries of an item removed."""
+        self._database.run(_DISCARD, (trash_id,))
+        self._database.run(_REVEAL, (trash_id,))
+
+    def count(self, trash_id: int) -> int:
+        """Return how many entries of an item are hidden; looks at an index only."""
+        rows = self._database.run(
+            f"SELECT count(*) FROM {HIDDEN} WHERE p.trash_id = ?", (trash_id,)
+        )
+        found: int = rows[0][0]
+        return found
+
+    def run_batch(self) -> bool:
+        """Remove one batch of what is due; return whether there is more.
+
+        Raises a ``DatabaseError``; then the batch remains to be removed.
+        """
+        if not self._database.run(_DUE):
+            return False
+        with self._database.transaction():
+            due = self._database.run(_DUE)
+            return bool(due) and (self._remove_batch(*due[0]) or len(due) > 1)
+
+    def _remove_batch(self, range_id: int, session_id: int | None, first: int, last: int) -> bool:
+        """Remove one batch of a range; return whether there is more of it."""
+        of_session = "TRUE" if session_id is None else "session_id = :session"
+        self._database.run(
+            "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
+            f" WHERE {of_session} AND id BETWEEN :first AND :last LIMIT :most)",
+            {"session": session_id, "first": first, "last": last, "most": BATCH},
+        )
+        if self._database.run("SELECT changes()")[0][0] == BATCH:
+            return True
+        self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+        return False

@@ -1,0 +1,149 @@
+"""Brings back what is in the trash, with the ids that it had."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenets_session_server.errors import (
+    InvalidArgumentError,
+    SessionExistsError,
+    SessionNotFoundError,
+    TrashNotFoundError,
+)
+from tenets_session_server.models.sessions import Session
+from tenets_session_server.models.trash import Restored
+from tenets_session_server.storage import states, triggers
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.hidden_context import HIDDEN, VISIBLE, HiddenContext
+from tenets_session_server.storage.schema import CHANGES_KEPT
+from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.trash import STAGED, Trash
+from tenets_session_server.storage.whole_sessions import WholeSessions
+
+MOST: Final = 1000
+"""Sessions that are returned of an item."""
+
+_ITEM: Final = f"""SELECT type, sessions, entries, session_id FROM session_server_trash
+    WHERE id = ? AND type <> '{STAGED}'"""
+_OF_ITEM: Final = "FROM session_server_trash_sessions WHERE trash_id = ?"
+_TAKEN: Final = """SELECT s.id, s.name FROM session_server_trash_sessions AS t
+    CROSS JOIN sessions AS s ON s.name = t.name WHERE t.trash_id = ?"""
+_REBIND: Final = """UPDATE session_server_bindings SET name = :name
+    WHERE name = (SELECT name FROM session_server_trash_sessions WHERE trash_id = :id)
+        AND name NOT IN (SELECT name FROM sessions)"""
+_INSERT: Final = f"""INSERT INTO sessions (id, name, created_at, metadata)
+    SELECT id, name, created_at, CASE WHEN {triggers.is_active("metadata")}
+        THEN {triggers.DEACTIVATED} ELSE metadata END
+    {_OF_ITEM} ORDER BY id"""
+_REPORT_ORPHANS: Final = f"""INSERT INTO session_server_changes
+        (type, session_id, context_id, token)
+    SELECT 'contextAdded', c.session_id, c.id, random() FROM {HIDDEN}
+    WHERE p.trash_id = ? AND c.session_id NOT IN (SELECT id FROM sessions)
+    LIMIT {2 * CHANGES_KEPT}"""
+_INSERT_ENTRY: Final = """INSERT INTO session_context (id, session_id, kind, content, created_at)
+    SELECT id, session_id, kind, content, created_at
+    FROM session_server_trash_context WHERE trash_id = ?"""
+_INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
+        location, place, resolved_place, identity_key, key_session_id, imported_author)
+    SELECT id, author, updated_at, location, place, resolved_place, identity_key,
+        CASE WHEN identity_key IS NOT NULL THEN session_id END, imported_author
+    FROM session_server_trash_context WHERE trash_id = ?"""
+# A key is unique among the entries of an author in a session: the newer entry has it.
+_DROP_TAKEN_KEYS: Final = f"""UPDATE session_server_entries AS mine SET identity_key = NULL
+    WHERE key_session_id = :session AND identity_key IS NOT NULL AND EXISTS (
+        SELECT 1 FROM session_server_entries AS e
+        JOIN session_context AS c ON c.id = e.id AND c.session_id = :session
+        WHERE e.key_session_id = :session AND e.identity_key = mine.identity_key
+            AND e.author IS mine.author AND e.id > mine.id AND {VISIBLE})"""
+
+
+class Restorer:
+    """Restores items of one :class:`.trash.Trash`; raises as :meth:`Database.run` does."""
+
+    def __init__(
+        self,
+        database: Database,
+        sessions: Sessions,
+        whole_sessions: WholeSessions,
+        trash: Trash,
+        hidden: HiddenContext,
+    ) -> None:
+        self._database, self._sessions = database, sessions
+        self._whole_sessions, self._trash, self._hidden = whole_sessions, trash, hidden
+
+    def restore(
+        self, trash_id: int, new_name: str | None = None, *, replace: bool = False
+    ) -> Restored:
+        """Bring an item back: all of it, or nothing.
+
+        ``new_name``, which :func:`.names.checked` has returned, is for an item that is one session.
+        With ``replace``, sessions that hold the names go to the trash. Raises
+        :class:`TrashNotFoundError`, :class:`InvalidArgumentError`, :class:`SessionExistsError`, and
+        :class:`SessionNotFoundError` if the session of an entry is gone.
+        """
+        with self._database.transaction():
+            rows = self._database.run(_ITEM, (trash_id,))
+            if not rows:
+                raise TrashNotFoundError(trash_id)
+            item_type, count, entries, session_id = rows[0]
+            if new_name is not None and (item_type != "sessions" or count != 1):
+                raise InvalidArgumentError("newName", "none, unless the item is one session")
+            if entries is None:  # not counted yet
+                entries = self._hidden.count(trash_id)
+            sessions, replaced = list[Session](), None
+            if item_type == "sessions":
+                replaced = self._make_room(trash_id, new_name, replace=replace)
+                sessions = self.insert_sessions(trash_id)
+            else:
+                self._restore_context(trash_id, session_id)
+            self._trash.forget(trash_id)
+            state = states.newest(self._database)
+        return Restored(sessions, count, entries, replaced, state.revision, str(state))
+
+    def insert_sessions(self, trash_id: int) -> list[Session]:
+        """Insert the sessions of an item and reveal its context; return some of them.
+
+        Needs a transaction. The names are free.
+        """
+        ids = self._database.run(f"SELECT id {_OF_ITEM} ORDER BY id LIMIT {MOST}", (trash_id,))
+        mark = f"INSERT INTO session_server_unreported SELECT id {_OF_ITEM}"
+        self._database.run(mark, (trash_id,))  # so that each is reported as restored
+        self._database.run(_INSERT, (trash_id,))
+        self._database.run("DELETE FROM session_server_unreported")
+        self._database.run(_REPORT_ORPHANS, (trash_id,))
+        self._hidden.reveal(trash_id)
+        return [found for (one,) in ids if (found := self._sessions.with_id(one)) is not None]
+
+    def _make_room(self, trash_id: int, new_name: str | None, *, replace: bool) -> int | None:
+        """Free the names; return the item of the sessions that had them, None if there are none."""
+        if new_name is not None:
+            self._database.run(_REBIND, {"id": trash_id, "name": new_name})
+            self._database.run(
+                "UPDATE session_server_trash_sessions SET name = ? WHERE trash_id = ?",
+                (new_name, trash_id),
+            )
+        taken: list[Row] = self._database.run(_TAKEN, (trash_id,))
+        if not taken:
+            return None
+        if not replace:
+            raise SessionExistsError(taken[0][1])
+        return self._whole_sessions.discard([session_id for session_id, _ in taken])
+
+    def _restore_context(self, trash_id: int, session_id: int) -> None:
+        if not self._database.run("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
+            raise SessionNotFoundError(None, session_id=session_id)
+        moved = self._database.run(
+            "SELECT id FROM session_server_trash_context WHERE trash_id = ?", (trash_id,)
+        )
+        for (entry_id,) in moved:
+            self._hidden.reveal_entry(session_id, entry_id)
+            self._database.change(_INSERT_ENTRY, (trash_id,))
+            self._database.change(_INSERT_DETAILS, (trash_id,))
+        if not moved:
+            self._hidden.reveal(trash_id)
+            self._database.change(
+                "INSERT INTO session_server_changes (type, session_id, session_name, token)"
+                " SELECT 'restored', id, name, random() FROM sessions WHERE id = ?",
+                (session_id,),
+            )
+        self._database.run(_DROP_TAKEN_KEYS, {"session": session_id})

@@ -1,0 +1,254 @@
+"""The trash: what was deleted is kept for a while, and can be brought back (:mod:`.restorer`).
+
+All that one request removes is one item. The context of sessions stays in its table, hidden (see
+:mod:`.hidden_context`). Rows of sessions and of single entries are moved to tables of the trash.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tenets_session_server.models.trash import Emptied, ItemType, TrashItem, TrashList
+from tenets_session_server.storage import cursors, states, timestamps
+from tenets_session_server.storage.cursors import Position
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.hidden_context import FIRST, HIDDEN, LAST, HiddenContext
+
+KEPT_FOR: Final = timedelta(days=30)
+KEPT_BYTES: Final = 256 * 1024 * 1024
+"""Of all items together. The newest one is kept whatever its size."""
+SHOWN_NAMES: Final = 10
+COUNTED: Final = 5000
+"""Entries that are counted in one step, which takes a few milliseconds."""
+STEP: Final = 0.004
+"""Seconds for which small ranges are counted in one step."""
+
+STAGED: Final = "import"
+"""The type of an item that is no deletion, but an import that is not complete yet."""
+_ITEM: Final = f"type <> '{STAGED}'"
+_INSERT: Final = """INSERT INTO session_server_trash
+    (type, session_id, session_name, deleted_at, author)
+    VALUES (:type, :session, (SELECT name FROM sessions WHERE id = :session), :now, :author)"""
+_KEEP_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
+        (id, trash_id, name, created_at, metadata)
+    SELECT id, ?, name, created_at, metadata FROM sessions"""
+_KEEP_ENTRY: Final = """INSERT INTO session_server_trash_context
+        (id, trash_id, session_id, kind, content, created_at, author, updated_at, location,
+        place, resolved_place, identity_key, imported_author)
+    SELECT c.id, ?, c.session_id, c.kind, c.content, c.created_at, e.author, e.updated_at,
+        e.location, e.place, e.resolved_place, e.identity_key, e.imported_author
+    FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
+    WHERE c.id = ?"""
+_COUNT_ROWS: Final = """UPDATE session_server_trash SET
+    sessions = (SELECT count(*) FROM session_server_trash_sessions WHERE trash_id = :id),
+    size = (SELECT coalesce(sum(octet_length(name) + coalesce(octet_length(metadata), 0)), 0)
+        FROM session_server_trash_sessions WHERE trash_id = :id),
+    entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_purges WHERE trash_id = :id)
+        THEN NULL ELSE 0 END WHERE id = :id"""
+_COUNTS: Final = "SELECT sessions, entries FROM session_server_trash WHERE id = ?"
+_HIDDEN_ENTRIES: Final = """SELECT coalesce((SELECT sum(entries) FROM session_server_trash), 0)
+    - (SELECT count(*) FROM session_server_trash_context)"""
+_PAGE: Final = f"""SELECT id, type, sessions, entries, size, deleted_at, author,
+    CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {_ITEM}
+    ORDER BY id DESC LIMIT ?"""
+_NAMES: Final = f"""SELECT CAST(name AS BLOB) FROM session_server_trash_sessions WHERE trash_id = ?
+    ORDER BY id LIMIT {SHOWN_NAMES}"""
+_UNCOUNTED: Final = "SELECT min(id) FROM session_server_trash WHERE entries IS NULL"
+_NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
+    WHERE trash_id = ? AND id > ? ORDER BY id LIMIT 1"""
+_COUNT_SOME: Final = """SELECT count(*), coalesce(sum(size), 0), max(id) FROM
+    (SELECT id, octet_length(content) AS size FROM session_context
+        WHERE session_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?)"""
+_COUNT_ALL: Final = f"""SELECT count(*), coalesce(sum(octet_length(c.content)), 0) FROM {HIDDEN}
+    WHERE p.trash_id = ?"""
+_COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
+    WHERE id = ? AND entries IS NULL"""
+_OLDEST: Final = """SELECT id, deleted_at < ? OR (id < (SELECT max(id) FROM session_server_trash)
+        AND (SELECT sum(size) FROM session_server_trash) > ?)
+    FROM session_server_trash ORDER BY id LIMIT 1"""
+
+
+@dataclass(slots=True)
+class _Count:
+    """How far an item has been counted: its ``range`` up to the entry ``position``."""
+
+    trash_id: int
+    range: int = FIRST
+    position: int = FIRST
+    entries: int = 0
+    size: int = 0
+
+
+class Trash:
+    """The trash of one :class:`Database`; raises as :meth:`Database.run` does.
+
+    ``on_change`` is called, in the transaction, when there is deferred work: :meth:`tidy`.
+    """
+
+    def __init__(self, database: Database, hidden: HiddenContext) -> None:
+        self._database, self._hidden = database, hidden
+        self._count: _Count | None = None
+        self.on_change: Callable[[], None] = lambda: None
+
+    # -- what is deleted; all needs a transaction ----------------------------------------------
+
+    def new_item(self, item_type: ItemType, session_id: int | None = None) -> int:
+        """Begin an item: of sessions, or of the context of one; return its id."""
+        bindings = {
+            "type": item_type,
+            "session": session_id,
+            "now": timestamps.now(),
+            "author": self._database.author,
+        }
+        self._database.change(_INSERT, bindings)
+        return self._database.last_id
+
+    def keep_session(self, trash_id: int, session_id: int, *, with_context: bool) -> None:
+        """Add a session that is about to be deleted, and hide its context unless it stays."""
+        self._database.run(f"{_KEEP_SESSIONS} WHERE id = ?", (trash_id, session_id))
+        if with_context:
+            self._hidden.hide(trash_id, session_id)
+
+    def keep_all(self, trash_id: int, *, with_context: bool) -> None:
+        """Add all sessions, and hide all context unless it stays."""
+        self._database.run(_KEEP_SESSIONS, (trash_id,))
+        if with_context:
+            self._hidden.hide_all(trash_id)
+
+    def keep_context(self, session_id: int) -> int | None:
+        """Hide the context of a session as an item of its own; return its id, None without any."""
+        trash_id = self.new_item("context", session_id)
+        self._hidden.hide(trash_id, session_id)
+        return self.finish_item(trash_id)
+
+    def keep_entry(self, entry_id: int, session_id: int, size: int) -> int:
+        """Add an entry that is about to be deleted, as an item of its own; return its id."""
+        trash_id = self.new_item("context", session_id)
+        self._database.change(_KEEP_ENTRY, (trash_id, entry_id))
+        self._database.run(_COUNTED, (1, size, trash_id))
+        self.on_change()
+        return trash_id
+
+    def finish_item(self, trash_id: int) -> int | None:
+        """Complete an item; return its id, None if there is nothing in it."""
+        self._database.run(_COUNT_ROWS, {"id": trash_id})
+        counted = self._database.run(_COUNTS, (trash_id,))[0]
+        if counted == (0, 0):
+            self.forget(trash_id)
+            return None
+        self.on_change()
+        return trash_id
+
+    # -- what is there -------------------------------------------------------------------------
+
+    def page(self, limit: int = 100, cursor: str | None = None) -> TrashList:
+        """Return at most ``limit`` items, newest first.
+
+        Raises :class:`InvalidArgumentError` for a cursor of another list.
+        """
+        scope = cursors.scope("listTrash")
+        start = LAST if cursor is None else cursors.load(cursor, scope).id
+        with self._database.snapshot():
+            rows = self._database.run(_PAGE, (start, limit + 1))
+            items = [self._item(row) for row in rows]
+            state = states.newest(self._database)
+        more = len(items) > limit
+        next_cursor = cursors.dump(Position(0, False, items[limit - 1].id), scope) if more else None
+        return TrashList(items[:limit], next_cursor, state.revision, str(state))
+
+    def _item(self, row: Row) -> TrashItem:
+        trash_id, item_type, sessions, entries, size, deleted_at, author, name = row
+        if entries is None:  # just deleted: tidy() has not come to it
+            entries, of_entries = self._database.run(_COUNT_ALL, (trash_id,))[0]
+            size += of_entries
+        names = [(name,)] if sessions == 0 else self._database.run(_NAMES, (trash_id,))
+        return TrashItem(
+            trash_id,
+            item_type,
+            sessions,
+            entries,
+            [one.decode("utf-8", "replace") for (one,) in names if one is not None],
+            size,
+            deleted_at,
+            (datetime.fromisoformat(deleted_at) + KEPT_FOR).isoformat(),
+            author,
+        )
+
+    def hidden_entries(self) -> int:
+        """Return how many entries in the table of context are in the trash, as far as counted."""
+        found: int = self._database.run(_HIDDEN_ENTRIES)[0][0]
+        return found
+
+    # -- its end -------------------------------------------------------------------------------
+
+    def empty(self, trash_id: int | None = None) -> Emptied:
+        """Remove an item, or all of them, for good."""
+        with self._database.transaction():
+            where = "id = ?" if trash_id is not None else "? IS NULL"
+            rows = self._database.run(
+                f"SELECT id FROM session_server_trash WHERE {where} AND {_ITEM}", (trash_id,)
+            )
+            for (one,) in rows:
+                self.discard(one)
+        return Emptied(len(rows))
+
+    def discard(self, trash_id: int) -> None:
+        """Remove an item for good; needs a transaction."""
+        self._hidden.discard(trash_id)
+        self.forget(trash_id)
+        self.on_change()
+
+    def forget(self, trash_id: int) -> None:
+        """Remove an item, but not its hidden context; needs a transaction."""
+        for table in ("trash_sessions", "trash_context"):
+            self._database.run(
+                f"DELETE FROM session_server_{table} WHERE trash_id = ?", (trash_id,)
+            )
+        self._database.run("DELETE FROM session_server_trash WHERE id = ?", (trash_id,))
+
+    def tidy(self) -> bool:
+        """Do a step of what can wait: count an item, or remove one that has expired.
+
+        Returns whether there is more to do.
+        """
+        trash_id = self._database.run(_UNCOUNTED)[0][0]
+        if trash_id is not None:
+            self._count_step(trash_id)
+            return True
+        expired = ((datetime.now(UTC) - KEPT_FOR).isoformat(), KEPT_BYTES)
+        rows = self._database.run(_OLDEST, expired)
+        if not rows or not rows[0][1]:
+            return False
+        with self._database.transaction():
+            rows = self._database.run(_OLDEST, expired)
+            if rows and rows[0][1]:
+                self.discard(rows[0][0])
+        return True
+
+    def _count_step(self, trash_id: int) -> None:
+        count = self._count
+        if count is None or count.trash_id != trash_id:
+            count = self._count = _Count(trash_id)
+        until = time.monotonic() + STEP
+        while time.monotonic() < until:
+            rows = self._database.run(_NEXT_RANGE, (trash_id, count.range))
+            if not rows:
+                break
+            range_id, session_id, first, last = rows[0]
+            bounds = (session_id, max(first, count.position), last, COUNTED)
+            entries, size, newest = self._database.run(_COUNT_SOME, bounds)[0]
+            count.entries += entries
+            count.size += size
+            if entries == COUNTED:
+                count.position = newest + 1
+                return
+            count.range, count.position = range_id, FIRST
+        else:
+            return
+        with self._database.transaction():
+            self._database.run(_COUNTED, (count.entries, count.size, trash_id))
+        self._count = None
