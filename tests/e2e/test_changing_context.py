@@ -73,10 +73,11 @@ async def test_an_entry_is_removed(server_command: list[str]) -> None:
     async with Client.opened(server_command) as editor:
         first = await editor.session("addContext", **note("1"))
         second = await editor.session("addContext", **note("2", location={"uri": "/x"}))
-        gone = {"removed": True, "trashId": None}
-        assert await editor.session("removeContext", id=first["id"]) == gone
+        removed = await editor.session("removeContext", id=first["id"])
+        assert removed == {"removed": True, "trashId": 1}
         assert await changes(editor, second) == [("contextRemoved", "a", first["id"])]
-        assert await editor.session("removeContext", id=first["id"]) == {**gone, "removed": False}
+        again = await editor.session("removeContext", id=first["id"])
+        assert again == {"removed": False, "trashId": None}
         (left,) = (await editor.session("listContext", sessionName="a"))["entries"]
         assert left["content"] == "2"
         for verb, params in (("updateContext", {"kind": "k"}), ("removeContext", {})):

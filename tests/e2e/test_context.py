@@ -221,9 +221,10 @@ async def test_an_entry_has_its_author(server_command: list[str], database: Path
         found = [entry["author"] for entry in await pages(editor)]
         assert found == [author for _, author in given]
         await editor.session("deleteAll")
-        await editor.session("stats")
+        await editor.session("emptyTrash")
         with ForeignWriter(database) as foreign:
-            assert foreign.rows("SELECT count(*) FROM session_server_entries") == [(0,)]
+            while foreign.rows("SELECT count(*) FROM session_server_entries") != [(0,)]:
+                await editor.session("stats")
 
 
 async def test_the_command_shows_the_newest_notes_of_the_active_session(

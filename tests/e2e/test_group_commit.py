@@ -88,7 +88,7 @@ async def test_a_failed_write_of_a_group_does_not_change_the_others(
         assert replies[5]["result"]["sessionCreated"] is False
         assert names[6:9] == ["a", "c", "c"]
         assert replies[10]["result"]["metadata"]["k"] == 1
-        assert replies[11]["result"] == {"deleted": True, "trashId": None}
+        assert replies[11]["result"] == {"deleted": True, "trashId": 1}
         assert names[12] is None
         changes = [(one["type"], one["sessionName"]) for one in replies[13]["result"]["changes"]]
         assert changes == [

@@ -27,7 +27,7 @@ async def test_a_name_that_only_others_can_give_can_be_addressed(
         assert (await client.add_note(name, "x"))["sessionCreated"] is False
         updated = await client.session("updateMetadata", name=name, updates={"a": 1})
         assert updated["metadata"]["a"] == 1
-        assert await client.session("delete", name=name) == {"deleted": True, "trashId": None}
+        assert await client.session("delete", name=name) == {"deleted": True, "trashId": 1}
         assert await client.names() == []
 
 

@@ -30,6 +30,7 @@ from hypothesis.stateful import (
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json
+from tenets_session_server.storage.hidden_context import VISIBLE
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SERVERS = st.sampled_from([0, 1])
@@ -84,6 +85,10 @@ class Rebuilt:
         session = change["sessionId"]
         if kind.startswith("context"):
             self._apply_to_context(kind, change)
+        elif kind == "restored":  # the session, or context that a reset had removed
+            self.sessions.setdefault(session, change["sessionName"])
+            assert self.sessions[session] == change["sessionName"]
+            self.unknown.add(session)
         elif kind in {"created", "renamed"}:
             assert (session in self.sessions) is (kind == "renamed")
             before, name = self.sessions.get(session), change["sessionName"]
@@ -167,6 +172,7 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
         @initialize(server=SERVERS)
         def forget_the_last_example(self, server: int) -> None:
             self.ask(server, "deleteAll")
+            self.ask(server, "emptyTrash")
 
         @rule(server=SERVERS, name=NAMES, active=st.booleans())
         def create(self, server: int, name: str, active: bool) -> None:
@@ -235,6 +241,17 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
         def delete(self, server: int, name: str, purge: bool) -> None:
             self.ask(server, "delete", name=name, purgeContext=purge)
 
+        @rule(server=SERVERS, back=st.integers(0, 3), new=NAMES | st.none(), replace=st.booleans())
+        def restore(self, server: int, back: int, new: str | None, replace: bool) -> None:
+            rows = group.foreign.rows("SELECT id FROM session_server_trash ORDER BY id DESC")
+            if rows:
+                item = rows[back % len(rows)][0]
+                self.ask(server, "restore", id=item, newName=new, replace=replace)
+
+        @rule(server=SERVERS)
+        def empty_trash(self, server: int) -> None:
+            self.ask(server, "emptyTrash")
+
         @rule(names=st.lists(NAMES, min_size=2, max_size=6))
         def race(self, names: list[str]) -> None:
             """Both servers are asked at once, and either may be first."""
@@ -283,8 +300,8 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
             rows = group.foreign.rows("SELECT id, name, metadata FROM sessions")
             active = [row[0] for row in rows if json.loads(row[2]).get("active")]
             context = group.foreign.rows(
-                "SELECT id, session_id FROM session_context"
-                " WHERE session_id IN (SELECT id FROM sessions)"
+                "SELECT id, session_id FROM session_context AS c"
+                f" WHERE session_id IN (SELECT id FROM sessions) AND {VISIBLE}"
             )
             bindings = group.foreign.rows("SELECT folder, name FROM session_server_bindings")
             newest = group.foreign.revision()

@@ -13,6 +13,7 @@ from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json, frame
 from support.modes import both_modes
+from tenets_session_server.storage.hidden_context import VISIBLE
 
 pytestmark = pytest.mark.asyncio
 
@@ -182,7 +183,7 @@ async def test_purge_context_decides_whether_context_is_deleted(
             await editor.add_note("gone", content)
         await editor.add_note("stays", "three")
         deleted = await editor.session("delete", name="gone", purgeContext=purge)
-        assert deleted == {"deleted": True, "trashId": None}
+        assert deleted == {"deleted": True, "trashId": 1}
         assert await editor.session("delete", name="gone") == {"deleted": False, "trashId": None}
         assert await editor.names() == ["stays"]
     assert contents(database) == ["one", "two", "three"][2 - left :]
@@ -196,7 +197,7 @@ async def test_deleting_everything(
         assert await editor.session("deleteAll", **params) == {"deleted": 0, "trashId": None}
         await editor.add_note("a", "x")
         await editor.create("b", active=True)
-        assert await editor.session("deleteAll", **params) == {"deleted": 2, "trashId": None}
+        assert await editor.session("deleteAll", **params) == {"deleted": 2, "trashId": 2}
         assert await editor.names() == []
         assert await editor.active_name() is None
     assert contents(database) == left
@@ -271,6 +272,7 @@ async def test_metadata_has_a_limit_and_activation_still_works(server_command: l
 
 
 def contents(database: Path) -> list[str]:
-    """Return the content of all entries in the file."""
+    """Return the content of all entries in the file that are not hidden."""
     with ForeignWriter(database) as foreign:
-        return foreign.contents()
+        sql = f"SELECT content FROM session_context AS c WHERE {VISIBLE} ORDER BY id"
+        return [row[0] for row in foreign.rows(sql)]

@@ -135,7 +135,7 @@ async def test_reset_keeps_the_session_and_loses_its_context(server_command: lis
         reset = await editor.session("reset", name="a", ifState=added["state"])
         assert (reset["id"], reset["name"], reset["active"]) == (created["id"], "a", True)
         assert (reset["metadata"]["k"], reset["metadata"]["pinned_files"]) == (1, ["/x"])
-        assert reset["trashId"] is None
+        assert reset["trashId"] == 1
         assert await contents(editor, "a") == []
         assert await contents(editor, "other") == ["stays"]
         assert await editor.session("getContext", id=added["id"]) is None

@@ -119,6 +119,10 @@ def test_racing_deletions_count_each_once(check: SessionDB, database: Path) -> N
         "won = sum(db.delete_session(f's{n}') for n in range(50))\n"
         "db.add_context('won', 'count', str(won))\n",
     )
-    rows = check.db.run("SELECT kind, content FROM session_context")
-    assert [kind for kind, _ in rows] == ["count"] * 4
-    assert sum(int(content) for _, content in rows) == 50
+    counts = check.db.run("SELECT content FROM session_context WHERE kind = 'count'")
+    assert len(counts) == 4
+    assert sum(int(content) for (content,) in counts) == 50
+    items = check.store.trash.page().items
+    assert sorted((item.names, item.entries) for item in items) == sorted(
+        ([f"s{number}"], 1) for number in range(50)
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,6 @@ from tenets_session_server.errors import (
     LimitExceededError,
     SessionExistsError,
 )
-from tenets_session_server.storage import maintenance
 from tenets_session_server.storage.session_db import SessionDB, SessionRecord
 
 UPSTREAM_SIGNATURES = {
@@ -267,27 +265,3 @@ def test_a_closed_db_says_so(config: TenetsConfig) -> None:
     db.close()
     with pytest.raises(DatabaseUnavailableError, match="closed"):
         db.list_sessions()
-
-
-def test_a_large_delete_takes_effect_though_its_rest_meets_a_lock(
-    config: TenetsConfig, database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "BATCH", 10)
-    with SessionDB(replace(config, busy_timeout=0.0)) as db:
-        with db.db.transaction():
-            for number in range(25):
-                db.add_context("large", "note", f"{number}")
-        foreign = ForeignWriter(database)
-
-        def take_the_lock() -> None:  # between the first piece and the second
-            foreign.execute("BEGIN IMMEDIATE")
-
-        db.db.on_commit.add(take_the_lock)
-        assert db.delete_session("large")
-        assert db.get_session("large") is None
-        assert db.store.totals().context_entries == 15
-        foreign.execute("ROLLBACK")
-        db.db.on_commit.clear()
-        assert db.delete_all_sessions() == 0
-        assert db.store.totals().context_entries == 0
-        foreign.close()

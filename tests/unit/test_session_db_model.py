@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import SessionExistsError
+from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.session_db import SessionDB
 
 NAMES = st.sampled_from(["a", "b", "c", "ä b", "", "%"])
@@ -173,7 +174,7 @@ class SessionDBMachine(RuleBasedStateMachine):
     def context_is_the_models(self) -> None:
         rows = self.db.db.run(
             "SELECT s.name, c.content FROM session_context c LEFT JOIN sessions s"
-            " ON s.id = c.session_id ORDER BY c.id"
+            f" ON s.id = c.session_id WHERE {VISIBLE} ORDER BY c.id"
         )
         orphans = [content for name, content in rows if name is None]
         assert sorted(orphans) == sorted(self.model.orphans)

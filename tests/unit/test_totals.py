@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from support.foreign import INSERT, NOW, ForeignWriter, active_names, most_recently_active, totals
 from tenets_session_server.config import TenetsConfig
+from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.session_db import SessionDB
 from tenets_session_server.storage.triggers import TRIGGERS
 
@@ -91,6 +92,8 @@ def test_the_totals_are_what_counting_finds(steps: list[Step]) -> None:
             assert totals(db) == counted(db), sql
         db.delete_session("a")
         db.delete_all_sessions()
+        while db.store.trash.tidy():
+            pass  # until what is in the trash has been counted
         assert totals(db) == counted(db) == (0, 0)
 
 
@@ -121,7 +124,8 @@ def test_the_totals_are_right_again_once_the_triggers_are_renewed(
 
 def counted(db: SessionDB) -> tuple[int, int]:
     sessions = db.db.run("SELECT count(*) FROM sessions")[0][0]
-    return sessions, db.db.run("SELECT count(*) FROM session_context")[0][0]
+    visible = db.db.run(f"SELECT count(*) FROM session_context AS c WHERE {VISIBLE}")
+    return sessions, visible[0][0]
 
 
 def with_rollback(

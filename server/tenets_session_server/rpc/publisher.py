@@ -39,7 +39,7 @@ JOIN_INTERVAL: Final = 0.05
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
 
-BINDING: Final = frozenset({"bound", "created", "renamed", "deleted"})
+BINDING: Final = frozenset({"bound", "created", "restored", "renamed", "deleted"})
 """Types of changes after which another binding may decide what a folder shows."""
 Currents = dict[tuple[str, ...], list[Current] | None]
 """What the folders of clients show, by the folders."""

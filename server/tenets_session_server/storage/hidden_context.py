@@ -31,16 +31,18 @@ OWNERS: Final = """WITH RECURSIVE owner(id) AS (
             FROM owner WHERE owner.id IS NOT NULL)"""
 """SQL that defines ``owner``: the ids of all sessions with entries, whether they exist or not."""
 
-_RANGES: Final = """SELECT first_entry, last_entry FROM session_server_purges WHERE session_id = ?
-    ORDER BY first_entry"""
-_EXISTS: Final = "SELECT 1 FROM session_context WHERE session_id = ? AND id BETWEEN ? AND ? LIMIT 1"
+_RANGES: Final = "SELECT first_entry, last_entry FROM session_server_purges WHERE session_id = ?"
+_WITHIN: Final = "FROM session_context WHERE session_id = :id AND id BETWEEN :first AND :last"
+# Two lookups in an index, which min() and max() in one query are not.
+_BOUNDS: Final = f"SELECT (SELECT min(id) {_WITHIN}), (SELECT max(id) {_WITHIN})"
 _LEAST: Final = "(SELECT coalesce(min(id), 0) FROM session_server_purges WHERE id < 0)"
 _LARGEST: Final = "(SELECT coalesce(max(id), 0) FROM session_server_purges WHERE id > 0)"
 _HIDE: Final = f"""INSERT INTO session_server_purges
     (id, session_id, first_entry, last_entry, trash_id) VALUES ({_LEAST} - 1, ?, ?, ?, ?)"""
 _HIDE_ALL: Final = f"""{OWNERS} INSERT INTO session_server_purges
         (id, session_id, first_entry, last_entry, trash_id)
-    SELECT {_LEAST} - row_number() OVER (), id, {FIRST},
+    SELECT {_LEAST} - row_number() OVER (), id,
+        (SELECT min(id) FROM session_context WHERE session_id = owner.id),
         (SELECT max(id) FROM session_context WHERE session_id = owner.id), ?
     FROM owner WHERE id IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM session_server_purges WHERE session_id = owner.id)"""
@@ -76,16 +78,14 @@ class HiddenContext:
 
     def hide(self, trash_id: int, session_id: int) -> None:
         """Hide the entries of a session, for an item of the trash."""
-        ranges = self._database.run(_RANGES, (session_id,))
+        ranges = sorted(self._database.run(_RANGES, (session_id,)))
         start = FIRST
         for first, last in [*ranges, (LAST, LAST)]:
-            between = (session_id, start, max(start, first - 1))
-            if start < first and self._database.run(_EXISTS, between):
-                newest = self._database.run(
-                    "SELECT max(id) FROM session_context WHERE session_id = ?", (session_id,)
-                )[0][0]
-                end = min(first - 1, newest)
-                self._database.run(_HIDE, (session_id, start, end, trash_id))
+            if start < first:
+                within = {"id": session_id, "first": start, "last": first - 1}
+                oldest, newest = self._database.run(_BOUNDS, within)[0]
+                if oldest is not None:
+                    self._database.run(_HIDE, (session_id, oldest, newest, trash_id))
             start = max(start, min(last, LAST - 1) + 1)
 
     def hide_all(self, trash_id: int) -> None:

@@ -28,9 +28,14 @@ _ITEM: Final = f"""SELECT type, sessions, entries, session_id FROM session_serve
 _OF_ITEM: Final = "FROM session_server_trash_sessions WHERE trash_id = ?"
 _TAKEN: Final = """SELECT s.id, s.name FROM session_server_trash_sessions AS t
     CROSS JOIN sessions AS s ON s.name = t.name WHERE t.trash_id = ?"""
-_REBIND: Final = """UPDATE session_server_bindings SET name = :name
-    WHERE name = (SELECT name FROM session_server_trash_sessions WHERE trash_id = :id)
-        AND name NOT IN (SELECT name FROM sessions)"""
+_BOUND: Final = """session_server_bindings AS b JOIN session_server_trash_sessions AS t
+    ON t.name = b.name AND t.trash_id = :id WHERE NOT EXISTS
+        (SELECT 1 FROM sessions WHERE name = b.name)"""
+_REPORT_BOUND: Final = f"""INSERT INTO session_server_changes
+        (type, session_id, session_name, folder, token)
+    SELECT 'bound', t.id, :name, b.folder, random() FROM {_BOUND}"""
+_REBIND: Final = f"""UPDATE session_server_bindings SET name = :name
+    WHERE folder IN (SELECT b.folder FROM {_BOUND})"""
 _INSERT: Final = f"""INSERT INTO sessions (id, name, created_at, metadata)
     SELECT id, name, created_at, CASE WHEN {triggers.is_active("metadata")}
         THEN {triggers.DEACTIVATED} ELSE metadata END
@@ -117,7 +122,8 @@ class Restorer:
     def _make_room(self, trash_id: int, new_name: str | None, *, replace: bool) -> int | None:
         """Free the names; return the item of the sessions that had them, None if there are none."""
         if new_name is not None:
-            self._database.run(_REBIND, {"id": trash_id, "name": new_name})
+            for sql in (_REPORT_BOUND, _REBIND):
+                self._database.run(sql, {"id": trash_id, "name": new_name})
             self._database.run(
                 "UPDATE session_server_trash_sessions SET name = ? WHERE trash_id = ?",
                 (new_name, trash_id),

@@ -21,6 +21,8 @@ from tenets_session_server.storage.hidden_context import FIRST, HIDDEN, LAST, Hi
 KEPT_FOR: Final = timedelta(days=30)
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """Of all items together. The newest one is kept whatever its size."""
+TIDY_INTERVAL: Final = 60.0
+"""Seconds between two looks at all items, for those that have expired."""
 SHOWN_NAMES: Final = 10
 COUNTED: Final = 5000
 """Entries that are counted in one step, which takes a few milliseconds."""
@@ -92,6 +94,7 @@ class Trash:
     def __init__(self, database: Database, hidden: HiddenContext) -> None:
         self._database, self._hidden = database, hidden
         self._count: _Count | None = None
+        self._tidied = 0.0  # when nothing was found that had expired
         self.on_change: Callable[[], None] = lambda: None
 
     # -- what is deleted; all needs a transaction ----------------------------------------------
@@ -219,9 +222,12 @@ class Trash:
         if trash_id is not None:
             self._count_step(trash_id)
             return True
+        if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
+            return False
         expired = ((datetime.now(UTC) - KEPT_FOR).isoformat(), KEPT_BYTES)
         rows = self._database.run(_OLDEST, expired)
         if not rows or not rows[0][1]:
+            self._tidied = time.monotonic()
             return False
         with self._database.transaction():
             rows = self._database.run(_OLDEST, expired)
