@@ -60,7 +60,7 @@ _DISCARD: Final = f"""INSERT INTO session_server_purges (id, session_id, first_e
     SELECT {_LARGEST} + row_number() OVER (), session_id, first_entry, last_entry
     FROM session_server_purges WHERE trash_id = ?"""
 _REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = ?"
-HIDDEN: Final = """session_server_purges AS p JOIN session_context AS c
+HIDDEN: Final = """session_server_purges AS p CROSS JOIN session_context AS c
     ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
 """SQL for the entries ``c`` in the ranges ``p`` of sessions."""
 _DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges

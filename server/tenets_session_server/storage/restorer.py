@@ -43,7 +43,7 @@ _INSERT: Final = f"""INSERT INTO sessions (id, name, created_at, metadata)
 _REPORT_ORPHANS: Final = f"""INSERT INTO session_server_changes
         (type, session_id, context_id, token)
     SELECT 'contextAdded', c.session_id, c.id, random() FROM {HIDDEN}
-    WHERE p.trash_id = ? AND c.session_id NOT IN (SELECT id FROM sessions)
+    WHERE p.trash_id = ? AND p.session_id NOT IN (SELECT id FROM sessions)
     LIMIT {2 * CHANGES_KEPT}"""
 _INSERT_ENTRY: Final = """INSERT INTO session_context (id, session_id, kind, content, created_at)
     SELECT id, session_id, kind, content, created_at
