@@ -101,7 +101,7 @@ def test_the_notification_of_the_reference_is_one() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
+    text = re.sub(r"(?ms)^```.*?^```", "", document.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if not target.startswith("https://"):
             name, _, fragment = target.partition("#")

@@ -10,6 +10,7 @@
     ├── ContextNotFoundError        there is no entry of that id
     ├── TrashNotFoundError          there is no item of that id in the trash
     ├── ConflictError               changed since the state that the caller knows
+    ├── ImportInvalidError          what is to be imported is not what was exported
     ├── LimitExceededError          larger than what is accepted
     ├── RevisionExpiredError        changes that old are not kept
     └── DatabaseError               the file, the disk or another process is in the way
@@ -148,6 +149,20 @@ class ConflictError(TenetsSessionError):
             " and use the state that comes with it"
         )
         self.revision, self.state = revision, state
+
+
+class ImportInvalidError(TenetsSessionError, ValueError):
+    """What is to be imported is wrong at ``path``, in ``line``; nothing was imported.
+
+    ``path`` is that of a member, as "sessions[3].context[17].kind", or "" for the document.
+    """
+
+    kind = "importInvalid"
+    members = ("path", "line")
+
+    def __init__(self, reason: str, path: str, line: int) -> None:
+        super().__init__(f"{path or 'the document'} (line {line}): {reason}")
+        self.path, self.line = path, line
 
 
 class LimitExceededError(TenetsSessionError, ValueError):

@@ -40,7 +40,9 @@ _SAMPLES: Final = {
     "pid": 4711,
 }
 _STATE: Final = re.compile(r"(\d+)\.[0-9a-f]{6,}")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6}|)\+00:00")
+_MINUTE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+_DAY: Final = "2026-11-24"
 
 
 def script() -> Iterator[tuple[str, str, Any]]:
@@ -134,8 +136,9 @@ def sample(value: Any) -> Any:
         return [sample(one) for one in value]
     if isinstance(value, str) and (state := _STATE.fullmatch(value)):
         return f"{state[1]}.5d0f1a9c"
-    if isinstance(value, str) and (time := _TIME.fullmatch(value)):
-        return f"2026-11-24T09:30:00{'.123456' if time[1] else ''}+00:00"
+    if isinstance(value, str):
+        times = _TIME.sub(lambda found: f"{_DAY}T09:30:00{found[1] and '.123456'}+00:00", value)
+        return _MINUTE.sub(f"{_DAY} 09:30 UTC", times)
     return value
 
 

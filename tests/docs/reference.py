@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ from tenets_session_server.methods import stats
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.params import expectations
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.models import changes, context, sessions, totals, trash
+from tenets_session_server.models import changes, context, sessions, totals, transfer, trash
 from tenets_session_server.rpc import lifecycle
 from tenets_session_server.wire import framing, streams
 
@@ -177,7 +178,7 @@ def options() -> str:
     )
 
 
-TYPES_IN: Final = (changes, context, sessions, totals, trash, stats, lifecycle)
+TYPES_IN: Final = (changes, context, sessions, totals, trash, transfer, stats, lifecycle)
 """The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
     "methods": methods,
@@ -235,7 +236,7 @@ def type_name(annotation: Any) -> str:
     if origin is list:
         return f"array of {type_name(arguments[0])}"
     if origin is Literal:
-        return " or ".join(f'"{one}"' for one in arguments)
+        return " or ".join(map(json.dumps, arguments))
     assert issubclass(annotation, Struct), annotation
     return f"`{annotation.__name__}`"
 

@@ -23,6 +23,7 @@ from tenets_session_server.methods.params import Params
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.models.changes import ChangeBatch
 from tenets_session_server.models.context import Location
+from tenets_session_server.models.transfer import ExportedDocument
 from tenets_session_server.rpc import lifecycle
 
 FILE: Final = Path(tenets_session_server.__file__).parent / "schema.json"
@@ -34,6 +35,8 @@ _MEMBERS: Final[Mapping[str, Json]] = {
     "sessionId": {"type": "integer"},
     "id": {"type": "integer"},
     "limit": {"type": "integer"},
+    "line": {"type": "integer"},
+    "path": {"type": "string"},
     "oldest": {"type": "integer"},
     "revision": {"type": "integer"},
     "state": {"type": "string"},
@@ -49,13 +52,13 @@ def text() -> str:
 
 def document() -> Json:
     """Return the schema: of params and result of each method, by the method's name, and so on."""
-    types: list[Any] = [lifecycle.Options, lifecycle.Capability, ChangeBatch]
+    types: list[Any] = [lifecycle.Options, lifecycle.Capability, ChangeBatch, ExportedDocument]
     for method in METHODS:
         types += [method.params, method.result]
     schemas, components = msgspec.json.schema_components(
         [_plain(one) for one in types], ref_template="#/$defs/{name}"
     )
-    options, capability, batch, *others = schemas
+    options, capability, batch, exported, *others = schemas
     given = {_plain(method.params).__name__ for method in METHODS} | {"Options"}
     for name, component in components.items():
         if name in given:
@@ -70,6 +73,7 @@ def document() -> Json:
             for method, params, result in zip(METHODS, others[::2], others[1::2], strict=True)
         },
         "notifications": {DID_CHANGE: {"params": batch}},
+        "documents": {"export": exported},
         "errors": {"-32803": {"data": {"anyOf": [_error(kind) for kind in _kinds()]}}},
         "$defs": json.loads(json.dumps(components).replace(r"\\A", "^").replace(r"\\Z", "$")),
     }

@@ -248,6 +248,18 @@ def machine(group: Group) -> type[RuleBasedStateMachine]:
                 item = rows[back % len(rows)][0]
                 self.ask(server, "restore", id=item, newName=new, replace=replace)
 
+        @rule(
+            server=SERVERS,
+            names=st.lists(NAMES, unique=True, max_size=3),
+            conflict=st.sampled_from(["error", "skip", "rename", "overwrite"]),
+        )
+        def import_sessions(self, server: int, names: list[str], conflict: str) -> None:
+            time = {"createdAt": "2026-11-20T08:00:00+00:00"}
+            note = {"kind": "note", "content": "imported", "identityKey": "1", **time}
+            sessions = [{"name": name, "context": [note, note], **time} for name in names]
+            document = {"format": "tenets-sessions", "version": 1, "sessions": sessions}
+            self.ask(server, "import", content=json.dumps(document), onConflict=conflict)
+
         @rule(server=SERVERS)
         def empty_trash(self, server: int) -> None:
             self.ask(server, "emptyTrash")

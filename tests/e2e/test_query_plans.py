@@ -34,8 +34,8 @@ pytestmark = pytest.mark.asyncio
 SMALL, LARGE = 200, 5000
 ENTRIES = 10  # of each session
 TOGETHER = 2  # optional params that are given beside those of the first example
-# Its work is what it deletes.
-PROPORTIONAL = {"deleteAll"}
+# Their work is what they delete, or return: everything.
+PROPORTIONAL = {"deleteAll", "export"}
 WRITING = {method.verb for method in METHODS if method.writes}
 
 

@@ -32,13 +32,13 @@ from tenets_session_server.models.context import (
     WrittenContext,
 )
 from tenets_session_server.storage import names
+from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context import Location as StoredLocation
 from tenets_session_server.storage.context_pages import ContextListing
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
 LARGEST_PIECE: Final = 4 * 1024 * 1024
-LONGEST_KEY: Final = 128
 IdentityKey = Annotated[
     str,
     Meta(
@@ -233,8 +233,8 @@ def remove_context(call: CallContext, params: RemoveContextParams) -> RemovedCon
 
 
 def _checked_kind(kind: str) -> str:
-    if not kind.isascii() and not names.is_visible(kind):
-        raise InvalidParamsError("kind: expected a text that is not blank")
+    if not kind.isascii():
+        names.check_kind(kind)
     return kind
 
 

@@ -16,7 +16,6 @@ from msgspec import Meta, Raw, Struct
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.storage import names, uris
 
-LONGEST_KIND: Final = 64
 PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
 
 # Any string: another program may have named a session as no client of ours could.
@@ -27,10 +26,9 @@ Kind = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=LONGEST_KIND,
+        max_length=names.LONGEST_KIND,
         pattern=PRINTABLE,
-        description=f"1 to {LONGEST_KIND} characters, no control or bidirectional characters, not"
-        " blank",
+        description=names.EXPECTED_KIND,
     ),
 ]
 SessionId = Annotated[

@@ -10,6 +10,7 @@ from tenets_session_server.methods import (
     sessions,
     stats,
     switching,
+    transfer,
     trash,
     whole_sessions,
     workspace,
@@ -18,7 +19,17 @@ from tenets_session_server.methods.method import Method
 
 METHODS: Final[tuple[Method[Any], ...]] = tuple(
     value
-    for module in (sessions, switching, context, workspace, whole_sessions, trash, stats, changes)
+    for module in (
+        sessions,
+        switching,
+        context,
+        workspace,
+        whole_sessions,
+        trash,
+        transfer,
+        stats,
+        changes,
+    )
     for value in vars(module).values()
     if isinstance(value, Method)
 )

@@ -13,7 +13,6 @@ from msgspec import Meta, Raw, Struct
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
 from tenets_session_server.methods import context
 from tenets_session_server.methods.params import (
-    LONGEST_KIND,
     PRINTABLE,
     Flag,
     Folder,
@@ -32,7 +31,7 @@ from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
-from tenets_session_server.storage.context import LARGEST_LOCATION
+from tenets_session_server.storage.context import LARGEST_LOCATION, LONGEST_KEY
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
@@ -50,9 +49,9 @@ LIMITS: Final = {
     "page": 1000,
     "piece": context.LARGEST_PIECE,
     "name": names.LONGEST,
-    "kind": LONGEST_KIND,
+    "kind": names.LONGEST_KIND,
     "author": LONGEST_AUTHOR,
-    "identityKey": context.LONGEST_KEY,
+    "identityKey": LONGEST_KEY,
     "location": LARGEST_LOCATION,
     "uri": uris.LONGEST,
     "folders": folders.MOST,

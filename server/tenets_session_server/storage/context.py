@@ -6,8 +6,9 @@ entries that need one. Another program's entries have none.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
+import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from tenets_session_server.errors import (
@@ -15,6 +16,7 @@ from tenets_session_server.errors import (
     ContextNotFoundError,
     LimitExceededError,
 )
+from tenets_session_server.models import context as models
 from tenets_session_server.models.context import (
     AddedContext,
     ContextList,
@@ -64,8 +66,13 @@ _COPY_DETAILS: Final = f"""INSERT OR REPLACE INTO session_server_entries (id, au
     JOIN session_server_entries AS e ON e.id = copied.id"""
 
 
+_decode_location: Final = msgspec.json.Decoder(models.Location).decode
 LARGEST_LOCATION: Final = 64 * 1024
 """Bytes of JSON: twenty lines, and three before and after, are a few kibibytes."""
+
+
+LONGEST_KEY: Final = 128
+"""Characters of an identity key."""
 
 
 class Location(Struct, frozen=True):
@@ -74,13 +81,24 @@ class Location(Struct, frozen=True):
     text: bytes
     uri: str
 
+    @classmethod
+    def checked(cls, text: Raw) -> Self:
+        """Return a location that is one; raises msgspec's errors, and those of :meth:`check`."""
+        found = cls(bytes(text), _decode_location(text).uri)
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """Raise :class:`LimitExceededError` if it is too large."""
+        if len(self.text) > LARGEST_LOCATION:
+            raise LimitExceededError("location (bytes of JSON)", LARGEST_LOCATION)
+
     def columns(self) -> dict[str, str]:
         """Return what is stored.
 
         Raises :class:`InvalidArgumentError` if ``uri`` is no URI, and :class:`LimitExceededError`.
         """
-        if len(self.text) > LARGEST_LOCATION:
-            raise LimitExceededError("location (bytes of JSON)", LARGEST_LOCATION)
+        self.check()
         place = uris.parse(self.uri, "location.uri")
         return {
             "location": self.text.decode("utf-8"),

@@ -100,6 +100,11 @@ class Database:
             except apsw.Error as error:
                 self._file.raise_translated(error)
 
+    def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Execute a statement that writes, once for each of ``rows``; else as :meth:`change`."""
+        with self._lock, self._file.translated():
+            self._file.get().executemany(sql, rows)
+
     def change(self, sql: str, bindings: Bindings) -> None:
         """Execute a statement that writes one row.
 
@@ -145,9 +150,8 @@ class Database:
     def savepoint(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work`` returns; if it raises, undo only what it did in the transaction.
 
-        SQLite rolls back the whole transaction by itself after some errors (a full disk, say). Then
-        :attr:`in_transaction` is False. Raises what ``work`` raises, and a ``DatabaseError`` if the
-        transaction has to be given up.
+        After some errors (a full disk, say) SQLite rolls back the whole transaction; then
+        :attr:`in_transaction` is False. Raises what ``work`` raises, or a ``DatabaseError`` then.
         """
         connection = self._file.get()
         self._run_savepoint(connection, "SAVEPOINT work")
@@ -206,8 +210,7 @@ class Database:
     def checkpoint(self) -> bool:
         """Move everything from the write-ahead log into the database, and empty the log.
 
-        Returns False if other connections are using the log. Blocks for as long as the disk needs,
-        so call it when no client waits.
+        Returns False if others are using the log. The disk may need long: call it when idle.
         """
         with self._lock, self._file.translated():
             connection = self._file.get()

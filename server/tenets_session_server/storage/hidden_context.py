@@ -58,8 +58,8 @@ _BELOW: Final = f"""INSERT INTO session_server_purges
 _ABOVE: Final = "UPDATE session_server_purges SET first_entry = ? + 1 WHERE id = ?"
 _DISCARD: Final = f"""INSERT INTO session_server_purges (id, session_id, first_entry, last_entry)
     SELECT {_LARGEST} + row_number() OVER (), session_id, first_entry, last_entry
-    FROM session_server_purges WHERE trash_id = ?"""
-_REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = ?"
+    FROM session_server_purges WHERE trash_id = :item"""
+_REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = :item"
 HIDDEN: Final = """session_server_purges AS p CROSS JOIN session_context AS c
     ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
 """SQL for the entries ``c`` in the ranges ``p`` of sessions."""
@@ -95,9 +95,13 @@ class HiddenContext:
         for (session_id,) in partly_hidden:
             self.hide(trash_id, session_id)
 
+    def hide_new(self, trash_id: int, session_id: int) -> None:
+        """Hide all entries that a session will have, for an item."""
+        self._database.run(_HIDE, (session_id, FIRST, LAST, trash_id))
+
     def reveal(self, trash_id: int) -> None:
         """Make the entries of an item visible again."""
-        self._database.run(_REVEAL, (trash_id,))
+        self._database.run(_REVEAL, {"item": trash_id})
 
     def reveal_entry(self, session_id: int, entry_id: int) -> None:
         """Make one entry visible that is put back among hidden ones."""
@@ -109,10 +113,12 @@ class HiddenContext:
             else:
                 self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
 
-    def discard(self, trash_id: int) -> None:
-        """Have the entries of an item removed."""
-        self._database.run(_DISCARD, (trash_id,))
-        self._database.run(_REVEAL, (trash_id,))
+    def discard(self, trash_id: int, session_id: int | None = None) -> None:
+        """Have the entries of an item removed, or those of one session in it."""
+        of_session = "" if session_id is None else " AND session_id = :session"
+        bindings = {"item": trash_id, "session": session_id}
+        self._database.run(f"{_DISCARD}{of_session}", bindings)
+        self._database.run(f"{_REVEAL}{of_session}", bindings)
 
     def count(self, trash_id: int) -> int:
         """Return how many entries of an item are hidden; looks at an index only."""

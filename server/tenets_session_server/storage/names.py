@@ -14,6 +14,10 @@ from tenets_session_server.errors import InvalidArgumentError
 
 LONGEST: Final = 255
 EXPECTED: Final = "1 to 255 characters, no control or bidirectional characters, not blank"
+LONGEST_KIND: Final = 64
+EXPECTED_KIND: Final = (
+    f"1 to {LONGEST_KIND} characters, no control or bidirectional characters, not blank"
+)
 REFUSED: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control and bidirectional characters, as a set in a regular expression has them."""
 _REFUSED: Final = re.compile(f"[{REFUSED}]")
@@ -32,6 +36,12 @@ def checked(name: str, member: str = "name") -> str:
     if not is_visible(normalised) or len(normalised) > LONGEST or _REFUSED.search(normalised):
         raise InvalidArgumentError(member, EXPECTED)
     return normalised
+
+
+def check_kind(kind: str, member: str = "kind") -> None:
+    """Raise :class:`InvalidArgumentError` if a text cannot be the kind of an entry."""
+    if len(kind) > LONGEST_KIND or _REFUSED.search(kind) or not is_visible(kind):
+        raise InvalidArgumentError(member, EXPECTED_KIND)
 
 
 def is_visible(text: str) -> bool:

@@ -26,7 +26,7 @@ MOST: Final = 1000
 _ITEM: Final = f"""SELECT type, sessions, entries, session_id FROM session_server_trash
     WHERE id = ? AND type <> '{STAGED}'"""
 _OF_ITEM: Final = "FROM session_server_trash_sessions WHERE trash_id = ?"
-_TAKEN: Final = """SELECT s.id, s.name FROM session_server_trash_sessions AS t
+TAKEN: Final = """SELECT s.id, s.name, t.id FROM session_server_trash_sessions AS t
     CROSS JOIN sessions AS s ON s.name = t.name WHERE t.trash_id = ?"""
 _BOUND: Final = """session_server_bindings AS b JOIN session_server_trash_sessions AS t
     ON t.name = b.name AND t.trash_id = :id WHERE NOT EXISTS
@@ -54,7 +54,7 @@ _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, a
         CASE WHEN identity_key IS NOT NULL THEN session_id END, imported_author
     FROM session_server_trash_context WHERE trash_id = ?"""
 # A key is unique among the entries of an author in a session: the newer entry has it.
-_DROP_TAKEN_KEYS: Final = f"""UPDATE session_server_entries AS mine SET identity_key = NULL
+DROP_TAKEN_KEYS: Final = f"""UPDATE session_server_entries AS mine SET identity_key = NULL
     WHERE key_session_id = :session AND identity_key IS NOT NULL AND EXISTS (
         SELECT 1 FROM session_server_entries AS e
         JOIN session_context AS c ON c.id = e.id AND c.session_id = :session
@@ -105,14 +105,15 @@ class Restorer:
             state = states.newest(self._database)
         return Restored(sessions, count, entries, replaced, state.revision, str(state))
 
-    def insert_sessions(self, trash_id: int) -> list[Session]:
+    def insert_sessions(self, trash_id: int, *, as_new: bool = False) -> list[Session]:
         """Insert the sessions of an item and reveal its context; return some of them.
 
-        Needs a transaction. The names are free.
+        With ``as_new`` they are reported as created. Needs a transaction. The names are free.
         """
         ids = self._database.run(f"SELECT id {_OF_ITEM} ORDER BY id LIMIT {MOST}", (trash_id,))
-        mark = f"INSERT INTO session_server_unreported SELECT id {_OF_ITEM}"
-        self._database.run(mark, (trash_id,))  # so that each is reported as restored
+        if not as_new:
+            mark = f"INSERT INTO session_server_unreported SELECT id {_OF_ITEM}"
+            self._database.run(mark, (trash_id,))
         self._database.run(_INSERT, (trash_id,))
         self._database.run("DELETE FROM session_server_unreported")
         self._database.run(_REPORT_ORPHANS, (trash_id,))
@@ -128,12 +129,12 @@ class Restorer:
                 "UPDATE session_server_trash_sessions SET name = ? WHERE trash_id = ?",
                 (new_name, trash_id),
             )
-        taken: list[Row] = self._database.run(_TAKEN, (trash_id,))
+        taken: list[Row] = self._database.run(TAKEN, (trash_id,))
         if not taken:
             return None
         if not replace:
             raise SessionExistsError(taken[0][1])
-        return self._whole_sessions.discard([session_id for session_id, _ in taken])
+        return self._whole_sessions.discard([row[0] for row in taken])
 
     def _restore_context(self, trash_id: int, session_id: int) -> None:
         if not self._database.run("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
@@ -152,4 +153,4 @@ class Restorer:
                 " SELECT 'restored', id, name, random() FROM sessions WHERE id = ?",
                 (session_id,),
             )
-        self._database.run(_DROP_TAKEN_KEYS, {"session": session_id})
+        self._database.run(DROP_TAKEN_KEYS, {"session": session_id})

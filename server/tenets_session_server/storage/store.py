@@ -15,7 +15,9 @@ from tenets_session_server.storage import file_system
 from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.exporter import Exporter
 from tenets_session_server.storage.hidden_context import HiddenContext
+from tenets_session_server.storage.importer import Importer
 from tenets_session_server.storage.maintenance import Maintenance
 from tenets_session_server.storage.restorer import Restorer
 from tenets_session_server.storage.sessions import Sessions
@@ -32,9 +34,9 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``whole_sessions``, ``context``, ``workspace``, ``trash``, ``restorer`` and
-    ``change_log`` have the operations. Several threads may call them.
-    Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
+    ``sessions``, ``whole_sessions``, ``context``, ``workspace``, ``trash``, ``restorer``,
+    ``exporter``, ``importer`` and ``change_log`` have the operations. Several threads may call
+    them. Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -47,9 +49,13 @@ class Store:
         self.restorer = Restorer(
             self.database, self.sessions, self.whole_sessions, self.trash, hidden
         )
+        self.exporter = Exporter(self.database)
+        self.importer = Importer(
+            self.database, self.trash, hidden, self.whole_sessions, self.restorer
+        )
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
-        self.maintenance = Maintenance(self.database, hidden.run_batch, self.trash.tidy)
+        self.maintenance = Maintenance(self.database, self.trash.run_step)
         self.trash.on_change = self.maintenance.wake
         self.watcher = Watcher(self.database.path)
 

@@ -15,12 +15,14 @@ from typing import Final
 from tenets_session_server.models.trash import Emptied, ItemType, TrashItem, TrashList
 from tenets_session_server.storage import cursors, states, timestamps
 from tenets_session_server.storage.cursors import Position
-from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.database import Database, Row, Value
 from tenets_session_server.storage.hidden_context import FIRST, HIDDEN, LAST, HiddenContext
 
 KEPT_FOR: Final = timedelta(days=30)
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """Of all items together. The newest one is kept whatever its size."""
+STAGED_FOR: Final = timedelta(minutes=10)
+"""Time without progress after which an import is given up."""
 TIDY_INTERVAL: Final = 60.0
 """Seconds between two looks at all items, for those that have expired."""
 SHOWN_NAMES: Final = 10
@@ -35,6 +37,10 @@ _ITEM: Final = f"type <> '{STAGED}'"
 _INSERT: Final = """INSERT INTO session_server_trash
     (type, session_id, session_name, deleted_at, author)
     VALUES (:type, :session, (SELECT name FROM sessions WHERE id = :session), :now, :author)"""
+_STAGE: Final = f"""INSERT INTO session_server_trash (type, entries, deleted_at, author)
+    VALUES ('{STAGED}', 0, ?, ?)"""
+_TOUCH: Final = """UPDATE session_server_trash SET deleted_at = ?, entries = entries + ?
+    WHERE id = ?"""
 _KEEP_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
         (id, trash_id, name, created_at, metadata)
     SELECT id, ?, name, created_at, metadata FROM sessions"""
@@ -69,9 +75,14 @@ _COUNT_ALL: Final = f"""SELECT count(*), coalesce(sum(octet_length(c.content)), 
     WHERE p.trash_id = ?"""
 _COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
     WHERE id = ? AND entries IS NULL"""
-_OLDEST: Final = """SELECT id, deleted_at < ? OR (id < (SELECT max(id) FROM session_server_trash)
-        AND (SELECT sum(size) FROM session_server_trash) > ?)
-    FROM session_server_trash ORDER BY id LIMIT 1"""
+_EXPIRED: Final = f"""SELECT id FROM session_server_trash
+    WHERE type = '{STAGED}' AND deleted_at < :given_up
+    UNION ALL SELECT * FROM (SELECT id FROM session_server_trash WHERE {_ITEM}
+        AND (deleted_at < :too_old
+            OR id < (SELECT max(id) FROM session_server_trash WHERE {_ITEM})
+                AND (SELECT sum(size) FROM session_server_trash) > :too_much)
+        ORDER BY id LIMIT 1)
+    LIMIT 1"""
 
 
 @dataclass(slots=True)
@@ -88,7 +99,7 @@ class _Count:
 class Trash:
     """The trash of one :class:`Database`; raises as :meth:`Database.run` does.
 
-    ``on_change`` is called, in the transaction, when there is deferred work: :meth:`tidy`.
+    ``on_change`` is called, in the transaction, when there is deferred work: :meth:`run_step`.
     """
 
     def __init__(self, database: Database, hidden: HiddenContext) -> None:
@@ -109,6 +120,17 @@ class Trash:
         }
         self._database.change(_INSERT, bindings)
         return self._database.last_id
+
+    def stage(self) -> int:
+        """Begin an item that is an import, and stays while it is touched; return its id."""
+        self._database.run(_STAGE, (timestamps.now(), self._database.author))
+        return self._database.last_id
+
+    def touch(self, trash_id: int, entries: int) -> bool:
+        """Add to the number of staged entries; return False if the item is not there any more."""
+        bindings = (timestamps.now(), entries, trash_id)
+        self._database.run(_TOUCH, bindings)
+        return bool(self._database.run("SELECT changes()")[0][0])
 
     def keep_session(self, trash_id: int, session_id: int, *, with_context: bool) -> None:
         """Add a session that is about to be deleted, and hide its context unless it stays."""
@@ -165,7 +187,7 @@ class Trash:
 
     def _item(self, row: Row) -> TrashItem:
         trash_id, item_type, sessions, entries, size, deleted_at, author, name = row
-        if entries is None:  # just deleted: tidy() has not come to it
+        if entries is None:  # just deleted
             entries, of_entries = self._database.run(_COUNT_ALL, (trash_id,))[0]
             size += of_entries
         names = [(name,)] if sessions == 0 else self._database.run(_NAMES, (trash_id,))
@@ -213,26 +235,32 @@ class Trash:
             )
         self._database.run("DELETE FROM session_server_trash WHERE id = ?", (trash_id,))
 
-    def tidy(self) -> bool:
-        """Do a step of what can wait: count an item, or remove one that has expired.
+    def run_step(self) -> bool:
+        """Do a step of what can wait; return whether there is more to do.
 
-        Returns whether there is more to do.
+        Rows of removed items are deleted, new items counted, and those that have expired removed.
         """
+        return self._hidden.run_batch() or self._tidy()
+
+    def _tidy(self) -> bool:
         trash_id = self._database.run(_UNCOUNTED)[0][0]
         if trash_id is not None:
             self._count_step(trash_id)
             return True
         if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
             return False
-        expired = ((datetime.now(UTC) - KEPT_FOR).isoformat(), KEPT_BYTES)
-        rows = self._database.run(_OLDEST, expired)
-        if not rows or not rows[0][1]:
+        now = datetime.now(UTC)
+        bindings: dict[str, Value] = {
+            "given_up": (now - STAGED_FOR).isoformat(),
+            "too_old": (now - KEPT_FOR).isoformat(),
+            "too_much": KEPT_BYTES,
+        }
+        if not self._database.run(_EXPIRED, bindings):
             self._tidied = time.monotonic()
             return False
         with self._database.transaction():
-            rows = self._database.run(_OLDEST, expired)
-            if rows and rows[0][1]:
-                self.discard(rows[0][0])
+            for (expired,) in self._database.run(_EXPIRED, bindings):
+                self.discard(expired)
         return True
 
     def _count_step(self, trash_id: int) -> None:

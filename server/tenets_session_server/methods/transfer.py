@@ -1,0 +1,77 @@
+"""Methods that export and import sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from tenets_session_server.methods.method import CallContext, method
+from tenets_session_server.methods.params import Content, Name, Params, SessionId
+from tenets_session_server.models.transfer import Exported, Imported
+
+LARGEST_EXPORT: Final = 16 * 1024 * 1024 - 64 * 1024
+"""Bytes of the text as a JSON string: what fits into a message, and can be sent back in one."""
+MOST: Final = 1000
+
+
+class ExportParams(Params, frozen=True):
+    """Params of ``export``."""
+
+    names: (
+        Annotated[list[Name], Meta(max_length=MOST, description=f"at most {MOST} names")] | None
+    ) = None
+    session_ids: (
+        Annotated[list[SessionId], Meta(max_length=MOST, description=f"at most {MOST} ids")] | None
+    ) = None
+    format: Annotated[Literal["json", "markdown"], Meta(description='"json" or "markdown"')] = (
+        "json"
+    )
+
+
+@method(
+    "export",
+    ExportParams,
+    Exported,
+    {"names": ["fix login"]},
+    {"names": ["fix login"], "format": "markdown"},
+)
+def export(call: CallContext, params: ExportParams) -> Exported:
+    """Return sessions, by default all of them, as a text."""
+    ids = None
+    if params.names is not None or params.session_ids is not None:
+        ids = [call.store.sessions.id_of(name, None) for name in params.names or ()]
+        ids += [call.store.sessions.id_of(None, one) for one in params.session_ids or ()]
+    exporter = call.store.exporter
+    stream = exporter.json(ids) if params.format == "json" else exporter.markdown(ids)
+    return Exported(exporter.text(stream, LARGEST_EXPORT))
+
+
+class ImportParams(Params, frozen=True, kw_only=True):
+    """Params of ``import``."""
+
+    content: Content
+    on_conflict: Annotated[
+        Literal["error", "skip", "rename", "overwrite"],
+        Meta(description='"error", "skip", "rename" or "overwrite"'),
+    ] = "error"
+
+
+@method(
+    "import",
+    ImportParams,
+    Imported,
+    {
+        "content": '{"format": "tenets-sessions", "version": 1, "sessions": [{"name": "fix login",'
+        ' "createdAt": "2026-11-20T08:00:00+00:00", "metadata": {"issue": 4711}, "context":'
+        ' [{"kind": "note", "content": "See the log.", "createdAt": "2026-11-20T08:05:00+00:00",'
+        ' "author": "Ada"}]}]}',
+        "onConflict": "rename",
+    },
+    {"content": '{"format": "tenets-sessions", "version": 1, "sessions": [{"name": 7}]}'},
+    writes=True,
+)
+def import_sessions(call: CallContext, params: ImportParams) -> Imported:
+    """Import what was exported as JSON: all of it, or nothing."""
+    with call.store.database.transaction():
+        return call.store.importer.run([params.content.encode("utf-8")], params.on_conflict)

@@ -1,0 +1,277 @@
+"""Reads a document of sessions, and stores it where nobody sees it; see :mod:`.importer`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from tenets_session_server.errors import (
+    DatabaseUnavailableError,
+    ImportInvalidError,
+    InvalidArgumentError,
+    TenetsSessionError,
+)
+from tenets_session_server.models.transfer import FORMAT, VERSION
+from tenets_session_server.storage import metadata, names, timestamps, uris
+from tenets_session_server.storage.context import LONGEST_KEY, Location
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.hidden_context import HiddenContext
+from tenets_session_server.storage.json_stream import JsonStream
+from tenets_session_server.storage.trash import Trash
+
+BATCH: Final = 1000
+"""Entries that are inserted together."""
+BATCH_BYTES: Final = 1024 * 1024
+"""Bytes of their contents after which they are inserted."""
+RESERVED: Final = 1000
+"""Ids of sessions that are reserved together."""
+
+_RESERVE: Final = """UPDATE sqlite_sequence SET seq = seq + :number WHERE name = 'sessions'"""
+_FIRST_RESERVE: Final = "INSERT INTO sqlite_sequence (name, seq) VALUES ('sessions', 0)"
+_RESERVED: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'sessions'"
+_GIVE_BACK: Final = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'sessions' AND seq = ?"
+_INSERT_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
+    (id, trash_id, name, created_at, metadata) VALUES (?, ?, ?, ?, ?)"""
+_INSERT_ENTRIES: Final = """INSERT INTO session_context (session_id, kind, content, created_at)
+    VALUES (?, ?, ?, ?)"""
+_INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
+    location, place, resolved_place, identity_key, key_session_id, imported_author)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class _Entry(Struct, rename="camel", frozen=True, kw_only=True):
+    """An entry as it is read: what :class:`.ExportedEntry` is when it is written."""
+
+    kind: str
+    content: str
+    created_at: str
+    updated_at: str | None = None
+    author: str | None = None
+    imported_author: str | None = None
+    location: Raw | UnsetType = UNSET
+    identity_key: str | None = None
+
+
+_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
+_PATH: Final = re.compile(r" - at `\$(.+)`\Z")
+
+
+class Staging:
+    """The staging of one document as the item ``trash_id``, in batches.
+
+    ``sessions`` and ``entries`` say how many there are; ``with_keys`` are the ids of sessions with
+    identity keys.
+    """
+
+    def __init__(
+        self, database: Database, trash: Trash, hidden: HiddenContext, trash_id: int
+    ) -> None:
+        self._database, self._trash, self._hidden = database, trash, hidden
+        self.trash_id = trash_id
+        self.sessions = self.entries = 0
+        self.with_keys: list[int] = []
+        self._names: dict[str, int] = {}
+        self._ids: Iterator[int] = iter(())
+        self._session_rows: list[Row] = []
+        self._entry_rows: list[Row] = []
+        self._details: list[list[Any]] = []
+        self._to_hide: list[int] = []
+        self._bytes = 0
+        self._places = lru_cache(1024)(_places)
+
+    def read(self, stream: JsonStream) -> None:
+        """Stage the whole document."""
+        expected: dict[str, object] = {"format": FORMAT, "version": VERSION, "sessions": ...}
+        for member in stream.members():
+            stream.path = member
+            if member == "sessions":
+                for index in stream.items():
+                    stream.path = f"sessions[{index}]"
+                    self._read_session(stream)
+                expected.pop("sessions", None)
+            else:
+                found = _decoded(stream, stream.value())
+                if member in expected and found != expected.pop(member):
+                    raise stream.invalid(
+                        f'expected "format": "{FORMAT}" and "version": {VERSION}, as an export has'
+                    )
+        stream.path = ""
+        stream.end()
+        if expected:
+            raise stream.invalid(f'expected a member "{next(iter(expected))}", as an export has')
+        self._flush()
+
+    def _read_session(self, stream: JsonStream) -> None:
+        path, session_id = stream.path, self._next_id()
+        given: dict[str, str] = {"metadata": "{}"}
+        has_keys = False
+        for member in stream.members():
+            if member == "context":
+                for index in stream.items():
+                    stream.path = f"{path}.context[{index}]"
+                    has_keys |= self._read_entry(stream, session_id, hide=index == 0)
+            else:
+                stream.path = path
+                text = stream.value()
+                try:
+                    given[member] = self._checked(member, text)
+                except TenetsSessionError as error:
+                    raise _located(stream, error, text) from None
+            stream.path = path
+        for member in ("name", "createdAt"):
+            if member not in given:
+                raise stream.invalid(f"expected a member {member}")
+        self._names[given["name"]] = self.sessions
+        self.sessions += 1
+        row = (session_id, self.trash_id, given["name"], given["createdAt"], given["metadata"])
+        self._session_rows.append(row)
+        if has_keys:
+            self.with_keys.append(session_id)
+
+    def _checked(self, member: str, text: bytes) -> str:
+        """Return what is stored of a member of a session; "" for one that is not known."""
+        if member == "name":
+            name = names.checked(_string(member, text))
+            if name in self._names:
+                reason = f"a name that sessions[{self._names[name]}] does not have"
+                raise InvalidArgumentError(member, reason)
+            return name
+        if member == "createdAt":
+            return _time(_string(member, text), member)
+        return metadata.normalise(text).decode("utf-8") if member == "metadata" else ""
+
+    def _read_entry(self, stream: JsonStream, session_id: int, *, hide: bool) -> bool:
+        """Take the next entry; tell whether it has a key."""
+        text = stream.value()
+        try:
+            entry = _decode_entry(text)
+            names.check_kind(entry.kind)
+            created_at = _time(entry.created_at, "createdAt")
+            updated_at = None if entry.updated_at is None else _time(entry.updated_at, "updatedAt")
+            if entry.identity_key is not None and not 0 < len(entry.identity_key) <= LONGEST_KEY:
+                raise InvalidArgumentError("identityKey", f"1 to {LONGEST_KEY} characters")
+            place: tuple[str | None, ...] = (None, None, None)
+            if entry.location is not UNSET and bytes(entry.location) != b"null":
+                place = self._place(entry.location)
+        except (msgspec.MsgspecError, TenetsSessionError) as error:
+            raise _located(stream, error, text) from None
+        if hide:
+            self._to_hide.append(session_id)
+        self._entry_rows.append((session_id, entry.kind, entry.content, created_at))
+        key = entry.identity_key
+        self._details.append(
+            [
+                self._database.author,
+                updated_at,
+                *place,
+                key,
+                None if key is None else session_id,
+                entry.author if entry.imported_author is None else entry.imported_author,
+            ]
+        )
+        self._bytes += len(text)
+        if len(self._entry_rows) == BATCH or self._bytes > BATCH_BYTES:
+            self._flush()
+        return key is not None
+
+    def _place(self, given: Raw) -> tuple[str, str, str]:
+        try:
+            location = Location.checked(given)
+        except msgspec.MsgspecError as error:
+            raise _WrongLocationError(str(error)) from None
+        return (location.text.decode("utf-8"), *self._places(location.uri))
+
+    def give_back_ids(self) -> None:
+        """Give back the reserved ids that are not needed, if they are still the last ones."""
+        unused = [*self._ids]
+        if unused:
+            self._database.run(_GIVE_BACK, (unused[0] - 1, unused[-1]))
+
+    def _next_id(self) -> int:
+        for session_id in self._ids:
+            return session_id
+        with self._database.transaction():
+            if not self._database.run(_RESERVED):
+                self._database.run(_FIRST_RESERVE)
+            self._database.run(_RESERVE, {"number": RESERVED})
+            last: int = self._database.run(_RESERVED)[0][0]
+        self._ids = iter(range(last - RESERVED + 1, last + 1))
+        return next(self._ids)
+
+    def _flush(self) -> None:
+        """Store what has been read."""
+        entries = len(self._entry_rows)
+        with self._database.transaction():
+            if not self._trash.touch(self.trash_id, entries):
+                raise DatabaseUnavailableError(
+                    "the import was given up as it made no progress; start it again"
+                )
+            for session_id in self._to_hide:
+                self._hidden.hide_new(self.trash_id, session_id)
+            self._database.run_many(
+                "INSERT OR IGNORE INTO session_server_unreported VALUES (?)",
+                {(row[0],) for row in self._entry_rows},
+            )
+            self._database.run_many(_INSERT_ENTRIES, self._entry_rows)
+            first = self._database.last_id - entries + 1  # they are consecutive
+            details = [(first + at, *rest) for at, rest in enumerate(self._details)]
+            self._database.run_many(_INSERT_DETAILS, details)
+            self._database.run("DELETE FROM session_server_unreported")
+            self._database.run_many(_INSERT_SESSIONS, self._session_rows)
+        self.entries += entries
+        self._bytes = 0
+        for rows in (self._session_rows, self._entry_rows, self._details, self._to_hide):
+            rows.clear()
+
+
+def _places(uri: str) -> tuple[str, str]:
+    place = uris.parse(uri, "location.uri")
+    return place.key, uris.resolved(place).key
+
+
+def _decoded(stream: JsonStream, text: bytes) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise stream.invalid(f"expected valid JSON ({error})") from None
+
+
+def _string(member: str, text: bytes) -> str:
+    try:
+        return msgspec.json.decode(text, type=str)
+    except msgspec.MsgspecError:
+        raise InvalidArgumentError(member, "a string") from None
+
+
+def _time(text: str, member: str) -> str:
+    if timestamps.readable(text) != text:
+        raise InvalidArgumentError(member, "a time of RFC 3339, with an offset")
+    return text
+
+
+class _WrongLocationError(msgspec.MsgspecError):
+    """A location is not one; the path in the message is that in the location."""
+
+
+def _located(
+    stream: JsonStream, error: TenetsSessionError | msgspec.MsgspecError, text: bytes
+) -> ImportInvalidError:
+    """Return the error for what is wrong in the value that was read last, whose ``text`` it is."""
+    reason, member = str(error), ""
+    if isinstance(error, InvalidArgumentError):
+        member, _, reason = reason.partition(": ")
+    elif found := _PATH.search(reason):
+        member, reason = found[1].removeprefix("."), reason[: found.start()]
+    if isinstance(error, _WrongLocationError):
+        member = f"location.{member}".rstrip(".")
+    if member and not stream.path.endswith(f".{member}"):
+        stream.path = f"{stream.path}.{member}"
+    at = 0
+    for name in re.findall(r"[A-Za-z]+", member):
+        at = max(at, text.find(f'"{name}"'.encode(), at))
+    return stream.invalid(reason.replace("`", ""), back=len(text) - at)
