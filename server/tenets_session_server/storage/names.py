@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from tenets_session_server.errors import InvalidArgumentError
@@ -38,6 +39,7 @@ def checked(name: str, member: str = "name") -> str:
     return normalised
 
 
+@lru_cache(maxsize=256)  # there are few kinds, and many entries
 def check_kind(kind: str, member: str = "kind") -> None:
     """Raise :class:`InvalidArgumentError` if a text cannot be the kind of an entry."""
     if len(kind) > LONGEST_KIND or _REFUSED.search(kind) or not is_visible(kind):
