@@ -95,6 +95,12 @@ async function share(one, two) {
   await two.client.updateMetadata(REFACTORING, { "open files": ["parser.py", "lexer.py"] });
   await two.work(BUG, { issue: 4711 });
 
+  const [hit] = await one.client.search("grammar");
+  one.say(`finds "${hit?.snippet}" in "${hit?.session.name}"`);
+  await two.client.delete(REFACTORING);
+  const item = await one.client.undo();
+  one.say(`brings back ${JSON.stringify(item?.names)}, which window two has deleted`);
+
   await one.look();
   const left = await one.client.get(REFACTORING);
   one.say(`sees that "${REFACTORING}" is ${left?.active ? "still" : "no longer"} active`);

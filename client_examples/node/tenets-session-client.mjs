@@ -70,11 +70,34 @@ import {
  *
  * @typedef {object} Change
  * @property {number} revision
- * @property {"created" | "updated" | "renamed" | "deleted" | "activated" | "deactivated"
- *   | "contextAdded" | "contextRemoved"} type
- * @property {number} sessionId
- * @property {string} sessionName
+ * @property {"created" | "updated" | "renamed" | "deleted" | "restored" | "reset" | "activated"
+ *   | "deactivated" | "bound" | "contextAdded" | "contextUpdated" | "contextRemoved"} type
+ * @property {number | null} sessionId
+ * @property {string | null} sessionName
  * @property {number} [contextId]
+ */
+
+/**
+ * What a search has found: an entry, or (null) a session by its name.
+ *
+ * @typedef {object} Hit
+ * @property {{id: number, name: string | null}} session
+ * @property {{id: number, kind: string, preview: string} | null} entry
+ * @property {string} snippet
+ * @property {[number, number][]} matches Places in the snippet.
+ * @property {number} score
+ */
+
+/**
+ * What one request has removed.
+ *
+ * @typedef {object} TrashItem
+ * @property {number} id
+ * @property {"sessions" | "context"} type
+ * @property {number} sessions
+ * @property {number} entries
+ * @property {string[]} names
+ * @property {string} deletedAt
  */
 
 /**
@@ -394,6 +417,30 @@ export class TenetsSessionClient {
    */
   async addContext(sessionName, kind, content) {
     return this.request("addContext", { sessionName, kind, content });
+  }
+
+  /**
+   * Search entries and names: all words have to occur; `"a phrase"`, `-without`.
+   *
+   * @param {string} query
+   * @param {{sessionName?: string, kind?: string, author?: string, limit?: number}} [params]
+   * @returns {Promise<Hit[]>} the best first.
+   */
+  async search(query, params = {}) {
+    return (await this.request("search", { ...params, query })).hits;
+  }
+
+  /**
+   * Bring back what was deleted last.
+   *
+   * @returns {Promise<TrashItem | null>} what that is, null if nothing was deleted.
+   */
+  async undo() {
+    const [item = null] = (await this.request("listTrash", { limit: 1 })).items;
+    if (item !== null) {
+      await this.request("restore", { id: item.id });
+    }
+    return item;
   }
 
   /**

@@ -45,6 +45,14 @@ async def share(database: Path, *options: str) -> None:
         for text in notes:
             print(f"         sees {text!r}")
 
+        await right.remove_context(note["id"])
+        (hit,) = await left.search("parser")
+        print(f"  left searches for 'parser'\n         sees {hit['snippet']!r}")
+        item = await left.undo()
+        count = len([entry async for entry in right.context(task)])
+        print("  right has removed a note, and left brings it back")
+        print(f"         sees {count} notes again, as {item and item['author']} removed one")
+
         switched = listening(left, urgent)
         await right.create(urgent)
         await right.set_active(urgent)

@@ -82,6 +82,40 @@ class AddedContext(WrittenContext):
     duplicate: bool
 
 
+class SessionName(TypedDict):
+    """Which session a hit is in. ``name`` is None if that was deleted."""
+
+    id: int
+    name: str | None
+
+
+class Hit(TypedDict):
+    """What a search has found: an entry, or (None) a session by its name.
+
+    ``matches`` are the places in ``snippet`` that match, in UTF-16 units.
+    """
+
+    session: SessionName
+    entry: ContextEntry | None
+    snippet: str
+    matches: list[list[int]]
+    score: float
+
+
+class TrashItem(TypedDict):
+    """What one request has removed. ``type`` is ``"sessions"`` or ``"context"``."""
+
+    id: int
+    type: str
+    sessions: int
+    entries: int
+    names: list[str]
+    size: int
+    deletedAt: str
+    expiresAt: str
+    author: str | None
+
+
 class Current(TypedDict):
     """What a folder shows. ``binding`` is the bound folder that decides, None: none does."""
 
@@ -331,6 +365,57 @@ class SessionClient:
     async def delete_all(self, *, purge_context: bool = True) -> int:
         """Delete every session; return how many there were."""
         return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
+
+    async def search(
+        self, query: str, *, session_name: str | None = None, limit: int = 50
+    ) -> Sequence[Hit]:
+        """Return what has all words of the query, best first; ``"a phrase"``, ``-without``."""
+        params = {"query": query, "sessionName": session_name, "limit": limit}
+        hits: Sequence[Hit] = (await self.session("search", params))["hits"]
+        return hits
+
+    async def trash(self) -> AsyncIterator[TrashItem]:
+        """Yield what was deleted and can be restored, newest first."""
+        cursor: str | None = None
+        while True:
+            page = await self.session("listTrash", {"cursor": cursor})
+            for item in page["items"]:
+                yield item
+            if (cursor := page["nextCursor"]) is None:
+                return
+
+    async def restore(
+        self, item_id: int, *, new_name: str | None = None, replace: bool = False
+    ) -> Sequence[Session]:
+        """Bring back an item of the trash; return its sessions.
+
+        A taken name raises ``sessionExists``: give a ``new_name``, or ``replace`` what has it.
+        """
+        params = {"id": item_id, "newName": new_name, "replace": replace}
+        sessions: Sequence[Session] = (await self.session("restore", params))["sessions"]
+        return sessions
+
+    async def undo(self) -> TrashItem | None:
+        """Bring back what was deleted last; return that item, None if the trash is empty."""
+        async for item in self.trash():
+            await self.restore(item["id"])
+            return item
+        return None
+
+    async def export(self, *names: str, form: Literal["json", "markdown"] = "json") -> str:
+        """Return these sessions as a text, by default all of them."""
+        params = {"names": [*names] or None, "format": form}
+        content: str = (await self.session("export", params))["content"]
+        return content
+
+    async def import_sessions(
+        self,
+        content: str,
+        on_conflict: Literal["error", "skip", "rename", "overwrite"] = "error",
+    ) -> int:
+        """Import what was exported as JSON; return how many sessions that were."""
+        params = {"content": content, "onConflict": on_conflict}
+        return int((await self.session("import", params))["imported"])
 
     async def rename(self, name: str, new_name: str) -> Session:
         """Give a session another name. A taken one raises ``sessionExists``."""

@@ -8,7 +8,7 @@ local M = {}
 
 -- 0.11 deprecates start_client() and calling a client's methods with a dot; 0.7 has nothing else.
 local HAS_0_11 = vim.fn.has("nvim-0.11") == 1
-local SUBCOMMANDS = { "create", "exit", "list", "switch" }
+local SUBCOMMANDS = { "create", "delete", "exit", "list", "search", "switch", "undo" }
 local PAGE_SIZE, MAX_PAGES = 100, 20 -- of a list; a longer one is of no use to a reader
 -- Milliseconds for which the editor waits at most: in completion, and in :qa after a command.
 local COMPLETION_WAIT, EXIT_WAIT = 300, 5000
@@ -224,6 +224,34 @@ local function show_list(sessions, rest)
   vim.api.nvim_echo({ { table.concat(lines, "\n") } }, true, {})
 end
 
+local function show_hits(found)
+  local lines = #found.hits == 0 and { "tenets: nothing found" } or {}
+  for _, hit in ipairs(found.hits) do
+    local entry, name = present(hit.entry), present(hit.session.name) or "a deleted session"
+    table.insert(lines, entry and ("%s: %s: %s"):format(name, entry.kind, hit.snippet) or name)
+  end
+  if found.isIncomplete then table.insert(lines, "... and perhaps more") end
+  vim.api.nvim_echo({ { table.concat(lines, "\n") } }, true, {})
+end
+
+--- Deletes a session; `undo` brings back what was deleted last, in any editor.
+local function delete(name)
+  request("delete", { name = name }, function(result)
+    local found = "deleted %s; :TenetsSession undo brings it back"
+    show((result.deleted and found or "there is no session named %s"):format(name))
+  end)
+end
+
+local function undo()
+  request("listTrash", { limit = 1 }, function(page)
+    local item = page.items[1]
+    if not item then return show("the trash is empty") end
+    request("restore", { id = item.id }, function(restored)
+      show(("restored %s, notes: %d"):format(table.concat(item.names, ", "), restored.entries))
+    end)
+  end)
+end
+
 local function session_command(options)
   -- The name is everything after the subcommand: it may have spaces, bars and quotes.
   local verb, name = options.args:match("^%s*(%S*)%s*(.-)%s*$")
@@ -236,10 +264,17 @@ local function session_command(options)
     fail(("no such subcommand: %s; expected one of %s"):format(verb, known))
   elseif verb == "list" then
     list_sessions(show_list)
+  elseif verb == "undo" then
+    undo()
   elseif verb == "exit" and name == "" then
     with_active(leave, none)
   elseif name == "" then
-    fail((":TenetsSession %s needs the name of a session"):format(verb))
+    local what = verb == "search" and "words to look for" or "the name of a session"
+    fail((":TenetsSession %s needs %s"):format(verb, what))
+  elseif verb == "search" then
+    request("search", { query = name, limit = 20 }, show_hits)
+  elseif verb == "delete" then
+    delete(name)
   elseif verb == "exit" then
     leave(name)
   elseif verb == "create" then
@@ -285,7 +320,7 @@ local function complete(lead, line, position)
     if not verb then
       return vim.tbl_filter(function(each) return vim.startswith(each, lead) end, SUBCOMMANDS)
     end
-    typed = (verb == "switch" or verb == "exit") and name or nil
+    typed = (verb == "switch" or verb == "exit" or verb == "delete") and name or nil
   end
   if not typed then return {} end
   if server then -- completion does not start it, because it could not show an error
