@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +20,11 @@ import pytest
 
 from support import shared
 from support.client import Client
+from support.messages import request
 from support.pipes import DEADLINE
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.store import Store
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -115,3 +120,80 @@ async def test_a_hundred_kills(server_command: list[str], database: Path) -> Non
     kept = [content for (content,) in stored]
     assert len(kept) == len(set(kept)), "a note is there twice"
     assert set(acknowledged) <= set(kept)
+
+
+LARGE: Final = 20_000
+"""Entries of the session that is deleted, restored, removed or imported in one request."""
+
+
+@pytest.mark.parametrize("verb", ["delete", "restore", "emptyTrash", "import"])
+async def test_a_long_operation_that_is_killed_is_done_or_not(
+    server_command: list[str], database: Path, verb: str
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    outcomes = {True: 0, False: 0}
+    command = [*server_command, "--standalone"]
+    params = {"name": "large", "content": exported(), "id": 0}
+    for number in range(12):
+        with closing(Store(TenetsConfig(database=database))) as store:
+            params["id"] = prepared(store, verb)
+        async with Client.started(command) as client:
+            await client.initialize()
+            asked = time.monotonic()
+            await client.send(request(1, f"tenets/session.{verb}", params))
+            if number == 0:
+                await client.read()
+                took = time.monotonic() - asked
+            else:
+                await asyncio.sleep(dice.uniform(0, 2 * took))
+            client.process.kill()
+            await client.process.wait()
+        with closing(Store(TenetsConfig(database=database))) as store:
+            outcomes[done(store, verb)] += 1
+    print(outcomes)
+    assert outcomes[True] > 0
+
+
+def exported() -> str:
+    """Return a document with the large session."""
+    time = "2026-11-20T08:00:00+00:00"
+    entry = {"kind": "note", "content": "x", "createdAt": time}
+    session = {"name": "large", "createdAt": time, "context": [entry] * LARGE}
+    return json.dumps({"format": "tenets-sessions", "version": 1, "sessions": [session]})
+
+
+def prepared(store: Store, verb: str) -> int:
+    """Make what the operation needs; return the item of the trash that it is about, else 0."""
+    there = store.sessions.get("large") is not None
+    if verb == "import":
+        if there:
+            store.whole_sessions.delete("large")
+        return 0
+    if not there:
+        if store.trash.page().items:
+            store.restorer.restore(store.trash.page().items[0].id)
+        else:
+            store.importer.run([exported().encode()])
+    if verb == "delete":
+        return 0
+    return store.whole_sessions.delete("large").trash_id or 0
+
+
+def done(store: Store, verb: str) -> bool:
+    """Tell whether the operation was done; it has to be done wholly, or not at all."""
+    assert store.database.run("PRAGMA integrity_check") == [("ok",)]
+    page = store.sessions.page(include_context_count=True)
+    items = store.trash.page().items
+    found = [(one.name, one.context_count) for one in page.sessions]
+    kept = [(item.names, item.entries) for item in items]
+    if found:
+        assert found == [("large", LARGE)]
+        assert verb == "import" or kept == []
+        return verb in {"restore", "import"}
+    if verb == "import":
+        return False
+    assert kept in ([], [(["large"], LARGE)])
+    assert kept or verb == "emptyTrash"
+    return verb == "delete" or not kept

@@ -1,9 +1,10 @@
 """Context that is in its table, but not there for any reader: in the trash, or to be removed.
 
 However many entries a session has, deleting it and bringing it back are a few rows: each range of
-hidden entries is one row of ``session_server_purges``. A positive id of such a row means that the
-entries are to be removed, which is done in batches, so that no client waits for a large one. A
-negative id, and a ``trash_id``, mean that the entries are kept.
+hidden entries is one row of ``session_server_purges``. With a ``trash_id`` the entries are kept.
+Without one they are to be removed, which is done in batches, so that no client waits for a large
+one. The ids of our rows are negative: older servers remove what positive ones cover, from the first
+entry of the session on.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ _WITHIN: Final = "FROM session_context WHERE session_id = :id AND id BETWEEN :fi
 # Two lookups in an index, which min() and max() in one query are not.
 _BOUNDS: Final = f"SELECT (SELECT min(id) {_WITHIN}), (SELECT max(id) {_WITHIN})"
 _LEAST: Final = "(SELECT coalesce(min(id), 0) FROM session_server_purges WHERE id < 0)"
-_LARGEST: Final = "(SELECT coalesce(max(id), 0) FROM session_server_purges WHERE id > 0)"
 _HIDE: Final = f"""INSERT INTO session_server_purges
     (id, session_id, first_entry, last_entry, trash_id) VALUES ({_LEAST} - 1, ?, ?, ?, ?)"""
 _HIDE_ALL: Final = f"""{OWNERS} INSERT INTO session_server_purges
@@ -52,19 +52,22 @@ _COVERING: Final = """SELECT id, first_entry, last_entry FROM session_server_pur
     WHERE (session_id IS NULL OR session_id = ?) AND ? BETWEEN first_entry AND last_entry"""
 _BELOW: Final = f"""INSERT INTO session_server_purges
         (id, session_id, first_entry, last_entry, trash_id)
-    SELECT CASE WHEN id < 0 THEN {_LEAST} - 1 ELSE {_LARGEST} + 1 END,
-        session_id, first_entry, ? - 1, trash_id
+    SELECT {_LEAST} - 1, session_id, first_entry, ? - 1, trash_id
     FROM session_server_purges WHERE id = ?"""
 _ABOVE: Final = "UPDATE session_server_purges SET first_entry = ? + 1 WHERE id = ?"
-_DISCARD: Final = f"""INSERT INTO session_server_purges (id, session_id, first_entry, last_entry)
-    SELECT {_LARGEST} + row_number() OVER (), session_id, first_entry, last_entry
-    FROM session_server_purges WHERE trash_id = :item"""
+_DISCARD: Final = "UPDATE session_server_purges SET trash_id = NULL WHERE trash_id = :item"
 _REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = :item"
 HIDDEN: Final = """session_server_purges AS p CROSS JOIN session_context AS c
     ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
 """SQL for the entries ``c`` in the ranges ``p`` of sessions."""
 _DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
-    WHERE id > 0 ORDER BY id LIMIT 2"""
+    WHERE trash_id IS NULL ORDER BY id LIMIT 2"""
+# A range of an older server, which has no first entry, may reach into others that are kept.
+_REMOVE: Final = """DELETE FROM session_context WHERE id IN (
+    SELECT id FROM session_context AS c WHERE {} AND id BETWEEN :first AND :last
+        AND NOT EXISTS (SELECT 1 FROM session_server_purges AS p WHERE p.session_id = c.session_id
+            AND p.trash_id IS NOT NULL AND c.id BETWEEN p.first_entry AND p.last_entry)
+    LIMIT :most)"""
 
 
 class HiddenContext:
@@ -118,7 +121,6 @@ class HiddenContext:
         of_session = "" if session_id is None else " AND session_id = :session"
         bindings = {"item": trash_id, "session": session_id}
         self._database.run(f"{_DISCARD}{of_session}", bindings)
-        self._database.run(f"{_REVEAL}{of_session}", bindings)
 
     def count(self, trash_id: int) -> int:
         """Return how many entries of an item are hidden; looks at an index only."""
@@ -142,11 +144,8 @@ class HiddenContext:
     def _remove_batch(self, range_id: int, session_id: int | None, first: int, last: int) -> bool:
         """Remove one batch of a range; return whether there is more of it."""
         of_session = "TRUE" if session_id is None else "session_id = :session"
-        self._database.run(
-            "DELETE FROM session_context WHERE id IN (SELECT id FROM session_context"
-            f" WHERE {of_session} AND id BETWEEN :first AND :last LIMIT :most)",
-            {"session": session_id, "first": first, "last": last, "most": BATCH},
-        )
+        bindings = {"session": session_id, "first": first, "last": last, "most": BATCH}
+        self._database.run(_REMOVE.format(of_session), bindings)
         if self._database.run("SELECT changes()")[0][0] == BATCH:
             return True
         self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))

@@ -167,6 +167,8 @@ TRASH_TABLES: Final = (
     "ALTER TABLE session_server_purges ADD COLUMN trash_id INTEGER",
     """CREATE INDEX session_server_purges_by_trash
         ON session_server_purges(trash_id) WHERE trash_id IS NOT NULL""",
+    """CREATE INDEX session_server_purges_due
+        ON session_server_purges(id) WHERE trash_id IS NULL""",
     """CREATE TABLE session_server_trash (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         type TEXT NOT NULL,

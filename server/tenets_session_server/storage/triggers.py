@@ -15,7 +15,8 @@ does the active session; but the change log has no ``deleted`` for such a row, a
 count it until the triggers are renewed (see :mod:`.migrations`).
 
 Trigger SQL never raises, whatever the metadata is, since that would fail the writer's statement:
-hence ``typeof`` and ``json_valid`` before any other JSON function.
+hence ``typeof`` and ``json_valid`` before any other JSON function. It is executed by the SQLite of
+whoever writes, which may be old: no function in it is younger than SQLite 3.9.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ _MORE_THAN_A_NAME: Final = "(OLD.name IS NEW.name OR OLD.metadata IS NOT NEW.met
 _UPDATE_TYPE: Final = f"""CASE WHEN {_OLD} = {_ACTIVE_AFTER_UPDATE} THEN 'updated'
             WHEN {_ACTIVE_AFTER_UPDATE} THEN 'activated' ELSE 'deactivated' END"""
 
-_CREATED_TYPE: Final = f"iif({_REPORTED.format('NEW.id')}, 'created', 'restored')"
+_CREATED_TYPE: Final = f"CASE WHEN {_REPORTED.format('NEW.id')} THEN 'created' ELSE 'restored' END"
 
 _SAME_ENTRY: Final = "(OLD.id = NEW.id AND OLD.session_id = NEW.session_id)"
 
