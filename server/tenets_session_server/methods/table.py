@@ -7,6 +7,7 @@ from typing import Any, Final
 from tenets_session_server.methods import (
     changes,
     context,
+    search,
     sessions,
     stats,
     switching,
@@ -17,7 +18,7 @@ from tenets_session_server.methods.method import Method
 
 METHODS: Final[tuple[Method[Any], ...]] = tuple(
     value
-    for module in (sessions, switching, context, workspace, whole_sessions, stats, changes)
+    for module in (sessions, switching, context, search, workspace, whole_sessions, stats, changes)
     for value in vars(module).values()
     if isinstance(value, Method)
 )

@@ -224,4 +224,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
             *schema.UNREPORTED_TABLE,
         ),
     ),
+    ("search", _statements(*schema.SEARCH_TABLES)),
 )

@@ -16,6 +16,9 @@ from tenets_session_server.storage.change_log import ChangeLog
 from tenets_session_server.storage.context import Context
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.maintenance import DeferredDeletes, Maintenance
+from tenets_session_server.storage.search import Search
+from tenets_session_server.storage.search_feed import SearchFeed
+from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.watcher import Watcher
 from tenets_session_server.storage.whole_sessions import WholeSessions
@@ -29,8 +32,8 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``whole_sessions``, ``context``, ``workspace`` and ``change_log`` have the
-    operations. Several threads may call them.
+    ``sessions``, ``whole_sessions``, ``context``, ``search``, ``workspace`` and ``change_log`` have
+    the operations. Several threads may call them.
     Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
@@ -44,7 +47,10 @@ class Store:
         )
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
+        index = SearchIndex(self.database)
+        self.search = Search(self.database, index)
         self.maintenance = Maintenance(self.database, self.deferred_deletes)
+        self.search_feed = SearchFeed(index, self.maintenance.commit_seen)
         self.watcher = Watcher(self.database.path)
 
     @classmethod
@@ -82,12 +88,19 @@ class Store:
     def start(self, on_poll: Callable[[], None]) -> None:
         """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
         self.maintenance.start()
+        self.search_feed.start()
         self.watcher.start(on_poll)
 
     def stop(self) -> None:
         """Undo :meth:`start`."""
         self.watcher.stop()
+        self.search_feed.stop()
         self.maintenance.stop()
+
+    def commit_seen(self) -> None:
+        """Maintain the file, and feed the search index, some time after a commit by anyone."""
+        self.maintenance.commit_seen()
+        self.search_feed.commit_seen()
 
     def totals(self) -> Totals:
         """Return the totals of one moment. Raises a ``DatabaseError``."""

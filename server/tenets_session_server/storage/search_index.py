@@ -1,0 +1,272 @@
+"""Keeps the search index up to date with what any program has committed.
+
+The index follows the change log. Its own rows say up to which state, so each step, in a transaction
+of its own, leaves it in order, and several processes may work on it in turns.
+
+* Where the log has a gap (much was written while no server ran), everything is scanned, from the
+  newest down. What is indexed stays searchable meanwhile.
+* If the state is not one of this history, the index is emptied first.
+* The log tells of a session that comes with its context, but not of each entry: that session is
+  scanned. Nor does it tell of the entries that go with a session. Those that are gone at once are
+  removed from the index at once. Others show when the index has more entries than there are.
+
+Entries that are hidden, as their session has been deleted, stay in the index as long as their rows.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from tenets_session_server.models.changes import State
+from tenets_session_server.storage import states
+from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.search_rows import (
+    LARGEST,
+    STALE_BATCH,
+    TABLES,
+    IndexRows,
+    as_json,
+)
+
+BATCH: Final = 100
+"""Changes or rows that are looked at together; it takes about 2 ms."""
+BATCH_BYTES: Final = 32 * 1024
+"""A batch ends when its contents reach this size."""
+
+_STATE: Final = """SELECT state, entries, uncounted,
+    EXISTS (SELECT 1 FROM session_server_search_scans) FROM session_server_search_state"""
+_SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
+_COUNTED: Final = "SELECT context_entries FROM session_server_totals"
+_CHANGES: Final = f"""SELECT revision, token, type, session_id, context_id
+    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {BATCH}"""
+_SIZES: Final = """SELECT id, octet_length(content) FROM session_context
+    WHERE id IN (SELECT value FROM json_each(?))"""
+_SCAN: Final = """SELECT id, what, session_id, position FROM session_server_search_scans
+    ORDER BY id DESC LIMIT 1"""
+_BEGIN_SCAN: Final = """INSERT INTO session_server_search_scans (what, session_id, position)
+    VALUES (?, ?, ?)"""
+_NEXT_ROWS: Final = f"ORDER BY id DESC LIMIT {BATCH}"
+_ENTRIES: Final = "SELECT id, octet_length(content) FROM session_context WHERE id <= ?"
+_SCANNED: Final[dict[str, str]] = {
+    "names": f"SELECT id, 0 FROM sessions WHERE id <= ? {_NEXT_ROWS}",
+    "context": f"{_ENTRIES} {_NEXT_ROWS}",
+    "session": f"{_ENTRIES} AND session_id = ? {_NEXT_ROWS}",
+}
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+_NO_ROWS: Final = frozenset({"updated", "activated", "deactivated", "bound"})
+"""Types of changes that concern neither a name nor context."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """The row of the state table."""
+
+    state: str
+    entries: int
+    uncounted: int
+    scanning: bool
+
+
+class SearchIndex:
+    """The search index of one database; its methods raise a ``DatabaseError``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._rows = database, IndexRows(database)
+        self._swept: int | None = None  # how far a sweep has come
+
+    def backlog(self) -> int:
+        """Return about how many changes the index is behind, 0 if it is up to date."""
+        progress, now = self._progress(), states.newest(self._database)
+        if progress.state == str(now):
+            return int(progress.scanning)
+        try:
+            return max(1, now.revision - State.parse(progress.state).revision)
+        except ValueError:
+            return max(1, now.revision)
+
+    def feed(self, seconds: float) -> bool:
+        """Index what was committed, for about so many seconds; return whether there is more.
+
+        It is one transaction, or goes into the one that is open.
+        """
+        if not self.backlog():
+            return False
+        until = time.monotonic() + seconds
+        with self._database.transaction():
+            self._database.keep_quiet()
+            progress, now = self._progress(), states.newest(self._database)
+            self._follow(progress, now)
+            more = True
+            while more and time.monotonic() < until:
+                more = self._apply_changes(progress) or self._scan(progress)
+            self._save(progress)
+        return more
+
+    def merge(self) -> bool:
+        """Merge a little of what was written piece by piece; return whether there may be more.
+
+        FTS5 would do it by itself, but so much at a time that others wait.
+        """
+        with self._database.transaction():
+            self._database.keep_quiet()
+            return self._rows.merge()
+
+    def repair(self, seconds: float) -> bool:
+        """Look for entries that came or went without a change; return whether there is more.
+
+        Call it when the index is up to date. It compares how many entries there are, and looks at
+        them only if the numbers differ.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            progress, counted = self._progress(), self._database.run(_COUNTED)[0][0]
+            lacking = counted - progress.entries - progress.uncounted
+            if lacking > 0:
+                self._rescan()
+                return True
+            if lacking == 0:
+                self._swept = None
+                return False
+            if self._database.run("SELECT 1 FROM session_server_purges WHERE id > 0 LIMIT 1"):
+                return False  # more is about to go
+            if not self._sweep():
+                return False
+        return True
+
+    # -- what was committed ------------------------------------------------------------------
+
+    def _follow(self, progress: _Progress, now: State) -> None:
+        """Begin a scan if no list of changes leads from the state of the index to now."""
+        try:
+            seen = State.parse(progress.state)
+        except ValueError:  # a new index
+            seen = None
+        if seen == now:
+            return
+        oldest = states.oldest_kept(self._database, now)
+        if seen is not None and seen.revision <= now.revision:
+            if states.token(self._database, seen.revision) == seen.token:
+                if seen.revision >= oldest - 1:
+                    return
+            elif seen.revision >= oldest:
+                seen = None  # of another history
+        else:
+            seen = None
+        if seen is None:
+            self._rows.clear()
+            progress.entries = 0
+        self._begin_full_scan()
+        progress.state = str(now)
+
+    def _apply_changes(self, progress: _Progress) -> bool:
+        """Apply a batch of changes; return whether there were any."""
+        since = State.parse(progress.state).revision
+        changes = self._database.run(_CHANGES, (since,))
+        if not changes:
+            return False
+        entries = [row[4] for row in changes if row[4] is not None]
+        sizes: dict[int, int] = {}
+        if entries:
+            sizes.update(self._database.run(_SIZES, (as_json(entries),)))
+        changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
+        progress.state = str(states.of_row(changes[-1]))
+        progress.entries += self._rows.renew({row[4] for row in changes if row[4] is not None})
+        sessions = dict[int, str]()
+        for _, _, change_type, session_id, entry_id in changes:
+            if entry_id is None and change_type not in _NO_ROWS:
+                sessions[session_id] = change_type
+        if sessions:
+            self._rows.renew_names(sessions)
+            for session_id, change_type in sessions.items():
+                self._look_at_session(progress, session_id, change_type)
+        return True
+
+    def _look_at_session(self, progress: _Progress, session_id: int, change_type: str) -> None:
+        """Have its entries scanned if they may have come with it; remove those that are gone."""
+        if change_type in {"deleted", "reset"}:
+            gone = self._rows.missing(self._rows.of_session(session_id))
+            progress.entries -= self._rows.remove(gone)
+        elif change_type != "renamed":
+            self._database.run(_BEGIN_SCAN, ("context", session_id, _HIGHEST))
+
+    # -- scans -------------------------------------------------------------------------------
+
+    def _begin_full_scan(self) -> None:
+        self._database.run("DELETE FROM session_server_search_scans")
+        for what in TABLES:  # the last one is first: names are few
+            self._database.run(_BEGIN_SCAN, (what, None, _HIGHEST))
+
+    def _scan(self, progress: _Progress) -> bool:
+        """Scan one batch of rows; return whether there was a scan to do."""
+        scans = self._database.run(_SCAN)
+        if not scans:
+            progress.scanning = False
+            return False
+        scan_id, what, session_id, position = scans[0]
+        rows = self._database.run(
+            _SCANNED[what if session_id is None else "session"],
+            (position,) if session_id is None else (position, session_id),
+        )
+        taken = _batch([size or 0 for _, size in rows])
+        lowest = _LOWEST if taken == len(rows) < BATCH else rows[taken - 1][0]
+        ids = {row[0] for row in rows[:taken]}
+        if session_id is None:  # what is in the index only
+            within = self._rows.within(what, lowest, position, BATCH)
+            if len(within) == BATCH:
+                lowest = within[-1]
+            ids = {one for one in ids if one >= lowest} | {*within}
+        if what == "names":
+            self._rows.renew_names(ids)
+        else:
+            progress.entries += self._rows.renew(ids)
+        if lowest == _LOWEST:
+            self._database.run("DELETE FROM session_server_search_scans WHERE id = ?", (scan_id,))
+            if what == "context" and session_id is None:
+                progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+        else:
+            self._database.run(
+                "UPDATE session_server_search_scans SET position = ? WHERE id = ?",
+                (lowest - 1, scan_id),
+            )
+        return True
+
+    def _rescan(self) -> None:
+        with self._database.transaction():
+            self._database.keep_quiet()
+            self._begin_full_scan()
+
+    def _sweep(self) -> bool:
+        """Remove a batch of entries of the index that are gone; return whether there is more."""
+        found = self._rows.following(_LOWEST if self._swept is None else self._swept)
+        gone = self._rows.missing(found)
+        at_end = len(found) < STALE_BATCH
+        self._swept = None if at_end else found[-1]
+        if gone or at_end:
+            with self._database.transaction():
+                self._database.keep_quiet()
+                progress = self._progress()
+                progress.entries -= self._rows.remove(gone)
+                if at_end:
+                    progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+                self._save(progress)
+        return not at_end
+
+    def _progress(self) -> _Progress:
+        state, entries, uncounted, scanning = self._database.run(_STATE)[0]
+        return _Progress(state, entries, uncounted, bool(scanning))
+
+    def _save(self, progress: _Progress) -> None:
+        self._database.run(_SAVE, (progress.state, progress.entries, progress.uncounted))
+
+
+def _batch(sizes: list[int]) -> int:
+    """Return how many contents of these sizes are indexed together: one at least."""
+    total = 0
+    for number, size in enumerate(sizes, start=1):
+        total += min(size, LARGEST)
+        if total >= BATCH_BYTES:
+            return number
+    return len(sizes)
