@@ -29,7 +29,7 @@ FEEDING: Final = 0.004
 RANKED: Final = 2000
 """Matches that are ranked: the newest ones."""
 WALKED: Final = 10_000
-"""Matches that are looked at for those that a filter lets through."""
+"""Matches that are looked at for those that are there and that a filter lets through."""
 WEIGHED: Final = 4_000_000
 """Entries times phrases, above which only the age counts: to weigh a phrase, FTS5 looks at each
 entry that has it, which takes 25 ns."""
@@ -48,8 +48,8 @@ _MATCHES: Final = """SELECT f.rowid, {score} FROM session_server_search AS f
 _FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
         AND (:author IS NULL OR
             (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
-        AND {VISIBLE}
-    FROM session_server_search AS f CROSS JOIN session_context AS c ON c.id = f.rowid
+        AND c.id IS NOT NULL AND {VISIBLE}
+    FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid
     WHERE f.session_server_search MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
 _NAMES: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
@@ -57,6 +57,10 @@ _NAMES: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.nam
 _NAME: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match AND f.rowid = :session"""
+# Whether the index has entries that are hidden, or not there any more.
+_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_purges) OR
+    (SELECT entries FROM session_server_search_state) >
+    (SELECT context_entries FROM session_server_totals)"""
 _COUNT: Final = "SELECT context_entries FROM session_server_totals"
 _SCORE: Final = "bm25(session_server_search, 1.0, 1.0, 0.0)"
 
@@ -94,7 +98,8 @@ class Search:
         with self._database.snapshot():
             state = states.newest(self._database)
             hits, is_incomplete = self._hits(query, scope, limit)
-            is_incomplete = is_incomplete or self._index.backlog() > 0
+            if query.expression is not None:
+                is_incomplete = is_incomplete or self._index.backlog() > 0
         return SearchResult(hits, is_incomplete, state.revision, str(state))
 
     def _feed(self) -> None:
@@ -132,7 +137,7 @@ class Search:
         weigh = count * query.phrases <= WEIGHED
         bindings: dict[str, Value] = {"match": match, "rows": RANKED + 1}
         score = _SCORE if weigh else "-1.0"
-        if scope.is_filter or self._database.run("SELECT 1 FROM session_server_purges LIMIT 1"):
+        if scope.is_filter or self._database.run(_SOME_GONE)[0][0]:
             bindings |= {"kind": scope.kind, "author": scope.author, "rows": WALKED}
             matches, walked = list[tuple[int, float]](), 0
             with self._database.rows(_FILTERED.format(score=score), bindings) as rows:

@@ -41,6 +41,11 @@ class SearchFeed:
         self._last_commit = self._waiting_since = 0.0
         self._is_fragmented = False  # what was written may have to be merged
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether something may be left to do."""
+        return self._timer is not None
+
     def start(self) -> None:
         """Begin, with what was committed while no server ran."""
         self._loop = asyncio.get_running_loop()

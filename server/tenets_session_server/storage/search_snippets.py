@@ -38,23 +38,6 @@ _BETWEEN: Final = r"[\W_]{0,100}?"
 Span = tuple[int, int]
 
 
-class _Folding(dict[int, str]):
-    """Characters without case and diacritics, one for one, as ``str.translate`` takes them."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        decomposed = unicodedata.normalize("NFD", character)
-        base = decomposed[0]
-        if not all(map(unicodedata.combining, decomposed[1:])):
-            base = character  # a syllable of Hangul, for instance
-        lower = "\u03c3" if base == "\u03c2" else base.lower()  # Greek's final sigma
-        folded = self[code] = lower if len(lower) == 1 else base
-        return folded
-
-
-_FOLDING: Final = _Folding()
-
-
 @dataclass(frozen=True, slots=True)
 class Finder:
     """Finds one spelling of a term: a single ``word`` or a ``pattern`` with a group for each."""
@@ -66,7 +49,7 @@ class Finder:
     @classmethod
     def of(cls, term: Term) -> Finder:
         """Return what finds a term."""
-        folded = [_ONLY_MARKS.sub("", one).translate(_FOLDING) for one in term.segments]
+        folded = [search_text.folded(_ONLY_MARKS.sub("", one)) for one in term.segments]
         if len(folded) == 1:  # most queries: compiling a pattern would take longer than the search
             return cls(folded[0], None, term.is_beginning)
         groups = (f"({re.escape(segment)})" for segment in folded)
@@ -108,7 +91,7 @@ def snippet(text: str, wanted: Sequence[Sequence[Finder]]) -> tuple[str, list[li
     composed, starts = text, None
     if not text.isascii() and _NEEDS_MAP.search(text):
         composed, starts = _composed(text)
-    folded = composed.lower() if composed.isascii() else composed.translate(_FOLDING)
+    folded = search_text.folded(composed)
     found = list[tuple[int, int, int]]()
     for number, spellings in enumerate(wanted):
         spans = (span for finder in spellings for span in finder.spans(composed, folded))

@@ -1,11 +1,12 @@
 """Prepares text for the search index: the same way when it is indexed and when it is searched.
 
-FTS5's tokenizer ``unicode61`` folds case and diacritics, and splits at everything that is no letter
-or digit. What it cannot do is done here, so that the file needs no tokenizer of ours:
+FTS5's tokenizer ``unicode61`` folds case and Latin diacritics, and splits at everything that is no
+letter or digit. What it cannot do is done here, so that the file needs no tokenizer of ours:
 
 * Scripts without blanks (Han, Kana, Hangul) become pairs of characters, and the last character of a
   run by itself. So each character begins a token, and a run is found by any part of it.
 * A symbol such as an emoji becomes a word.
+* Diacritics of other scripts are folded as well.
 * The parts of an identifier (``HTTPServerError``: HTTP, Server, Error) go into a column of their
   own, where they stand as words. Those of ``refresh_token`` are words for the tokenizer already.
 """
@@ -35,7 +36,7 @@ _SYMBOLS: Final = (
 _MODIFIERS: Final = r"\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"
 _MARKS: Final = r"\u0300-\u036f"
 
-_SPECIAL: Final = re.compile(f"[{CJK}]+|[{_SYMBOLS}]")
+_SPECIAL: Final = re.compile(f"[{CJK}]+|[{_SYMBOLS}][{_MODIFIERS}]*")
 _WORD: Final = re.compile(r"[^\W_]+")
 _CAMEL: Final = re.compile(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]")
 _SEGMENT: Final = re.compile(
@@ -45,14 +46,35 @@ _SEGMENT: Final = re.compile(
 _IS_CJK: Final = re.compile(f"[{CJK}]").match
 
 
+class _Folding(dict[int, str]):
+    """Characters without case and diacritics, one for one, as ``str.translate`` takes them."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        base, *marks = list(unicodedata.normalize("NFD", character))
+        if not all("\u0300" <= mark <= "\u036f" for mark in marks):
+            base = character  # a syllable of Hangul or a Kana, for instance
+        lower = "\u03c3" if base == "\u03c2" else base.lower()  # Greek's final sigma
+        found = self[code] = lower if len(lower) == 1 else base
+        return found
+
+
+_FOLDING: Final = _Folding()
+
+
+def folded(text: str) -> str:
+    """Return a text without case and diacritics, each character where it was."""
+    return text.lower() if text.isascii() else text.translate(_FOLDING)
+
+
 def prepared(text: str) -> tuple[str, str]:
     """Return what is indexed of a text: its words, and the parts of the identifiers in it."""
     if "\0" in text:
         text = text.replace("\0", " ")
     if text.isascii():
         return text, _parts(text) if _CAMEL.search(text) else ""
-    text = unicodedata.normalize("NFC", text)
-    return _SPECIAL.sub(_separated, text), _parts(text)
+    text = _normalised(text)
+    return _SPECIAL.sub(_separated, folded(text)), folded(_parts(text))
 
 
 def session_token(session_id: int) -> str:
@@ -62,13 +84,13 @@ def session_token(session_id: int) -> str:
 
 def segments(text: str) -> list[str]:
     """Return the words, runs of CJK characters and symbols in a text, in order."""
-    normalised = text if text.isascii() else unicodedata.normalize("NFC", text)
+    normalised = _normalised(text)
     return [found[found.lastgroup or 0] for found in _SEGMENT.finditer(normalised)]
 
 
 def ends_in_a_word(text: str) -> bool:
     """Tell whether a word, a run or a symbol goes up to the end of a text."""
-    normalised = unicodedata.normalize("NFC", text)
+    normalised = _normalised(text)
     return any(found.end() == len(normalised) for found in _SEGMENT.finditer(normalised))
 
 
@@ -86,7 +108,7 @@ def phrase(parts: Sequence[str], *, is_beginning: bool) -> str:
             tokens += pairs[:-1] if last and len(segment) > 1 else pairs
             is_beginning = len(segment) == 1 if last else is_beginning
         else:
-            tokens.append(_SPECIAL.sub(_separated, segment).strip())
+            tokens.append(_SPECIAL.sub(_separated, folded(segment)).strip())
     return f'"{" ".join(tokens)}"{" *" if is_beginning else ""}'
 
 
@@ -112,6 +134,10 @@ def is_part_boundary(text: str, index: int) -> bool:
     return before.islower() or before.isdigit()
 
 
+def _normalised(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _parts(text: str) -> str:
     found = list[str]()
     for match in _WORD.finditer(text):
@@ -125,7 +151,7 @@ def _parts(text: str) -> str:
 
 def _separated(match: re.Match[str]) -> str:
     text = match[0]
-    tokens = _pairs(text) if is_cjk(text[0]) else [f"xu{ord(text):x}"]
+    tokens = _pairs(text) if is_cjk(text[0]) else [f"xu{ord(text[0]):x}"]
     return f" {' '.join(tokens)} "
 
 
