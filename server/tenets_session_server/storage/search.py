@@ -97,9 +97,9 @@ class Search:
             self._feed()
         with self._database.snapshot():
             state = states.newest(self._database)
-            hits, is_incomplete = self._hits(query, scope, limit)
+            hits, is_incomplete = self._hits(query, scope, limit, count)
             if query.expression is not None:
-                is_incomplete = is_incomplete or self._index.backlog() > 0
+                is_incomplete = is_incomplete or self._index.backlog(state) > 0
         return SearchResult(hits, is_incomplete, state.revision, str(state))
 
     def _feed(self) -> None:
@@ -110,10 +110,12 @@ class Search:
                 raise  # that of others, which may have been rolled back
             logger.debug("the search index is not brought up to date: %s", error)
 
-    def _hits(self, query: Query, scope: Scope, limit: int) -> tuple[list[SearchHit], bool]:
+    def _hits(
+        self, query: Query, scope: Scope, limit: int, count: int
+    ) -> tuple[list[SearchHit], bool]:
         if query.expression is None:
             return [], False
-        ranked, is_incomplete = self._ranked(query, scope)
+        ranked, is_incomplete = self._ranked(query, scope, count)
         finders = search_snippets.finders(query.terms)
         names = [] if scope.is_filter else self._names(query, scope, limit, finders)
         best = ranked[0][0] if ranked else 0.0
@@ -128,12 +130,13 @@ class Search:
         more = position < len(ranked) or len(names) > max(1, limit // 2)
         return hits, is_incomplete or more
 
-    def _ranked(self, query: Query, scope: Scope) -> tuple[list[tuple[float, int]], bool]:
+    def _ranked(
+        self, query: Query, scope: Scope, count: int
+    ) -> tuple[list[tuple[float, int]], bool]:
         """Return scores and ids of the newest matches, best first, and whether there are more."""
         match = f"{{text parts}} : ({query.expression})"
         if scope.session is not None:
             match = f'({match}) AND session : "{session_token(scope.session)}"'
-        count = self._database.run(_COUNT)[0][0]
         weigh = count * query.phrases <= WEIGHED
         bindings: dict[str, Value] = {"match": match, "rows": RANKED + 1}
         score = _SCORE if weigh else "-1.0"

@@ -77,9 +77,9 @@ class SearchIndex:
         self._database, self._rows = database, IndexRows(database)
         self._swept: int | None = None  # how far a sweep has come
 
-    def backlog(self) -> int:
-        """Return about how many changes the index is behind, 0 if it is up to date."""
-        progress, now = self._progress(), states.newest(self._database)
+    def backlog(self, now: State | None = None) -> int:
+        """Return about how many changes the index is behind ``now``, 0 if it is up to date."""
+        progress, now = self._progress(), now or states.newest(self._database)
         if progress.state == str(now):
             return int(progress.scanning)
         try:

@@ -131,6 +131,8 @@ def _is_boundary(text: str, index: int) -> bool:
 
 def _window(text: str, found: list[tuple[int, int, int]]) -> Span:
     """Return the part of a text that has the most terms, and of those the first."""
+    if len(text) <= LENGTH:
+        return 0, len(text)
     best, chosen = (0, 0), (0, 0)
     begins = [begin for begin, _, _ in found]
     for index, (begin, end, _) in enumerate(found):
@@ -173,6 +175,9 @@ def _merged(found: list[tuple[int, int, int]], begin: int, end: int) -> list[Spa
 
 def _shown(text: str, begin: int, end: int, spans: list[Span]) -> tuple[str, list[list[int]]]:
     """Return a part of a text with white space collapsed, and where the spans are then."""
+    shown = text[begin:end]
+    if shown.isascii() and shown.isprintable() and "  " not in shown and shown == shown.strip():
+        return shown, [[first - begin, last - begin] for first, last in spans]  # most texts
     shown, matches = "", list[list[int]]()
     position = begin
     for first, last in [*spans, (end, end)]:
