@@ -15,7 +15,7 @@ from support.foreign import NOW, ForeignWriter
 from support.host import Host
 from support.modes import both_modes
 from support.waiting import eventually
-from tenets_session_server.storage import search_feed
+from tenets_session_server.storage import search_feed, search_index
 from tenets_session_server.storage.schema import CHANGES_KEPT
 
 pytestmark = pytest.mark.asyncio
@@ -299,6 +299,29 @@ async def test_what_a_foreign_program_replaces_without_a_change_is_noticed(
         await client.add_note("a", "third")
         await eventually(lambda: len(host.session_db.db.run(INDEXED)) == 3)
         assert await found(client, "unseen") == ["unseen"]
+
+
+async def test_more_notes_at_once_than_the_log_keeps_leave_no_gap(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_feed, "LARGEST_BACKLOG", 500)
+    monkeypatch.setattr(search_index, "DEFERRED", 400)
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        note = {"sessionName": "a", "kind": "note"}
+        for part in range(6):
+            calls = [
+                ("addContext", {**note, "content": f"note number{part * 2000 + number}"})
+                for number in range(2000)
+            ]
+            await client.pipelined(*calls)
+            await client.session("updateContext", id=part * 2000 + 1, content=f"changed{part}")
+        assert host.store.totals().revision > CHANGES_KEPT + 100
+        assert len(await found_in_the_end(client, "number11999 ")) == 1
+        assert await found(client, "number7 ") == ["note number7"]
+        assert [len(await found(client, f"changed{part} ")) for part in range(6)] == [1] * 6
+        assert await found(client, "number2000 ") == []
+        assert host.session_db.db.run(INDEXED) == host.session_db.db.run(STORED)
 
 
 # -- gaps and other files --------------------------------------------------------------------

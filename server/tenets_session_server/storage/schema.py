@@ -172,7 +172,7 @@ SEARCH_TABLES: Final = (
     *(
         f"INSERT INTO {table} ({table}, rank) VALUES ('{option}', {value})"
         for table in ("session_server_search", "session_server_search_names")
-        for option, value in (("automerge", 0), ("crisismerge", 1000))
+        for option, value in (("automerge", 0), ("crisismerge", 1000), ("deletemerge", 40))
     ),
     """CREATE TABLE session_server_search_state (
         slot INTEGER PRIMARY KEY CHECK (slot = 1),
@@ -185,6 +185,7 @@ SEARCH_TABLES: Final = (
         id INTEGER PRIMARY KEY,
         what TEXT NOT NULL,
         session_id INTEGER,
+        lowest INTEGER NOT NULL,
         position INTEGER NOT NULL
     )""",
 )
@@ -196,7 +197,7 @@ not fail. FTS5 merges nothing by itself, as it takes 20 ms for that.
 
 ``state`` is that of the change log up to which the index has been brought. ``entries`` are so many
 as are in the index; ``uncounted``, by how much the totals were off when all of them were looked at.
-A scan looks at all rows up to ``position``, from the newest down."""
+A scan looks at all rows from ``position`` down to ``lowest``."""
 
 ONE_ROW_TABLES: Final = {
     "session_server_search_state",

@@ -23,10 +23,10 @@ QUIET: Final = 0.2
 """Seconds without a commit until the index is fed."""
 LONGEST_WAIT: Final = 2.0
 """Seconds until it is fed although commits go on."""
-LARGEST_BACKLOG: Final = 1000
-"""Changes with which it is fed at once."""
-MERGED_BACKLOG: Final = 5000
-"""Changes with which merging is left for later."""
+LARGEST_BACKLOG: Final = 4000
+"""Changes with which it is fed at once; the log keeps 10,000."""
+MOST_UNMERGED: Final = 200
+"""Steps after which what they have written is merged although commits go on."""
 RETRY_AFTER: Final = 0.25
 """Seconds until feeding goes on if the database was busy."""
 
@@ -39,7 +39,7 @@ class SearchFeed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_commit = self._waiting_since = 0.0
-        self._is_fragmented = False  # what was written may have to be merged
+        self._unmerged = 0  # how many steps have written what is not merged yet
 
     @property
     def is_pending(self) -> bool:
@@ -62,7 +62,7 @@ class SearchFeed:
         if self._loop is None:
             return
         self._last_commit = self._loop.time()
-        self._is_fragmented = True
+        self._unmerged = max(1, self._unmerged)  # a search may have written as well
         if self._timer is None:
             self._waiting_since = self._last_commit
             self._timer = self._loop.call_later(QUIET, self._step)
@@ -92,12 +92,12 @@ class SearchFeed:
         busy = now - self._last_commit < QUIET
         if busy and backlog < LARGEST_BACKLOG and now - self._waiting_since < LONGEST_WAIT:
             return QUIET
-        pause = STEP if busy else 0.0
-        if self._is_fragmented and backlog < MERGED_BACKLOG:
-            self._is_fragmented = self._index.merge()
+        pause = 0.0 if not busy or backlog > LARGEST_BACKLOG else STEP
+        if self._unmerged > (MOST_UNMERGED if busy else 0):
+            self._unmerged = self._unmerged if self._index.merge() else 0
         elif backlog:
             self._index.feed(STEP)
-            self._is_fragmented = True
+            self._unmerged += 1
             self._on_step()
             if busy and self._index.backlog() < LARGEST_BACKLOG:
                 self._waiting_since = now

@@ -6,6 +6,7 @@ of its own, leaves it in order, and several processes may work on it in turns.
 * Where the log has a gap (much was written while no server ran), everything is scanned, from the
   newest down. What is indexed stays searchable meanwhile.
 * If the state is not one of this history, the index is emptied first.
+* Where clients add faster than the index grows, it is noted down which entries are to be scanned.
 * The log tells of a session that comes with its context, but not of each entry: that session is
   scanned. Nor does it tell of the entries that go with a session. Those that are gone at once are
   removed from the index at once. Others show when the index has more entries than there are.
@@ -21,7 +22,7 @@ from typing import Final
 
 from tenets_session_server.models.changes import State
 from tenets_session_server.storage import states
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.search_rows import (
     LARGEST,
     STALE_BATCH,
@@ -35,22 +36,27 @@ BATCH: Final = 100
 BATCH_BYTES: Final = 32 * 1024
 """A batch ends when its contents reach this size."""
 
+DEFERRED: Final = 2000
+"""Changes behind which new entries are scanned later; noting that down takes 1 us each."""
+
 _STATE: Final = """SELECT state, entries, uncounted,
     EXISTS (SELECT 1 FROM session_server_search_scans) FROM session_server_search_state"""
 _SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
 _COUNTED: Final = "SELECT context_entries FROM session_server_totals"
 _CHANGES: Final = f"""SELECT revision, token, type, session_id, context_id
     FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {BATCH}"""
+_ADDED: Final = f"""SELECT revision, token, type, context_id
+    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {2 * DEFERRED}"""
 _SIZES: Final = """SELECT id, octet_length(content) FROM session_context
     WHERE id IN (SELECT value FROM json_each(?))"""
-_SCAN: Final = """SELECT id, what, session_id, position FROM session_server_search_scans
+_SCAN: Final = """SELECT id, what, session_id, lowest, position FROM session_server_search_scans
     ORDER BY id DESC LIMIT 1"""
-_BEGIN_SCAN: Final = """INSERT INTO session_server_search_scans (what, session_id, position)
-    VALUES (?, ?, ?)"""
+_BEGIN_SCAN: Final = """INSERT INTO session_server_search_scans
+    (what, session_id, lowest, position) VALUES (?, ?, ?, ?)"""
 _NEXT_ROWS: Final = f"ORDER BY id DESC LIMIT {BATCH}"
-_ENTRIES: Final = "SELECT id, octet_length(content) FROM session_context WHERE id <= ?"
+_ENTRIES: Final = "SELECT id, octet_length(content) FROM session_context WHERE id BETWEEN ? AND ?"
 _SCANNED: Final[dict[str, str]] = {
-    "names": f"SELECT id, 0 FROM sessions WHERE id <= ? {_NEXT_ROWS}",
+    "names": f"SELECT id, 0 FROM sessions WHERE id BETWEEN ? AND ? {_NEXT_ROWS}",
     "context": f"{_ENTRIES} {_NEXT_ROWS}",
     "session": f"{_ENTRIES} AND session_id = ? {_NEXT_ROWS}",
 }
@@ -101,7 +107,8 @@ class SearchIndex:
             self._follow(progress, now)
             more = True
             while more and time.monotonic() < until:
-                more = self._apply_changes(progress) or self._scan(progress)
+                more = self._defer(progress, now) or self._apply_changes(progress)
+                more = more or self._scan(progress)
             self._save(progress)
         return more
 
@@ -161,6 +168,26 @@ class SearchIndex:
         self._begin_full_scan()
         progress.state = str(now)
 
+    def _defer(self, progress: _Progress, now: State) -> bool:
+        """Have many new entries scanned later; return whether there were many.
+
+        The log keeps the newest changes only: with a gap in it, all entries would be scanned.
+        """
+        since = State.parse(progress.state).revision
+        if now.revision - since < DEFERRED:
+            return False
+        added = list[Row]()
+        with self._database.rows(_ADDED, (since,)) as rows:
+            for row in rows:
+                if row[2] != "contextAdded" or (added and row[3] <= added[-1][3]):
+                    break
+                added.append(row)
+        if len(added) < DEFERRED // 2:
+            return False
+        self._database.run(_BEGIN_SCAN, ("context", None, added[0][3], added[-1][3]))
+        progress.state = str(states.of_row(added[-1]))
+        return True
+
     def _apply_changes(self, progress: _Progress) -> bool:
         """Apply a batch of changes; return whether there were any."""
         since = State.parse(progress.state).revision
@@ -190,30 +217,31 @@ class SearchIndex:
             gone = self._rows.missing(self._rows.of_session(session_id))
             progress.entries -= self._rows.remove(gone)
         elif change_type != "renamed":
-            self._database.run(_BEGIN_SCAN, ("context", session_id, _HIGHEST))
+            self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
 
     # -- scans -------------------------------------------------------------------------------
 
     def _begin_full_scan(self) -> None:
         self._database.run("DELETE FROM session_server_search_scans")
         for what in TABLES:  # the last one is first: names are few
-            self._database.run(_BEGIN_SCAN, (what, None, _HIGHEST))
+            self._database.run(_BEGIN_SCAN, (what, None, _LOWEST, _HIGHEST))
 
     def _scan(self, progress: _Progress) -> bool:
         """Scan one batch of rows; return whether there was a scan to do."""
         scans = self._database.run(_SCAN)
         if not scans:
-            progress.scanning = False
             return False
-        scan_id, what, session_id, position = scans[0]
+        scan_id, what, session_id, end, position = scans[0]
         rows = self._database.run(
             _SCANNED[what if session_id is None else "session"],
-            (position,) if session_id is None else (position, session_id),
+            (end, position) if session_id is None else (end, position, session_id),
         )
         taken = _batch([size or 0 for _, size in rows])
-        lowest = _LOWEST if taken == len(rows) < BATCH else rows[taken - 1][0]
+        lowest = end if taken == len(rows) < BATCH else rows[taken - 1][0]
         ids = {row[0] for row in rows[:taken]}
-        if session_id is None:  # what is in the index only
+        if (session_id, end) != (None, _LOWEST):  # what is indexed is up to date
+            ids.difference_update(self._rows.present("context", ids))
+        else:  # also what is in the index only
             within = self._rows.within(what, lowest, position, BATCH)
             if len(within) == BATCH:
                 lowest = within[-1]
@@ -222,9 +250,9 @@ class SearchIndex:
             self._rows.renew_names(ids)
         else:
             progress.entries += self._rows.renew(ids)
-        if lowest == _LOWEST:
+        if lowest <= end:
             self._database.run("DELETE FROM session_server_search_scans WHERE id = ?", (scan_id,))
-            if what == "context" and session_id is None:
+            if (what, session_id, end) == ("context", None, _LOWEST):
                 progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
         else:
             self._database.run(

@@ -58,9 +58,8 @@ class IndexRows:
         """Index entries as they are now; return by how many entries the index has grown."""
         if not ids:
             return 0
-        given = as_json(ids)
-        removed = self._remove("context", given)
-        rows = self._database.run(_CONTENTS, (given,))
+        removed = self._remove("context", ids)
+        rows = self._database.run(_CONTENTS, (as_json(ids),))
         for entry_id, session_id, whole in rows:
             content: bytes = whole
             if whole is None:
@@ -70,11 +69,10 @@ class IndexRows:
             self._database.run(_INSERT, (entry_id, text, parts, token))
         return len(rows) - removed
 
-    def renew_names(self, ids: Iterable[int]) -> None:
+    def renew_names(self, ids: Collection[int]) -> None:
         """Index the names of sessions as they are now."""
-        given = as_json(ids)
-        self._remove("names", given)
-        for session_id, name in self._database.run(_NAMES, (given,)):
+        self._remove("names", ids)
+        for session_id, name in self._database.run(_NAMES, (as_json(ids),)):
             text, parts = search_text.prepared(name.decode("utf-8", "replace"))
             self._database.run(_INSERT_NAME, (session_id, text, parts))
 
@@ -97,13 +95,18 @@ class IndexRows:
         """Return the ids of :data:`STALE_BATCH` rows from an id on; fewer are the last ones."""
         return [row[0] for row in self._database.run(_FROM, (start,))]
 
+    def present(self, what: What, ids: Iterable[int]) -> list[int]:
+        """Return those of the ids that are in the index."""
+        rows = self._database.run(_PRESENT.format(TABLES[what]), (as_json(ids),))
+        return [row[0] for row in rows]
+
     def missing(self, ids: Iterable[int]) -> list[int]:
         """Return those of the ids that no entry has."""
         return [row[0] for row in self._database.run(_MISSING, (as_json(ids),))]
 
     def remove(self, ids: Collection[int]) -> int:
         """Remove entries from the index; return how many of them were in it."""
-        return self._remove("context", as_json(ids)) if ids else 0
+        return self._remove("context", ids) if ids else 0
 
     def merge(self) -> bool:
         """Merge a little of what was written piece by piece; return whether there was a need."""
@@ -120,10 +123,10 @@ class IndexRows:
         found: int = self._database.run("SELECT total_changes()")[0][0]
         return found
 
-    def _remove(self, what: What, given: str) -> int:
-        present = self._database.run(_PRESENT.format(TABLES[what]), (given,))
-        for row in present:
-            self._database.run(_DELETE.format(TABLES[what]), row)
+    def _remove(self, what: What, ids: Iterable[int]) -> int:
+        present = self.present(what, ids)
+        for one in present:
+            self._database.run(_DELETE.format(TABLES[what]), (one,))
         return len(present)
 
 
