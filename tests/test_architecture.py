@@ -50,7 +50,7 @@ OWNERS = {
 LIMITED = {
     "asyncio": {
         *("cli.standalone", "daemon", "rpc", "wire.transport", "wire.threaded"),
-        *("storage.watcher", "storage.maintenance"),
+        *("storage.watcher", "storage.maintenance", "storage.search_feed"),
     },
     "sqlite3": set[str](),
 }

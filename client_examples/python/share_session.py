@@ -45,13 +45,14 @@ async def share(database: Path, *options: str) -> None:
         for text in notes:
             print(f"         sees {text!r}")
 
+        (hit,) = await right.search("slow pars")
+        print(f" right searches for 'slow pars'\n         sees {hit['snippet']!r}")
         await right.remove_context(note["id"])
-        (hit,) = await left.search("parser")
-        print(f"  left searches for 'parser'\n         sees {hit['snippet']!r}")
-        item = await left.undo()
+        await left.undo()
         count = len([entry async for entry in right.context(task)])
-        print("  right has removed a note, and left brings it back")
-        print(f"         sees {count} notes again, as {item and item['author']} removed one")
+        print(
+            f" right removes the last note, and left undoes that\n         sees {count} notes again"
+        )
 
         switched = listening(left, urgent)
         await right.create(urgent)

@@ -33,8 +33,9 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.calls import Calls
 from tenets_session_server.rpc.client import Client
 from tenets_session_server.storage.context import Context
-from tenets_session_server.storage.database import Database, _Transaction
+from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.transaction import Transaction
 from tenets_session_server.wire.framing import FrameDecoder
 from tenets_session_server.wire.transport import PolledReader
 
@@ -48,9 +49,9 @@ MARKED: Final[tuple[tuple[Any, str, str], ...]] = (
     (FrameDecoder, "feed", "framing"),
     (Calls, "method", "call"),
     (Context, "add", "store"),
-    (_Transaction, "__enter__", "begin"),
+    (Transaction, "__enter__", "begin"),
     (Database, "run", "statement"),
-    (_Transaction, "_commit", "commit"),
+    (Transaction, "_commit", "commit"),
     (Client, "reply", "encode"),
     (os, "write", "write(2)"),
 )

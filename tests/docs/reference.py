@@ -34,7 +34,7 @@ from tenets_session_server.methods import stats
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.params import expectations
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.models import changes, context, sessions, totals, transfer, trash
+from tenets_session_server.models import changes, context, search, sessions, totals, transfer, trash
 from tenets_session_server.rpc import lifecycle
 from tenets_session_server.wire import framing, streams
 
@@ -43,7 +43,14 @@ DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")
 _BLOCK: Final = re.compile(
     r"(<!-- (?:table: |(exchange): )(.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
-_NAMES: Final = {str: "string", int: "integer", bool: "boolean", Raw: "object", NoneType: "null"}
+_NAMES: Final = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    Raw: "object",
+    NoneType: "null",
+}
 
 
 def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -178,7 +185,7 @@ def options() -> str:
     )
 
 
-TYPES_IN: Final = (changes, context, sessions, totals, trash, transfer, stats, lifecycle)
+TYPES_IN: Final = (changes, context, search, sessions, totals, trash, transfer, stats, lifecycle)
 """The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
     "methods": methods,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tenets_session_server.methods import (
     changes,
     context,
+    search,
     sessions,
     stats,
     switching,
@@ -23,6 +24,7 @@ METHODS: Final[tuple[Method[Any], ...]] = tuple(
         sessions,
         switching,
         context,
+        search,
         workspace,
         whole_sessions,
         trash,

@@ -221,7 +221,7 @@ class Publisher:
             return
         # Before anything is sent, as that may make other clients catch up.
         self._published = State.parse(batch.state)
-        self._store.maintenance.commit_seen()
+        self._store.commit_seen()
         self._send(batch, currents, 0 if replaced else base.revision, self._clients)
         if replaced:
             for client in self._clients:

@@ -49,6 +49,10 @@ _PIECE: Final = f"""SELECT {_AS_BYTES}, {_START}, substr({_CONTENT}, :offset + 1
         {states.COLUMNS}
     {_FROM} WHERE c.id = :id AND {VISIBLE}"""
 _ENTRY: Final = f"SELECT {_AS_BYTES}, {_START} {_FROM} WHERE c.id = ? AND {VISIBLE}"
+_SMALL: Final = 2048  # bytes
+_FOUND: Final = f"""SELECT {_AS_BYTES},
+        CASE WHEN octet_length(c.content) <= {_SMALL} THEN {_CONTENT} END
+    {_FROM} WHERE c.id IN (SELECT value FROM json_each(?)) AND {VISIBLE}"""
 _NEARLY: Final = "{0} COLLATE NOCASE IN (SELECT value FROM json_each(:places))"
 _PLACES: Final = "SELECT {0} FROM session_server_entries WHERE {1}"
 _DIRECTIONS: Final[dict[Order, str]] = {"oldest": "ASC", "newest": "DESC"}
@@ -180,6 +184,25 @@ def read_members(database: Database, entry_id: int) -> dict[str, Any] | None:
     """Return the members of a :class:`ContextEntry` without content; None if there is none."""
     rows = database.run(_ENTRY, (entry_id,))
     return _members(rows[0]) if rows else None
+
+
+def read_starts(
+    database: Database, ids: list[int], size: int, total: int
+) -> dict[int, tuple[ContextEntry, str]]:
+    """Return those of the entries that are there, without content, and the start of each content.
+
+    It has at most ``size`` bytes. After ``total`` bytes of all, it is shorter.
+    """
+    found = dict[int, tuple[ContextEntry, str]]()
+    for *row, whole in database.run(_FOUND, (_json(ids),)):
+        content: bytes = whole
+        if whole is None:
+            most = max(_SMALL, min(size, total))
+            content = database.start_of("session_context", "content", row[0], most)
+        total -= len(content)
+        start = content.decode("utf-8", "replace")
+        found[row[0]] = _entry((*row, start, None)), start
+    return found
 
 
 def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[Row]:

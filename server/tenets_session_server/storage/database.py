@@ -10,7 +10,6 @@ Several threads may call; they take turns.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -22,8 +21,7 @@ from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.connection import FileConnection
 from tenets_session_server.storage.sqlite_errors import translate
-
-logger = logging.getLogger(__name__)
+from tenets_session_server.storage.transaction import Transaction, roll_back
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +29,6 @@ Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
 SWALLOWED: Final = "a trigger of another program in the database swallows the change"
 
-_NEWEST_REVISION: Final = "SELECT max(revision) FROM session_server_changes"
 _SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
 
 Bindings = Sequence[Value] | Mapping[str, Value]
@@ -60,9 +57,13 @@ class Database:
         self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
         self.engine = f"SQLite {apsw.sqlite_lib_version()}"
         self.author: str | None = None
-        self.commits = 0
-        self.on_commit: set[Callable[[], None]] = set()
-        self._transaction = _Transaction(self, file)
+        self._transaction = Transaction(file, self.sign_changes)
+        self.on_commit = self._transaction.on_commit
+
+    @property
+    def commits(self) -> int:
+        """How often something was committed here that a client may see, or may have been."""
+        return self._transaction.commits
 
     @property
     def is_open(self) -> bool:
@@ -127,6 +128,18 @@ class Database:
             finally:
                 cursor.close(True)  # resets the statement: nothing stays half read
 
+    def start_of(self, table: str, column: str, rowid: int, size: int) -> bytes:
+        """Return the first ``size`` bytes of a text or blob without reading the rest of it.
+
+        Raises as :meth:`run` does.
+        """
+        with self._lock, self._file.translated():
+            blob = self._file.get().blob_open("main", table, column, rowid, False)
+            try:
+                return blob.read(size)
+            finally:
+                blob.close(True)
+
     def transaction(self) -> AbstractContextManager[bool | None]:
         """Run the block in a write transaction, or in the one that this thread has open.
 
@@ -137,6 +150,10 @@ class Database:
         if self._transaction.thread == threading.get_ident():
             return self._lock  # which this thread holds: to join is to do nothing
         return self._transaction
+
+    def keep_quiet(self) -> None:
+        """Have nobody notified of the open transaction: it changes nothing that a client sees."""
+        self._transaction.is_quiet = True
 
     def sign_changes(self) -> None:
         """Record the author of the changes that the open transaction has made so far.
@@ -191,7 +208,7 @@ class Database:
             try:
                 yield
             finally:
-                _roll_back(connection)
+                roll_back(connection)
 
     def version(self) -> tuple[int, int, int]:
         """Return a value that differs after any commit, here or elsewhere; costs 2 us.
@@ -221,80 +238,3 @@ class Database:
         """The id of the row that this connection inserted last, not counting triggers."""
         with self._lock:
             return (self._file.connection or self._file.get()).last_insert_rowid()
-
-
-class _Transaction(AbstractContextManager[None]):
-    """The one write transaction of a database; every write enters it, so it is made only once."""
-
-    def __init__(self, database: Database, file: FileConnection) -> None:
-        self._database, self._file = database, file
-        self.thread = 0  # id of the thread that has it open, 0 if none has
-        self.start = 0  # the newest revision when it began
-
-    def __enter__(self) -> None:
-        self._file.lock.acquire()
-        try:
-            connection = self._file.begin()
-            self.start = self._newest_revision(connection)
-        except BaseException:
-            if self._file.connection is not None:
-                _roll_back(self._file.connection)
-            self._file.lock.release()
-            raise
-        self.thread = threading.get_ident()
-
-    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        self.thread = 0
-        database, connection = self._database, self._file.connection
-        before = database.commits
-        try:
-            if connection is not None and exc_type is not None:
-                _roll_back(connection)
-            elif connection is not None:
-                self._commit(connection)
-        finally:
-            committed = database.commits != before
-            self._file.lock.release()
-            if committed:
-                for notify in tuple(database.on_commit):
-                    notify()
-
-    def _newest_revision(self, connection: apsw.Connection) -> int:
-        try:
-            return connection.execute(_NEWEST_REVISION).get or 0
-        except apsw.Error as error:
-            self._file.raise_translated(error)
-
-    def _commit(self, connection: apsw.Connection) -> None:
-        try:
-            self._database.sign_changes()
-        except BaseException:
-            _roll_back(connection)
-            raise
-        try:
-            connection.execute("COMMIT")
-        except apsw.IOError as error:
-            _roll_back(connection)
-            self._database.commits += 1
-            raise errors.OutcomeUnknownError(
-                f"the commit failed half way; check whether the change is there ({error})"
-            ) from error
-        except BaseException as error:
-            _roll_back(connection)
-            if isinstance(error, apsw.Error):
-                self._file.raise_translated(error)
-            raise
-        self._database.commits += 1
-        if mismatch := self._file.check_after_commit():
-            raise errors.OutcomeUnknownError(
-                f"the database {mismatch} while this was written: check whether it is there"
-            )
-
-
-def _roll_back(connection: apsw.Connection) -> None:
-    # After some errors (a full disk, an I/O error) SQLite has rolled back already.
-    if connection.in_transaction:
-        try:
-            connection.execute("ROLLBACK")
-        except apsw.Error:
-            logger.exception("rolling back failed")

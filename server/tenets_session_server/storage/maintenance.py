@@ -30,10 +30,12 @@ class Maintenance:
     """The background work on one database, from :meth:`start` to :meth:`stop`.
 
     Each of ``steps`` does a step of some deferred work, and returns whether there is more of it.
+    ``on_done`` is called when there is none any more.
     """
 
     def __init__(self, database: Database, *steps: Callable[[], bool]) -> None:
         self._database, self._steps = database, steps
+        self.on_done: Callable[[], None] = lambda: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last_commit = 0.0
         self._checkpoint: asyncio.TimerHandle | None = None
@@ -76,6 +78,8 @@ class Maintenance:
             if any(step() for step in self._steps):
                 self._next_step = self._loop.call_soon(self._run_step)
                 self.commit_seen()
+            else:
+                self.on_done()
         except DatabaseError as error:
             logger.info("deferred work is postponed: %s", error)
             if isinstance(error, DatabaseBusyError):

@@ -212,8 +212,45 @@ TRASH_TABLES: Final = (
 
 Of an item, ``entries`` is NULL until they are counted; then ``size`` is complete, too. Only an item
 of one session's context has a ``session_id``."""
+SEARCH_TABLES: Final = (
+    """CREATE VIRTUAL TABLE session_server_search USING fts5(text, parts, session,
+        content='', contentless_delete=1, prefix='2 3',
+        tokenize='unicode61 remove_diacritics 2')""",
+    """CREATE VIRTUAL TABLE session_server_search_names USING fts5(text, parts,
+        content='', contentless_delete=1, prefix='2 3',
+        tokenize='unicode61 remove_diacritics 2')""",
+    *(
+        f"INSERT INTO {table} ({table}, rank) VALUES ('{option}', {value})"
+        for table in ("session_server_search", "session_server_search_names")
+        for option, value in (("automerge", 0), ("crisismerge", 1000), ("deletemerge", 40))
+    ),
+    """CREATE TABLE session_server_search_state (
+        slot INTEGER PRIMARY KEY CHECK (slot = 1),
+        state TEXT NOT NULL,
+        entries INTEGER NOT NULL,
+        uncounted INTEGER NOT NULL
+    )""",
+    "INSERT INTO session_server_search_state VALUES (1, '', 0, 0)",
+    """CREATE TABLE session_server_search_scans (
+        id INTEGER PRIMARY KEY,
+        what TEXT NOT NULL,
+        session_id INTEGER,
+        lowest INTEGER NOT NULL,
+        position INTEGER NOT NULL
+    )""",
+)
+"""The search index: of entries and of sessions' names, by their ids.
+
+It has no copy of the texts. What is in it is prepared by :mod:`.search_text` and written by
+:mod:`.search_rows`, never by a trigger: another program's SQLite may lack FTS5, and its writes must
+not fail. FTS5 merges nothing by itself, as it takes 20 ms for that.
+
+``state`` is that of the change log up to which the index has been brought. ``entries`` are so many
+as are in the index; ``uncounted``, by how much the totals were off when all of them were looked at.
+A scan looks at all rows from ``position`` down to ``lowest``."""
 
 ONE_ROW_TABLES: Final = {
+    "session_server_search_state",
     "session_server_active",
     "session_server_totals",
     "session_server_history",

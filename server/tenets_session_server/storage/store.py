@@ -20,6 +20,9 @@ from tenets_session_server.storage.hidden_context import HiddenContext
 from tenets_session_server.storage.importer import Importer
 from tenets_session_server.storage.maintenance import Maintenance
 from tenets_session_server.storage.restorer import Restorer
+from tenets_session_server.storage.search import Search
+from tenets_session_server.storage.search_feed import SearchFeed
+from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.trash import Trash
 from tenets_session_server.storage.watcher import Watcher
@@ -34,9 +37,10 @@ _COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
 class Store:
     """The database that ``config`` names, opened at the first use.
 
-    ``sessions``, ``whole_sessions``, ``context``, ``workspace``, ``trash``, ``restorer``,
-    ``exporter``, ``importer`` and ``change_log`` have the operations. Several threads may call
-    them. Between :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
+    ``sessions``, ``whole_sessions``, ``context``, ``search``, ``workspace``, ``trash``,
+    ``restorer``, ``exporter``, ``importer`` and ``change_log`` have the operations. Several threads
+    may call them. Between :meth:`start` and :meth:`stop` the event loop watches and maintains the
+    file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -55,8 +59,12 @@ class Store:
         )
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
+        index = SearchIndex(self.database)
+        self.search = Search(self.database, index)
         self.maintenance = Maintenance(self.database, self.trash.run_step)
         self.trash.on_change = self.maintenance.wake
+        self.search_feed = SearchFeed(index, self.maintenance.commit_seen)
+        self.maintenance.on_done = self.search_feed.commit_seen
         self.watcher = Watcher(self.database.path)
 
     @classmethod
@@ -94,12 +102,19 @@ class Store:
     def start(self, on_poll: Callable[[], None]) -> None:
         """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
         self.maintenance.start()
+        self.search_feed.start()
         self.watcher.start(on_poll)
 
     def stop(self) -> None:
         """Undo :meth:`start`."""
         self.watcher.stop()
+        self.search_feed.stop()
         self.maintenance.stop()
+
+    def commit_seen(self) -> None:
+        """Maintain the file, and feed the search index, some time after a commit by anyone."""
+        self.maintenance.commit_seen()
+        self.search_feed.commit_seen()
 
     def totals(self) -> Totals:
         """Return the totals of one moment. Raises a ``DatabaseError``."""

@@ -1,0 +1,295 @@
+"""Keeps the search index up to date with what any program has committed.
+
+The index follows the change log. Its own rows say up to which state, so each step, in a transaction
+of its own, leaves it in order, and several processes may work on it in turns.
+
+* Where the log has a gap (much was written while no server ran), everything is scanned, from the
+  newest down. What is indexed stays searchable meanwhile.
+* If the state is not one of this history, the index is emptied first.
+* Where clients add faster than the index grows, it is noted down which entries are to be scanned.
+* The log tells of a session that comes with its context, but not of each entry: that session is
+  scanned. Entries that go without a change show when the index has more than there are.
+
+Entries that are hidden, in the trash for instance, stay in the index as long as their rows.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from tenets_session_server.models.changes import State
+from tenets_session_server.storage import states
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.search_rows import (
+    LARGEST,
+    STALE_BATCH,
+    TABLES,
+    IndexRows,
+    as_json,
+)
+
+BATCH: Final = 100
+"""Changes or rows that are looked at together; it takes about 2 ms."""
+BATCH_BYTES: Final = 32 * 1024
+"""A batch ends when its contents reach this size."""
+
+DEFERRED: Final = 2000
+"""Changes behind which new entries are scanned later; noting that down takes 1 us each."""
+
+_STATE: Final = """SELECT state, entries, uncounted,
+    EXISTS (SELECT 1 FROM session_server_search_scans) FROM session_server_search_state"""
+_SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
+_COUNTED: Final = "SELECT context_entries FROM session_server_totals"
+# Entries are about to be removed, or are staged by an import.
+_UNSETTLED: Final = """SELECT EXISTS (SELECT 1 FROM session_server_purges WHERE trash_id IS NULL)
+    OR EXISTS (SELECT 1 FROM session_server_trash WHERE type = 'import')"""
+_CHANGES: Final = f"""SELECT revision, token, type, session_id, context_id
+    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {BATCH}"""
+_ADDED: Final = f"""SELECT revision, token, type, context_id
+    FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {2 * DEFERRED}"""
+_SIZES: Final = """SELECT id, octet_length(content) FROM session_context
+    WHERE id IN (SELECT value FROM json_each(?))"""
+_SCAN: Final = """SELECT id, what, session_id, lowest, position FROM session_server_search_scans
+    ORDER BY id DESC LIMIT 1"""
+_BEGIN_SCAN: Final = """INSERT INTO session_server_search_scans
+    (what, session_id, lowest, position) VALUES (?, ?, ?, ?)"""
+_NEXT_ROWS: Final = f"ORDER BY id DESC LIMIT {BATCH}"
+_ENTRIES: Final = "SELECT id, octet_length(content) FROM session_context WHERE id BETWEEN ? AND ?"
+_SCANNED: Final[dict[str, str]] = {
+    "names": f"SELECT id, 0 FROM sessions WHERE id BETWEEN ? AND ? {_NEXT_ROWS}",
+    "context": f"{_ENTRIES} {_NEXT_ROWS}",
+    "session": f"{_ENTRIES} AND session_id = ? {_NEXT_ROWS}",
+}
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+_NO_ROWS: Final = frozenset({"updated", "activated", "deactivated", "bound"})
+"""Types of changes that concern neither a name nor context."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """The row of the state table."""
+
+    state: str
+    entries: int
+    uncounted: int
+    scanning: bool
+
+
+class SearchIndex:
+    """The search index of one database; its methods raise a ``DatabaseError``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._rows = database, IndexRows(database)
+        self._swept: int | None = None  # how far a sweep has come
+
+    def backlog(self, now: State | None = None) -> int:
+        """Return about how many changes the index is behind ``now``, 0 if it is up to date."""
+        progress, now = self._progress(), now or states.newest(self._database)
+        if progress.state == str(now):
+            return int(progress.scanning)
+        try:
+            return max(1, now.revision - State.parse(progress.state).revision)
+        except ValueError:
+            return max(1, now.revision)
+
+    def feed(self, seconds: float) -> bool:
+        """Index what was committed, for about so many seconds; return whether there is more.
+
+        It is one transaction, or goes into the one that is open.
+        """
+        if not self.backlog():
+            return False
+        until = time.monotonic() + seconds
+        with self._database.transaction():
+            self._database.keep_quiet()
+            progress, now = self._progress(), states.newest(self._database)
+            self._follow(progress, now)
+            more = True
+            while more and time.monotonic() < until:
+                more = self._defer(progress, now) or self._apply_changes(progress)
+                more = more or self._scan(progress)
+            self._save(progress)
+        return more
+
+    def merge(self) -> bool:
+        """Merge a little of what was written piece by piece; return whether there may be more.
+
+        FTS5 would do it by itself, but so much at a time that others wait.
+        """
+        with self._database.transaction():
+            self._database.keep_quiet()
+            return self._rows.merge()
+
+    def repair(self, seconds: float) -> bool:
+        """Look for entries that came or went without a change; return whether there is more.
+
+        Call it when the index is up to date. It compares how many entries there are, and looks at
+        them only if the numbers differ.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self._database.run(_UNSETTLED)[0][0]:
+                return False
+            progress, counted = self._progress(), self._database.run(_COUNTED)[0][0]
+            lacking = counted - progress.entries - progress.uncounted
+            if lacking > 0:
+                self._rescan()
+                return True
+            if lacking == 0:
+                self._swept = None
+                return False
+            if not self._sweep():
+                return False
+        return True
+
+    # -- what was committed ------------------------------------------------------------------
+
+    def _follow(self, progress: _Progress, now: State) -> None:
+        """Begin a scan if no list of changes leads from the state of the index to now."""
+        try:
+            seen = State.parse(progress.state)
+        except ValueError:  # a new index
+            seen = None
+        if seen == now:
+            return
+        oldest = states.oldest_kept(self._database, now)
+        if seen is not None and seen.revision <= now.revision:
+            if states.token(self._database, seen.revision) == seen.token:
+                if seen.revision >= oldest - 1:
+                    return
+            elif seen.revision >= oldest:
+                seen = None  # of another history
+        else:
+            seen = None
+        if seen is None:
+            self._rows.clear()
+            progress.entries = 0
+        self._begin_full_scan()
+        progress.state = str(now)
+
+    def _defer(self, progress: _Progress, now: State) -> bool:
+        """Have many new entries scanned later; return whether there were many.
+
+        The log keeps the newest changes only: with a gap in it, all entries would be scanned.
+        """
+        since = State.parse(progress.state).revision
+        if now.revision - since < DEFERRED:
+            return False
+        added = list[Row]()
+        with self._database.rows(_ADDED, (since,)) as rows:
+            for row in rows:
+                if row[2] != "contextAdded" or (added and row[3] <= added[-1][3]):
+                    break
+                added.append(row)
+        if len(added) < DEFERRED // 2:
+            return False
+        self._database.run(_BEGIN_SCAN, ("context", None, added[0][3], added[-1][3]))
+        progress.state = str(states.of_row(added[-1]))
+        return True
+
+    def _apply_changes(self, progress: _Progress) -> bool:
+        """Apply a batch of changes; return whether there were any."""
+        since = State.parse(progress.state).revision
+        changes = self._database.run(_CHANGES, (since,))
+        if not changes:
+            return False
+        entries = [row[4] for row in changes if row[4] is not None]
+        sizes: dict[int, int] = {}
+        if entries:
+            sizes.update(self._database.run(_SIZES, (as_json(entries),)))
+        changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
+        progress.state = str(states.of_row(changes[-1]))
+        progress.entries += self._rows.renew({row[4] for row in changes if row[4] is not None})
+        sessions = dict[int, str]()
+        for _, _, change_type, session_id, entry_id in changes:
+            if entry_id is None and change_type not in _NO_ROWS:
+                sessions[session_id] = change_type
+        if sessions:
+            self._rows.renew_names(sessions)
+            for session_id, change_type in sessions.items():
+                if change_type in {"created", "restored"}:  # context may have come with it
+                    self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
+        return True
+
+    # -- scans -------------------------------------------------------------------------------
+
+    def _begin_full_scan(self) -> None:
+        self._database.run("DELETE FROM session_server_search_scans")
+        for what in TABLES:  # the last one is first: names are few
+            self._database.run(_BEGIN_SCAN, (what, None, _LOWEST, _HIGHEST))
+
+    def _scan(self, progress: _Progress) -> bool:
+        """Scan one batch of rows; return whether there was a scan to do."""
+        scans = self._database.run(_SCAN)
+        if not scans:
+            return False
+        scan_id, what, session_id, end, position = scans[0]
+        rows = self._database.run(
+            _SCANNED[what if session_id is None else "session"],
+            (end, position) if session_id is None else (end, position, session_id),
+        )
+        taken = _batch([size or 0 for _, size in rows])
+        lowest = end if taken == len(rows) < BATCH else rows[taken - 1][0]
+        ids = {row[0] for row in rows[:taken]}
+        if (session_id, end) != (None, _LOWEST):  # what is indexed is up to date
+            ids.difference_update(self._rows.present("context", ids))
+        else:  # also what is in the index only
+            within = self._rows.within(what, lowest, position, BATCH)
+            if len(within) == BATCH:
+                lowest = within[-1]
+            ids = {one for one in ids if one >= lowest} | {*within}
+        if what == "names":
+            self._rows.renew_names(ids)
+        else:
+            progress.entries += self._rows.renew(ids)
+        if lowest <= end:
+            self._database.run("DELETE FROM session_server_search_scans WHERE id = ?", (scan_id,))
+            if (what, session_id, end) == ("context", None, _LOWEST):
+                progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+        else:
+            self._database.run(
+                "UPDATE session_server_search_scans SET position = ? WHERE id = ?",
+                (lowest - 1, scan_id),
+            )
+        return True
+
+    def _rescan(self) -> None:
+        with self._database.transaction():
+            self._database.keep_quiet()
+            self._begin_full_scan()
+
+    def _sweep(self) -> bool:
+        """Remove a batch of entries of the index that are gone; return whether there is more."""
+        found = self._rows.following(_LOWEST if self._swept is None else self._swept)
+        gone = self._rows.missing(found)
+        at_end = len(found) < STALE_BATCH
+        self._swept = None if at_end else found[-1]
+        if gone or at_end:
+            with self._database.transaction():
+                self._database.keep_quiet()
+                progress = self._progress()
+                progress.entries -= self._rows.remove(gone)
+                if at_end:
+                    progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+                self._save(progress)
+        return not at_end
+
+    def _progress(self) -> _Progress:
+        state, entries, uncounted, scanning = self._database.run(_STATE)[0]
+        return _Progress(state, entries, uncounted, bool(scanning))
+
+    def _save(self, progress: _Progress) -> None:
+        self._database.run(_SAVE, (progress.state, progress.entries, progress.uncounted))
+
+
+def _batch(sizes: list[int]) -> int:
+    """Return how many contents of these sizes are indexed together: one at least."""
+    total = 0
+    for number, size in enumerate(sizes, start=1):
+        total += min(size, LARGEST)
+        if total >= BATCH_BYTES:
+            return number
+    return len(sizes)

@@ -1,0 +1,107 @@
+"""What a user searches for: from the text of a query to FTS5's expression, and to what to mark.
+
+Words, all of which must occur; ``"..."`` is a phrase; ``-word`` and ``-"..."`` exclude. The last
+word may be a beginning, unless a blank follows it. Nothing else has a meaning, so no query is an
+error.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tenets_session_server.storage import search_text
+
+LONGEST: Final = 4096
+"""Characters of a query that count. What follows is ignored."""
+MOST_TERMS: Final = 32
+"""Words and phrases that count; each costs a look at all entries that have it."""
+MOST_SEGMENTS: Final = 64
+"""Words of a phrase that count, and twice as many CJK characters."""
+
+# An exclusion begins with one dash: ``--force`` is an option that somebody looks for.
+_TERM: Final = re.compile(r'(?P<minus>-(?=[^\s-]))?(?:"(?P<phrase>[^"]*)(?P<end>"?)|(?P<word>\S+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What stands one after the other in a text: words, runs of CJK characters, symbols.
+
+    ``is_beginning``: the last one may go on.
+    """
+
+    segments: tuple[str, ...]
+    is_beginning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query.
+
+    ``expression`` is FTS5's, None if nothing can match. ``phrases`` is how many phrases are in it.
+    ``terms`` are what to mark in a text: of each, one of several spellings.
+    """
+
+    expression: str | None
+    phrases: int
+    terms: tuple[tuple[Term, ...], ...]
+
+
+def parse(text: str, *, one_letter_begins: bool = True) -> Query:
+    """Return the query of a text; ``one_letter_begins``: one letter may be a beginning."""
+    cut = text[:LONGEST]
+    wanted, excluded = list[str](), list[str]()
+    terms = list[tuple[Term, ...]]()
+    for match in _TERM.finditer(cut):
+        if len(wanted) + len(excluded) == MOST_TERMS:
+            break
+        given = match["phrase"] if match["word"] is None else match["word"]
+        minus = match["minus"] is not None
+        # A phrase without its closing quote is still being typed, as a word is.
+        typing = match.end() == len(text) and not (minus or match["end"])
+        is_beginning = typing and (one_letter_begins or not _is_letter(given))
+        spellings = _spellings(given, is_beginning and search_text.ends_in_a_word(given))
+        if not spellings:
+            continue
+        found = [
+            search_text.phrase(one.segments, is_beginning=one.is_beginning) for one in spellings
+        ]
+        either = found[0] if len(found) == 1 else f"({' OR '.join(found)})"
+        if minus:
+            excluded.append(either)
+        else:
+            wanted.append(either)
+            terms.append(tuple(spellings))
+    if not wanted:
+        return Query(None, 0, ())
+    expression = " AND ".join(wanted)
+    if excluded:
+        expression = f"({expression}) NOT ({' OR '.join(excluded)})"
+    return Query(expression, expression.count('"') // 2, tuple(terms))
+
+
+def _spellings(given: str, is_beginning: bool) -> list[Term]:
+    """Return the segments of a word or phrase, and its other spelling: ``aB`` is also ``a_b``."""
+    whole = [_cut(segment) for segment in search_text.segments(given)[:MOST_SEGMENTS]]
+    if not whole:
+        return []
+    parts = [
+        part
+        for segment in whole
+        for part in (
+            search_text.split_identifier(segment)
+            if len(segment) <= search_text.LONGEST_IDENTIFIER
+            else [segment]
+        )
+    ][:MOST_SEGMENTS]
+    spellings = [whole] if parts == whole else [whole, parts]
+    return [Term(tuple(spelling), is_beginning) for spelling in spellings]
+
+
+def _is_letter(given: str) -> bool:
+    return len(given) == 1 and given.isascii()
+
+
+def _cut(segment: str) -> str:
+    return segment[: 2 * MOST_SEGMENTS] if search_text.is_cjk(segment[0]) else segment
