@@ -253,18 +253,21 @@ def test_the_backup_of_the_readme_fails_without_a_database(checkout: Path) -> No
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     text = README.read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert found
-    program = f"{found[1]}    print(sessions.get_active_session().name)\n"
-    shown = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"HOME": str(tmp_path), "TENETS_CACHE_DIRECTORY": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout == "fix login\n"
+    transfer, session_db = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    def run(program: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            env={"HOME": str(tmp_path), "TENETS_CACHE_DIRECTORY": str(tmp_path / "cache")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert run(f"{session_db}    print(sessions.get_active_session().name)\n") == "fix login\n"
     assert (tmp_path / "cache" / "tenets.db").exists()
+    assert run(f"{transfer}print(other.totals().context_entries)\n") == "1\n"
 
 
 def test_the_changelog_knows_this_version() -> None:

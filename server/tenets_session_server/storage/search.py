@@ -99,8 +99,8 @@ class Search:
         with self._database.snapshot():
             state = states.newest(self._database)
             hits, is_incomplete = self._hits(query, scope, limit, count)
-            if query.expression is not None:
-                is_incomplete = is_incomplete or self._index.backlog(state) > 0
+            if query.expression is not None and not is_incomplete:
+                is_incomplete = self._index.backlog(state) > 0
         return SearchResult(hits, is_incomplete, state.revision, str(state))
 
     def _feed(self) -> None:

@@ -57,25 +57,22 @@ class Finder:
 
     def spans(self, text: str, folded: str) -> Iterator[Span]:
         """Yield where the term is in a text, which is given as it is and folded."""
-        for parts in self._candidates(folded):
-            *whole, (last, end) = parts
+        if self.pattern is None:
+            position = folded.find(self.word)
+            while position >= 0:
+                end = position + len(self.word)
+                if _is_boundary(text, position) and (self.is_beginning or _is_boundary(text, end)):
+                    yield position, end
+                position = folded.find(self.word, end)
+            return
+        for match in self.pattern.finditer(folded):
+            *whole, (last, end) = match.regs[1:]
             if (
                 all(_is_boundary(text, position) for span in whole for position in span)
                 and _is_boundary(text, last)
                 and (self.is_beginning or _is_boundary(text, end))
             ):
-                yield parts[0][0], end
-
-    def _candidates(self, folded: str) -> Iterator[Sequence[Span]]:
-        if self.pattern is not None:
-            for match in self.pattern.finditer(folded):
-                yield match.regs[1:]
-            return
-        length = len(self.word)
-        position = folded.find(self.word)
-        while position >= 0:
-            yield [(position, position + length)]
-            position = folded.find(self.word, position + length)
+                yield match.start(), end
 
 
 def finders(terms: Iterable[Iterable[Term]]) -> list[list[Finder]]:
@@ -94,10 +91,13 @@ def snippet(text: str, wanted: Sequence[Sequence[Finder]]) -> tuple[str, list[li
     folded = search_text.folded(composed)
     found = list[tuple[int, int, int]]()
     for number, spellings in enumerate(wanted):
-        spans = (span for finder in spellings for span in finder.spans(composed, folded))
-        found += [(*span, number) for span in islice(spans, MOST_MATCHES)]
+        for finder in spellings:
+            spans = islice(finder.spans(composed, folded), MOST_MATCHES)
+            found += [(begin, end, number) for begin, end in spans]
     if starts is not None:
         found = [(starts[begin], starts[end], number) for begin, end, number in found]
+    if len(found) == 1 and len(text) <= LENGTH and _is_plain(text):  # most notes are short
+        return text, [[*found[0][:2]]]
     found.sort()
     begin, end = _window(text, found)
     return _shown(text, begin, end, _merged(found, begin, end))
@@ -176,7 +176,7 @@ def _merged(found: list[tuple[int, int, int]], begin: int, end: int) -> list[Spa
 def _shown(text: str, begin: int, end: int, spans: list[Span]) -> tuple[str, list[list[int]]]:
     """Return a part of a text with white space collapsed, and where the spans are then."""
     shown = text[begin:end]
-    if shown.isascii() and shown.isprintable() and "  " not in shown and shown == shown.strip():
+    if _is_plain(shown):
         return shown, [[first - begin, last - begin] for first, last in spans]  # most texts
     shown, matches = "", list[list[int]]()
     position = begin
@@ -188,6 +188,11 @@ def _shown(text: str, begin: int, end: int, spans: list[Span]) -> tuple[str, lis
             matches.append([start, _units(shown)])
         position = last
     return shown.rstrip(), matches
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text is shown as it is, and each of its characters is one UTF-16 unit."""
+    return text.isascii() and text.isprintable() and "  " not in text and text == text.strip()
 
 
 def _collapsed(text: str) -> str:
