@@ -59,8 +59,32 @@ def test_a_named_session_is_left(nvim: Neovim, database: Path) -> None:
     assert active_name(database) is None
 
 
+def test_a_note_is_found_and_a_session_deleted_and_brought_back(
+    nvim: Neovim, database: Path
+) -> None:
+    with stored(database) as db:
+        db.add_context("fix login", "note", "The refresh_token\nis used twice.")
+        db.create_session("token rotation")
+    nvim.type(":TenetsSession search token<CR>")
+    nvim.wait_until_told("token rotation\nfix login: note: The refresh_token is used twice.")
+    nvim.type(":TenetsSession search nothing such<CR>")
+    nvim.wait_until_told("tenets: nothing found")
+    nvim.type(":TenetsSession delete fix login<CR>")
+    nvim.wait_until_told("tenets: deleted fix login; :TenetsSession undo brings it back")
+    assert names(database) == ["token rotation"]
+    nvim.type(":TenetsSession delete fix login<CR>")
+    nvim.wait_until_told("tenets: there is no session named fix login")
+    nvim.type(":TenetsSession undo<CR>")
+    nvim.wait_until_told("tenets: restored fix login, notes: 1")
+    assert names(database) == ["token rotation", "fix login"]
+    nvim.type(":TenetsSession undo<CR>")
+    nvim.wait_until_told("tenets: the trash is empty")
+
+
 def test_commands_and_names_are_completed(nvim: Neovim, database: Path) -> None:
-    assert nvim.completions("TenetsSession ") == ["create", "exit", "list", "switch"]
+    assert nvim.completions("TenetsSession ") == [
+        *("create", "delete", "exit", "list", "search", "switch", "undo")
+    ]
     assert nvim.completions("TenetsSession e") == ["exit"]
     assert nvim.completions("TenetsSession nothing") == []
     nvim.wait_for("#vim.fn.getcompletion('TenetsSession switch ', 'cmdline') == 0")
@@ -69,7 +93,8 @@ def test_commands_and_names_are_completed(nvim: Neovim, database: Path) -> None:
             db.create_session(name)
     nvim.command("TenetsSession list")
     nvim.wait_until_told("  two wishes and more\n  two words\n  plain")
-    for command in ("TenetsSession switch", "TenetsSession exit", "TenetsAdd", "1,2TenetsAdd"):
+    subcommands = [f"TenetsSession {verb}" for verb in ("switch", "exit", "delete")]
+    for command in (*subcommands, "TenetsAdd", "1,2TenetsAdd"):
         assert nvim.completions(f"{command} ") == ["two wishes and more", "two words", "plain"]
         assert nvim.completions(f"{command} p") == ["plain"]
         # Neovim replaces the last word only.
@@ -144,7 +169,7 @@ def test_wrong_commands_are_reported(nvim: Neovim) -> None:
         vim.cmd("TenetsSession switch ")
     """)
     nvim.wait_until_told(
-        "tenets: no such subcommand: frobnicate; expected one of create, exit, list, switch\n"
+        "tenets: no such subcommand: frobnicate; expected one of create, delete, exit, list, search, switch, undo\n"
         "tenets: :TenetsSession create needs the name of a session\n"
         "tenets: :TenetsSession switch needs the name of a session"
     )

@@ -80,6 +80,31 @@ def plain(session: Json) -> Json:
     }
 
 
+def test_the_client_searches_and_undoes(run: Snippet, database: Path) -> None:
+    found = run("""
+        const client = await start();
+        await client.addContext("fix login", "note", "The refresh_token is used twice.");
+        const hits = await client.search("token", { limit: 1 });
+        const nothing = await client.search("tok ");
+        await client.delete("fix login");
+        const gone = await client.search("token");
+        const item = await client.undo();
+        const back = await client.search("token");
+        const empty = await client.undo();
+        found({ hits, nothing, gone, item, back, empty, status: await client.stop() });
+    """)
+    ((hit,), item) = (found["hits"], found["item"])
+    assert (hit["session"]["name"], hit["snippet"]) == (
+        *("fix login", "The refresh_token is used twice."),
+    )
+    assert hit["matches"] == [[12, 17]]
+    assert (found["nothing"], found["gone"], found["empty"]) == ([], [], None)
+    assert (item["names"], item["entries"]) == (["fix login"], 1)
+    assert found["back"] == found["hits"]
+    with stored(database) as sessions:
+        assert [session.name for session in sessions.list_sessions()] == ["fix login"]
+
+
 def test_deleting_everything_leaves_none_active(run: Snippet, database: Path) -> None:
     found = run("""
         const client = await start();

@@ -38,6 +38,8 @@ def test_two_windows_share_sessions(node: str, example: Path, database: Path) ->
         'window two: lists * "refactor the parser", notes: 1',
         'window two: reads its metadata: branch "main"',
         'window two: created and activated "bug 4711: login loops"',
+        'window one: finds "Grammar first, then the tests." in "refactor the parser"',
+        'window one: brings back ["refactor the parser"], which window two has deleted',
         'window one: the active session is "bug 4711: login loops"',
         'window one: sees that "refactor the parser" is no longer active',
         'window one: sees its files: ["parser.py","lexer.py"]',
