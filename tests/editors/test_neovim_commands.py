@@ -169,7 +169,8 @@ def test_wrong_commands_are_reported(nvim: Neovim) -> None:
         vim.cmd("TenetsSession switch ")
     """)
     nvim.wait_until_told(
-        "tenets: no such subcommand: frobnicate; expected one of create, delete, exit, list, search, switch, undo\n"
+        "tenets: no such subcommand: frobnicate; expected one of create, delete, exit, list,"
+        " search, switch, undo\n"
         "tenets: :TenetsSession create needs the name of a session\n"
         "tenets: :TenetsSession switch needs the name of a session"
     )
