@@ -9,13 +9,16 @@ entry of the session on.
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.triggers import has_context
 
 BATCH: Final = 2000
-"""Entries that one transaction removes; it takes 5 ms."""
+"""Entries that one transaction removes at most; it takes 5 ms."""
+STEP: Final = 0.004
+"""Seconds for which one transaction removes small ranges."""
 FIRST, LAST = -(2**63), 2**63 - 1
 """The least and the largest id of a row in SQLite."""
 
@@ -61,7 +64,7 @@ HIDDEN: Final = """session_server_purges AS p CROSS JOIN session_context AS c
     ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
 """SQL for the entries ``c`` in the ranges ``p`` of sessions."""
 _DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
-    WHERE trash_id IS NULL ORDER BY id LIMIT 2"""
+    WHERE trash_id IS NULL ORDER BY id LIMIT 1"""
 # A range of an older server, which has no first entry, may reach into others that are kept.
 _REMOVE: Final = """DELETE FROM session_context WHERE id IN (
     SELECT id FROM session_context AS c WHERE {} AND id BETWEEN :first AND :last
@@ -137,16 +140,20 @@ class HiddenContext:
         """
         if not self._database.run(_DUE):
             return False
+        until = time.monotonic() + STEP
         with self._database.transaction():
-            due = self._database.run(_DUE)
-            return bool(due) and (self._remove_batch(*due[0]) or len(due) > 1)
+            left = BATCH
+            while left > 0 and time.monotonic() < until and (due := self._database.run(_DUE)):
+                left -= self._remove(due[0], left)
+        return True
 
-    def _remove_batch(self, range_id: int, session_id: int | None, first: int, last: int) -> bool:
-        """Remove one batch of a range; return whether there is more of it."""
+    def _remove(self, due: Row, most: int) -> int:
+        """Remove at most so many entries of a range, and the range if that is all; count them."""
+        range_id, session_id, first, last = due
         of_session = "TRUE" if session_id is None else "session_id = :session"
-        bindings = {"session": session_id, "first": first, "last": last, "most": BATCH}
+        bindings = {"session": session_id, "first": first, "last": last, "most": most}
         self._database.run(_REMOVE.format(of_session), bindings)
-        if self._database.run("SELECT changes()")[0][0] == BATCH:
-            return True
-        self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
-        return False
+        removed: int = self._database.run("SELECT changes()")[0][0]
+        if removed < most:
+            self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+        return removed
