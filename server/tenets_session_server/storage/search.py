@@ -14,13 +14,13 @@ import msgspec
 
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.models.search import FoundSession, SearchHit, SearchResult
-from tenets_session_server.storage import search_query, search_snippets, states
+from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
 from tenets_session_server.storage.database import Database, Value
 from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.search_query import Query
-from tenets_session_server.storage.search_snippets import Finder
+from tenets_session_server.storage.search_snippets import Snippets
 from tenets_session_server.storage.search_text import session_token
 
 logger = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ class Search:
         if query.expression is None:
             return [], False
         ranked, is_incomplete = self._ranked(query, scope, count)
-        finders = search_snippets.finders(query.terms)
-        names = [] if scope.is_filter else self._names(query, scope, limit, finders)
+        snippets = Snippets(query.terms)
+        names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
         best = ranked[0][0] if ranked else 0.0
         hits = names[: max(1, limit // 2)]
         # A name that fits is what its user has called the matter.
@@ -126,7 +126,7 @@ class Search:
         position = 0
         while len(hits) < limit and position < len(ranked):  # some may be gone
             chunk = ranked[position : position + limit - len(hits)]
-            hits += self._entries(chunk, finders)
+            hits += self._entries(chunk, snippets)
             position += len(chunk)
         more = position < len(ranked) or len(names) > max(1, limit // 2)
         return hits, is_incomplete or more
@@ -162,9 +162,7 @@ class Search:
         ranked.sort(reverse=True)
         return ranked, is_incomplete
 
-    def _names(
-        self, query: Query, scope: Scope, limit: int, finders: list[list[Finder]]
-    ) -> list[SearchHit]:
+    def _names(self, query: Query, scope: Scope, limit: int, snippets: Snippets) -> list[SearchHit]:
         """Return the sessions whose name matches, best first: one more than fit."""
         bindings: dict[str, Value] = {"match": query.expression, "rows": limit + 1}
         sql = _NAMES
@@ -174,13 +172,11 @@ class Search:
         hits = list[SearchHit]()
         for session_id, weight, stored in self._database.run(sql, bindings):
             name = stored.decode("utf-8", "replace")
-            shown, matches = search_snippets.snippet(name, finders)
+            shown, matches = snippets.of(name)
             hits.append(SearchHit(FoundSession(session_id, name), None, shown, matches, -weight))
         return sorted(hits, key=lambda hit: hit.score, reverse=True)
 
-    def _entries(
-        self, ranked: list[tuple[float, int]], finders: list[list[Finder]]
-    ) -> list[SearchHit]:
+    def _entries(self, ranked: list[tuple[float, int]], snippets: Snippets) -> list[SearchHit]:
         """Return the hits of those entries that are there, in this order."""
         ids = [entry_id for _, entry_id in ranked]
         found = read_starts(self._database, ids, START, READ)
@@ -188,7 +184,7 @@ class Search:
         for score, entry_id in ranked:
             if entry_id in found:
                 entry, start = found[entry_id]
-                shown, matches = search_snippets.snippet(start, finders)
+                shown, matches = snippets.of(start)
                 session = FoundSession(entry.session_id, entry.session_name)
                 hits.append(SearchHit(session, entry, shown, matches, score))
         return hits
