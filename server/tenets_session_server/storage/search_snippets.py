@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final
@@ -112,19 +111,21 @@ def _fullest(found: list[Match]) -> Span:
     width = LENGTH - BEFORE
     by_end = sorted((min(end, begin + width), begin, number) for begin, end, number in found)
     best, chosen = (0, 0), (0, 0)
-    inside = Counter[int]()
-    entering = 0
+    counts = dict.fromkeys((number for _, _, number in found), 0)
+    entered = terms = matches = last = 0
     for begin, _, number in found:
-        while entering < len(by_end) and by_end[entering][0] <= begin + width:
-            if by_end[entering][1] >= begin:
-                inside[by_end[entering][2]] += 1
-            entering += 1
-        rank = len(inside), inside.total()
-        if rank > best:
-            best, chosen = rank, (begin, by_end[entering - 1][0])
-        inside[number] -= 1
-        if not inside[number]:
-            del inside[number]
+        while entered < len(by_end) and by_end[entered][0] <= begin + width:
+            last, first, entering = by_end[entered]
+            entered += 1
+            if first >= begin:
+                terms += not counts[entering]
+                matches += 1
+                counts[entering] += 1
+        if (terms, matches) > best:
+            best, chosen = (terms, matches), (begin, last)
+        counts[number] -= 1
+        matches -= 1
+        terms -= not counts[number]
     return chosen
 
 
