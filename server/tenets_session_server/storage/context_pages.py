@@ -19,7 +19,7 @@ from tenets_session_server.models.context import ContextEntry, ContextList, Cont
 from tenets_session_server.storage import cursors, previews, states, timestamps, uris
 from tenets_session_server.storage.cursors import Position
 from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.hidden_context import IS_ANY_HIDDEN, VISIBLE
 
 Order = Literal["oldest", "newest"]
 
@@ -130,7 +130,7 @@ def read_page(
     with database.snapshot():
         if listing.uri is not None:
             bindings |= _places(database, listing.uri)
-        hidden = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
+        hidden = bool(database.run(IS_ANY_HIDDEN)[0][0])
         statement = listing.statement(hidden=hidden)
         filtered = listing.kind is not None or listing.author is not None
         walks = [WALKED] if filtered else [limit + 1, WALKED] if hidden else [limit + 1]

@@ -37,8 +37,8 @@ WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
 # After a reset some are hidden. Otherwise counting is a walk through an index.
-_COUNT: Final = f""", CASE WHEN EXISTS
-        (SELECT 1 FROM session_server_purges WHERE session_id IS NULL OR session_id = s.id)
+_COUNT: Final = f""", CASE WHEN EXISTS (SELECT 1 FROM session_server_hidden WHERE session_id = s.id)
+        OR EXISTS (SELECT 1 FROM session_server_purges)
     THEN (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id AND {VISIBLE})
     ELSE (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id) END"""
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"

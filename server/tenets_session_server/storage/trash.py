@@ -25,6 +25,8 @@ STAGED_FOR: Final = timedelta(minutes=10)
 """Time without progress after which an import is given up."""
 TIDY_INTERVAL: Final = 60.0
 """Seconds between two looks at all items, for those that have expired."""
+LARGE: Final = 1024 * 1024
+"""Bytes of an item after which the others are looked at, at once."""
 SHOWN_NAMES: Final = 10
 COUNTED: Final = 5000
 """Entries that are counted in one step, which takes a few milliseconds."""
@@ -42,37 +44,44 @@ _STAGE: Final = f"""INSERT INTO session_server_trash (type, entries, deleted_at,
 _TOUCH: Final = """UPDATE session_server_trash SET deleted_at = ?, entries = entries + ?
     WHERE id = ?"""
 _KEEP_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
-        (id, trash_id, name, created_at, metadata)
-    SELECT id, ?, name, created_at, metadata FROM sessions"""
+        (trash_id, id, name, created_at, metadata)
+    SELECT ?, id, name, created_at, metadata FROM sessions"""
 _KEEP_ENTRY: Final = """INSERT INTO session_server_trash_context
-        (id, trash_id, session_id, kind, content, created_at, author, updated_at, location,
+        (trash_id, id, session_id, kind, content, created_at, author, updated_at, location,
         place, resolved_place, identity_key, imported_author)
-    SELECT c.id, ?, c.session_id, c.kind, c.content, c.created_at, e.author, e.updated_at,
+    SELECT ?, c.id, c.session_id, c.kind, c.content, c.created_at, e.author, e.updated_at,
         e.location, e.place, e.resolved_place, e.identity_key, e.imported_author
     FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
     WHERE c.id = ?"""
 _COUNT_ROWS: Final = """UPDATE session_server_trash SET
+    type = CASE WHEN EXISTS (SELECT 1 FROM session_server_trash_sessions WHERE trash_id = :id)
+        THEN 'sessions' ELSE 'context' END,
     sessions = (SELECT count(*) FROM session_server_trash_sessions WHERE trash_id = :id),
     size = (SELECT coalesce(sum(octet_length(name) + coalesce(octet_length(metadata), 0)), 0)
         FROM session_server_trash_sessions WHERE trash_id = :id),
-    entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_purges WHERE trash_id = :id)
+    entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id = :id)
         THEN NULL ELSE 0 END WHERE id = :id"""
 _COUNTS: Final = "SELECT sessions, entries FROM session_server_trash WHERE id = ?"
-_HIDDEN_ENTRIES: Final = """SELECT coalesce((SELECT sum(entries) FROM session_server_trash), 0)
-    - (SELECT count(*) FROM session_server_trash_context)"""
+_HIDDEN_ENTRIES: Final = f"""SELECT
+    coalesce((SELECT sum(entries) FROM session_server_trash WHERE entries > 0), 0)
+    - (SELECT count(*) FROM session_server_trash_context)
+    + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IS NULL)
+    + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IN
+        (SELECT id FROM session_server_trash WHERE entries IS NULL))"""
 _PAGE: Final = f"""SELECT id, type, sessions, entries, size, deleted_at, author,
     CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {_ITEM}
     ORDER BY id DESC LIMIT ?"""
 _NAMES: Final = f"""SELECT CAST(name AS BLOB) FROM session_server_trash_sessions WHERE trash_id = ?
     ORDER BY id LIMIT {SHOWN_NAMES}"""
-_UNCOUNTED: Final = "SELECT min(id) FROM session_server_trash WHERE entries IS NULL"
-_NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
+_UNCOUNTED: Final = """SELECT id FROM session_server_trash WHERE entries IS NULL
+    ORDER BY id LIMIT 1"""
+_NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
     WHERE trash_id = ? AND id > ? ORDER BY id LIMIT 1"""
 _COUNT_SOME: Final = """SELECT count(*), coalesce(sum(size), 0), max(id) FROM
     (SELECT id, octet_length(content) AS size FROM session_context
         WHERE session_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?)"""
 _COUNT_ALL: Final = f"""SELECT count(*), coalesce(sum(octet_length(c.content)), 0) FROM {HIDDEN}
-    WHERE p.trash_id = ?"""
+    WHERE h.trash_id = ?"""
 _COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
     WHERE id = ? AND entries IS NULL"""
 _EXPIRED: Final = f"""SELECT id FROM session_server_trash
@@ -204,7 +213,7 @@ class Trash:
         )
 
     def hidden_entries(self) -> int:
-        """Return how many entries in the table of context are in the trash, as far as counted."""
+        """Return how many entries in the table of context are hidden."""
         found: int = self._database.run(_HIDDEN_ENTRIES)[0][0]
         return found
 
@@ -230,9 +239,8 @@ class Trash:
     def forget(self, trash_id: int) -> None:
         """Remove an item, but not its hidden context; needs a transaction."""
         for table in ("trash_sessions", "trash_context"):
-            self._database.run(
-                f"DELETE FROM session_server_{table} WHERE trash_id = ?", (trash_id,)
-            )
+            sql = f"DELETE FROM session_server_{table} WHERE trash_id = ?"
+            self._database.run(sql, (trash_id,))
         self._database.run("DELETE FROM session_server_trash WHERE id = ?", (trash_id,))
 
     def run_step(self) -> bool:
@@ -243,8 +251,7 @@ class Trash:
         return self._hidden.run_batch() or self._tidy()
 
     def _tidy(self) -> bool:
-        trash_id = self._database.run(_UNCOUNTED)[0][0]
-        if trash_id is not None:
+        for (trash_id,) in self._database.run(_UNCOUNTED):
             self._count_step(trash_id)
             return True
         if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
@@ -286,3 +293,5 @@ class Trash:
         with self._database.transaction():
             self._database.run(_COUNTED, (count.entries, count.size, trash_id))
         self._count = None
+        if count.size > LARGE:
+            self._tidied = 0.0
