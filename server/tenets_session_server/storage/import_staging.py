@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
-
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tenets_session_server.errors import (
     DatabaseUnavailableError,
-    ImportInvalidError,
     InvalidArgumentError,
     LimitExceededError,
     TenetsSessionError,
 )
 from tenets_session_server.models.transfer import FORMAT, VERSION
-from tenets_session_server.storage import metadata, names, timestamps, uris
-from tenets_session_server.storage.context import LONGEST_KEY, Location
+from tenets_session_server.storage import metadata, names
 from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.hidden_context import HiddenContext
+from tenets_session_server.storage.import_values import decoded, located, read_entry, string, time
 from tenets_session_server.storage.json_stream import JsonStream
 from tenets_session_server.storage.steps import Steps, patiently
 from tenets_session_server.storage.trash import Trash
@@ -49,23 +41,6 @@ _INSERT_ENTRIES: Final = """INSERT INTO session_context (session_id, kind, conte
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
     location, place, resolved_place, identity_key, key_session_id, imported_author)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-
-class _Entry(Struct, rename="camel", frozen=True, kw_only=True):
-    """An entry as it is read: what :class:`.ExportedEntry` is when it is written."""
-
-    kind: str
-    content: str
-    created_at: str
-    updated_at: str | None = None
-    author: str | None = None
-    imported_author: str | None = None
-    location: Raw | UnsetType = UNSET
-    identity_key: str | None = None
-
-
-_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
-_PATH: Final = re.compile(r" - at `\$(.+)`\Z")
 
 
 class Staging:
@@ -95,7 +70,6 @@ class Staging:
         self._to_hide: dict[int, None] = {}
         self._hidden_last = 0
         self._bytes = 0
-        self._places = lru_cache(1024)(_places)
 
     def read(self, stream: JsonStream) -> Steps[None]:
         """Stage the whole document."""
@@ -108,7 +82,7 @@ class Staging:
                     yield from self._read_session(stream)
                 expected.pop("sessions", None)
             elif member in expected:
-                wanted, found = expected.pop(member), _decoded(stream, stream.value(SMALL))
+                wanted, found = expected.pop(member), decoded(stream, stream.value(SMALL))
                 if found != wanted or type(found) is not type(wanted):
                     raise stream.invalid(
                         f'expected "format": "{FORMAT}" and "version": {VERSION}, as an export has'
@@ -142,7 +116,7 @@ class Staging:
                 try:
                     given[member] = self._checked(member, text)
                 except TenetsSessionError as error:
-                    raise _located(stream, error, text) from None
+                    raise located(stream, error, text) from None
                 self._bytes += len(text)
                 yield 0.0
         stream.path = path
@@ -161,7 +135,7 @@ class Staging:
     def _checked(self, member: str, text: bytes) -> str:
         """Return what is stored of a member of a session; "" for one that is not known."""
         if member == "name":
-            given = _string(member, text)
+            given = string(member, text)
             name = names.cleaned(given, names.LONGEST)
             self.cleaned += name != given
             if name in self._names:
@@ -169,7 +143,7 @@ class Staging:
                 raise InvalidArgumentError(member, reason)
             return name
         if member == "createdAt":
-            return _time(_string(member, text), member)
+            return time(string(member, text), member)
         if member != "metadata":
             return ""
         return metadata.normalise(metadata.EMPTY if text == b"[]" else text).decode("utf-8")
@@ -177,17 +151,7 @@ class Staging:
     def _read_entry(self, stream: JsonStream, session_id: int) -> bool:
         """Take the next entry; tell whether it has a key."""
         text = stream.value()
-        try:
-            entry = _decode_entry(text)
-            created_at = _time(entry.created_at, "createdAt")
-            updated_at = None if entry.updated_at is None else _time(entry.updated_at, "updatedAt")
-            if entry.identity_key is not None and not 0 < len(entry.identity_key) <= LONGEST_KEY:
-                raise InvalidArgumentError("identityKey", f"1 to {LONGEST_KEY} characters")
-            place: tuple[str | None, ...] = (None, None, None)
-            if entry.location is not UNSET and bytes(entry.location) != b"null":
-                place = self._place(entry.location)
-        except (msgspec.MsgspecError, TenetsSessionError) as error:
-            raise _located(stream, error, text) from None
+        entry, created_at, updated_at, place = read_entry(stream, text)
         if session_id != self._hidden_last:
             self._hidden_last = session_id
             self._to_hide[session_id] = None
@@ -207,13 +171,6 @@ class Staging:
         )
         self._bytes += len(text)
         return key is not None
-
-    def _place(self, given: Raw) -> tuple[str, str, str]:
-        try:
-            location = Location.checked(given)
-        except msgspec.MsgspecError as error:
-            raise _WrongLocationError(str(error)) from None
-        return (location.text.decode("utf-8"), *self._places(location.uri))
 
     def give_back_ids(self) -> None:
         """Give back the reserved ids that are not needed, if they are still the last ones."""
@@ -256,57 +213,3 @@ class Staging:
         self._bytes = 0
         for rows in (self._session_rows, self._entry_rows, self._details, self._to_hide):
             rows.clear()
-
-
-def _places(uri: str) -> tuple[str, str]:
-    place = uris.parse(uri, "location.uri")
-    return place.key, uris.resolved(place).key
-
-
-def _decoded(stream: JsonStream, text: bytes) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise stream.invalid(f"expected valid JSON ({error})") from None
-
-
-def _string(member: str, text: bytes) -> str:
-    try:
-        return msgspec.json.decode(text, type=str)
-    except msgspec.MsgspecError:
-        raise InvalidArgumentError(member, "a string") from None
-
-
-def _time(text: str, member: str) -> str:
-    if timestamps.readable(text) == text:
-        return text
-    with suppress(ValueError):  # "Z", or nanoseconds
-        found = datetime.fromisoformat(text)
-        if "T" in text and found.tzinfo is not None:
-            return found.isoformat()
-    raise InvalidArgumentError(member, "a time of RFC 3339, with an offset")
-
-
-class _WrongLocationError(msgspec.MsgspecError):
-    """A location is not one; the path in the message is that in the location."""
-
-
-def _located(
-    stream: JsonStream, error: TenetsSessionError | msgspec.MsgspecError, text: bytes
-) -> ImportInvalidError:
-    """Return the error for what is wrong in the value that was read last, whose ``text`` it is."""
-    reason, member = str(error), ""
-    if isinstance(error, InvalidArgumentError):
-        member, _, reason = reason.partition(": ")
-    elif found := _PATH.search(reason):
-        member, reason = found[1].removeprefix("."), reason[: found.start()]
-    if isinstance(error, _WrongLocationError):
-        member = f"location.{member}".rstrip(".")
-    if isinstance(error, LimitExceededError) and reason.startswith("location"):
-        member = "location"
-    if member and not stream.path.endswith(f".{member}"):
-        stream.path = f"{stream.path}.{member}"
-    at = 0
-    for name in re.findall(r"[A-Za-z]+", member):
-        at = max(at, text.find(f'"{name}"'.encode(), at))
-    return stream.invalid(reason.replace("`", ""), back=len(text) - at)

@@ -63,8 +63,8 @@ _COUNT_ROWS: Final = """UPDATE session_server_trash SET
         THEN NULL ELSE 0 END WHERE id = :id"""
 _COUNTS: Final = "SELECT sessions, entries FROM session_server_trash WHERE id = ?"
 _HIDDEN_ENTRIES: Final = f"""SELECT
-    coalesce((SELECT sum(entries) FROM session_server_trash WHERE entries > 0), 0)
-    - (SELECT count(*) FROM session_server_trash_context)
+    coalesce((SELECT sum(entries) FROM session_server_trash AS t WHERE entries > 0 AND NOT EXISTS
+        (SELECT 1 FROM session_server_trash_context WHERE trash_id = t.id)), 0)
     + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IS NULL)
     + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IN
         (SELECT id FROM session_server_trash WHERE entries IS NULL))"""
