@@ -1,11 +1,7 @@
 """What is in the database file: upstream's two tables, untouched, and what we add beside them.
 
 All that we add is named ``session_server_*``. The public ``tenets`` package opens the same file and
-does not know of it. :mod:`.triggers` keep the invariants.
-
-* **``session_server_active``** holds the id of the active session, so finding it needs no scan.
-* **``session_server_changes``** is a transactional outbox: what was committed, in order. Its key is
-  the ``revision`` that clients see.
+does not know of it. :mod:`.triggers` keep the invariants. What a table is for stands below it.
 """
 
 from __future__ import annotations

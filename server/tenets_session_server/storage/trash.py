@@ -6,36 +6,21 @@ All that one request removes is one item. The context of sessions stays in its t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tenets_session_server.models.trash import Emptied, ItemType, TrashItem, TrashList
 from tenets_session_server.storage import cursors, states, timestamps
 from tenets_session_server.storage.cursors import Position
-from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import FIRST, HIDDEN, LAST, HiddenContext
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.hidden_context import HIDDEN, LAST, HiddenContext
 
 KEPT_FOR: Final = timedelta(days=30)
-KEPT_BYTES: Final = 256 * 1024 * 1024
-"""Of all items together. The newest one is kept whatever its size."""
-STAGED_FOR: Final = timedelta(minutes=10)
-"""Time without progress after which an import is given up."""
-TIDY_INTERVAL: Final = 60.0
-"""Seconds between two looks at all items, for those that have expired."""
-LARGE: Final = 1024 * 1024
-"""Bytes of an item after which the others are looked at, at once."""
 SHOWN_NAMES: Final = 10
-COUNTED: Final = 5000
-"""Entries that are counted in one step, which takes a few milliseconds."""
-STEP: Final = 0.004
-"""Seconds for which small ranges are counted in one step."""
-
 STAGED: Final = "import"
 """The type of an item that is no deletion, but an import that is not complete yet."""
-_ITEM: Final = f"type <> '{STAGED}'"
+IS_ITEM: Final = f"type <> '{STAGED}'"
 _INSERT: Final = """INSERT INTO session_server_trash
     (type, session_id, session_name, deleted_at, author)
     VALUES (:type, :session, (SELECT name FROM sessions WHERE id = :session), :now, :author)"""
@@ -69,52 +54,35 @@ _HIDDEN_ENTRIES: Final = f"""SELECT
     + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IN
         (SELECT id FROM session_server_trash WHERE entries IS NULL))"""
 _PAGE: Final = f"""SELECT id, type, sessions, entries, size, deleted_at, author,
-    CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {_ITEM}
+    CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {IS_ITEM}
     ORDER BY id DESC LIMIT ?"""
 _NAMES: Final = f"""SELECT CAST(name AS BLOB) FROM session_server_trash_sessions WHERE trash_id = ?
     ORDER BY id LIMIT {SHOWN_NAMES}"""
-_UNCOUNTED: Final = """SELECT id FROM session_server_trash WHERE entries IS NULL
-    ORDER BY id LIMIT 1"""
-_NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
-    WHERE trash_id = ? AND id > ? ORDER BY id LIMIT 1"""
-_COUNT_SOME: Final = """SELECT count(*), coalesce(sum(size), 0), max(id) FROM
-    (SELECT id, octet_length(content) AS size FROM session_context
-        WHERE session_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?)"""
+_EMPTY: Final = (
+    *(
+        statement.format(f"WHERE trash_id IN (SELECT id FROM session_server_trash WHERE {IS_ITEM})")
+        for statement in (
+            "UPDATE session_server_hidden SET trash_id = NULL {}",
+            "DELETE FROM session_server_trash_sessions {}",
+            "DELETE FROM session_server_trash_context {}",
+        )
+    ),
+    f"DELETE FROM session_server_trash WHERE {IS_ITEM}",
+)
 _COUNT_ALL: Final = f"""SELECT count(*), coalesce(sum(octet_length(c.content)), 0) FROM {HIDDEN}
     WHERE h.trash_id = ?"""
-_COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
+SET_COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
     WHERE id = ? AND entries IS NULL"""
-_EXPIRED: Final = f"""SELECT id FROM session_server_trash
-    WHERE type = '{STAGED}' AND deleted_at < :given_up
-    UNION ALL SELECT * FROM (SELECT id FROM session_server_trash WHERE {_ITEM}
-        AND (deleted_at < :too_old
-            OR id < (SELECT max(id) FROM session_server_trash WHERE {_ITEM})
-                AND (SELECT sum(size) FROM session_server_trash) > :too_much)
-        ORDER BY id LIMIT 1)
-    LIMIT 1"""
-
-
-@dataclass(slots=True)
-class _Count:
-    """How far an item has been counted: its ``range`` up to the entry ``position``."""
-
-    trash_id: int
-    range: int = FIRST
-    position: int = FIRST
-    entries: int = 0
-    size: int = 0
 
 
 class Trash:
     """The trash of one :class:`Database`; raises as :meth:`Database.run` does.
 
-    ``on_change`` is called, in the transaction, when there is deferred work: :meth:`run_step`.
+    ``on_change`` is called, in the transaction, when there is work for :mod:`.trash_upkeep`.
     """
 
     def __init__(self, database: Database, hidden: HiddenContext) -> None:
         self._database, self._hidden = database, hidden
-        self._count: _Count | None = None
-        self._tidied = 0.0  # when nothing was found that had expired
         self.on_change: Callable[[], None] = lambda: None
 
     # -- what is deleted; all needs a transaction ----------------------------------------------
@@ -163,7 +131,7 @@ class Trash:
         """Add an entry that is about to be deleted, as an item of its own; return its id."""
         trash_id = self.new_item("context", session_id)
         self._database.change(_KEEP_ENTRY, (trash_id, entry_id))
-        self._database.run(_COUNTED, (1, size, trash_id))
+        self._database.run(SET_COUNTED, (1, size, trash_id))
         self.on_change()
         return trash_id
 
@@ -222,13 +190,16 @@ class Trash:
     def empty(self, trash_id: int | None = None) -> Emptied:
         """Remove an item, or all of them, for good."""
         with self._database.transaction():
-            where = "id = ?" if trash_id is not None else "? IS NULL"
-            rows = self._database.run(
-                f"SELECT id FROM session_server_trash WHERE {where} AND {_ITEM}", (trash_id,)
-            )
-            for (one,) in rows:
-                self.discard(one)
-        return Emptied(len(rows))
+            if trash_id is not None:
+                sql = f"SELECT id FROM session_server_trash WHERE id = ? AND {IS_ITEM}"
+                for _ in (rows := self._database.run(sql, (trash_id,))):
+                    self.discard(trash_id)
+                return Emptied(len(rows))
+            for sql in _EMPTY:
+                self._database.run(sql)
+            removed: int = self._database.run("SELECT changes()")[0][0]
+            self.on_change()
+            return Emptied(removed)
 
     def discard(self, trash_id: int) -> None:
         """Remove an item for good; needs a transaction."""
@@ -242,56 +213,3 @@ class Trash:
             sql = f"DELETE FROM session_server_{table} WHERE trash_id = ?"
             self._database.run(sql, (trash_id,))
         self._database.run("DELETE FROM session_server_trash WHERE id = ?", (trash_id,))
-
-    def run_step(self) -> bool:
-        """Do a step of what can wait; return whether there is more to do.
-
-        Rows of removed items are deleted, new items counted, and those that have expired removed.
-        """
-        return self._hidden.run_batch() or self._tidy()
-
-    def _tidy(self) -> bool:
-        for (trash_id,) in self._database.run(_UNCOUNTED):
-            self._count_step(trash_id)
-            return True
-        if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
-            return False
-        now = datetime.now(UTC)
-        bindings: dict[str, Value] = {
-            "given_up": (now - STAGED_FOR).isoformat(),
-            "too_old": (now - KEPT_FOR).isoformat(),
-            "too_much": KEPT_BYTES,
-        }
-        if not self._database.run(_EXPIRED, bindings):
-            self._tidied = time.monotonic()
-            return False
-        with self._database.transaction():
-            for (expired,) in self._database.run(_EXPIRED, bindings):
-                self.discard(expired)
-        return True
-
-    def _count_step(self, trash_id: int) -> None:
-        count = self._count
-        if count is None or count.trash_id != trash_id:
-            count = self._count = _Count(trash_id)
-        until = time.monotonic() + STEP
-        while time.monotonic() < until:
-            rows = self._database.run(_NEXT_RANGE, (trash_id, count.range))
-            if not rows:
-                break
-            range_id, session_id, first, last = rows[0]
-            bounds = (session_id, max(first, count.position), last, COUNTED)
-            entries, size, newest = self._database.run(_COUNT_SOME, bounds)[0]
-            count.entries += entries
-            count.size += size
-            if entries == COUNTED:
-                count.position = newest + 1
-                return
-            count.range, count.position = range_id, FIRST
-        else:
-            return
-        with self._database.transaction():
-            self._database.run(_COUNTED, (count.entries, count.size, trash_id))
-        self._count = None
-        if count.size > LARGE:
-            self._tidied = 0.0
