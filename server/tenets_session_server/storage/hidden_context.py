@@ -64,6 +64,9 @@ _BELOW: Final = """INSERT INTO session_server_hidden
     SELECT session_id, first_entry, ? - 1, trash_id FROM session_server_hidden WHERE id = ?"""
 _ABOVE: Final = "UPDATE session_server_hidden SET first_entry = ? + 1 WHERE id = ?"
 _DISCARD: Final = "UPDATE session_server_hidden SET trash_id = NULL WHERE trash_id = ?"
+# By the index of sessions: an item may have many ranges.
+_DISCARD_SESSION: Final = """UPDATE session_server_hidden SET trash_id = NULL
+    WHERE +trash_id = ? AND session_id = ?"""
 _REVEAL: Final = "DELETE FROM session_server_hidden WHERE trash_id = ?"
 HIDDEN: Final = """session_server_hidden AS h CROSS JOIN session_context AS c
     ON c.session_id = h.session_id AND c.id BETWEEN h.first_entry AND h.last_entry"""
@@ -137,7 +140,7 @@ class HiddenContext:
     def discard_sessions(self, trash_id: int, session_ids: Iterable[int]) -> None:
         """Have the entries of these sessions in an item removed."""
         self._database.run_many(
-            f"{_DISCARD} AND +trash_id NOT NULL AND session_id = ?",
+            _DISCARD_SESSION,
             ((trash_id, session_id) for session_id in session_ids),
         )
 
