@@ -484,7 +484,9 @@ class SessionClient:
     def _send(self, message: dict[str, Any]) -> None:
         if self._process is None or self._receiving is None or self._receiving.done():
             raise ConnectionError("the server is not running")
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        # As ASCII it could be twice as long. Half a surrogate pair has no UTF-8, and is refused.
+        text = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False)
+        body = text.encode("utf-8", "surrogatepass")
         assert self._process.stdin is not None
         self._process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 

@@ -183,6 +183,7 @@ BOUNDED = {
     *("b", "session_server_bindings"),
     # Of the trash, all items are looked at, once a minute and when nobody waits.
     "session_server_trash",
+    "session_server_purges",  # what older servers have left
     # Only its newest row is read: ORDER BY revision DESC LIMIT 1.
     "session_server_changes",
     # Whether there is one; and the next one, by its id.

@@ -161,9 +161,10 @@ async def test_what_a_reset_removed_comes_back_beside_what_there_is(
         ):
             await editor.session("restore", id=item["trashId"])
             assert await contents(editor, sessionName="a") == expected
-        # The key is the newer entry's.
+        # The key is that of the one which was there first.
         same = await editor.session("addContext", sessionName="a", content="5", **KEYED)
-        assert (same["id"], same["duplicate"]) == (newer["id"], True)
+        assert (same["id"], same["duplicate"]) == (first["id"], True)
+        assert newer["id"] != first["id"]
         nothing = await editor.create("empty")
         assert (await editor.session("reset", name=nothing["name"]))["trashId"] is None
 
@@ -186,6 +187,90 @@ async def test_an_entry_needs_its_session(server_command: list[str]) -> None:
         for item in (deleted, reset, removed):
             await editor.session("restore", id=item["trashId"])
         assert await contents(editor, sessionName="a") == ["x", "y"]
+
+
+async def test_entries_of_a_session_that_is_gone_make_a_new_one(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as editor:
+        added = await editor.add_note("a", "x")
+        await editor.session("removeContext", id=added["id"])
+        await editor.add_note("a", "y")
+        await editor.session("reset", name="a")
+        with ForeignWriter(database) as foreign:
+            foreign.delete("a")
+            foreign.create("a")
+        with pytest.raises(ResponseError, match="give a newName"):
+            await editor.session("restore", id=2)
+        data = await failure(editor.session("restore", id=2, newName="a"))
+        assert data["kind"] == "sessionExists"
+        state = (await editor.session("stats"))["state"]
+        restored = await editor.session("restore", id=2, newName="old a")
+        assert [one["name"] for one in restored["sessions"]] == ["old a"]
+        assert restored["sessions"][0]["id"] == added["sessionId"]
+        assert await changes_since(editor, state) == [("created", "old a"), ("restored", "old a")]
+        with pytest.raises(ResponseError, match="newName: expected none, as the session"):
+            await editor.session("restore", id=1, newName="b")
+        await editor.session("restore", id=1)
+        assert await contents(editor, sessionName="old a") == ["x", "y"]
+
+
+async def test_keys_of_other_items_stay(server_command: list[str]) -> None:
+    async with Client.opened(server_command) as editor:
+        first = await editor.session("addContext", sessionName="a", content="1", **KEYED)
+        reset = await editor.session("reset", name="a")
+        second = await editor.session("addContext", sessionName="a", content="2", **KEYED)
+        other = await editor.add_note("a", "3")
+        removed = await editor.session("removeContext", id=other["id"])
+        await editor.session("restore", id=removed["trashId"])
+        await editor.session("removeContext", id=second["id"])
+        await editor.session("restore", id=reset["trashId"])
+        same = await editor.session("addContext", sessionName="a", content="4", **KEYED)
+        assert (same["id"], same["duplicate"]) == (first["id"], True)
+
+
+async def test_what_an_older_server_deletes_does_not_take_what_is_restored(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as editor:
+        await editor.add_note("a", "kept")
+        await editor.add_note("b", "gone")
+        deleted = await editor.session("delete", name="a")
+        with ForeignWriter(database) as older, older.transaction():
+            older.execute(
+                "INSERT INTO session_server_purges (session_id, last_entry)"
+                " SELECT NULL, max(id) FROM session_context"
+            )
+            older.execute("DELETE FROM sessions")
+        assert await contents(editor) == []
+        await editor.session("restore", id=deleted["trashId"])
+        assert await contents(editor) == ["kept"]
+        with ForeignWriter(database) as foreign:
+            while foreign.rows("SELECT 1 FROM session_server_purges"):
+                await editor.add_note("c", "more")
+        assert "kept" in await contents(editor)
+
+
+async def test_a_null_does_not_empty_the_trash(server_command: list[str]) -> None:
+    async with Client.opened(server_command) as editor:
+        await editor.create("a")
+        await editor.session("delete", name="a")
+        kept_nothing = await editor.session("delete", name="b")
+        with pytest.raises(ResponseError, match="leave it out to empty the whole trash"):
+            await editor.session("emptyTrash", id=kept_nothing["trashId"])
+        assert len(await items(editor)) == 1
+
+
+async def test_stats_know_at_once(server_command: list[str], database: Path) -> None:
+    async with Client.opened(server_command) as editor:
+        await editor.create("large")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("large", 20_000)
+        _, stats, _, after = await editor.pipelined(
+            ("delete", {"name": "large"}), ("stats", {}), ("emptyTrash", {}), ("stats", {})
+        )
+        assert stats["result"]["contextEntries"] == 0
+        assert after["result"]["contextEntries"] == 0
 
 
 async def test_a_name_that_is_taken(server_command: list[str]) -> None:
@@ -293,6 +378,7 @@ async def test_other_programs_do_not_reach_into_the_trash(
         reset = await editor.session("reset", name="b")
         await editor.add_note("b", "b 2")
         with ForeignWriter(database) as foreign:
+            foreign.execute("UPDATE session_context SET session_id = 7 WHERE content <> 'b 2'")
             foreign.execute("DELETE FROM session_context")  # as `tenets` clears everything
         assert await contents(editor) == []
         for item in (deleted, reset):

@@ -108,7 +108,7 @@ def test_a_file_of_a_version_that_did_not_count(config: TenetsConfig, database: 
         found = db.db.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         assert dict(found) == triggers.TRIGGERS
         db.delete_all_sessions()
-        while db.store.trash.run_step():
+        while db.store.trash_upkeep.run_step():
             pass  # until what is in the trash has been counted
         assert totals(db) == (0, 0)
 

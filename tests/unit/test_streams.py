@@ -22,7 +22,7 @@ from tenets_session_server.errors import (
     ImportInvalidError,
     SessionExistsError,
 )
-from tenets_session_server.storage.context_pages import ContextListing
+from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.json_stream import JsonStream
 from tenets_session_server.storage.store import Store
 
@@ -158,7 +158,7 @@ def test_an_import_that_is_broken_off_leaves_nothing(store: Store, database: Pat
 def nothing_is_left(store: Store, database: Path) -> None:
     assert contents(store) == []
     assert store.trash.page().items == []
-    while store.trash.run_step():
+    while store.trash_upkeep.run_step():
         pass
     with ForeignWriter(database) as foreign:
         for table in (
@@ -196,7 +196,7 @@ def test_what_a_killed_import_has_staged_is_removed(store: Store, database: Path
         assert len(foreign.contents()) == 2000
         foreign.execute("UPDATE session_server_trash SET deleted_at = '2026-01-01T00:00:00+00:00'")
     store.sessions.set_active("a")
-    while store.trash.run_step():
+    while store.trash_upkeep.run_step():
         pass
     with ForeignWriter(database) as foreign:
         assert foreign.contents() == []
@@ -208,7 +208,7 @@ def test_an_import_that_was_given_up_says_so(store: Store, database: Path) -> No
         yield from pieces
         with ForeignWriter(database) as foreign:
             foreign.execute("UPDATE session_server_trash SET deleted_at = '2026-01-01'")
-        while store.trash.run_step():
+        while store.trash_upkeep.run_step():
             pass
         yield end
 

@@ -92,7 +92,7 @@ def test_the_totals_are_what_counting_finds(steps: list[Step]) -> None:
             assert totals(db) == counted(db), sql
         db.delete_session("a")
         db.delete_all_sessions()
-        while db.store.trash.run_step():
+        while db.store.trash_upkeep.run_step():
             pass  # until what is in the trash has been counted
         assert totals(db) == counted(db) == (0, 0)
 

@@ -34,7 +34,7 @@ from tenets_session_server.models.context import (
 from tenets_session_server.storage import names
 from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context import Location as StoredLocation
-from tenets_session_server.storage.context_pages import ContextListing
+from tenets_session_server.storage.context_listing import ContextListing
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""

@@ -60,7 +60,8 @@ class Method(Generic[P]):
 
     ``handler`` returns the store's value. ``encode`` converts it to ``result`` if they differ.
     ``writes``: it may change the database. ``cached``: the result depends on the params and the
-    database only, and clients repeat the request; see ``rpc/calls.py``. ``pick`` is for a
+    database only, and clients repeat the request; see ``rpc/calls.py``. ``in_steps``: the handler
+    returns :data:`.storage.steps.Steps`, as its work may be long. ``pick`` is for a
     command that is picked from a list; without it the command needs an argument. ``examples`` are
     params, as the reference shows them, in an order in which they make sense.
     """
@@ -74,6 +75,7 @@ class Method(Generic[P]):
     pick: Pick | None = None
     writes: bool = False
     cached: bool = False
+    in_steps: bool = False
 
     @cached_property
     def decoder(self) -> ParamsDecoder[P]:

@@ -9,10 +9,13 @@ from msgspec import Meta
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import Content, Name, Params, SessionId
 from tenets_session_server.models.transfer import Exported, Imported
+from tenets_session_server.storage.steps import Steps
 
 LARGEST_EXPORT: Final = 16 * 1024 * 1024 - 64 * 1024
 """Bytes of the text as a JSON string: what fits into a message, and can be sent back in one."""
 MOST: Final = 1000
+MOST_SESSIONS: Final = 10_000
+"""Sessions of a document: making them visible is one step, which takes 0.2 s."""
 
 
 class ExportParams(Params, frozen=True):
@@ -35,16 +38,18 @@ class ExportParams(Params, frozen=True):
     Exported,
     {"names": ["fix login"]},
     {"names": ["fix login"], "format": "markdown"},
+    in_steps=True,
 )
-def export(call: CallContext, params: ExportParams) -> Exported:
+def export(call: CallContext, params: ExportParams) -> Steps[Exported]:
     """Return sessions, by default all of them, as a text."""
     ids = None
     if params.names is not None or params.session_ids is not None:
         ids = [call.store.sessions.id_of(name, None) for name in params.names or ()]
         ids += [call.store.sessions.id_of(None, one) for one in params.session_ids or ()]
     exporter = call.store.exporter
-    stream = exporter.json(ids) if params.format == "json" else exporter.markdown(ids)
-    return Exported(exporter.text(stream, LARGEST_EXPORT))
+    pieces = exporter.json if params.format == "json" else exporter.markdown
+    text = yield from exporter.text(pieces(ids, at_once=False), LARGEST_EXPORT)
+    return Exported(text)
 
 
 class ImportParams(Params, frozen=True, kw_only=True):
@@ -70,8 +75,9 @@ class ImportParams(Params, frozen=True, kw_only=True):
     },
     {"content": '{"format": "tenets-sessions", "version": 1, "sessions": [{"name": 7}]}'},
     writes=True,
+    in_steps=True,
 )
-def import_sessions(call: CallContext, params: ImportParams) -> Imported:
+def import_sessions(call: CallContext, params: ImportParams) -> Steps[Imported]:
     """Import what was exported as JSON: all of it, or nothing."""
-    with call.store.database.transaction():
-        return call.store.importer.run([params.content.encode("utf-8")], params.on_conflict)
+    content = params.content.encode("utf-8")
+    return call.store.importer.steps([content], params.on_conflict, MOST_SESSIONS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import Cursor, Flag, Limit, NewName, Params
 from tenets_session_server.models.trash import Emptied, Restored, TrashItem, TrashList
@@ -89,10 +90,14 @@ def restore(call: CallContext, params: RestoreParams) -> Restored:
 class EmptyTrashParams(Params, frozen=True):
     """Params of ``emptyTrash``."""
 
-    id: ItemId | None = None
+    id: ItemId | UnsetType | None = UNSET
 
 
 @method("emptyTrash", EmptyTrashParams, Emptied, {"id": 2}, {}, writes=True)
 def empty_trash(call: CallContext, params: EmptyTrashParams) -> Emptied:
     """Remove one item of the trash for good, or all of them."""
-    return call.store.trash.empty(params.id)
+    if params.id is None:  # the trashId of a reply that has kept nothing
+        raise InvalidParamsError(
+            "id: expected the id of an item of the trash; leave it out to empty the whole trash"
+        )
+    return call.store.trash.empty(None if params.id is UNSET else params.id)

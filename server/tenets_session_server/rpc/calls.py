@@ -29,6 +29,8 @@ from tenets_session_server.storage.database import Database
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds for which a call is tried again while another process holds the lock."""
+STEP: Final = 0.004
+"""Seconds for which a method goes on with its steps before other clients have their turns."""
 BUSY_PAUSES: Final = (0.002, 0.005, 0.010, 0.020, 0.025)
 """Seconds between tries, the last one again and again; each is varied by half."""
 
@@ -119,6 +121,8 @@ class Calls:
         try:
             if method.cached:
                 return Completed(self._cached(method, bytes(params)))
+            if method.in_steps:
+                return Pending(self._in_steps(method, params))
             return Completed(self.execute(method, params))
         except DatabaseBusyError:
             return Pending(_retry(lambda: self.execute(method, params)))
@@ -136,6 +140,22 @@ class Calls:
             self._database.author = self._context.author()
         value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
+
+    async def _in_steps(self, method: Method[Any], params: Raw) -> Any:
+        """Execute a method whose handler does its work in steps; others are served in between."""
+        steps = self.execute(method, params)
+        try:
+            while True:
+                until, pause = time.monotonic() + STEP, 0.0
+                while not pause and time.monotonic() < until:
+                    self._database.author = self._context.author()
+                    self._cache.revalidate()
+                    pause = next(steps)
+                await asyncio.sleep(pause)
+        except StopIteration as done:
+            return done.value
+        finally:
+            steps.close()
 
     def command(self, params: Raw) -> Outcome:
         """Execute ``workspace/executeCommand``."""

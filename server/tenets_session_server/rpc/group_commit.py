@@ -108,6 +108,6 @@ class GroupCommit:
 
 
 def _method(message: Message | None) -> Method[Any] | None:
-    if isinstance(message, _CALL):
-        return BY_NAME.get(message.method)
-    return None
+    """Return the method of a call that may be in a group."""
+    method = BY_NAME.get(message.method) if isinstance(message, _CALL) else None
+    return None if method is None or method.in_steps else method

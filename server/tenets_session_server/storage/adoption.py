@@ -191,15 +191,20 @@ def _lock(connection: apsw.Connection) -> bool:
 def _kept(connection: apsw.Connection, table: str) -> str:
     """Return SQL for the rows to copy: not what was deleted; the trash stays behind."""
     rows = f"SELECT {_TABLES[table]} FROM main.{table} AS row"
-    if table != "session_context" or not connection.table_exists("main", "session_server_purges"):
+    if table != "session_context":
         return rows
-    columns = connection.execute(
-        "SELECT name FROM pragma_table_info('session_server_purges', 'main')"
-    ).fetchall()
-    first = "purge.first_entry" if ("first_entry",) in columns else "row.id"
-    return f"""{rows} WHERE NOT EXISTS (SELECT 1 FROM main.session_server_purges AS purge
-        WHERE row.id BETWEEN {first} AND purge.last_entry
-            AND (purge.session_id IS NULL OR purge.session_id = row.session_id))"""
+    hidden = {
+        "session_server_purges": "h.session_id IS NULL OR h.session_id = row.session_id)"
+        " AND row.id <= h.last_entry",
+        "session_server_hidden": "h.session_id = row.session_id)"
+        " AND row.id BETWEEN h.first_entry AND h.last_entry",
+    }
+    conditions = [
+        f"NOT EXISTS (SELECT 1 FROM main.{name} AS h WHERE ({where})"
+        for name, where in hidden.items()
+        if connection.table_exists("main", name)
+    ]
+    return f"{rows} WHERE {' AND '.join(conditions) or 1}"
 
 
 def _copy(connection: apsw.Connection) -> None:

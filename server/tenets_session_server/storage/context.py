@@ -1,4 +1,4 @@
-"""The context entries of sessions; all SQL that writes ``session_context``.
+"""The context entries of sessions, one by one: they are added, changed and removed.
 
 What upstream's table has no column for is in ``session_server_entries``, which has a row only for
 entries that need one. Another program's entries have none.
@@ -25,8 +25,8 @@ from tenets_session_server.models.context import (
     WrittenContext,
 )
 from tenets_session_server.storage import previews, states, timestamps, uris
+from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.context_pages import (
-    ContextListing,
     read_members,
     read_page,
     read_piece,

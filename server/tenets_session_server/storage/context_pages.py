@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -17,11 +16,10 @@ from msgspec.structs import fields
 
 from tenets_session_server.models.context import ContextEntry, ContextList, ContextPiece
 from tenets_session_server.storage import cursors, previews, states, timestamps, uris
+from tenets_session_server.storage.context_listing import DIRECTIONS, NEARLY, ContextListing
 from tenets_session_server.storage.cursors import Position
 from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import VISIBLE
-
-Order = Literal["oldest", "newest"]
+from tenets_session_server.storage.hidden_context import IS_ANY_HIDDEN, VISIBLE
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page ends once its contents and locations reach this size, whatever its limit."""
@@ -53,59 +51,11 @@ _SMALL: Final = 2048  # bytes
 _FOUND: Final = f"""SELECT {_AS_BYTES},
         CASE WHEN octet_length(c.content) <= {_SMALL} THEN {_CONTENT} END
     {_FROM} WHERE c.id IN (SELECT value FROM json_each(?)) AND {VISIBLE}"""
-_NEARLY: Final = "{0} COLLATE NOCASE IN (SELECT value FROM json_each(:places))"
+_HIDDEN_AT: Final = """SELECT first_entry, last_entry FROM session_server_hidden
+    WHERE session_id = ? AND first_entry <= ? ORDER BY first_entry DESC LIMIT 1"""
 _PLACES: Final = "SELECT {0} FROM session_server_entries WHERE {1}"
-_DIRECTIONS: Final[dict[Order, str]] = {"oldest": "ASC", "newest": "DESC"}
 _MEMBERS: Final = [field.name for field in fields(ContextEntry) if field.name != "content"]
 _DECODER: Final = codecs.getincrementaldecoder("utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class ContextListing:
-    """Which entries are in a list, and in which order.
-
-    Those of a session (its id), those of ``ids``, or of all; and of them those of a ``kind``, of an
-    ``author``, and located in the file ``uri``.
-    """
-
-    session: int | None = None
-    ids: list[int] | None = None
-    kind: str | None = None
-    author: str | None = None
-    uri: str | None = None
-    order: Order = "oldest"
-    include_content: bool = True
-
-    def scope(self) -> int:
-        """Return what the cursors of the list have in common."""
-        return cursors.scope(
-            "listContext",
-            self.session,
-            repr(self.ids),
-            self.kind,
-            self.author,
-            self.uri,
-            self.order,
-        )
-
-    def statement(self, *, hidden: bool) -> str:
-        """Return the SQL that finds the entries of a page: their ids, and whether they match."""
-        where = [f"c.id {'<=' if self.order == 'newest' else '>='} :start"]
-        if self.session is not None:
-            where.append("c.session_id = :session")
-        if self.ids is not None:
-            where.append("c.id IN (SELECT value FROM json_each(:ids))")
-        if self.uri is not None:
-            where.append(f"c.id IN ({_located('place')} UNION ALL {_located('resolved_place')})")
-        matches = ["c.kind = :kind"] if self.kind is not None else []
-        if hidden:
-            matches.append(VISIBLE)
-        if self.author is not None:
-            matches.append("(SELECT author FROM session_server_entries WHERE id = c.id) IS :author")
-        return (
-            f"SELECT c.id, {' AND '.join(matches) or 1} FROM session_context AS c"
-            f" WHERE {' AND '.join(where)} ORDER BY c.id {_DIRECTIONS[self.order]} LIMIT :rows"
-        )
 
 
 def read_page(
@@ -130,29 +80,47 @@ def read_page(
     with database.snapshot():
         if listing.uri is not None:
             bindings |= _places(database, listing.uri)
-        hidden = bool(database.run("SELECT 1 FROM session_server_purges LIMIT 1"))
-        statement = listing.statement(hidden=hidden)
-        filtered = listing.kind is not None or listing.author is not None
-        walks = [WALKED] if filtered else [limit + 1, WALKED] if hidden else [limit + 1]
-        for most in walks:  # few are hidden, as a rule
-            walked = database.run(statement, {**bindings, "rows": most})
-            matching = [row[0] for row in walked if row[1]][: limit + 1]
-            if len(matching) > limit or len(walked) < most:
-                break
+        matching, start = _matching(database, listing, bindings, limit)
         rows = _rows(database, matching[:limit], listing)
         state = states.newest(database)
     entries = [_entry(row) for row in rows]
     if len(entries) < len(matching):
-        last = entries[-1].id
-    elif len(walked) == most:
-        last = walked[-1][0]
-    else:
-        last = None
-    next_cursor = None
-    if last is not None:  # the next page begins behind it
-        start = last + (1 if listing.order == "oldest" else -1)
-        next_cursor = cursors.dump(Position(0, False, start), scope)
+        start = _behind(listing, entries[-1].id)
+    next_cursor = None if start is None else cursors.dump(Position(0, False, start), scope)
     return ContextList(entries, next_cursor, state.revision, str(state))
+
+
+def _matching(
+    database: Database, listing: ContextListing, bindings: dict[str, Value], limit: int
+) -> tuple[list[int], int | None]:
+    """Return the ids of the next entries, and where more may follow, None at the end.
+
+    They are one more than ``limit`` at most, and fewer if many others had to be looked at.
+    """
+    hidden = bool(database.run(IS_ANY_HIDDEN)[0][0])
+    statement = listing.statement(hidden=hidden)
+    filtered = listing.kind is not None or listing.author is not None
+    most = WALKED if filtered else limit + 1
+    found, looked_at = list[int](), 0
+    while True:
+        walked = database.run(statement, {**bindings, "rows": most})
+        found += [row[0] for row in walked if row[1]]
+        looked_at += len(walked)
+        if len(walked) < most:
+            return found[: limit + 1], None
+        last = walked[-1][0]
+        if len(found) > limit or looked_at >= WALKED:
+            return found[: limit + 1], _behind(listing, last)
+        if listing.session is not None:  # no look at each hidden entry
+            for first_hidden, last_hidden in database.run(_HIDDEN_AT, (listing.session, last)):
+                if last <= last_hidden:
+                    last = last_hidden if listing.order == "oldest" else first_hidden
+        bindings["start"] = _behind(listing, last)
+
+
+def _behind(listing: ContextListing, entry_id: int) -> int:
+    """Return where the entries begin that follow one."""
+    return entry_id + (1 if listing.order == "oldest" else -1)
 
 
 def read_piece(database: Database, entry_id: int, offset: int, size: int) -> ContextPiece | None:
@@ -208,7 +176,7 @@ def read_starts(
 def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[Row]:
     """Return the rows of entries, in the order of their ids, until they are large enough."""
     bindings: dict[str, Value] = {"ids": _json(ids), "content": listing.include_content}
-    sql = _LISTED + _DIRECTIONS[listing.order]
+    sql = _LISTED + DIRECTIONS[listing.order]
     try:
         return _read(database, sql.format(columns=_COLUMNS, content="c.content"), bindings)
     except UnicodeDecodeError:
@@ -227,13 +195,6 @@ def _read(database: Database, sql: str, bindings: dict[str, Value]) -> list[Row]
     return found
 
 
-def _located(column: str) -> str:
-    return (
-        f"SELECT id FROM session_server_entries WHERE {_NEARLY.format(column)}"
-        f" AND {column} IN (SELECT value FROM json_each(:same))"
-    )
-
-
 def _places(database: Database, uri: str) -> dict[str, Value]:
     """Return the stored places to look at, and those of them that are the same file as ``uri``.
 
@@ -245,7 +206,7 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     stored = {
         row[0]
         for column in ("place", "resolved_place")
-        for row in database.run(_PLACES.format(column, _NEARLY.format(column)), {"places": places})
+        for row in database.run(_PLACES.format(column, NEARLY.format(column)), {"places": places})
     }
     same = [one for one in stored if one in forms or uris.is_same(uris.of_key(one), place)]
     return {"places": places, "same": msgspec.json.encode(same).decode()}

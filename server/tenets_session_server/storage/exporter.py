@@ -7,6 +7,7 @@ entry is a line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 import msgspec
@@ -17,32 +18,38 @@ from tenets_session_server.models.sessions import Session
 from tenets_session_server.models.transfer import FORMAT, VERSION, ExportedEntry
 from tenets_session_server.storage import markdown, timestamps
 from tenets_session_server.storage.database import Database, Row
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.hidden_context import FIRST, VISIBLE
 from tenets_session_server.storage.session_queries import SessionQuery, session
+from tenets_session_server.storage.steps import Steps
 
+CHUNK: Final = 500
+"""Entries that are read together at most."""
+CHUNK_BYTES: Final = 1024 * 1024
+"""Bytes of contents after which a chunk ends."""
 _BY_ID: Final = SessionQuery("SELECT {session} FROM sessions AS s WHERE s.id = :id")
 _ALL: Final = "SELECT id FROM sessions ORDER BY id"
-_ENTRIES: Final = f"""SELECT CAST(c.kind AS BLOB), CAST(c.content AS BLOB),
+_ENTRIES: Final = f"""SELECT c.id, CAST(c.kind AS BLOB), CAST(c.content AS BLOB),
         CASE typeof(c.created_at) WHEN 'text' THEN CAST(c.created_at AS BLOB) ELSE c.created_at END,
         e.updated_at, e.author, e.imported_author, e.location, e.identity_key
     FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
-    WHERE c.session_id = ? AND {VISIBLE} ORDER BY c.id"""
+    WHERE c.session_id = ? AND c.id >= ? AND {VISIBLE} ORDER BY c.id"""
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Exporter:
     """The exports of one :class:`Database`; raises as :meth:`Database.run` does.
 
-    A stream has the state of the moment when it is begun. While it is read, the database is not
-    used otherwise by this object's process.
+    A stream has the state of the moment when it is begun, and while it is read, this object's
+    database must not be used otherwise. With ``at_once`` false it may be: then others' changes may
+    come in between. A piece has at most about :data:`CHUNK_BYTES`, or one entry.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def json(self, ids: Sequence[int] | None = None) -> Iterator[bytes]:
+    def json(self, ids: Sequence[int] | None = None, *, at_once: bool = True) -> Iterator[bytes]:
         """Yield the JSON document of these sessions, or of all, in pieces of UTF-8."""
-        with self._database.snapshot():
+        with self._database.snapshot() if at_once else nullcontext():
             head = {"format": FORMAT, "version": VERSION, "exportedAt": timestamps.now()}
             yield _encode(head)[:-1] + b',"sessions":['
             for number, found in enumerate(self._each(ids)):
@@ -50,16 +57,18 @@ class Exporter:
                 yield from self._session(found)
             yield b"\n]}\n"
 
-    def markdown(self, ids: Sequence[int] | None = None) -> Iterator[bytes]:
+    def markdown(
+        self, ids: Sequence[int] | None = None, *, at_once: bool = True
+    ) -> Iterator[bytes]:
         """Yield the same as Markdown (CommonMark) for people, in pieces of UTF-8."""
-        with self._database.snapshot():
+        with self._database.snapshot() if at_once else nullcontext():
             for number, found in enumerate(self._each(ids)):
                 yield (("\n" if number else "") + markdown.of_session(found)).encode()
                 for entry in self._entries(found.id):
                     yield markdown.of_entry(entry).encode()
 
-    def text(self, stream: Iterator[bytes], most: int) -> str:
-        """Return a stream as one text, of at most ``most`` bytes as a JSON string.
+    def text(self, stream: Iterator[bytes], most: int) -> Steps[str]:
+        """Return a stream as one text, of at most ``most`` bytes as a JSON string, in steps.
 
         Raises :class:`LimitExceededError`.
         """
@@ -69,6 +78,7 @@ class Exporter:
             size += len(piece)
             if size > most:
                 break
+            yield 0.0
         text = b"".join(pieces).decode("utf-8")
         if size > most or len(_encode(text)) > most:
             raise LimitExceededError("the export (bytes in a message)", most)
@@ -88,13 +98,24 @@ class Exporter:
         yield b"\n]}"
 
     def _entries(self, session_id: int) -> Iterator[ExportedEntry]:
-        with self._database.rows(_ENTRIES, (session_id,)) as rows:
-            for row in rows:
+        position = FIRST
+        while True:  # no cursor stays open while the reader does something else
+            found, size = list[Row](), 0
+            with self._database.rows(_ENTRIES, (session_id, position)) as rows:
+                for row in rows:
+                    found.append(row)
+                    size += len(row[2] or b"")
+                    if size > CHUNK_BYTES or len(found) == CHUNK:
+                        break
+            for row in found:
                 yield _entry(row)
+            if size <= CHUNK_BYTES and len(found) < CHUNK:
+                return
+            position = found[-1][0] + 1
 
 
 def _entry(row: Row) -> ExportedEntry:
-    kind, content, created_at, updated_at, author, imported_author, location, key = row
+    _, kind, content, created_at, updated_at, author, imported_author, location, key = row
     return ExportedEntry(
         kind=_text(kind),
         content=_text(content),

@@ -1,15 +1,18 @@
 """Context that is in its table, but not there for any reader: in the trash, or to be removed.
 
 However many entries a session has, deleting it and bringing it back are a few rows: each range of
-hidden entries is one row of ``session_server_purges``. With a ``trash_id`` the entries are kept.
-Without one they are to be removed, which is done in batches, so that no client waits for a large
-one. The ids of our rows are negative: older servers remove what positive ones cover, from the first
-entry of the session on.
+hidden entries is a row of ``session_server_hidden``. Those of one session do not overlap. With a
+``trash_id`` the entries are kept. Without one they are to be removed, which is done in batches, so
+that no client waits for a large one. After a crash, the next process goes on.
+
+Older servers do not know of that table. They show what is in the trash, but a trigger keeps them,
+as other programs, from deleting it. What they have still to remove is in ``session_server_purges``.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from tenets_session_server.storage.database import Database, Row
@@ -22,10 +25,15 @@ STEP: Final = 0.004
 FIRST, LAST = -(2**63), 2**63 - 1
 """The least and the largest id of a row in SQLite."""
 
-VISIBLE: Final = """NOT EXISTS (SELECT 1 FROM session_server_purges AS p
-        WHERE (p.session_id IS NULL OR p.session_id = c.session_id)
-            AND c.id BETWEEN p.first_entry AND p.last_entry)"""
+VISIBLE: Final = f"""(coalesce((SELECT h.last_entry FROM session_server_hidden AS h
+            WHERE h.session_id = c.session_id AND h.first_entry <= c.id
+            ORDER BY h.first_entry DESC LIMIT 1), {FIRST}) < c.id
+        AND NOT EXISTS (SELECT 1 FROM session_server_purges AS p
+            WHERE (p.session_id IS NULL OR p.session_id = c.session_id)
+                AND c.id <= p.last_entry))"""
 """SQL for whether the entry ``c`` is there for a reader."""
+IS_ANY_HIDDEN: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden)
+    OR EXISTS (SELECT 1 FROM session_server_purges)"""
 
 # The ids of sessions that have entries are found one after the other, without a look at each entry.
 OWNERS: Final = """WITH RECURSIVE owner(id) AS (
@@ -35,41 +43,45 @@ OWNERS: Final = """WITH RECURSIVE owner(id) AS (
             FROM owner WHERE owner.id IS NOT NULL)"""
 """SQL that defines ``owner``: the ids of all sessions with entries, whether they exist or not."""
 
-_RANGES: Final = "SELECT first_entry, last_entry FROM session_server_purges WHERE session_id = ?"
+_RANGES: Final = "SELECT first_entry, last_entry FROM session_server_hidden WHERE session_id = ?"
 _WITHIN: Final = "FROM session_context WHERE session_id = :id AND id BETWEEN :first AND :last"
 # Two lookups in an index, which min() and max() in one query are not.
 _BOUNDS: Final = f"SELECT (SELECT min(id) {_WITHIN}), (SELECT max(id) {_WITHIN})"
-_LEAST: Final = "(SELECT coalesce(min(id), 0) FROM session_server_purges WHERE id < 0)"
-_HIDE: Final = f"""INSERT INTO session_server_purges
-    (id, session_id, first_entry, last_entry, trash_id) VALUES ({_LEAST} - 1, ?, ?, ?, ?)"""
-_HIDE_ALL: Final = f"""{OWNERS} INSERT INTO session_server_purges
-        (id, session_id, first_entry, last_entry, trash_id)
-    SELECT {_LEAST} - row_number() OVER (), id,
-        (SELECT min(id) FROM session_context WHERE session_id = owner.id),
+_HIDE: Final = """INSERT INTO session_server_hidden
+    (session_id, first_entry, last_entry, trash_id) VALUES (?, ?, ?, ?)"""
+_HIDE_ALL: Final = f"""{OWNERS} INSERT INTO session_server_hidden
+        (session_id, first_entry, last_entry, trash_id)
+    SELECT id, (SELECT min(id) FROM session_context WHERE session_id = owner.id),
         (SELECT max(id) FROM session_context WHERE session_id = owner.id), ?
     FROM owner WHERE id IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM session_server_purges WHERE session_id = owner.id)"""
-_PARTLY_HIDDEN: Final = f"""SELECT DISTINCT session_id FROM session_server_purges AS q
-    WHERE session_id IS NOT NULL AND {has_context("q.session_id")}"""
-_COVERING: Final = """SELECT id, first_entry, last_entry FROM session_server_purges
-    WHERE (session_id IS NULL OR session_id = ?) AND ? BETWEEN first_entry AND last_entry"""
-_BELOW: Final = f"""INSERT INTO session_server_purges
-        (id, session_id, first_entry, last_entry, trash_id)
-    SELECT {_LEAST} - 1, session_id, first_entry, ? - 1, trash_id
-    FROM session_server_purges WHERE id = ?"""
-_ABOVE: Final = "UPDATE session_server_purges SET first_entry = ? + 1 WHERE id = ?"
-_DISCARD: Final = "UPDATE session_server_purges SET trash_id = NULL WHERE trash_id = :item"
-_REVEAL: Final = "DELETE FROM session_server_purges WHERE trash_id = :item"
-HIDDEN: Final = """session_server_purges AS p CROSS JOIN session_context AS c
-    ON c.session_id = p.session_id AND c.id BETWEEN p.first_entry AND p.last_entry"""
-"""SQL for the entries ``c`` in the ranges ``p`` of sessions."""
-_DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
+        AND NOT EXISTS (SELECT 1 FROM session_server_hidden WHERE session_id = owner.id)"""
+_PARTLY_HIDDEN: Final = f"""SELECT DISTINCT session_id FROM session_server_hidden AS q
+    WHERE {has_context("q.session_id")}"""
+_COVERING: Final = """SELECT id, first_entry, last_entry FROM session_server_hidden
+    WHERE session_id = ? AND ? BETWEEN first_entry AND last_entry"""
+_BELOW: Final = """INSERT INTO session_server_hidden
+        (session_id, first_entry, last_entry, trash_id)
+    SELECT session_id, first_entry, ? - 1, trash_id FROM session_server_hidden WHERE id = ?"""
+_ABOVE: Final = "UPDATE session_server_hidden SET first_entry = ? + 1 WHERE id = ?"
+_DISCARD: Final = "UPDATE session_server_hidden SET trash_id = NULL WHERE trash_id = ?"
+# By the index of sessions: an item may have many ranges.
+_DISCARD_SESSION: Final = """UPDATE session_server_hidden SET trash_id = NULL
+    WHERE +trash_id = ? AND session_id = ?"""
+_REVEAL: Final = "DELETE FROM session_server_hidden WHERE trash_id = ?"
+HIDDEN: Final = """session_server_hidden AS h CROSS JOIN session_context AS c
+    ON c.session_id = h.session_id AND c.id BETWEEN h.first_entry AND h.last_entry"""
+"""SQL for the entries ``c`` in the ranges ``h``."""
+_DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
     WHERE trash_id IS NULL ORDER BY id LIMIT 1"""
-# A range of an older server, which has no first entry, may reach into others that are kept.
-_REMOVE: Final = """DELETE FROM session_context WHERE id IN (
-    SELECT id FROM session_context AS c WHERE {} AND id BETWEEN :first AND :last
-        AND NOT EXISTS (SELECT 1 FROM session_server_purges AS p WHERE p.session_id = c.session_id
-            AND p.trash_id IS NOT NULL AND c.id BETWEEN p.first_entry AND p.last_entry)
+_REMOVE: Final = """DELETE FROM session_context WHERE id IN (SELECT id FROM session_context
+    WHERE session_id = :session AND id BETWEEN :first AND :last LIMIT :most)"""
+_OLDER_DUE: Final = """SELECT id, session_id, last_entry FROM session_server_purges
+    ORDER BY id LIMIT 1"""
+# What is in the trash stays.
+_REMOVE_OLDER: Final = """DELETE FROM session_context WHERE id IN (
+    SELECT c.id FROM session_context AS c
+    WHERE {} AND c.id <= :last AND NOT EXISTS (SELECT 1 FROM session_server_hidden AS h
+        WHERE h.session_id = c.session_id AND c.id BETWEEN h.first_entry AND h.last_entry)
     LIMIT :most)"""
 
 
@@ -107,28 +119,35 @@ class HiddenContext:
 
     def reveal(self, trash_id: int) -> None:
         """Make the entries of an item visible again."""
-        self._database.run(_REVEAL, {"item": trash_id})
+        self._finish_older()
+        self._database.run(_REVEAL, (trash_id,))
 
     def reveal_entry(self, session_id: int, entry_id: int) -> None:
         """Make one entry visible that is put back among hidden ones."""
+        self._finish_older()
         for range_id, first, last in self._database.run(_COVERING, (session_id, entry_id)):
             if first < entry_id:
                 self._database.run(_BELOW, (entry_id, range_id))
             if last > entry_id:
                 self._database.run(_ABOVE, (entry_id, range_id))
             else:
-                self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+                self._database.run("DELETE FROM session_server_hidden WHERE id = ?", (range_id,))
 
-    def discard(self, trash_id: int, session_id: int | None = None) -> None:
-        """Have the entries of an item removed, or those of one session in it."""
-        of_session = "" if session_id is None else " AND session_id = :session"
-        bindings = {"item": trash_id, "session": session_id}
-        self._database.run(f"{_DISCARD}{of_session}", bindings)
+    def discard(self, trash_id: int) -> None:
+        """Have the entries of an item removed."""
+        self._database.run(_DISCARD, (trash_id,))
+
+    def discard_sessions(self, trash_id: int, session_ids: Iterable[int]) -> None:
+        """Have the entries of these sessions in an item removed."""
+        self._database.run_many(
+            _DISCARD_SESSION,
+            ((trash_id, session_id) for session_id in session_ids),
+        )
 
     def count(self, trash_id: int) -> int:
         """Return how many entries of an item are hidden; looks at an index only."""
         rows = self._database.run(
-            f"SELECT count(*) FROM {HIDDEN} WHERE p.trash_id = ?", (trash_id,)
+            f"SELECT count(*) FROM {HIDDEN} WHERE h.trash_id = ?", (trash_id,)
         )
         found: int = rows[0][0]
         return found
@@ -138,22 +157,39 @@ class HiddenContext:
 
         Raises a ``DatabaseError``; then the batch remains to be removed.
         """
-        if not self._database.run(_DUE):
+        if not self._database.run(_DUE) and not self._database.run(_OLDER_DUE):
             return False
         until = time.monotonic() + STEP
         with self._database.transaction():
             left = BATCH
             while left > 0 and time.monotonic() < until and (due := self._database.run(_DUE)):
                 left -= self._remove(due[0], left)
+            if left == BATCH:
+                self._remove_older(BATCH)
         return True
 
     def _remove(self, due: Row, most: int) -> int:
         """Remove at most so many entries of a range, and the range if that is all; count them."""
         range_id, session_id, first, last = due
-        of_session = "TRUE" if session_id is None else "session_id = :session"
         bindings = {"session": session_id, "first": first, "last": last, "most": most}
-        self._database.run(_REMOVE.format(of_session), bindings)
+        self._database.run(_REMOVE, bindings)
         removed: int = self._database.run("SELECT changes()")[0][0]
         if removed < most:
-            self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+            self._database.run("DELETE FROM session_server_hidden WHERE id = ?", (range_id,))
         return removed
+
+    def _remove_older(self, most: int) -> bool:
+        """Remove some of what an older server has recorded; tell whether there was anything."""
+        for range_id, session_id, last in self._database.run(_OLDER_DUE):
+            of_session = "TRUE" if session_id is None else "c.session_id = :session"
+            bindings = {"session": session_id, "last": last, "most": most}
+            self._database.run(_REMOVE_OLDER.format(of_session), bindings)
+            if self._database.run("SELECT changes()")[0][0] < most:
+                self._database.run("DELETE FROM session_server_purges WHERE id = ?", (range_id,))
+            return True
+        return False
+
+    def _finish_older(self) -> None:
+        """Remove all that older servers have recorded: it would cover what is revealed, too."""
+        while self._remove_older(1_000_000):
+            pass

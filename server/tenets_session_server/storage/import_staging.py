@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final
-
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tenets_session_server.errors import (
     DatabaseUnavailableError,
-    ImportInvalidError,
     InvalidArgumentError,
+    LimitExceededError,
     TenetsSessionError,
 )
 from tenets_session_server.models.transfer import FORMAT, VERSION
-from tenets_session_server.storage import metadata, names, timestamps, uris
-from tenets_session_server.storage.context import LONGEST_KEY, Location
+from tenets_session_server.storage import metadata, names
 from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.hidden_context import HiddenContext
+from tenets_session_server.storage.import_values import decoded, located, read_entry, string, time
 from tenets_session_server.storage.json_stream import JsonStream
+from tenets_session_server.storage.steps import Steps, patiently
 from tenets_session_server.storage.trash import Trash
 
 BATCH: Final = 1000
 """Entries that are inserted together."""
+SMALL: Final = 2 * 1024 * 1024
+"""Bytes of what is no entry, at most."""
+LONGEST_AUTHOR: Final = 64
 BATCH_BYTES: Final = 1024 * 1024
 """Bytes of their contents after which they are inserted."""
 RESERVED: Final = 1000
@@ -36,7 +35,7 @@ _FIRST_RESERVE: Final = "INSERT INTO sqlite_sequence (name, seq) VALUES ('sessio
 _RESERVED: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'sessions'"
 _GIVE_BACK: Final = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'sessions' AND seq = ?"
 _INSERT_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
-    (id, trash_id, name, created_at, metadata) VALUES (?, ?, ?, ?, ?)"""
+    (trash_id, id, name, created_at, metadata) VALUES (?, ?, ?, ?, ?)"""
 _INSERT_ENTRIES: Final = """INSERT INTO session_context (session_id, kind, content, created_at)
     VALUES (?, ?, ?, ?)"""
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, updated_at,
@@ -44,47 +43,35 @@ _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, a
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
-class _Entry(Struct, rename="camel", frozen=True, kw_only=True):
-    """An entry as it is read: what :class:`.ExportedEntry` is when it is written."""
-
-    kind: str
-    content: str
-    created_at: str
-    updated_at: str | None = None
-    author: str | None = None
-    imported_author: str | None = None
-    location: Raw | UnsetType = UNSET
-    identity_key: str | None = None
-
-
-_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
-_PATH: Final = re.compile(r" - at `\$(.+)`\Z")
-
-
 class Staging:
     """The staging of one document as the item ``trash_id``, in batches.
 
-    ``sessions`` and ``entries`` say how many there are; ``with_keys`` are the ids of sessions with
-    identity keys.
+    ``sessions`` and ``entries`` say how many there are, and ``cleaned``, how many sessions have got
+    another name; ``with_keys`` are the ids of sessions with identity keys.
     """
 
     def __init__(
-        self, database: Database, trash: Trash, hidden: HiddenContext, trash_id: int
+        self,
+        database: Database,
+        trash: Trash,
+        hidden: HiddenContext,
+        trash_id: int,
+        most_sessions: int | None,
     ) -> None:
         self._database, self._trash, self._hidden = database, trash, hidden
-        self.trash_id = trash_id
-        self.sessions = self.entries = 0
+        self.trash_id, self._most_sessions = trash_id, most_sessions
+        self.sessions = self.entries = self.cleaned = 0
         self.with_keys: list[int] = []
         self._names: dict[str, int] = {}
         self._ids: Iterator[int] = iter(())
         self._session_rows: list[Row] = []
         self._entry_rows: list[Row] = []
         self._details: list[list[Any]] = []
-        self._to_hide: list[int] = []
+        self._to_hide: dict[int, None] = {}
+        self._hidden_last = 0
         self._bytes = 0
-        self._places = lru_cache(1024)(_places)
 
-    def read(self, stream: JsonStream) -> None:
+    def read(self, stream: JsonStream) -> Steps[None]:
         """Stage the whole document."""
         expected: dict[str, object] = {"format": FORMAT, "version": VERSION, "sessions": ...}
         for member in stream.members():
@@ -92,78 +79,86 @@ class Staging:
             if member == "sessions":
                 for index in stream.items():
                     stream.path = f"sessions[{index}]"
-                    self._read_session(stream)
+                    yield from self._read_session(stream)
                 expected.pop("sessions", None)
-            else:
-                found = _decoded(stream, stream.value())
-                if member in expected and found != expected.pop(member):
+            elif member in expected:
+                wanted, found = expected.pop(member), decoded(stream, stream.value(SMALL))
+                if found != wanted or type(found) is not type(wanted):
                     raise stream.invalid(
                         f'expected "format": "{FORMAT}" and "version": {VERSION}, as an export has'
                     )
+            else:
+                stream.value(SMALL)
+                yield 0.0
         stream.path = ""
         stream.end()
         if expected:
             raise stream.invalid(f'expected a member "{next(iter(expected))}", as an export has')
-        self._flush()
+        yield from patiently(self._flush)
 
-    def _read_session(self, stream: JsonStream) -> None:
-        path, session_id = stream.path, self._next_id()
+    def _read_session(self, stream: JsonStream) -> Steps[None]:
+        if self.sessions == self._most_sessions:
+            raise LimitExceededError("the number of sessions", self._most_sessions)
+        path, session_id = stream.path, (yield from patiently(self._next_id))
         given: dict[str, str] = {"metadata": "{}"}
         has_keys = False
         for member in stream.members():
+            stream.path = f"{path}.{member}"
             if member == "context":
                 for index in stream.items():
                     stream.path = f"{path}.context[{index}]"
-                    has_keys |= self._read_entry(stream, session_id, hide=index == 0)
+                    has_keys |= self._read_entry(stream, session_id)
+                    if len(self._entry_rows) == BATCH or self._bytes > BATCH_BYTES:
+                        yield from patiently(self._flush)
+                    yield 0.0
             else:
-                stream.path = path
-                text = stream.value()
+                text = stream.value(SMALL)
                 try:
                     given[member] = self._checked(member, text)
                 except TenetsSessionError as error:
-                    raise _located(stream, error, text) from None
-            stream.path = path
+                    raise located(stream, error, text) from None
+                self._bytes += len(text)
+                yield 0.0
+        stream.path = path
         for member in ("name", "createdAt"):
             if member not in given:
                 raise stream.invalid(f"expected a member {member}")
         self._names[given["name"]] = self.sessions
         self.sessions += 1
-        row = (session_id, self.trash_id, given["name"], given["createdAt"], given["metadata"])
+        row = (self.trash_id, session_id, given["name"], given["createdAt"], given["metadata"])
         self._session_rows.append(row)
         if has_keys:
             self.with_keys.append(session_id)
+        if self._bytes > BATCH_BYTES:
+            yield from patiently(self._flush)
 
     def _checked(self, member: str, text: bytes) -> str:
         """Return what is stored of a member of a session; "" for one that is not known."""
         if member == "name":
-            name = names.checked(_string(member, text))
+            given = string(member, text)
+            name = names.cleaned(given, names.LONGEST)
+            self.cleaned += name != given
             if name in self._names:
                 reason = f"a name that sessions[{self._names[name]}] does not have"
                 raise InvalidArgumentError(member, reason)
             return name
         if member == "createdAt":
-            return _time(_string(member, text), member)
-        return metadata.normalise(text).decode("utf-8") if member == "metadata" else ""
+            return time(string(member, text), member)
+        if member != "metadata":
+            return ""
+        return metadata.normalise(metadata.EMPTY if text == b"[]" else text).decode("utf-8")
 
-    def _read_entry(self, stream: JsonStream, session_id: int, *, hide: bool) -> bool:
+    def _read_entry(self, stream: JsonStream, session_id: int) -> bool:
         """Take the next entry; tell whether it has a key."""
         text = stream.value()
-        try:
-            entry = _decode_entry(text)
-            names.check_kind(entry.kind)
-            created_at = _time(entry.created_at, "createdAt")
-            updated_at = None if entry.updated_at is None else _time(entry.updated_at, "updatedAt")
-            if entry.identity_key is not None and not 0 < len(entry.identity_key) <= LONGEST_KEY:
-                raise InvalidArgumentError("identityKey", f"1 to {LONGEST_KEY} characters")
-            place: tuple[str | None, ...] = (None, None, None)
-            if entry.location is not UNSET and bytes(entry.location) != b"null":
-                place = self._place(entry.location)
-        except (msgspec.MsgspecError, TenetsSessionError) as error:
-            raise _located(stream, error, text) from None
-        if hide:
-            self._to_hide.append(session_id)
-        self._entry_rows.append((session_id, entry.kind, entry.content, created_at))
+        entry, created_at, updated_at, place = read_entry(stream, text)
+        if session_id != self._hidden_last:
+            self._hidden_last = session_id
+            self._to_hide[session_id] = None
+        kind = names.cleaned(entry.kind, names.LONGEST_KIND)
+        self._entry_rows.append((session_id, kind, entry.content, created_at))
         key = entry.identity_key
+        author = entry.author if entry.imported_author is None else entry.imported_author
         self._details.append(
             [
                 self._database.author,
@@ -171,20 +166,11 @@ class Staging:
                 *place,
                 key,
                 None if key is None else session_id,
-                entry.author if entry.imported_author is None else entry.imported_author,
+                author and names.cleaned(author, LONGEST_AUTHOR),
             ]
         )
         self._bytes += len(text)
-        if len(self._entry_rows) == BATCH or self._bytes > BATCH_BYTES:
-            self._flush()
         return key is not None
-
-    def _place(self, given: Raw) -> tuple[str, str, str]:
-        try:
-            location = Location.checked(given)
-        except msgspec.MsgspecError as error:
-            raise _WrongLocationError(str(error)) from None
-        return (location.text.decode("utf-8"), *self._places(location.uri))
 
     def give_back_ids(self) -> None:
         """Give back the reserved ids that are not needed, if they are still the last ones."""
@@ -227,51 +213,3 @@ class Staging:
         self._bytes = 0
         for rows in (self._session_rows, self._entry_rows, self._details, self._to_hide):
             rows.clear()
-
-
-def _places(uri: str) -> tuple[str, str]:
-    place = uris.parse(uri, "location.uri")
-    return place.key, uris.resolved(place).key
-
-
-def _decoded(stream: JsonStream, text: bytes) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise stream.invalid(f"expected valid JSON ({error})") from None
-
-
-def _string(member: str, text: bytes) -> str:
-    try:
-        return msgspec.json.decode(text, type=str)
-    except msgspec.MsgspecError:
-        raise InvalidArgumentError(member, "a string") from None
-
-
-def _time(text: str, member: str) -> str:
-    if timestamps.readable(text) != text:
-        raise InvalidArgumentError(member, "a time of RFC 3339, with an offset")
-    return text
-
-
-class _WrongLocationError(msgspec.MsgspecError):
-    """A location is not one; the path in the message is that in the location."""
-
-
-def _located(
-    stream: JsonStream, error: TenetsSessionError | msgspec.MsgspecError, text: bytes
-) -> ImportInvalidError:
-    """Return the error for what is wrong in the value that was read last, whose ``text`` it is."""
-    reason, member = str(error), ""
-    if isinstance(error, InvalidArgumentError):
-        member, _, reason = reason.partition(": ")
-    elif found := _PATH.search(reason):
-        member, reason = found[1].removeprefix("."), reason[: found.start()]
-    if isinstance(error, _WrongLocationError):
-        member = f"location.{member}".rstrip(".")
-    if member and not stream.path.endswith(f".{member}"):
-        stream.path = f"{stream.path}.{member}"
-    at = 0
-    for name in re.findall(r"[A-Za-z]+", member):
-        at = max(at, text.find(f'"{name}"'.encode(), at))
-    return stream.invalid(reason.replace("`", ""), back=len(text) - at)

@@ -1,7 +1,7 @@
 """Reads a large JSON document in pieces: objects and arrays as deep as is asked for, then values.
 
-The standard library and msgspec read documents whole. Only the reader of this module holds no more
-than one value, and knows the line of what is wrong.
+The standard library and msgspec read documents whole. This reader holds about one value, and knows
+the line of what is wrong.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from tenets_session_server.errors import ImportInvalidError
 LARGEST_VALUE: Final = 64 * 1024 * 1024
 """Bytes of one value that is read whole."""
 
+DEEPEST: Final = 60
+"""Levels of arrays and objects in a value."""
+MOST_PARTS: Final = 200_000
+"""Strings and brackets of a value that has others in it, which take 0.1 s."""
+
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive, as Python would remember each escape to go back to.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _PARTS: Final = re.compile(_STRING.pattern + rb'|["\[\]{}]', re.DOTALL)
 # Most objects have no others in them; one match of these takes a fifth of the time.
-_FLAT: Final = re.compile(rb'\{[^"{}\[\]]*(?:' + _STRING.pattern + rb'[^"{}\[\]]*)*\}', re.DOTALL)
+_FLAT: Final = re.compile(
+    rb'\{[^"{}\[\]]*+(?:' + _STRING.pattern + rb'[^"{}\[\]]*+)*+\}', re.DOTALL
+)
 _SCALAR: Final = re.compile(rb"[^ \t\r\n,\]}]+")
 _OPENING, _CLOSING = b"[{", b"]}"
 
@@ -38,6 +46,8 @@ class JsonStream:
         self._position = 0
         self._lines = 1  # that of the first byte of the data
         self.path = ""
+        if self._next() == b"\xef":  # of a byte order mark, which some editors write
+            self._position += len(b"\xef\xbb\xbf")
 
     def members(self) -> Iterator[str]:
         """Yield the name of each member of an object, whose value has to be read then."""
@@ -52,8 +62,14 @@ class JsonStream:
         """Yield the index of each item of an array, which has to be read then."""
         return self._items(b"[", b"]", "an array")
 
-    def value(self) -> bytes:
-        """Return the text of the next value, whatever it is."""
+    def value(self, most: int = LARGEST_VALUE) -> bytes:
+        """Return the text of the next value, whatever it is, of at most so many bytes."""
+        text = self._value()
+        if len(text) > most:
+            raise self.invalid(f"expected a value of at most {most} bytes")
+        return text
+
+    def _value(self) -> bytes:
         first = self._next()
         if first == b'"':
             return self._string()
@@ -62,7 +78,7 @@ class JsonStream:
         while True:
             found = _SCALAR.match(self._data, self._position)
             if found is None:
-                raise self.invalid("expected a value")
+                raise self.invalid(f"expected a value{self._at_end()}")
             if found.end() < len(self._data) or not self._more():
                 self._position = found.end()
                 return found[0]
@@ -79,7 +95,7 @@ class JsonStream:
 
     def _items(self, opening: bytes, closing: bytes, expected: str) -> Iterator[int]:
         if self._next() != opening:
-            raise self.invalid(f"expected {expected}")
+            raise self.invalid(f"expected {expected}{self._at_end()}")
         self._position += 1
         index = 0
         if self._next() == closing:
@@ -95,7 +111,10 @@ class JsonStream:
                 return
             if following != b",":
                 self._position -= 1
-                raise self.invalid(f"expected a comma, or the end of {expected}")
+                raise self.invalid(f"expected a comma, or the end of {expected}{self._at_end()}")
+
+    def _at_end(self) -> str:
+        return "" if self._next() else ", not the end of the document"
 
     def _next(self) -> bytes:
         """Return the next byte that is not blank, and stay in front of it; nothing at the end."""
@@ -118,9 +137,14 @@ class JsonStream:
         if (flat := _FLAT.match(self._data, self._position)) is not None:
             self._position = flat.end()
             return flat[0]
-        depth, scanned = 0, self._position
+        depth, scanned, parts = 0, self._position, 0
         while True:
             for part in _PARTS.finditer(self._data, scanned):
+                parts += 1
+                if depth > DEEPEST or parts > MOST_PARTS:
+                    raise self.invalid(
+                        f"expected a value of at most {DEEPEST} levels and {MOST_PARTS:,} parts"
+                    )
                 if part[0] == b'"':  # the beginning of a string
                     scanned = part.start()
                     break

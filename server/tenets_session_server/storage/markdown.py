@@ -27,6 +27,9 @@ _HIDDEN: Final = frozenset({"active", "updated_at", "resumed_at", "ended_at", "p
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
 _BACKTICKS: Final = re.compile("`+")
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9_+-]{1,20}")
+_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+# A code span or an address, which stays, or what may begin HTML.
+_HTML: Final = re.compile(r"((`+)(?!`).*?(?<!`)\2(?!`)|<https?://[^\s<>]*>)|<(?=[A-Za-z/!?])")
 _LINES: Final = re.compile(r"\r\n|\r|\n")
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_location: Final = msgspec.json.Decoder(Location).decode
@@ -63,7 +66,19 @@ def of_entry(entry: ExportedEntry) -> str:
 
 
 def _quoted(content: str) -> str:
-    return "".join(f"> {line}".rstrip() + "\n" for line in _LINES.split(content.rstrip()))
+    """Return Markdown as a block quote, with HTML shown as text: it could leave the quote."""
+    lines, fence = list[str](), ""
+    for line in _LINES.split(content.rstrip()):
+        opening = _FENCE.match(line)
+        if fence:
+            if opening and opening[1].startswith(fence) and not line[opening.end() :].strip():
+                fence = ""
+        elif opening:
+            fence = opening[1]
+        else:
+            line = _HTML.sub(lambda found: found[0] if found[1] else f"\\{found[0]}", line)  # noqa: PLW2901
+        lines.append(f"> {line}" if line.strip() else ">")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _fenced(content: str, language: str) -> str:
@@ -93,12 +108,12 @@ def _link(location: Location) -> str:
 
 
 def _pinned(value: msgspec.Raw | None) -> list[str]:
-    found: Any = [] if value is None else msgspec.json.decode(value)
+    found: Any = [] if value is None else json.loads(bytes(value))  # which takes any number
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def _value(value: msgspec.Raw) -> str:
-    found = msgspec.json.decode(value)
+    found = json.loads(bytes(value))  # which takes any number
     return (
         _escaped(found) if isinstance(found, str) else _code(json.dumps(found, ensure_ascii=False))
     )

@@ -46,6 +46,12 @@ def check_kind(kind: str, member: str = "kind") -> None:
         raise InvalidArgumentError(member, EXPECTED_KIND)
 
 
+def cleaned(text: str, longest: int) -> str:
+    """Return what a name or kind becomes that another program has given against the rules."""
+    found = _REFUSED.sub("\ufffd", unicodedata.normalize("NFC", text))[:longest]
+    return found if is_visible(found) else "\ufffd"
+
+
 def is_visible(text: str) -> bool:
     """Tell whether at least one character of a text shows something by itself."""
     return any(

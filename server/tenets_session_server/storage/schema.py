@@ -1,11 +1,7 @@
 """What is in the database file: upstream's two tables, untouched, and what we add beside them.
 
 All that we add is named ``session_server_*``. The public ``tenets`` package opens the same file and
-does not know of it. :mod:`.triggers` keep the invariants.
-
-* **``session_server_active``** holds the id of the active session, so finding it needs no scan.
-* **``session_server_changes``** is a transactional outbox: what was committed, in order. Its key is
-  the ``revision`` that clients see.
+does not know of it. :mod:`.triggers` keep the invariants. What a table is for stands below it.
 """
 
 from __future__ import annotations
@@ -147,8 +143,8 @@ PURGES_TABLE: Final = (
         last_entry INTEGER NOT NULL
     )""",
 )
-"""Ranges of hidden context of a session, or (NULL, older servers only) of all; see
-:mod:`.hidden_context`."""
+"""Older servers record in it what they have still to remove: the context of a session, or (NULL) of
+all, up to the last entry. What it covers is gone for every reader; see :mod:`.hidden_context`."""
 
 TOTALS_TABLE: Final = (
     """CREATE TABLE session_server_totals (
@@ -163,12 +159,16 @@ TOTALS_TABLE: Final = (
 triggers only."""
 
 TRASH_TABLES: Final = (
-    f"ALTER TABLE session_server_purges ADD COLUMN first_entry INTEGER NOT NULL DEFAULT {-(2**63)}",
-    "ALTER TABLE session_server_purges ADD COLUMN trash_id INTEGER",
-    """CREATE INDEX session_server_purges_by_trash
-        ON session_server_purges(trash_id) WHERE trash_id IS NOT NULL""",
-    """CREATE INDEX session_server_purges_due
-        ON session_server_purges(id) WHERE trash_id IS NULL""",
+    """CREATE TABLE session_server_hidden (
+        id INTEGER PRIMARY KEY,
+        session_id INTEGER NOT NULL,
+        first_entry INTEGER NOT NULL,
+        last_entry INTEGER NOT NULL,
+        trash_id INTEGER
+    )""",
+    """CREATE INDEX session_server_hidden_by_session
+        ON session_server_hidden(session_id, first_entry, last_entry)""",
+    "CREATE INDEX session_server_hidden_by_item ON session_server_hidden(trash_id)",
     """CREATE TABLE session_server_trash (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         type TEXT NOT NULL,
@@ -180,19 +180,21 @@ TRASH_TABLES: Final = (
         deleted_at TEXT NOT NULL,
         author TEXT
     )""",
+    "CREATE INDEX session_server_trash_by_entries ON session_server_trash(entries)",
     """CREATE TABLE session_server_trash_sessions (
-        id INTEGER PRIMARY KEY,
         trash_id INTEGER NOT NULL,
+        id INTEGER NOT NULL,
         name TEXT NOT NULL,
         created_at TIMESTAMP NOT NULL,
-        metadata TEXT
+        metadata TEXT,
+        PRIMARY KEY (trash_id, id)
     )""",
-    """CREATE INDEX session_server_trash_sessions_by_item
-        ON session_server_trash_sessions(trash_id)""",
+    """CREATE INDEX session_server_trash_sessions_by_name
+        ON session_server_trash_sessions(trash_id, name)""",
     "ALTER TABLE session_server_entries ADD COLUMN imported_author TEXT",
     """CREATE TABLE session_server_trash_context (
-        id INTEGER PRIMARY KEY,
-        trash_id INTEGER NOT NULL,
+        trash_id INTEGER PRIMARY KEY,
+        id INTEGER NOT NULL,
         session_id INTEGER NOT NULL,
         kind TEXT NOT NULL,
         content TEXT NOT NULL,
@@ -205,8 +207,6 @@ TRASH_TABLES: Final = (
         identity_key TEXT,
         imported_author TEXT
     )""",
-    """CREATE INDEX session_server_trash_context_by_item
-        ON session_server_trash_context(trash_id)""",
 )
 """What was deleted and can be brought back; see :mod:`.trash` and :mod:`.hidden_context`.
 

@@ -59,7 +59,7 @@ _NAME: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match AND f.rowid = :session"""
 # Whether the index has entries that are hidden, or not there any more.
-_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_purges) OR
+_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden) OR
     (SELECT entries FROM session_server_search_state) >
     (SELECT context_entries FROM session_server_totals)"""
 _COUNT: Final = "SELECT context_entries FROM session_server_totals"

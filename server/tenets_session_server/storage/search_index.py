@@ -43,7 +43,8 @@ _STATE: Final = """SELECT state, entries, uncounted,
 _SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
 _COUNTED: Final = "SELECT context_entries FROM session_server_totals"
 # Entries are about to be removed, or are staged by an import.
-_UNSETTLED: Final = """SELECT EXISTS (SELECT 1 FROM session_server_purges WHERE trash_id IS NULL)
+_UNSETTLED: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id IS NULL)
+    OR EXISTS (SELECT 1 FROM session_server_purges)
     OR EXISTS (SELECT 1 FROM session_server_trash WHERE type = 'import')"""
 _CHANGES: Final = f"""SELECT revision, token, type, session_id, context_id
     FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {BATCH}"""

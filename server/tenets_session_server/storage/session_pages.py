@@ -20,7 +20,7 @@ from tenets_session_server.errors import InvalidArgumentError
 from tenets_session_server.models.sessions import Session, SessionList
 from tenets_session_server.storage import cursors, states
 from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.hidden_context import FIRST, LAST, VISIBLE
 from tenets_session_server.storage.session_queries import SessionQuery, position, session
 
 Order = Literal["newest", "oldest", "recent"]
@@ -36,10 +36,15 @@ _CHANGED: Final = """SELECT c.revision, s.id FROM session_server_changes AS c
 WALKED: Final = 20_000
 """Sessions that a walk visits before it is given up, which takes 10 ms."""
 
-# After a reset some are hidden. Otherwise counting is a walk through an index.
-_COUNT: Final = f""", CASE WHEN EXISTS
-        (SELECT 1 FROM session_server_purges WHERE session_id IS NULL OR session_id = s.id)
+# After a reset some are hidden: then what is before and behind each range is counted.
+_GAP: Final = f"""(SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id
+    AND c.id > {{0}} AND c.id < coalesce((SELECT min(first_entry) FROM session_server_hidden
+        WHERE session_id = s.id AND first_entry > {{0}}), {LAST}))"""
+_COUNT: Final = f""", CASE WHEN EXISTS (SELECT 1 FROM session_server_purges)
     THEN (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id AND {VISIBLE})
+    WHEN EXISTS (SELECT 1 FROM session_server_hidden WHERE session_id = s.id)
+    THEN {_GAP.format(FIRST)} + (SELECT sum({_GAP.format("h.last_entry")})
+        FROM session_server_hidden AS h WHERE h.session_id = s.id)
     ELSE (SELECT count(*) FROM session_context AS c WHERE c.session_id = s.id) END"""
 _ACTIVE_ID: Final = "(SELECT session_id FROM session_server_active)"
 _HAS_PREFIX: Final = "name >= :prefix AND name < :after"

@@ -25,6 +25,7 @@ from tenets_session_server.storage.search_feed import SearchFeed
 from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.sessions import Sessions
 from tenets_session_server.storage.trash import Trash
+from tenets_session_server.storage.trash_upkeep import TrashUpkeep
 from tenets_session_server.storage.watcher import Watcher
 from tenets_session_server.storage.whole_sessions import WholeSessions
 from tenets_session_server.storage.workspace import Workspace
@@ -61,7 +62,8 @@ class Store:
         self.change_log = ChangeLog(self.database, self.sessions)
         index = SearchIndex(self.database)
         self.search = Search(self.database, index)
-        self.maintenance = Maintenance(self.database, self.trash.run_step)
+        self.trash_upkeep = TrashUpkeep(self.database, self.trash, hidden)
+        self.maintenance = Maintenance(self.database, self.trash_upkeep.run_step)
         self.trash.on_change = self.maintenance.wake
         self.search_feed = SearchFeed(index, self.maintenance.commit_seen)
         self.maintenance.on_done = self.search_feed.commit_seen

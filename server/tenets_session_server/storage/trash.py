@@ -6,34 +6,21 @@ All that one request removes is one item. The context of sessions stays in its t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tenets_session_server.models.trash import Emptied, ItemType, TrashItem, TrashList
 from tenets_session_server.storage import cursors, states, timestamps
 from tenets_session_server.storage.cursors import Position
-from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import FIRST, HIDDEN, LAST, HiddenContext
+from tenets_session_server.storage.database import Database, Row
+from tenets_session_server.storage.hidden_context import HIDDEN, LAST, HiddenContext
 
 KEPT_FOR: Final = timedelta(days=30)
-KEPT_BYTES: Final = 256 * 1024 * 1024
-"""Of all items together. The newest one is kept whatever its size."""
-STAGED_FOR: Final = timedelta(minutes=10)
-"""Time without progress after which an import is given up."""
-TIDY_INTERVAL: Final = 60.0
-"""Seconds between two looks at all items, for those that have expired."""
 SHOWN_NAMES: Final = 10
-COUNTED: Final = 5000
-"""Entries that are counted in one step, which takes a few milliseconds."""
-STEP: Final = 0.004
-"""Seconds for which small ranges are counted in one step."""
-
 STAGED: Final = "import"
 """The type of an item that is no deletion, but an import that is not complete yet."""
-_ITEM: Final = f"type <> '{STAGED}'"
+IS_ITEM: Final = f"type <> '{STAGED}'"
 _INSERT: Final = """INSERT INTO session_server_trash
     (type, session_id, session_name, deleted_at, author)
     VALUES (:type, :session, (SELECT name FROM sessions WHERE id = :session), :now, :author)"""
@@ -42,70 +29,60 @@ _STAGE: Final = f"""INSERT INTO session_server_trash (type, entries, deleted_at,
 _TOUCH: Final = """UPDATE session_server_trash SET deleted_at = ?, entries = entries + ?
     WHERE id = ?"""
 _KEEP_SESSIONS: Final = """INSERT INTO session_server_trash_sessions
-        (id, trash_id, name, created_at, metadata)
-    SELECT id, ?, name, created_at, metadata FROM sessions"""
+        (trash_id, id, name, created_at, metadata)
+    SELECT ?, id, name, created_at, metadata FROM sessions"""
 _KEEP_ENTRY: Final = """INSERT INTO session_server_trash_context
-        (id, trash_id, session_id, kind, content, created_at, author, updated_at, location,
+        (trash_id, id, session_id, kind, content, created_at, author, updated_at, location,
         place, resolved_place, identity_key, imported_author)
-    SELECT c.id, ?, c.session_id, c.kind, c.content, c.created_at, e.author, e.updated_at,
+    SELECT ?, c.id, c.session_id, c.kind, c.content, c.created_at, e.author, e.updated_at,
         e.location, e.place, e.resolved_place, e.identity_key, e.imported_author
     FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
     WHERE c.id = ?"""
 _COUNT_ROWS: Final = """UPDATE session_server_trash SET
+    type = CASE WHEN EXISTS (SELECT 1 FROM session_server_trash_sessions WHERE trash_id = :id)
+        THEN 'sessions' ELSE 'context' END,
     sessions = (SELECT count(*) FROM session_server_trash_sessions WHERE trash_id = :id),
     size = (SELECT coalesce(sum(octet_length(name) + coalesce(octet_length(metadata), 0)), 0)
         FROM session_server_trash_sessions WHERE trash_id = :id),
-    entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_purges WHERE trash_id = :id)
+    entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id = :id)
         THEN NULL ELSE 0 END WHERE id = :id"""
 _COUNTS: Final = "SELECT sessions, entries FROM session_server_trash WHERE id = ?"
-_HIDDEN_ENTRIES: Final = """SELECT coalesce((SELECT sum(entries) FROM session_server_trash), 0)
-    - (SELECT count(*) FROM session_server_trash_context)"""
+_HIDDEN_ENTRIES: Final = f"""SELECT
+    coalesce((SELECT sum(entries) FROM session_server_trash AS t WHERE entries > 0 AND NOT EXISTS
+        (SELECT 1 FROM session_server_trash_context WHERE trash_id = t.id)), 0)
+    + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IS NULL)
+    + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IN
+        (SELECT id FROM session_server_trash WHERE entries IS NULL))"""
 _PAGE: Final = f"""SELECT id, type, sessions, entries, size, deleted_at, author,
-    CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {_ITEM}
+    CAST(session_name AS BLOB) FROM session_server_trash WHERE id < ? AND {IS_ITEM}
     ORDER BY id DESC LIMIT ?"""
 _NAMES: Final = f"""SELECT CAST(name AS BLOB) FROM session_server_trash_sessions WHERE trash_id = ?
     ORDER BY id LIMIT {SHOWN_NAMES}"""
-_UNCOUNTED: Final = "SELECT min(id) FROM session_server_trash WHERE entries IS NULL"
-_NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_purges
-    WHERE trash_id = ? AND id > ? ORDER BY id LIMIT 1"""
-_COUNT_SOME: Final = """SELECT count(*), coalesce(sum(size), 0), max(id) FROM
-    (SELECT id, octet_length(content) AS size FROM session_context
-        WHERE session_id = ? AND id BETWEEN ? AND ? ORDER BY id LIMIT ?)"""
+_EMPTY: Final = (
+    *(
+        statement.format(f"WHERE trash_id IN (SELECT id FROM session_server_trash WHERE {IS_ITEM})")
+        for statement in (
+            "UPDATE session_server_hidden SET trash_id = NULL {}",
+            "DELETE FROM session_server_trash_sessions {}",
+            "DELETE FROM session_server_trash_context {}",
+        )
+    ),
+    f"DELETE FROM session_server_trash WHERE {IS_ITEM}",
+)
 _COUNT_ALL: Final = f"""SELECT count(*), coalesce(sum(octet_length(c.content)), 0) FROM {HIDDEN}
-    WHERE p.trash_id = ?"""
-_COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
+    WHERE h.trash_id = ?"""
+SET_COUNTED: Final = """UPDATE session_server_trash SET entries = ?, size = size + ?
     WHERE id = ? AND entries IS NULL"""
-_EXPIRED: Final = f"""SELECT id FROM session_server_trash
-    WHERE type = '{STAGED}' AND deleted_at < :given_up
-    UNION ALL SELECT * FROM (SELECT id FROM session_server_trash WHERE {_ITEM}
-        AND (deleted_at < :too_old
-            OR id < (SELECT max(id) FROM session_server_trash WHERE {_ITEM})
-                AND (SELECT sum(size) FROM session_server_trash) > :too_much)
-        ORDER BY id LIMIT 1)
-    LIMIT 1"""
-
-
-@dataclass(slots=True)
-class _Count:
-    """How far an item has been counted: its ``range`` up to the entry ``position``."""
-
-    trash_id: int
-    range: int = FIRST
-    position: int = FIRST
-    entries: int = 0
-    size: int = 0
 
 
 class Trash:
     """The trash of one :class:`Database`; raises as :meth:`Database.run` does.
 
-    ``on_change`` is called, in the transaction, when there is deferred work: :meth:`run_step`.
+    ``on_change`` is called, in the transaction, when there is work for :mod:`.trash_upkeep`.
     """
 
     def __init__(self, database: Database, hidden: HiddenContext) -> None:
         self._database, self._hidden = database, hidden
-        self._count: _Count | None = None
-        self._tidied = 0.0  # when nothing was found that had expired
         self.on_change: Callable[[], None] = lambda: None
 
     # -- what is deleted; all needs a transaction ----------------------------------------------
@@ -154,7 +131,7 @@ class Trash:
         """Add an entry that is about to be deleted, as an item of its own; return its id."""
         trash_id = self.new_item("context", session_id)
         self._database.change(_KEEP_ENTRY, (trash_id, entry_id))
-        self._database.run(_COUNTED, (1, size, trash_id))
+        self._database.run(SET_COUNTED, (1, size, trash_id))
         self.on_change()
         return trash_id
 
@@ -204,7 +181,7 @@ class Trash:
         )
 
     def hidden_entries(self) -> int:
-        """Return how many entries in the table of context are in the trash, as far as counted."""
+        """Return how many entries in the table of context are hidden."""
         found: int = self._database.run(_HIDDEN_ENTRIES)[0][0]
         return found
 
@@ -213,13 +190,16 @@ class Trash:
     def empty(self, trash_id: int | None = None) -> Emptied:
         """Remove an item, or all of them, for good."""
         with self._database.transaction():
-            where = "id = ?" if trash_id is not None else "? IS NULL"
-            rows = self._database.run(
-                f"SELECT id FROM session_server_trash WHERE {where} AND {_ITEM}", (trash_id,)
-            )
-            for (one,) in rows:
-                self.discard(one)
-        return Emptied(len(rows))
+            if trash_id is not None:
+                sql = f"SELECT id FROM session_server_trash WHERE id = ? AND {IS_ITEM}"
+                for _ in (rows := self._database.run(sql, (trash_id,))):
+                    self.discard(trash_id)
+                return Emptied(len(rows))
+            for sql in _EMPTY:
+                self._database.run(sql)
+            removed: int = self._database.run("SELECT changes()")[0][0]
+            self.on_change()
+            return Emptied(removed)
 
     def discard(self, trash_id: int) -> None:
         """Remove an item for good; needs a transaction."""
@@ -230,59 +210,6 @@ class Trash:
     def forget(self, trash_id: int) -> None:
         """Remove an item, but not its hidden context; needs a transaction."""
         for table in ("trash_sessions", "trash_context"):
-            self._database.run(
-                f"DELETE FROM session_server_{table} WHERE trash_id = ?", (trash_id,)
-            )
+            sql = f"DELETE FROM session_server_{table} WHERE trash_id = ?"
+            self._database.run(sql, (trash_id,))
         self._database.run("DELETE FROM session_server_trash WHERE id = ?", (trash_id,))
-
-    def run_step(self) -> bool:
-        """Do a step of what can wait; return whether there is more to do.
-
-        Rows of removed items are deleted, new items counted, and those that have expired removed.
-        """
-        return self._hidden.run_batch() or self._tidy()
-
-    def _tidy(self) -> bool:
-        trash_id = self._database.run(_UNCOUNTED)[0][0]
-        if trash_id is not None:
-            self._count_step(trash_id)
-            return True
-        if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
-            return False
-        now = datetime.now(UTC)
-        bindings: dict[str, Value] = {
-            "given_up": (now - STAGED_FOR).isoformat(),
-            "too_old": (now - KEPT_FOR).isoformat(),
-            "too_much": KEPT_BYTES,
-        }
-        if not self._database.run(_EXPIRED, bindings):
-            self._tidied = time.monotonic()
-            return False
-        with self._database.transaction():
-            for (expired,) in self._database.run(_EXPIRED, bindings):
-                self.discard(expired)
-        return True
-
-    def _count_step(self, trash_id: int) -> None:
-        count = self._count
-        if count is None or count.trash_id != trash_id:
-            count = self._count = _Count(trash_id)
-        until = time.monotonic() + STEP
-        while time.monotonic() < until:
-            rows = self._database.run(_NEXT_RANGE, (trash_id, count.range))
-            if not rows:
-                break
-            range_id, session_id, first, last = rows[0]
-            bounds = (session_id, max(first, count.position), last, COUNTED)
-            entries, size, newest = self._database.run(_COUNT_SOME, bounds)[0]
-            count.entries += entries
-            count.size += size
-            if entries == COUNTED:
-                count.position = newest + 1
-                return
-            count.range, count.position = range_id, FIRST
-        else:
-            return
-        with self._database.transaction():
-            self._database.run(_COUNTED, (count.entries, count.size, trash_id))
-        self._count = None

@@ -57,14 +57,14 @@ def has_context(session: str) -> str:
 
     Only what is before, between and behind the hidden ranges is looked at.
     """
-    ranges = f"FROM session_server_purges WHERE session_id = {session}"
+    ranges = f"FROM session_server_hidden WHERE session_id = {session}"
     return f"""(EXISTS (SELECT 1 FROM session_context AS c WHERE c.session_id = {session}
                 AND c.id < coalesce((SELECT min(first_entry) {ranges}), {2**63 - 1}))
-            OR EXISTS (SELECT 1 FROM session_server_purges AS p
-                JOIN session_context AS c ON c.session_id = {session} AND c.id > p.last_entry
+            OR EXISTS (SELECT 1 FROM session_server_hidden AS h
+                JOIN session_context AS c ON c.session_id = {session} AND c.id > h.last_entry
                     AND c.id < coalesce((SELECT min(first_entry) {ranges}
-                        AND first_entry > p.last_entry), {2**63 - 1})
-                WHERE p.session_id = {session}))"""
+                        AND first_entry > h.last_entry), {2**63 - 1})
+                WHERE h.session_id = {session}))"""
 
 
 NOW_SECONDS: Final = "strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')"
@@ -81,9 +81,13 @@ DEACTIVATE_WHERE_ID: Final = f"UPDATE sessions SET metadata = {DEACTIVATED} WHER
 
 
 _REPORTED: Final = "NOT EXISTS (SELECT 1 FROM session_server_unreported WHERE session_id = {})"
-_HIDDEN: Final = """EXISTS (SELECT 1 FROM session_server_purges
-                WHERE (session_id IS NULL OR session_id = OLD.session_id)
-                    AND OLD.id BETWEEN first_entry AND last_entry{also})"""
+_IN_TRASH: Final = """EXISTS (SELECT 1 FROM session_server_hidden
+                WHERE session_id = OLD.session_id AND trash_id IS NOT NULL
+                    AND OLD.id BETWEEN first_entry AND last_entry)"""
+_HIDDEN: Final = """(EXISTS (SELECT 1 FROM session_server_hidden WHERE session_id = OLD.session_id
+                    AND OLD.id BETWEEN first_entry AND last_entry)
+                OR EXISTS (SELECT 1 FROM session_server_purges WHERE OLD.id <= last_entry
+                    AND (session_id IS NULL OR session_id = OLD.session_id)))"""
 
 
 def _change(type_sql: str, row: str, where: str = "1") -> str:
@@ -187,9 +191,14 @@ TRIGGERS: Final = {
         {_context_change("contextRemoved", "OLD", f"NOT {_SAME_ENTRY}")}
         {_context_change("contextAdded", "NEW", f"NOT {_SAME_ENTRY}")}
     END""",
-        # What other programs delete must not reach into the trash.
+        # What other programs change must not reach into the trash.
         "session_server_context_kept": f"""BEFORE DELETE ON session_context
-    WHEN {_HIDDEN.format(also=" AND trash_id IS NOT NULL")}
+    WHEN {_IN_TRASH}
+    BEGIN
+        SELECT RAISE(IGNORE);
+    END""",
+        "session_server_hidden_context_kept": f"""BEFORE UPDATE ON session_context
+    WHEN {_IN_TRASH}
     BEGIN
         SELECT RAISE(IGNORE);
     END""",
@@ -198,7 +207,7 @@ TRIGGERS: Final = {
     BEGIN
         UPDATE session_server_totals SET context_entries = context_entries - 1;
         DELETE FROM session_server_entries WHERE id = OLD.id;
-        {_context_change("contextRemoved", "OLD", f"NOT {_HIDDEN.format(also='')}")}
+        {_context_change("contextRemoved", "OLD", f"NOT {_HIDDEN}")}
     END""",
         # An older version deletes the session first, and then says that its context goes.
         "session_server_purge_recorded": """AFTER INSERT ON session_server_purges
