@@ -34,7 +34,6 @@ BATCH: Final = 100
 """Changes or rows that are looked at together; it takes about 2 ms."""
 BATCH_BYTES: Final = 32 * 1024
 """A batch ends when its contents reach this size."""
-
 DEFERRED: Final = 2000
 """Changes behind which new entries are scanned later; noting that down takes 1 us each."""
 
@@ -127,23 +126,20 @@ class SearchIndex:
     def repair(self, seconds: float) -> bool:
         """Look for entries that came or went without a change; return whether there is more.
 
-        Call it when the index is up to date. It compares how many entries there are, and looks at
-        them only if the numbers differ.
+        Call it when the index is up to date. It counts entries only if the totals differ.
         """
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self._database.run(_UNSETTLED)[0][0]:
                 return False
             progress, counted = self._progress(), self._database.run(_COUNTED)[0][0]
-            lacking = counted - progress.entries - progress.uncounted
-            if lacking > 0:
-                self._rescan()
-                return True
-            if lacking == 0:
+            if counted == progress.entries + progress.uncounted:
                 self._swept = None
                 return False
+            if self._swept is None and not self._settle(swept=False):
+                return self.backlog() > 0
             if not self._sweep():
-                return False
+                self._settle(swept=True)
         return True
 
     # -- what was committed ------------------------------------------------------------------
@@ -204,15 +200,12 @@ class SearchIndex:
         changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
         progress.state = str(states.of_row(changes[-1]))
         progress.entries += self._rows.renew({row[4] for row in changes if row[4] is not None})
-        sessions = dict[int, str]()
-        for _, _, change_type, session_id, entry_id in changes:
-            if entry_id is None and change_type not in _NO_ROWS:
-                sessions[session_id] = change_type
-        if sessions:
-            self._rows.renew_names(sessions)
-            for session_id, change_type in sessions.items():
-                if change_type in {"created", "restored"}:  # context may have come with it
-                    self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
+        of_sessions = [row for row in changes if row[4] is None and row[2] not in _NO_ROWS]
+        if of_sessions:
+            self._rows.renew_names({row[3] for row in of_sessions})
+        # Context may have come with it, whatever else follows.
+        for session_id in {row[3] for row in of_sessions if row[2] in {"created", "restored"}}:
+            self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
         return True
 
     # -- scans -------------------------------------------------------------------------------
@@ -257,26 +250,37 @@ class SearchIndex:
             )
         return True
 
-    def _rescan(self) -> None:
-        with self._database.transaction():
-            self._database.keep_quiet()
-            self._begin_full_scan()
-
     def _sweep(self) -> bool:
         """Remove a batch of entries of the index that are gone; return whether there is more."""
         found = self._rows.following(_LOWEST if self._swept is None else self._swept)
         gone = self._rows.missing(found)
         at_end = len(found) < STALE_BATCH
         self._swept = None if at_end else found[-1]
-        if gone or at_end:
+        if gone:
             with self._database.transaction():
                 self._database.keep_quiet()
                 progress = self._progress()
                 progress.entries -= self._rows.remove(gone)
-                if at_end:
-                    progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
                 self._save(progress)
         return not at_end
+
+    def _settle(self, *, swept: bool) -> bool:
+        """Count, and note down by how much the totals are off; return whether a sweep is needed.
+
+        If the index lacks entries, a scan begins. Nothing is done if it is not up to date any more.
+        """
+        with self._database.transaction():
+            self._database.keep_quiet()
+            progress = self._progress()
+            there: int = self._database.run("SELECT count(*) FROM session_context")[0][0]
+            if self.backlog():
+                return False
+            if there > progress.entries:
+                self._begin_full_scan()
+            elif there == progress.entries or swept:
+                progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+                self._save(progress)
+            return there < progress.entries and not swept
 
     def _progress(self) -> _Progress:
         state, entries, uncounted, scanning = self._database.run(_STATE)[0]
