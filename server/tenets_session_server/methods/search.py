@@ -9,7 +9,7 @@ from msgspec import Meta
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import Kind, Name, Params, SessionId
 from tenets_session_server.models.search import SearchResult
-from tenets_session_server.storage.search import Scope
+from tenets_session_server.storage.search_query import Scope
 
 
 class SearchParams(Params, frozen=True):

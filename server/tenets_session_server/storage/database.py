@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, ParamSpec, TypeVar
 
 import apsw
@@ -32,6 +32,10 @@ SWALLOWED: Final = "a trigger of another program in the database swallows the ch
 _SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
 
 Bindings = Sequence[Value] | Mapping[str, Value]
+
+
+class ReadInterrupted(Exception):  # noqa: N818 - it is no error
+    """A read took longer than :meth:`Database.interrupted_after` allows."""
 
 
 class Database:
@@ -209,6 +213,32 @@ class Database:
                 yield
             finally:
                 roll_back(connection)
+
+    @contextmanager
+    def interrupted_after(self, seconds: float) -> Iterator[None]:
+        """Run the block, which only reads, and interrupt the statement that it executes then.
+
+        That raises :class:`ReadInterrupted`. An open transaction stays as it is.
+        """
+        with self._lock:
+            connection, guard, over = self._file.get(), threading.Lock(), False
+
+            def interrupt() -> None:
+                with guard, suppress(apsw.ConnectionClosedError):
+                    if not over:  # no statement behind the block
+                        connection.interrupt()
+
+            timer = threading.Timer(seconds, interrupt)
+            timer.daemon = True
+            timer.start()
+            try:
+                yield
+            except apsw.InterruptError as error:
+                raise ReadInterrupted from error
+            finally:
+                with guard:
+                    over = True
+                timer.cancel()
 
     def version(self) -> tuple[int, int, int]:
         """Return a value that differs after any commit, here or elsewhere; costs 2 us.

@@ -7,7 +7,6 @@ the same moment. So nothing is found that is not there any more, whatever the in
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -17,23 +16,15 @@ from tenets_session_server.models.search import FoundSession, SearchHit, SearchR
 from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
 from tenets_session_server.storage.database import Database, Value
-from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.search_index import SearchIndex
-from tenets_session_server.storage.search_query import Query
+from tenets_session_server.storage.search_matches import Matches
+from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_snippets import Snippets
-from tenets_session_server.storage.search_text import session_token
 
 logger = logging.getLogger(__name__)
 
 FEEDING: Final = 0.004
 """Seconds for which the index is brought up to date before a search."""
-RANKED: Final = 2000
-"""Matches that are ranked: the newest ones."""
-WALKED: Final = 10_000
-"""Matches that are looked at for those that are there and that a filter lets through."""
-WEIGHED: Final = 4_000_000
-"""Entries times phrases, above which only the age counts: to weigh a phrase, FTS5 looks at each
-entry that has it, which takes 25 ns."""
 START: Final = 64 * 1024
 """Bytes of a content in which a snippet is looked for."""
 READ: Final = 2 * 1024 * 1024
@@ -41,43 +32,13 @@ READ: Final = 2 * 1024 * 1024
 ONE_LETTER: Final = 200_000
 """Entries above which one letter is a word, and no beginning: nearly all entries would have it, and
 to find that out would take 30 ms of each million."""
-RECENT: Final = 20
-"""So many newer matches, and half of what is added for being recent is gone."""
-
-_MATCHES: Final = """SELECT f.rowid, {score} FROM session_server_search AS f
-    WHERE f.session_server_search MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
-_FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
-        AND (:author IS NULL OR
-            (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
-        AND c.id IS NOT NULL AND {VISIBLE}
-    FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid
-    WHERE f.session_server_search MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
 _NAMES: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
 _NAME: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match AND f.rowid = :session"""
-# Whether the index has entries that are hidden, or not there any more.
-_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden) OR
-    (SELECT entries FROM session_server_search_state) >
-    (SELECT context_entries FROM session_server_totals)"""
 _COUNT: Final = "SELECT context_entries FROM session_server_totals"
-_SCORE: Final = "bm25(session_server_search, 1.0, 1.0, 0.0)"
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What is searched: everything, or a session (its id), a kind, an author."""
-
-    session: int | None = None
-    kind: str | None = None
-    author: str | None = None
-
-    @property
-    def is_filter(self) -> bool:
-        """Whether it is up to the entry, and not only to its session."""
-        return self.kind is not None or self.author is not None
 
 
 class Search:
@@ -85,6 +46,7 @@ class Search:
 
     def __init__(self, database: Database, index: SearchIndex) -> None:
         self._database, self._index = database, index
+        self._matches = Matches(database)
 
     def search(self, text: str, scope: Scope, limit: int) -> SearchResult:
         """Return at most ``limit`` hits, the best first.
@@ -116,7 +78,7 @@ class Search:
     ) -> tuple[list[SearchHit], bool]:
         if query.expression is None:
             return [], False
-        ranked, is_incomplete = self._ranked(query, scope, count)
+        ranked, is_incomplete = self._matches.ranked(query, scope, count)
         snippets = Snippets(query.terms)
         names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
         best = ranked[0][0] if ranked else 0.0
@@ -129,38 +91,7 @@ class Search:
             hits += self._entries(chunk, snippets)
             position += len(chunk)
         more = position < len(ranked) or len(names) > max(1, limit // 2)
-        return hits, is_incomplete or more
-
-    def _ranked(
-        self, query: Query, scope: Scope, count: int
-    ) -> tuple[list[tuple[float, int]], bool]:
-        """Return scores and ids of the newest matches, best first, and whether there are more."""
-        match = f"{{text parts}} : ({query.expression})"
-        if scope.session is not None:
-            match = f'({match}) AND session : "{session_token(scope.session)}"'
-        weigh = count * query.phrases <= WEIGHED
-        bindings: dict[str, Value] = {"match": match, "rows": RANKED + 1}
-        score = _SCORE if weigh else "-1.0"
-        if scope.is_filter or self._database.run(_SOME_GONE)[0][0]:
-            bindings |= {"kind": scope.kind, "author": scope.author, "rows": WALKED}
-            matches, walked = list[tuple[int, float]](), 0
-            with self._database.rows(_FILTERED.format(score=score), bindings) as rows:
-                for entry_id, weight, matching in rows:
-                    walked += 1
-                    if matching:
-                        matches.append((entry_id, weight))
-                        if len(matches) > RANKED:
-                            break
-            is_incomplete = walked == WALKED or len(matches) > RANKED
-        else:
-            matches = self._database.run(_MATCHES.format(score=score), bindings)
-            is_incomplete = len(matches) > RANKED
-        ranked = [
-            (-weight * (1 + RECENT / (RECENT + newer)), entry_id)
-            for newer, (entry_id, weight) in enumerate(matches[:RANKED])
-        ]
-        ranked.sort(reverse=True)
-        return ranked, is_incomplete
+        return hits, is_incomplete or query.is_narrowed or more
 
     def _names(self, query: Query, scope: Scope, limit: int, snippets: Snippets) -> list[SearchHit]:
         """Return the sessions whose name matches, best first: one more than fit."""

@@ -36,16 +36,32 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What is searched: everything, or a session (its id), a kind, an author."""
+
+    session: int | None = None
+    kind: str | None = None
+    author: str | None = None
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether it is up to the entry, and not only to its session."""
+        return self.kind is not None or self.author is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A query.
 
     ``expression`` is FTS5's, None if nothing can match. ``phrases`` is how many phrases are in it.
-    ``terms`` are what to mark in a text: of each, one of several spellings.
+    ``terms`` are what to mark in a text: of each, one of several spellings. ``is_narrowed``: a
+    letter would be a beginning if there were less to search.
     """
 
     expression: str | None
     phrases: int
     terms: tuple[tuple[Term, ...], ...]
+    is_narrowed: bool = False
 
 
 def parse(text: str, *, one_letter_begins: bool = True) -> Query:
@@ -53,6 +69,7 @@ def parse(text: str, *, one_letter_begins: bool = True) -> Query:
     cut = text[:LONGEST]
     wanted, excluded = list[str](), list[str]()
     terms = list[tuple[Term, ...]]()
+    is_narrowed = False
     for match in _TERM.finditer(cut):
         if len(wanted) + len(excluded) == MOST_TERMS:
             break
@@ -60,7 +77,9 @@ def parse(text: str, *, one_letter_begins: bool = True) -> Query:
         minus = match["minus"] is not None
         # A phrase without its closing quote is still being typed, as a word is.
         typing = match.end() == len(text) and not (minus or match["end"])
-        is_beginning = typing and (one_letter_begins or not _is_letter(given))
+        is_letter = typing and not one_letter_begins and _is_letter(given)
+        is_narrowed = is_narrowed or is_letter
+        is_beginning = typing and not is_letter
         spellings = _spellings(given, is_beginning and search_text.ends_in_a_word(given))
         if not spellings:
             continue
@@ -80,7 +99,7 @@ def parse(text: str, *, one_letter_begins: bool = True) -> Query:
     expression = " AND ".join(wanted)
     if excluded:
         expression = f"({expression}) NOT ({' OR '.join(excluded)})"
-    return Query(expression, expression.count('"') // 2, tuple(terms))
+    return Query(expression, expression.count('"') // 2, tuple(terms), is_narrowed)
 
 
 def _spellings(given: str, is_beginning: bool) -> list[Term]:

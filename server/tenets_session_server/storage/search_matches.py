@@ -1,0 +1,178 @@
+"""What the index has for a query: the newest matches that are there, ranked.
+
+Two things would take long. A session in the trash stays in the index: large ones are left out of
+the search, and what is visible of them is searched for by itself. And to find entries that have
+several common words, FTS5 looks at all that have one of them: after a moment it is interrupted, and
+only the newest entries are searched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from tenets_session_server.storage.database import Database, ReadInterrupted, Value
+from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.search_query import Query, Scope
+from tenets_session_server.storage.search_text import session_token
+
+RANKED: Final = 2000
+"""Matches that are ranked: the newest ones."""
+WALKED: Final = 10_000
+"""Matches that are looked at for those that are there and that a filter lets through."""
+WEIGHED: Final = 4_000_000
+"""Entries times phrases, above which only the age counts: to weigh a phrase, FTS5 looks at each
+entry that has it, which takes 25 ns."""
+GUARDED: Final = 1_000_000
+"""Entries times phrases, above which a search may be interrupted."""
+PATIENCE: Final = 0.05
+"""Seconds after which it is."""
+NEWEST: Final = 20_000
+"""Entries that are searched then."""
+RECENT: Final = 20
+"""So many newer matches, and half of what is added for being recent is gone."""
+LARGE: Final = 1000
+"""Entries of a session in the trash, above which it is left out of the search."""
+LEFT_OUT: Final = 64
+"""Sessions that are left out at most, and ranges of hidden entries that are looked at of each."""
+
+_FIRST, _LAST = -(2**63), 2**63 - 1
+_SCORE: Final = "bm25(session_server_search, 1.0, 1.0, 0.0)"
+_WHERE: Final = """WHERE f.session_server_search MATCH :match
+        AND f.rowid BETWEEN :lowest AND :highest
+    ORDER BY f.rowid DESC LIMIT :rows"""
+_MATCHES: Final = f"""SELECT f.rowid, {{score}}, 1 FROM session_server_search AS f {_WHERE}"""
+_FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
+        AND (:author IS NULL OR
+            (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
+        AND c.id IS NOT NULL AND {VISIBLE}
+    FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid {_WHERE}"""
+# Whether the index has entries that are hidden, or not there any more.
+_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden)
+    OR EXISTS (SELECT 1 FROM session_server_purges)
+    OR (SELECT entries FROM session_server_search_state) >
+        (SELECT context_entries FROM session_server_totals)"""
+_NEWEST: Final = f"""SELECT id FROM session_server_search_docsize
+    ORDER BY id DESC LIMIT 1 OFFSET {NEWEST}"""
+# Sessions that were deleted by themselves, those that were deleted with others, and those whose
+# entries are being removed.
+_LARGE: Final = f"""SELECT session_id FROM (SELECT session_id FROM session_server_trash
+        WHERE entries > {LARGE} AND session_id IS NOT NULL ORDER BY entries DESC LIMIT {LEFT_OUT})
+    UNION SELECT session_id FROM (SELECT h.session_id FROM session_server_hidden AS h
+        WHERE h.trash_id IN (SELECT id FROM session_server_trash
+            WHERE entries > {LARGE} AND session_id IS NULL ORDER BY entries DESC LIMIT 4)
+        AND h.last_entry - h.first_entry > {LARGE} LIMIT {LEFT_OUT})
+    UNION SELECT session_id FROM (SELECT session_id FROM session_server_hidden
+        WHERE trash_id IS NULL AND last_entry - first_entry > {LARGE} LIMIT {LEFT_OUT})
+    LIMIT {LEFT_OUT}"""
+_RANGES: Final = f"""SELECT first_entry, last_entry FROM session_server_hidden
+    WHERE session_id = ? ORDER BY first_entry DESC LIMIT {LEFT_OUT}"""
+_ANY_WITHIN: Final = """SELECT EXISTS (SELECT 1 FROM session_context
+    WHERE session_id = ? AND id BETWEEN ? AND ?)"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the index: what else an entry has to match, and which ids it may have."""
+
+    also: str = ""
+    lowest: int = _FIRST
+    highest: int = _LAST
+
+
+class Matches:
+    """The matches in one :class:`Database`; call it in a snapshot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ranked(
+        self, query: Query, scope: Scope, count: int
+    ) -> tuple[list[tuple[float, int]], bool]:
+        """Return scores and ids of the newest matches, best first, and whether there are more.
+
+        ``count``: how many entries there are.
+        """
+        if count * query.phrases <= GUARDED:
+            return self._ranked(query, scope, count, _FIRST)
+        with contextlib.suppress(ReadInterrupted), self._database.interrupted_after(PATIENCE):
+            return self._ranked(query, scope, count, _FIRST)
+        with contextlib.suppress(ReadInterrupted), self._database.interrupted_after(PATIENCE):
+            newest = self._database.run(_NEWEST)
+            return self._ranked(query, scope, count, newest[0][0] if newest else _FIRST)[0], True
+        return [], True
+
+    def _ranked(
+        self, query: Query, scope: Scope, count: int, lowest: int
+    ) -> tuple[list[tuple[float, int]], bool]:
+        some_gone = bool(self._database.run(_SOME_GONE)[0][0])
+        parts = self._parts(scope) if some_gone else [_Part(_of_session(scope.session))]
+        score = _SCORE if count * (query.phrases + len(parts) - 1) <= WEIGHED else "-1.0"
+        sql = (_FILTERED if scope.is_filter or some_gone else _MATCHES).format(score=score)
+        matches, walked, is_incomplete = list[tuple[int, float]](), 0, False
+        for part in parts:
+            bindings: dict[str, Value] = {
+                "match": f"({{text parts}} : ({query.expression})){part.also}",
+                "lowest": max(lowest, part.lowest),
+                "highest": part.highest,
+                "rows": max(1, WALKED - walked),
+            }
+            if sql is not _MATCHES:
+                bindings |= {"kind": scope.kind, "author": scope.author}
+            found = 0
+            with self._database.rows(sql, bindings) as rows:
+                for entry_id, weight, is_match in rows:
+                    walked += 1
+                    if is_match:
+                        matches.append((entry_id, weight))
+                        found += 1
+                        if found > RANKED:
+                            break
+            is_incomplete = is_incomplete or walked >= WALKED or found > RANKED
+        matches.sort(reverse=True)
+        ranked = [
+            (-weight * (1 + RECENT / (RECENT + newer)), entry_id)
+            for newer, (entry_id, weight) in enumerate(matches[:RANKED])
+        ]
+        ranked.sort(reverse=True)
+        return ranked, is_incomplete or len(matches) > RANKED
+
+    def _parts(self, scope: Scope) -> list[_Part]:
+        """Return the parts of the index in which visible entries are to be found.
+
+        The first one has what is not in a large session of the trash. Each of the others is a gap
+        between the hidden ranges of such a session.
+        """
+        large = {row[0] for row in self._database.run(_LARGE)}
+        if scope.session is not None:
+            if scope.session not in large:
+                return [_Part(_of_session(scope.session))]
+            return self._gaps(scope.session)
+        if not large:
+            return [_Part()]
+        tokens = " OR ".join(f'"{session_token(session_id)}"' for session_id in sorted(large))
+        parts = [_Part(f" NOT session : ({tokens})")]
+        for session_id in sorted(large):
+            parts += self._gaps(session_id)
+        return parts
+
+    def _gaps(self, session_id: int) -> list[_Part]:
+        """Return the parts of a session that may have visible entries."""
+        parts, highest = list[_Part](), _LAST
+        also = _of_session(session_id)
+        ranges = self._database.run(_RANGES, (session_id,))
+        for first, last in [*ranges, (_FIRST, _FIRST)]:
+            if last < highest and self._has_entries(session_id, last + 1, highest):
+                parts.append(_Part(also, last + 1, highest))
+            highest = first - 1
+            if first == _FIRST:
+                break
+        return parts
+
+    def _has_entries(self, session_id: int, first: int, last: int) -> bool:
+        return bool(self._database.run(_ANY_WITHIN, (session_id, first, last))[0][0])
+
+
+def _of_session(session_id: int | None) -> str:
+    return "" if session_id is None else f' AND session : "{session_token(session_id)}"'
