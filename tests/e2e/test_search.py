@@ -15,7 +15,7 @@ from support.foreign import NOW, ForeignWriter
 from support.host import Host
 from support.modes import both_modes
 from support.waiting import eventually
-from tenets_session_server.storage import search_feed, search_index
+from tenets_session_server.storage import search, search_feed, search_index
 from tenets_session_server.storage.schema import CHANGES_KEPT
 
 pytestmark = pytest.mark.asyncio
@@ -563,3 +563,63 @@ async def test_indexing_much_is_done_in_pieces_between_requests(
             served += 1
             await asyncio.sleep(0)
         assert served >= 5
+
+
+@pytest.mark.parametrize("verb", ["delete", "reset"])
+async def test_much_in_the_trash_hides_nothing_else(
+    server_command: list[str], database: Path, verb: str
+) -> None:
+    async with Client.opened(server_command) as client:
+        for number in range(30):
+            await client.add_note("old", f"common old {number}")
+        await client.create("large")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("large", 12_000)
+            foreign.execute("UPDATE session_context SET content = 'common' WHERE content = 'x'")
+        assert await found_in_the_end(client, "nothing such") == []
+        await client.add_note("large", "common before")
+        await client.session(verb, name="large")
+        while not (await client.session("listTrash"))["items"][0]["entries"]:
+            pass
+        assert len(await found(client, "common", limit=200)) == 30
+        await client.add_note("large", "common after")
+        assert len(await found(client, "common", limit=200)) == 31
+        assert await found(client, "common", sessionName="large") == ["common after"]
+
+
+async def test_a_session_that_is_changed_right_after_it_came_is_indexed(
+    server_command: list[str],
+) -> None:
+    async with Client.opened(server_command) as client:
+        await client.add_note("a", "unusual")
+        await client.pipelined(
+            ("copy", {"name": "a", "newName": "b"}), ("rename", {"name": "b", "newName": "c"})
+        )
+        hits = (await client.session("search", query="unusual"))["hits"]
+        assert {hit["session"]["name"] for hit in hits} == {"a", "c"}
+
+
+async def test_a_query_that_takes_too_long_looks_at_the_newest(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "QUICK", 0)
+    monkeypatch.setattr(search, "LONGEST", 0.0005)
+    monkeypatch.setattr(search, "NEWEST", 60)
+    monkeypatch.setattr(search, "RANKED", 10)
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.create("a")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("a", 30_000)
+        await eventually(lambda: len(host.session_db.db.run(INDEXED)) == 30_000)
+        added, reply, after = await client.pipelined(
+            ("addContext", {"sessionName": "a", "kind": "note", "content": "x kept"}),
+            ("search", {"query": "x x x x x x", "limit": 200}),
+            ("addContext", {"sessionName": "a", "kind": "note", "content": "x too"}),
+        )
+        assert reply["result"]["isIncomplete"] is True
+        assert 0 < len(reply["result"]["hits"]) <= 11
+        kept = await client.session(
+            "listContext", ids=[added["result"]["id"], after["result"]["id"]]
+        )
+        assert [entry["content"] for entry in kept["entries"]] == ["x kept", "x too"]

@@ -34,6 +34,10 @@ _SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
+class InterruptedQueryError(Exception):
+    """A query has taken longer than it may."""
+
+
 class Database:
     """The database that ``config`` names, opened at the first use.
 
@@ -139,6 +143,28 @@ class Database:
                 return blob.read(size)
             finally:
                 blob.close(True)
+
+    @contextmanager
+    def interrupted_after(self, seconds: float) -> Iterator[None]:
+        """Let the block read for so long at most; raises :class:`InterruptedQueryError`."""
+        guard, is_over = threading.Lock(), False
+
+        def interrupt() -> None:
+            with guard:  # never a statement behind the block
+                if not is_over and self._file.connection is not None:
+                    self._file.connection.interrupt()
+
+        timer = threading.Timer(seconds, interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except apsw.InterruptError as error:
+            raise InterruptedQueryError from error
+        finally:
+            with guard:
+                is_over = True
+            timer.cancel()
 
     def transaction(self) -> AbstractContextManager[bool | None]:
         """Run the block in a write transaction, or in the one that this thread has open.

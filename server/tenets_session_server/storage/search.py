@@ -16,8 +16,8 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.models.search import FoundSession, SearchHit, SearchResult
 from tenets_session_server.storage import search_query, search_snippets, states
 from tenets_session_server.storage.context_pages import read_starts
-from tenets_session_server.storage.database import Database, Value
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
+from tenets_session_server.storage.hidden_context import FIRST, LAST, VISIBLE
 from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.search_query import Query
 from tenets_session_server.storage.search_snippets import Finder
@@ -34,6 +34,14 @@ WALKED: Final = 10_000
 WEIGHED: Final = 4_000_000
 """Entries times phrases, above which only the age counts: to weigh a phrase, FTS5 looks at each
 entry that has it, which takes 25 ns."""
+QUICK: Final = 500_000
+"""Entries times words, up to which a query is quick; one of a single word always is."""
+LONGEST: Final = 0.05
+"""Seconds for which others wait for a search; then only the newest entries are looked at."""
+NEWEST: Final = 200_000
+"""So many of the newest entries, divided by the number of words, are looked at then."""
+MOST_GAPS: Final = 50
+"""Gaps between hidden entries of a session that are looked at, the newest ones."""
 START: Final = 64 * 1024
 """Bytes of a content in which a snippet is looked for."""
 READ: Final = 2 * 1024 * 1024
@@ -45,13 +53,21 @@ RECENT: Final = 20
 """So many newer matches, and half of what is added for being recent is gone."""
 
 _MATCHES: Final = """SELECT f.rowid, {score} FROM session_server_search AS f
-    WHERE f.session_server_search MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
+    WHERE f.session_server_search MATCH :match AND f.rowid >= :lowest
+    ORDER BY f.rowid DESC LIMIT :rows"""
 _FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
         AND (:author IS NULL OR
             (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
         AND c.id IS NOT NULL AND {VISIBLE}
     FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid
-    WHERE f.session_server_search MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
+    WHERE f.session_server_search MATCH :match AND f.rowid BETWEEN :lowest AND :highest
+    ORDER BY f.rowid DESC LIMIT :rows"""
+_LARGEST_HIDDEN: Final = """SELECT h.session_id FROM session_server_trash AS t
+    CROSS JOIN session_server_hidden AS h ON h.trash_id = t.id
+    WHERE t.entries > 1000 AND t.sessions <= 1 ORDER BY t.entries DESC LIMIT 16"""
+_HIDDEN_RANGES: Final = """SELECT first_entry, last_entry FROM session_server_hidden
+    WHERE session_id = ? ORDER BY first_entry"""
+_NEWEST: Final = "SELECT id FROM session_context ORDER BY id DESC LIMIT 1 OFFSET ?"
 _NAMES: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match ORDER BY f.rowid DESC LIMIT :rows"""
@@ -135,32 +151,85 @@ class Search:
         self, query: Query, scope: Scope, count: int
     ) -> tuple[list[tuple[float, int]], bool]:
         """Return scores and ids of the newest matches, best first, and whether there are more."""
-        match = f"{{text parts}} : ({query.expression})"
-        if scope.session is not None:
-            match = f'({match}) AND session : "{session_token(scope.session)}"'
-        weigh = count * query.phrases <= WEIGHED
-        bindings: dict[str, Value] = {"match": match, "rows": RANKED + 1}
-        score = _SCORE if weigh else "-1.0"
-        if scope.is_filter or self._database.run(_SOME_GONE)[0][0]:
-            bindings |= {"kind": scope.kind, "author": scope.author, "rows": WALKED}
-            matches, walked = list[tuple[int, float]](), 0
-            with self._database.rows(_FILTERED.format(score=score), bindings) as rows:
-                for entry_id, weight, matching in rows:
-                    walked += 1
-                    if matching:
-                        matches.append((entry_id, weight))
-                        if len(matches) > RANKED:
-                            break
-            is_incomplete = walked == WALKED or len(matches) > RANKED
-        else:
-            matches = self._database.run(_MATCHES.format(score=score), bindings)
-            is_incomplete = len(matches) > RANKED
+        score = _SCORE if count * query.phrases <= WEIGHED else "-1.0"
+        words = sum(len(one.segments) for either in query.terms for one in either)
+        words = max(words, query.phrases)
+        try:
+            if words == 1 or count * words <= QUICK:
+                matches, is_incomplete = self._matches(query, scope, score, FIRST)
+            else:
+                with self._database.interrupted_after(LONGEST):
+                    matches, is_incomplete = self._matches(query, scope, score, FIRST)
+        except InterruptedQueryError:
+            newest = self._database.run(_NEWEST, (max(RANKED, NEWEST // words),))
+            matches, _ = self._matches(query, scope, score, newest[0][0] if newest else FIRST)
+            is_incomplete = True
         ranked = [
             (-weight * (1 + RECENT / (RECENT + newer)), entry_id)
             for newer, (entry_id, weight) in enumerate(matches[:RANKED])
         ]
         ranked.sort(reverse=True)
         return ranked, is_incomplete
+
+    def _matches(
+        self, query: Query, scope: Scope, score: str, lowest: int
+    ) -> tuple[list[tuple[int, float]], bool]:
+        """Return the newest matches from an id on, and whether there may be more."""
+        plain = match = f"{{text parts}} : ({query.expression})"
+        if scope.session is not None:
+            match = f'({match}) AND session : "{session_token(scope.session)}"'
+        if not scope.is_filter and not self._database.run(_SOME_GONE)[0][0]:
+            bindings: dict[str, Value] = {"match": match, "rows": RANKED + 1, "lowest": lowest}
+            matches = self._database.run(_MATCHES.format(score=score), bindings)
+            return matches, len(matches) > RANKED
+        # Sessions with many hidden entries are left out. What they have beside is added.
+        largest = [*dict.fromkeys(row[0] for row in self._database.run(_LARGEST_HIDDEN))]
+        if scope.session is not None:
+            largest = [scope.session] if scope.session in largest else []
+        if largest and scope.session is None:
+            tokens = " OR ".join(f'"{session_token(one)}"' for one in largest)
+            match = f"({match}) NOT (session : ({tokens}))"
+        found, is_incomplete = list[tuple[int, float]](), False
+        if not (largest and scope.session is not None):
+            found, is_incomplete = self._walked(match, scope, score, (lowest, LAST))
+        for session_id in largest:
+            of_session = f'({plain}) AND session : "{session_token(session_id)}"'
+            for gap in self._gaps(session_id, lowest):
+                more, cut = self._walked(of_session, scope, score, gap)
+                found, is_incomplete = found + more, is_incomplete or cut
+        found.sort(reverse=True)
+        return found, is_incomplete or len(found) > RANKED
+
+    def _gaps(self, session_id: int, lowest: int) -> list[tuple[int, int]]:
+        """Return the first and last ids of what is not hidden of a session, the newest first."""
+        gaps, start = list[tuple[int, int]](), lowest
+        for first, last in self._database.run(_HIDDEN_RANGES, (session_id,)):
+            if start < first:
+                gaps.append((start, first - 1))
+            start = max(start, last + 1)
+        return [*gaps, (start, LAST)][: -MOST_GAPS - 1 : -1]
+
+    def _walked(
+        self, match: str, scope: Scope, score: str, within: tuple[int, int]
+    ) -> tuple[list[tuple[int, float]], bool]:
+        """Return the newest matches that are there, and whether there may be more."""
+        bindings: dict[str, Value] = {
+            "match": match,
+            "rows": WALKED,
+            "lowest": within[0],
+            "highest": within[1],
+            "kind": scope.kind,
+            "author": scope.author,
+        }
+        found, walked = list[tuple[int, float]](), 0
+        with self._database.rows(_FILTERED.format(score=score), bindings) as rows:
+            for entry_id, weight, matching in rows:
+                walked += 1
+                if matching:
+                    found.append((entry_id, weight))
+                    if len(found) > RANKED:
+                        break
+        return found, walked == WALKED or len(found) > RANKED
 
     def _names(
         self, query: Query, scope: Scope, limit: int, finders: list[list[Finder]]

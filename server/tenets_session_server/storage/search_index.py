@@ -41,6 +41,7 @@ DEFERRED: Final = 2000
 _STATE: Final = """SELECT state, entries, uncounted,
     EXISTS (SELECT 1 FROM session_server_search_scans) FROM session_server_search_state"""
 _SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
+_REALLY: Final = "SELECT count(*) FROM session_context"
 _COUNTED: Final = "SELECT context_entries FROM session_server_totals"
 # Entries are about to be removed, or are staged by an import.
 _UNSETTLED: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id IS NULL)
@@ -137,7 +138,7 @@ class SearchIndex:
             progress, counted = self._progress(), self._database.run(_COUNTED)[0][0]
             lacking = counted - progress.entries - progress.uncounted
             if lacking > 0:
-                self._rescan()
+                self._count()
                 return True
             if lacking == 0:
                 self._swept = None
@@ -204,15 +205,12 @@ class SearchIndex:
         changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
         progress.state = str(states.of_row(changes[-1]))
         progress.entries += self._rows.renew({row[4] for row in changes if row[4] is not None})
-        sessions = dict[int, str]()
-        for _, _, change_type, session_id, entry_id in changes:
-            if entry_id is None and change_type not in _NO_ROWS:
-                sessions[session_id] = change_type
+        sessions = [row for row in changes if row[4] is None and row[2] not in _NO_ROWS]
         if sessions:
-            self._rows.renew_names(sessions)
-            for session_id, change_type in sessions.items():
-                if change_type in {"created", "restored"}:  # context may have come with it
-                    self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
+            self._rows.renew_names({row[3] for row in sessions})
+            # Context may have come with them.
+            for session_id in {row[3] for row in sessions if row[2] in {"created", "restored"}}:
+                self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
         return True
 
     # -- scans -------------------------------------------------------------------------------
@@ -257,10 +255,16 @@ class SearchIndex:
             )
         return True
 
-    def _rescan(self) -> None:
+    def _count(self) -> None:
+        """Count the entries; look at all of them if the index lacks some."""
         with self._database.transaction():
             self._database.keep_quiet()
-            self._begin_full_scan()
+            progress = self._progress()
+            if self._database.run(_REALLY)[0][0] > progress.entries:
+                self._begin_full_scan()
+            else:  # it is the totals that are wrong
+                progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
+                self._save(progress)
 
     def _sweep(self) -> bool:
         """Remove a batch of entries of the index that are gone; return whether there is more."""
@@ -273,9 +277,9 @@ class SearchIndex:
                 self._database.keep_quiet()
                 progress = self._progress()
                 progress.entries -= self._rows.remove(gone)
-                if at_end:
-                    progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
                 self._save(progress)
+        if at_end:
+            self._count()
         return not at_end
 
     def _progress(self) -> _Progress:
