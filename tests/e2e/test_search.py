@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 from pathlib import Path
@@ -15,8 +16,11 @@ from support.foreign import NOW, ForeignWriter
 from support.host import Host
 from support.modes import both_modes
 from support.waiting import eventually
-from tenets_session_server.storage import search_feed, search_index
+from tenets_session_server.storage import search, search_feed, search_index, search_matches
+from tenets_session_server.storage.database import InterruptedQueryError
+from tenets_session_server.storage.hidden_context import FIRST
 from tenets_session_server.storage.schema import CHANGES_KEPT
+from tenets_session_server.storage.search_query import Scope
 
 pytestmark = pytest.mark.asyncio
 
@@ -491,9 +495,10 @@ async def test_a_file_that_is_replaced(database: Path, tmp_path: Path) -> None:
             Path(f"{database}{suffix}").unlink(missing_ok=True)
         replacement.replace(database)
         await client.next_change()
-        while (await client.session("stats"))["contextEntries"] != 1:
-            pass
-        assert await found_in_the_end(client, "file") == ["in the other file"]
+        hits = list[str]()
+        while hits != ["in the other file"]:
+            with contextlib.suppress(ResponseError):  # it has just been replaced
+                hits = await found(client, "file")
 
 
 async def test_a_process_that_is_killed_while_it_indexes_leaves_a_good_index(
@@ -630,3 +635,131 @@ async def test_indexing_much_is_done_in_pieces_between_requests(
             served += 1
             await asyncio.sleep(0)
         assert served >= 5
+
+
+@pytest.mark.parametrize("verb", ["delete", "reset"])
+async def test_much_in_the_trash_hides_nothing_else(
+    server_command: list[str], database: Path, verb: str
+) -> None:
+    async with Client.opened(server_command) as client:
+        for number in range(30):
+            await client.add_note("old", f"common old {number}")
+        await client.create("large")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("large", 12_000)
+            foreign.execute("UPDATE session_context SET content = 'common' WHERE content = 'x'")
+        assert await found_in_the_end(client, "nothing such") == []
+        await client.add_note("large", "common before")
+        await client.session(verb, name="large")
+        while not (await client.session("listTrash"))["items"][0]["entries"]:
+            pass
+        assert len(await found(client, "common", limit=200)) == 30
+        await client.add_note("large", "common after")
+        assert len(await found(client, "common", limit=200)) == 31
+        assert await found(client, "common", sessionName="large") == ["common after"]
+
+
+async def test_a_session_that_is_changed_right_after_it_came_is_indexed(
+    server_command: list[str],
+) -> None:
+    async with Client.opened(server_command) as client:
+        await client.add_note("a", "unusual")
+        await client.pipelined(
+            ("copy", {"name": "a", "newName": "b"}), ("rename", {"name": "b", "newName": "c"})
+        )
+        hits = (await client.session("search", query="unusual"))["hits"]
+        assert {hit["session"]["name"] for hit in hits} == {"a", "c"}
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_a_query_that_takes_too_long_looks_at_the_newest(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked = search_matches.Matches._ranked
+
+    def endless(
+        self: search_matches.Matches, expression: str, scope: Scope, lowest: int, *, weigh: bool
+    ) -> Any:
+        if lowest == FIRST:
+            self._database.run(ENDLESS)
+        return ranked(self, expression, scope, lowest, weigh=weigh)
+
+    monkeypatch.setattr(search_matches.Matches, "_ranked", endless)
+    monkeypatch.setattr(search_matches, "AGAIN", 60.0)
+    monkeypatch.setattr(search_matches, "_NEWEST", search_matches._NEWEST.replace("20000", "3"))
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        for number in range(5):
+            await client.add_note("a", f"x {number}")
+        monkeypatch.setattr(search_matches, "GUARDED", 0)
+        note = {"sessionName": "a", "kind": "note"}
+        added, reply, after = await client.pipelined(
+            ("addContext", {**note, "content": "x kept"}),
+            ("search", {"query": "x ", "limit": 200}),
+            ("addContext", {**note, "content": "x too"}),
+        )
+        hits = reply["result"]["hits"]
+        assert [hit["snippet"] for hit in hits] == ["x kept", "x 4", "x 3", "x 2"]
+        assert reply["result"]["isIncomplete"] is True
+        kept = await client.session(
+            "listContext", ids=[added["result"]["id"], after["result"]["id"]]
+        )
+        assert [entry["content"] for entry in kept["entries"]] == ["x kept", "x too"]
+
+
+async def test_what_is_interrupted_loses_no_transaction(database: Path) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.add_note("a", "first")
+        db = host.session_db.db
+        with db.transaction():
+            db.run("UPDATE session_context SET content = 'changed'")
+            with pytest.raises(InterruptedQueryError), db.interrupted_after(0.001):
+                db.run(ENDLESS)
+            assert db.in_transaction
+            with db.interrupted_after(0.0):
+                pass
+            assert db.run("SELECT count(*) FROM session_context") == [(1,)]
+        assert await found(client, "changed") == ["changed"]
+
+
+async def test_a_letter_in_a_large_database_is_a_word(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.add_note("a", "token")
+        assert len(await found(client, "t")) == 1
+        monkeypatch.setattr(search, "ONE_LETTER", 0)
+        result = await client.session("search", query="t")
+        assert [result["hits"], result["isIncomplete"]] == [[], True]
+        result = await client.session("search", query="t ")
+        assert [result["hits"], result["isIncomplete"]] == [[], False]
+
+
+async def test_what_remains_of_a_large_session_in_the_trash_is_found(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_matches, "WALKED", 5)
+    monkeypatch.setattr(
+        search_matches, "_LARGE", search_matches._LARGE.replace(str(search_matches.LARGE), "2")
+    )
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        for number in range(3):
+            await client.add_note("old", f"x old {number}")
+        for number in range(20):
+            await client.add_note("a", f"x hidden {number}")
+        await client.session("reset", name="a")
+        await client.add_note("a", "x between")
+        for number in range(20):
+            await client.add_note("b", f"x hidden {number}")
+        await client.session("delete", name="b")
+        await client.add_note("a", "x after")
+        await client.session("listTrash")
+        expected = ["x after", "x between", "x old 2", "x old 1", "x old 0"]
+        assert sorted(await found(client, "x ")) == sorted(expected)
+        assert await found(client, "x ", sessionName="a") == ["x after", "x between"]
+        assert len(await found(client, "x ", kind="note")) == 5

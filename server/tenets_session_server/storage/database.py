@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
 import apsw
@@ -34,8 +34,8 @@ _SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
-class ReadInterrupted(Exception):  # noqa: N818 - it is no error
-    """A read took longer than :meth:`Database.interrupted_after` allows."""
+class InterruptedQueryError(Exception):
+    """A query has taken longer than it may."""
 
 
 class Database:
@@ -144,6 +144,28 @@ class Database:
             finally:
                 blob.close(True)
 
+    @contextmanager
+    def interrupted_after(self, seconds: float) -> Iterator[None]:
+        """Let the block read for so long at most; raises :class:`InterruptedQueryError`."""
+        guard, is_over = threading.Lock(), False
+
+        def interrupt() -> None:
+            with guard:  # never a statement behind the block
+                if not is_over and self._file.connection is not None:
+                    self._file.connection.interrupt()
+
+        timer = threading.Timer(seconds, interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except apsw.InterruptError as error:
+            raise InterruptedQueryError from error
+        finally:
+            with guard:
+                is_over = True
+            timer.cancel()
+
     def transaction(self) -> AbstractContextManager[bool | None]:
         """Run the block in a write transaction, or in the one that this thread has open.
 
@@ -213,32 +235,6 @@ class Database:
                 yield
             finally:
                 roll_back(connection)
-
-    @contextmanager
-    def interrupted_after(self, seconds: float) -> Iterator[None]:
-        """Run the block, which only reads, and interrupt the statement that it executes then.
-
-        That raises :class:`ReadInterrupted`. An open transaction stays as it is.
-        """
-        with self._lock:
-            connection, guard, over = self._file.get(), threading.Lock(), False
-
-            def interrupt() -> None:
-                with guard, suppress(apsw.ConnectionClosedError):
-                    if not over:  # no statement behind the block
-                        connection.interrupt()
-
-            timer = threading.Timer(seconds, interrupt)
-            timer.daemon = True
-            timer.start()
-            try:
-                yield
-            except apsw.InterruptError as error:
-                raise ReadInterrupted from error
-            finally:
-                with guard:
-                    over = True
-                timer.cancel()
 
     def version(self) -> tuple[int, int, int]:
         """Return a value that differs after any commit, here or elsewhere; costs 2 us.

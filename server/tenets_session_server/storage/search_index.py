@@ -107,10 +107,10 @@ class SearchIndex:
             self._database.keep_quiet()
             progress, now = self._progress(), states.newest(self._database)
             self._follow(progress, now)
-            more = True
-            while more and time.monotonic() < until:
+            more, moment = True, 0.0  # something is done in any case
+            while more and moment < until:
                 more = self._defer(progress, now) or self._apply_changes(progress)
-                more = more or self._scan(progress)
+                more, moment = more or self._scan(progress), time.monotonic()
             self._save(progress)
         return more
 
