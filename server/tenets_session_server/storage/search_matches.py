@@ -57,13 +57,16 @@ _SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden)
         (SELECT context_entries FROM session_server_totals)"""
 _NEWEST: Final = f"""SELECT id FROM session_server_search_docsize
     ORDER BY id DESC LIMIT 1 OFFSET {NEWEST}"""
-# Sessions that were deleted by themselves, those that were deleted with others, and those whose
-# entries are being removed.
+# Sessions that were deleted by themselves, those that were deleted with others, those in items that
+# are not counted yet, and those whose entries are being removed.
 _LARGE: Final = f"""SELECT session_id FROM (SELECT session_id FROM session_server_trash
         WHERE entries > {LARGE} AND session_id IS NOT NULL ORDER BY entries DESC LIMIT {LEFT_OUT})
     UNION SELECT session_id FROM (SELECT h.session_id FROM session_server_hidden AS h
         WHERE h.trash_id IN (SELECT id FROM session_server_trash
             WHERE entries > {LARGE} AND session_id IS NULL ORDER BY entries DESC LIMIT 4)
+        AND h.last_entry - h.first_entry > {LARGE} LIMIT {LEFT_OUT})
+    UNION SELECT session_id FROM (SELECT h.session_id FROM session_server_hidden AS h
+        WHERE h.trash_id IN (SELECT id FROM session_server_trash WHERE entries IS NULL LIMIT 4)
         AND h.last_entry - h.first_entry > {LARGE} LIMIT {LEFT_OUT})
     UNION SELECT session_id FROM (SELECT session_id FROM session_server_hidden
         WHERE trash_id IS NULL AND last_entry - first_entry > {LARGE} LIMIT {LEFT_OUT})
