@@ -15,10 +15,12 @@ import pytest_asyncio
 from support.client import Client
 from support.foreign import NOW, ForeignWriter
 from support.host import Host
+from tenets_session_server.storage import search_snippets
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HANGUL_DECOMPOSED = "\u1112\u1161\u11ab\u1100\u1173\u11af"
+MANY_MARKS = "cafe" + "\u0301\u0316" * 40
 MARKED: list[tuple[str, str, str, list[str] | None]] = [
     # kind of text, text, query, what is marked
     ("words", "The token is refreshed twice.", "token", ["token"]),
@@ -87,7 +89,15 @@ MARKED: list[tuple[str, str, str, list[str] | None]] = [
     ("CJK beside words", "設定file.txt", "設定file", ["設定file"]),
     ("CJK beside words", "設定file.txt", "file", ["file"]),
     ("emoji", "great 👍 work", "👍", ["👍"]),
-    ("emoji", "great👍🏽work", "👍 work", ["👍", "work"]),
+    ("emoji", "great👍🏽work", "👍 work", ["👍🏽", "work"]),
+    ("emoji", "a 👩‍💻 b", "👩", ["👩‍💻"]),
+    ("emoji", "hands 🙏🙏 up", '"🙏🙏 up"', ["🙏🙏 up"]),
+    ("a mark ends behind the last vowel sign", "यह हिन्दी है", "हिन्दी", ["हिन्दी"]),
+    ("many marks", f"a {MANY_MARKS} b", "cafe b", [MANY_MARKS, "b"]),
+    ("begins often", f"{'😀' * 60} q {'😀' * 6} z", f'"{"😀" * 6} z"', ["😀" * 6 + " z"]),
+    ("begins often", "日日日本語", '"日本"', ["日本"]),
+    ("a gap in a phrase", "token ... is", '"token is"', ["token ... is"]),
+    ("the same word again", "token is token", "token TOKEN token token", ["token", "token"]),
     ("emoji", "party 🎉🚀 time", "🚀", ["🚀"]),
     ("emoji before", "🎉🎉 token 🎉", "token", ["token"]),
     ("NUL", "before\0after", "after", ["after"]),
@@ -134,6 +144,27 @@ async def test_the_snippet_is_the_part_with_most_of_the_words(client: Client) ->
     assert "the token is refreshed y y" in hit["snippet"]
     assert marked(hit) == ["token", "refreshed"]
     assert 100 < len(hit["snippet"]) <= 160
+
+
+async def test_when_the_time_is_up_snippets_are_plain_beginnings(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_snippets, "BUDGET", 0.0)
+    await client.session("deleteAll")
+    await client.add_note("0", "the  beginning " + "x " * 200 + "token")
+    (hit,) = (await client.session("search", query="token"))["hits"]
+    assert hit["snippet"].startswith("the beginning x x")
+    assert 100 < len(hit["snippet"]) <= 160
+    assert hit["matches"] == []
+
+
+async def test_a_long_text_of_one_letter_is_found(client: Client) -> None:
+    await client.session("deleteAll")
+    await client.add_note("0", "a" * 60_000 + " end")
+    found = await client.session("search", query="a " * 32 + "end")
+    assert found["hits"] == []
+    (hit,) = (await client.session("search", query="end " * 32))["hits"]
+    assert marked(hit) == ["end"]
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import msgspec
 
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.models.search import FoundSession, SearchHit, SearchResult
-from tenets_session_server.storage import search_query, search_snippets, states
+from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
 from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
 from tenets_session_server.storage.hidden_context import FIRST, LAST, VISIBLE
 from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.search_query import Query
-from tenets_session_server.storage.search_snippets import Finder
+from tenets_session_server.storage.search_snippets import Snippets
 from tenets_session_server.storage.search_text import session_token
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,13 @@ _FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :ki
     FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid
     WHERE f.session_server_search MATCH :match AND f.rowid BETWEEN :lowest AND :highest
     ORDER BY f.rowid DESC LIMIT :rows"""
-_LARGEST_HIDDEN: Final = """SELECT h.session_id FROM session_server_trash AS t
+_OF_ONE_SESSION: Final = """FROM session_server_trash AS t
     CROSS JOIN session_server_hidden AS h ON h.trash_id = t.id
-    WHERE t.entries > 1000 AND t.sessions <= 1 ORDER BY t.entries DESC LIMIT 16"""
+    WHERE t.sessions <= 1 AND t.entries"""
+# Those that have not been counted yet may be large.
+_LARGEST_HIDDEN: Final = f"""SELECT h.session_id {_OF_ONE_SESSION} IS NULL
+    UNION ALL SELECT * FROM (
+        SELECT h.session_id {_OF_ONE_SESSION} > 1000 ORDER BY t.entries DESC LIMIT 16)"""
 _HIDDEN_RANGES: Final = """SELECT first_entry, last_entry FROM session_server_hidden
     WHERE session_id = ? ORDER BY first_entry"""
 _NEWEST: Final = "SELECT id FROM session_context ORDER BY id DESC LIMIT 1 OFFSET ?"
@@ -133,8 +137,8 @@ class Search:
         if query.expression is None:
             return [], False
         ranked, is_incomplete = self._ranked(query, scope, count)
-        finders = search_snippets.finders(query.terms)
-        names = [] if scope.is_filter else self._names(query, scope, limit, finders)
+        snippets = Snippets(query.terms)
+        names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
         best = ranked[0][0] if ranked else 0.0
         hits = names[: max(1, limit // 2)]
         # A name that fits is what its user has called the matter.
@@ -142,7 +146,7 @@ class Search:
         position = 0
         while len(hits) < limit and position < len(ranked):  # some may be gone
             chunk = ranked[position : position + limit - len(hits)]
-            hits += self._entries(chunk, finders)
+            hits += self._entries(chunk, snippets)
             position += len(chunk)
         more = position < len(ranked) or len(names) > max(1, limit // 2)
         return hits, is_incomplete or more
@@ -160,9 +164,10 @@ class Search:
             else:
                 with self._database.interrupted_after(LONGEST):
                     matches, is_incomplete = self._matches(query, scope, score, FIRST)
-        except InterruptedQueryError:
+        except InterruptedQueryError:  # by age, as to weigh a phrase all of its entries count
             newest = self._database.run(_NEWEST, (max(RANKED, NEWEST // words),))
-            matches, _ = self._matches(query, scope, score, newest[0][0] if newest else FIRST)
+            lowest = newest[0][0] if newest else FIRST
+            matches, _ = self._matches(query, scope, "-1.0", lowest)
             is_incomplete = True
         ranked = [
             (-weight * (1 + RECENT / (RECENT + newer)), entry_id)
@@ -231,9 +236,7 @@ class Search:
                         break
         return found, walked == WALKED or len(found) > RANKED
 
-    def _names(
-        self, query: Query, scope: Scope, limit: int, finders: list[list[Finder]]
-    ) -> list[SearchHit]:
+    def _names(self, query: Query, scope: Scope, limit: int, snippets: Snippets) -> list[SearchHit]:
         """Return the sessions whose name matches, best first: one more than fit."""
         bindings: dict[str, Value] = {"match": query.expression, "rows": limit + 1}
         sql = _NAMES
@@ -243,13 +246,11 @@ class Search:
         hits = list[SearchHit]()
         for session_id, weight, stored in self._database.run(sql, bindings):
             name = stored.decode("utf-8", "replace")
-            shown, matches = search_snippets.snippet(name, finders)
+            shown, matches = snippets.of(name)
             hits.append(SearchHit(FoundSession(session_id, name), None, shown, matches, -weight))
         return sorted(hits, key=lambda hit: hit.score, reverse=True)
 
-    def _entries(
-        self, ranked: list[tuple[float, int]], finders: list[list[Finder]]
-    ) -> list[SearchHit]:
+    def _entries(self, ranked: list[tuple[float, int]], snippets: Snippets) -> list[SearchHit]:
         """Return the hits of those entries that are there, in this order."""
         ids = [entry_id for _, entry_id in ranked]
         found = read_starts(self._database, ids, START, READ)
@@ -257,7 +258,7 @@ class Search:
         for score, entry_id in ranked:
             if entry_id in found:
                 entry, start = found[entry_id]
-                shown, matches = search_snippets.snippet(start, finders)
+                shown, matches = snippets.of(start)
                 session = FoundSession(entry.session_id, entry.session_name)
                 hits.append(SearchHit(session, entry, shown, matches, score))
         return hits

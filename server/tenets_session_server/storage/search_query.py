@@ -68,6 +68,8 @@ def parse(text: str, *, one_letter_begins: bool = True) -> Query:
             search_text.phrase(one.segments, is_beginning=one.is_beginning) for one in spellings
         ]
         either = found[0] if len(found) == 1 else f"({' OR '.join(found)})"
+        if either in (excluded if minus else wanted):
+            continue
         if minus:
             excluded.append(either)
         else:

@@ -1,20 +1,19 @@
 """Snippets: the part of a text that shows best what a query has found, and the matches in it.
 
-A text is compared without case and diacritics, as the index does. Positions are kept by having one
-character for each of the original; only a text that is not in NFC needs a map.
+All those of a search have a limited time. Then they are plain beginnings, without matches.
 """
 
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
 from tenets_session_server.storage import search_text
+from tenets_session_server.storage.search_finder import LONGEST_CLUSTER, Finder, Span, comparable
 from tenets_session_server.storage.search_query import Term
 
 LENGTH: Final = 160
@@ -23,128 +22,111 @@ BEFORE: Final = 40
 """Characters before the first match, at most."""
 SLACK: Final = 20
 """Characters by which a snippet is shortened at most, so that it is not cut within a word."""
-MOST_MATCHES: Final = 50
-"""Matches of one term that are looked at in a text."""
+MOST_MATCHES: Final = 100
+"""Matches that are looked at in a text."""
+FEWEST_MATCHES: Final = 6
+"""Matches of one spelling of a term that are looked at, although there are many terms."""
+BUDGET: Final = 0.02
+"""Seconds for the snippets of one search."""
 
-_MARKS: Final = "\u0300-\u036f"
-_COMBINING: Final = f"{_MARKS}\u1160-\u11ff\u3099\u309a"
-_CLUSTER: Final = re.compile(f".[{_COMBINING}]*", re.DOTALL)
-_NEEDS_MAP: Final = re.compile(f"[{_COMBINING}]")
-_ONLY_MARKS: Final = re.compile(f"[{_MARKS}]")
 # White space, control characters, and what shows a line otherwise than it is stored.
 _BLANKS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_BETWEEN: Final = r"[\W_]{0,100}?"
+_JOINER: Final = "\u200d"
 
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Finder:
-    """Finds one spelling of a term: a single ``word`` or a ``pattern`` with a group for each."""
-
-    word: str
-    pattern: re.Pattern[str] | None
-    is_beginning: bool
-
-    @classmethod
-    def of(cls, term: Term) -> Finder:
-        """Return what finds a term."""
-        folded = [search_text.folded(_ONLY_MARKS.sub("", one)) for one in term.segments]
-        if len(folded) == 1:  # most queries: compiling a pattern would take longer than the search
-            return cls(folded[0], None, term.is_beginning)
-        groups = (f"({re.escape(segment)})" for segment in folded)
-        return cls("", re.compile(_BETWEEN.join(groups)), term.is_beginning)
-
-    def spans(self, text: str, folded: str) -> Iterator[Span]:
-        """Yield where the term is in a text, which is given as it is and folded."""
-        if self.pattern is None:
-            position = folded.find(self.word)
-            while position >= 0:
-                end = position + len(self.word)
-                if _is_boundary(text, position) and (self.is_beginning or _is_boundary(text, end)):
-                    yield position, end
-                position = folded.find(self.word, end)
-            return
-        for match in self.pattern.finditer(folded):
-            *whole, (last, end) = match.regs[1:]
-            if (
-                all(_is_boundary(text, position) for span in whole for position in span)
-                and _is_boundary(text, last)
-                and (self.is_beginning or _is_boundary(text, end))
-            ):
-                yield match.start(), end
+Match = tuple[int, int, int]
+"""Where it begins and ends, and the number of its term."""
 
 
-def finders(terms: Iterable[Iterable[Term]]) -> list[list[Finder]]:
-    """Return what :func:`snippet` looks for: of each term of a query, its spellings."""
-    return [[Finder.of(spelling) for spelling in spellings] for spellings in terms]
+class Snippets:
+    """Makes the snippets of one search, with marks as long as :data:`BUDGET` lasts."""
+
+    def __init__(self, terms: Iterable[Iterable[Term]]) -> None:
+        self._wanted = [[Finder.of(spelling) for spelling in spellings] for spellings in terms]
+        self._most = max(FEWEST_MATCHES, MOST_MATCHES // max(1, sum(map(len, self._wanted))))
+        self._left = BUDGET
+
+    def of(self, text: str) -> tuple[str, list[list[int]]]:
+        """Return about :data:`LENGTH` characters of a text, and where in them the matches are.
+
+        White space is collapsed. The positions are in UTF-16 units; the end is exclusive. When the
+        time is up, it is the beginning of the text, without matches.
+        """
+        if self._left <= 0:
+            return _shown(text, *_window(text, []), [])
+        begun = time.monotonic()
+        found = self._found(text, begun + self._left)
+        if len(found) == 1 and len(text) <= LENGTH and _is_plain(text):  # most notes are short
+            shown = text, [[*found[0][:2]]]
+        else:
+            begin, end = _window(text, found)
+            shown = _shown(text, begin, end, _merged(text, found, begin, end))
+        self._left -= time.monotonic() - begun
+        return shown
+
+    def _found(self, text: str, until: float) -> list[Match]:
+        """Return the matches in a text, in order."""
+        composed, folded, origins = comparable(text)
+        found = list[Match]()
+        for number, spellings in enumerate(self._wanted):
+            if time.monotonic() > until:
+                break
+            for finder in spellings:
+                spans = islice(finder.spans(composed, folded), self._most)
+                found += [(begin, end, number) for begin, end in spans]
+        if origins is not None:
+            found = [(origins.of(begin), origins.of(end), number) for begin, end, number in found]
+        found.sort()
+        return found
 
 
-def snippet(text: str, wanted: Sequence[Sequence[Finder]]) -> tuple[str, list[list[int]]]:
-    """Return about :data:`LENGTH` characters of a text, and where in them the matches are.
-
-    White space is collapsed. The positions are in UTF-16 units; the end is exclusive.
-    """
-    composed, starts = text, None
-    if not text.isascii() and _NEEDS_MAP.search(text):
-        composed, starts = _composed(text)
-    folded = search_text.folded(composed)
-    found = list[tuple[int, int, int]]()
-    for number, spellings in enumerate(wanted):
-        for finder in spellings:
-            spans = islice(finder.spans(composed, folded), MOST_MATCHES)
-            found += [(begin, end, number) for begin, end in spans]
-    if starts is not None:
-        found = [(starts[begin], starts[end], number) for begin, end, number in found]
-    if len(found) == 1 and len(text) <= LENGTH and _is_plain(text):  # most notes are short
-        return text, [[*found[0][:2]]]
-    found.sort()
-    begin, end = _window(text, found)
-    return _shown(text, begin, end, _merged(found, begin, end))
+def _cluster_end(text: str, end: int) -> int:
+    """Return where the character ends that a user sees: with its combining marks, for instance."""
+    most = min(len(text), end + LONGEST_CLUSTER)
+    while 0 < end < most and (
+        unicodedata.category(text[end])[0] == "M"
+        or search_text.is_modifier(text[end])
+        or text[end] == _JOINER
+        or (text[end - 1] == _JOINER and search_text.is_symbol(text[end]))
+    ):
+        end += 1
+    return end
 
 
-def _composed(text: str) -> tuple[str, list[int]]:
-    """Return a text in NFC without further marks, and where each character begins in the original.
-
-    There is one position more, for the end.
-    """
-    characters, starts = list[str](), list[int]()
-    for cluster in _CLUSTER.finditer(text):
-        for character in _ONLY_MARKS.sub("", unicodedata.normalize("NFC", cluster[0])):
-            characters.append(character)
-            starts.append(cluster.start())
-    return "".join(characters), [*starts, len(text)]
-
-
-def _is_boundary(text: str, index: int) -> bool:
-    """Tell whether a word, or a part of an identifier, begins or ends at ``index``."""
-    if index in {0, len(text)}:
-        return True
-    before, after = text[index - 1], text[index]
-    return (
-        not (before.isalnum() and after.isalnum())
-        or search_text.is_part_boundary(text, index)
-        or search_text.is_cjk(before)
-        or search_text.is_cjk(after)
-    )
-
-
-def _window(text: str, found: list[tuple[int, int, int]]) -> Span:
+def _window(text: str, found: list[Match]) -> Span:
     """Return the part of a text that has the most terms, and of those the first."""
     if len(text) <= LENGTH:
         return 0, len(text)
-    best, chosen = (0, 0), (0, 0)
-    begins = [begin for begin, _, _ in found]
-    for index, (begin, end, _) in enumerate(found):
-        inside = found[index : bisect_right(begins, begin + LENGTH - BEFORE)]
-        inside = [one for one in inside if one[1] <= begin + LENGTH - BEFORE]
-        rank = len({number for _, _, number in inside}), len(inside)
-        if rank > best:
-            best, chosen = rank, (begin, max((one[1] for one in inside), default=end))
-    first, last = chosen
+    first, last = _fullest(found)
     end = min(len(text), max(0, first - BEFORE) + LENGTH)
     begin = max(0, min(first - BEFORE, end - LENGTH))
-    return _to_word(text, begin, first), _from_word(text, max(last, end - SLACK), end)
+    end = _cluster_end(text, _from_word(text, max(last, end - SLACK), end))
+    return _to_word(text, begin, first), end
+
+
+def _fullest(found: list[Match]) -> Span:
+    """Return from where to where those matches are that fit together: most terms, most matches.
+
+    A match enters and leaves a sliding window once.
+    """
+    width = LENGTH - BEFORE
+    by_end = sorted((min(end, begin + width), begin, number) for begin, end, number in found)
+    best, chosen = (0, 0), (0, 0)
+    counts = dict.fromkeys((number for _, _, number in found), 0)
+    entered = terms = matches = last = 0
+    for begin, _, number in found:
+        while entered < len(by_end) and by_end[entered][0] <= begin + width:
+            last, first, entering = by_end[entered]
+            entered += 1
+            if first >= begin:
+                terms += not counts[entering]
+                matches += 1
+                counts[entering] += 1
+        if (terms, matches) > best:
+            best, chosen = (terms, matches), (begin, last)
+        counts[number] -= 1
+        matches -= 1
+        terms -= not counts[number]
+    return chosen
 
 
 def _to_word(text: str, begin: int, most: int) -> int:
@@ -161,11 +143,13 @@ def _from_word(text: str, least: int, end: int) -> int:
     return blanks[-1] if blanks else end
 
 
-def _merged(found: list[tuple[int, int, int]], begin: int, end: int) -> list[Span]:
+def _merged(text: str, found: list[Match], begin: int, end: int) -> list[Span]:
     """Return the matches inside of a window, those that overlap as one."""
     spans = list[Span]()
-    inside = (match for match in found if match[1] > begin and match[0] < end)
-    for first, last in ((max(one[0], begin), min(one[1], end)) for one in inside):
+    for found_begin, found_end, _ in found:
+        if found_end <= begin or found_begin >= end:
+            continue
+        first, last = max(found_begin, begin), min(_cluster_end(text, found_end), end)
         if spans and first < spans[-1][1]:
             spans[-1] = spans[-1][0], max(last, spans[-1][1])
         else:

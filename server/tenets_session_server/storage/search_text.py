@@ -20,6 +20,8 @@ from typing import Final
 
 LONGEST_IDENTIFIER: Final = 64
 """Characters; a longer word is no identifier but data, whose parts nobody looks for."""
+MOST_MARKS: Final = 30
+"""Combining marks of one character that count; the stream-safe format of Unicode has no more."""
 
 # Without blanks between words: radicals, Kana, Bopomofo, Jamo, Han, Hangul.
 CJK: Final = (
@@ -30,20 +32,24 @@ CJK: Final = (
 )
 """Characters of these scripts, as a set in a regular expression has them."""
 # Not box drawing and Braille, with which programs draw tables and progress bars.
-_SYMBOLS: Final = (
+SYMBOLS: Final = (
     r"\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001fbff"
 )
+"""Characters that are words by themselves, as a set."""
 _MODIFIERS: Final = r"\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"
 _MARKS: Final = r"\u0300-\u036f"
 
-_SPECIAL: Final = re.compile(f"[{CJK}]+|[{_SYMBOLS}][{_MODIFIERS}]*")
+_SPECIAL: Final = re.compile(f"[{CJK}]+|[{SYMBOLS}][{_MODIFIERS}]*")
+_LONG_RUN: Final = re.compile(rf"[^\w\x00-\x7f]{{{MOST_MARKS + 1},}}")
 _WORD: Final = re.compile(r"[^\W_]+")
 # It begins with a set of characters, which is three times as fast to search for.
 _CAMEL: Final = re.compile(r"[A-Z](?:(?<=[a-z0-9][A-Z])|(?<=[A-Z][A-Z])(?=[a-z]))")
 _SEGMENT: Final = re.compile(
-    rf"(?P<cjk>[{CJK}]+)|(?P<symbol>[{_SYMBOLS}])[{_MODIFIERS}]*"
+    rf"(?P<cjk>[{CJK}]+)|(?P<symbol>[{SYMBOLS}])[{_MODIFIERS}]*"
     rf"|(?P<word>[^\W_{CJK}][^\W_{CJK}{_MARKS}]*(?:[{_MARKS}]+[^\W_{CJK}]*)*)"
 )
+_IS_SYMBOL: Final = re.compile(f"[{SYMBOLS}]").match
+_IS_MODIFIER: Final = re.compile(f"[{_MODIFIERS}]").match
 _IS_CJK: Final = re.compile(f"[{CJK}]").match
 
 
@@ -118,6 +124,16 @@ def is_cjk(character: str) -> bool:
     return _IS_CJK(character) is not None
 
 
+def is_symbol(character: str) -> bool:
+    """Tell whether a character is a word by itself, such as an emoji."""
+    return _IS_SYMBOL(character) is not None
+
+
+def is_modifier(character: str) -> bool:
+    """Tell whether a character only changes how the symbol before it looks."""
+    return _IS_MODIFIER(character) is not None
+
+
 def split_identifier(word: str) -> list[str]:
     """Return the parts of an identifier: of ``HTTPServerError`` HTTP, Server and Error."""
     cuts = [index for index in range(1, len(word)) if is_part_boundary(word, index)]
@@ -136,7 +152,20 @@ def is_part_boundary(text: str, index: int) -> bool:
 
 
 def _normalised(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    # To sort a long run of marks would take quadratic time.
+    return unicodedata.normalize("NFC", _LONG_RUN.sub(_with_few_marks, text))
+
+
+def _with_few_marks(run: re.Match[str]) -> str:
+    """Return a run without the marks that follow :data:`MOST_MARKS` others."""
+    kept, marks = list[str](), 0
+    for character in run[0]:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _parts(text: str) -> str:
