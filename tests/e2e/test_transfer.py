@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.answers import contents, failure
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json, notification, request
@@ -23,15 +23,6 @@ LOCATION = {
 ENTRY = "sessions[0].context[0]"
 DEEP = json.loads("[" * 100 + "]" * 100)
 METADATA = {"x": 1.5, "nested": {"": [None, "ü"]}, "pinned_files": ["/a.py"]}
-
-
-async def failure(awaitable: Any) -> Json:
-    """Return the data of the error that a request has to fail with."""
-    with pytest.raises(ResponseError) as caught:
-        await awaitable
-    assert caught.value.code == -32803
-    assert caught.value.data is not None
-    return caught.value.data
 
 
 async def filled(editor: Client) -> None:
@@ -57,11 +48,6 @@ def session(name: str, *context: Json, **members: object) -> Json:
     time = {"createdAt": "2026-11-20T08:00:00+00:00"}
     entries = [{"kind": "note", "content": "x", **time, **entry} for entry in context]
     return {"name": name, **time, "metadata": {}, "context": entries, **members}
-
-
-async def contents(editor: Client, name: str) -> list[str]:
-    page = await editor.session("listContext", sessionName=name)
-    return [entry["content"] for entry in page["entries"]]
 
 
 @both_modes
@@ -115,20 +101,20 @@ async def test_conflicts(server_command: list[str]) -> None:
 
         skipped = await editor.session("import", content=text, onConflict="skip")
         assert (skipped["imported"], skipped["skipped"], skipped["entries"]) == (1, 1, 1)
-        assert await contents(editor, "a") == ["old"]
+        assert await contents(editor, sessionName="a") == ["old"]
 
         renamed = await editor.session("import", content=text, onConflict="rename")
         assert (renamed["imported"], renamed["renamed"]) == (2, 2)
         assert [one["name"] for one in renamed["sessions"]] == ["a (3)", "b (2)"]
-        assert await contents(editor, "a (3)") == ["new"]
+        assert await contents(editor, sessionName="a (3)") == ["new"]
 
         replaced = await editor.session("import", content=text, onConflict="overwrite")
         assert (replaced["imported"], replaced["renamed"]) == (2, 0)
-        assert await contents(editor, "a") == ["new"]
+        assert await contents(editor, sessionName="a") == ["new"]
         (item,) = (await editor.session("listTrash"))["items"]
         assert (item["id"], item["names"]) == (replaced["trashId"], ["a", "b"])
         await editor.session("restore", id=item["id"], replace=True)
-        assert await contents(editor, "a") == ["old"]
+        assert await contents(editor, sessionName="a") == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +238,7 @@ async def test_one_key_of_several_authors(server_command: list[str]) -> None:
         add = {"sessionName": "s", "kind": "note", "content": "c", "identityKey": "k"}
         found = await editor.session("addContext", **add)
         assert (found["duplicate"], found["preview"]) == (True, "b")
-        assert await contents(editor, "s") == ["a", "b"]
+        assert await contents(editor, sessionName="s") == ["a", "b"]
 
 
 async def test_some_sessions(server_command: list[str]) -> None:

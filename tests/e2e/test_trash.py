@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.answers import changes_since, contents, entries, failure
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json
@@ -18,32 +18,9 @@ pytestmark = pytest.mark.asyncio
 KEYED = {"kind": "code", "location": {"uri": "file:///x.py"}, "identityKey": "k"}
 
 
-async def failure(awaitable: Any) -> Json:
-    """Return the data of the error that a request has to fail with."""
-    with pytest.raises(ResponseError) as caught:
-        await awaitable
-    assert caught.value.code == -32803
-    assert caught.value.data is not None
-    return caught.value.data
-
-
-async def entries(editor: Client, **params: object) -> list[Json]:
-    found: list[Json] = (await editor.session("listContext", **params))["entries"]
-    return found
-
-
-async def contents(editor: Client, **params: object) -> list[str]:
-    return [entry["content"] for entry in await entries(editor, **params)]
-
-
 async def items(editor: Client) -> list[Json]:
     found: list[Json] = (await editor.session("listTrash"))["items"]
     return found
-
-
-async def changes_since(editor: Client, state: str) -> list[tuple[str, str]]:
-    found = await editor.session("changes", sinceState=state)
-    return [(change["type"], change["sessionName"]) for change in found["changes"]]
 
 
 @both_modes

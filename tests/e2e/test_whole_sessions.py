@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.answers import changes_since, contents, failure
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json
 from support.modes import both_modes
 
 pytestmark = pytest.mark.asyncio
-
-
-async def failure(awaitable: Any) -> Json:
-    """Return the data of the error that a request has to fail with."""
-    with pytest.raises(ResponseError) as caught:
-        await awaitable
-    assert caught.value.code == -32803
-    assert caught.value.data is not None
-    return caught.value.data
-
-
-async def contents(editor: Client, name: str) -> list[str]:
-    page = await editor.session("listContext", sessionName=name)
-    return [entry["content"] for entry in page["entries"]]
-
-
-async def changes_since(editor: Client, state: str) -> list[tuple[str, str]]:
-    found = await editor.session("changes", sinceState=state)
-    return [(change["type"], change["sessionName"]) for change in found["changes"]]
 
 
 @both_modes
@@ -47,7 +28,7 @@ async def test_rename(server_command: list[str]) -> None:
             "revision": added["revision"] + 1,
             "state": after["state"],
         }
-        assert await contents(editor, "\u00e9") == ["x"]
+        assert await contents(editor, sessionName="\u00e9") == ["x"]
         assert await editor.session("get", name="a") is None
         assert await changes_since(editor, added["state"]) == [("renamed", "\u00e9")]
         same = await editor.session("rename", sessionId=after["id"], newName="\u00e9")
@@ -109,16 +90,16 @@ async def test_a_copy_in_a_taken_place(server_command: list[str]) -> None:
         over = {"name": "a", "newName": "b", "overwrite": True, "active": True}
         data = await failure(editor.session("copy", **over, ifState=stale))
         assert data["kind"] == "conflict"
-        assert await contents(editor, "b") == ["old", "newer"]
+        assert await contents(editor, sessionName="b") == ["old", "newer"]
         copy = await editor.session("copy", **over, ifState=data["state"])
         assert copy["active"] is True
-        assert await contents(editor, "b") == ["x"]
+        assert await contents(editor, sessionName="b") == ["x"]
         assert await changes_since(editor, data["state"]) == [
             *(("deleted", "b"), ("created", "b"), ("activated", "b"))
         ]
         empty = await editor.session("copy", name="a", newName="c", includeContext=False)
         assert empty["name"] == "c"
-        assert await contents(editor, "c") == []
+        assert await contents(editor, sessionName="c") == []
         missing = editor.session("copy", name="nobody", newName="d")
         assert (await failure(missing))["name"] == "nobody"
 
@@ -136,14 +117,14 @@ async def test_reset_keeps_the_session_and_loses_its_context(server_command: lis
         assert (reset["id"], reset["name"], reset["active"]) == (created["id"], "a", True)
         assert (reset["metadata"]["k"], reset["metadata"]["pinned_files"]) == (1, ["/x"])
         assert reset["trashId"] == 1
-        assert await contents(editor, "a") == []
-        assert await contents(editor, "other") == ["stays"]
+        assert await contents(editor, sessionName="a") == []
+        assert await contents(editor, sessionName="other") == ["stays"]
         assert await editor.session("getContext", id=added["id"]) is None
         assert await changes_since(editor, found["state"]) == [
             *(("deactivated", "other"), ("reset", "a"))
         ]
         await editor.add_note("a", "after")
-        assert await contents(editor, "a") == ["after"]
+        assert await contents(editor, sessionName="a") == ["after"]
         again = await editor.session("reset", sessionId=created["id"])
         data = await failure(editor.session("reset", name="a", ifState=reset["state"]))
         assert data == {

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tenets_session_server.models.types import (
     Author,
+    ImportedAuthor,
+    LocationText,
     NewestRevision,
     NextCursor,
     SessionId,
     StateText,
     Timestamp,
     TrashId,
+    UpdatedAt,
 )
 
 UInteger = Annotated[int, Meta(ge=0, le=2**31 - 1, description="an integer of 0 or more")]
@@ -73,19 +76,10 @@ class ContextEntry(Struct, rename="camel", frozen=True, kw_only=True):
     ) = UNSET
     size: Annotated[int, Meta(description="UTF-8 bytes of the content")]
     created_at: Timestamp
-    updated_at: (
-        Annotated[str, Meta(description="when a client last changed it; absent if none has")]
-        | UnsetType
-    ) = UNSET
+    updated_at: UpdatedAt | UnsetType = UNSET
     author: Author
-    imported_author: (
-        Annotated[str, Meta(description="who wrote it where it was imported from; else absent")]
-        | UnsetType
-    ) = UNSET
-    location: (
-        Annotated[Raw, Meta(description="where it belongs, as a `Location`; absent if not given")]
-        | UnsetType
-    ) = UNSET
+    imported_author: ImportedAuthor | UnsetType = UNSET
+    location: LocationText | UnsetType = UNSET
 
 
 class WrittenContext(ContextEntry, rename="camel", frozen=True, kw_only=True):

@@ -7,7 +7,15 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from tenets_session_server.models.sessions import Session
-from tenets_session_server.models.types import NewestRevision, StateText, Timestamp, TrashId
+from tenets_session_server.models.types import (
+    ImportedAuthor,
+    LocationText,
+    NewestRevision,
+    StateText,
+    Timestamp,
+    TrashId,
+    UpdatedAt,
+)
 
 FORMAT: Final = "tenets-sessions"
 VERSION: Final = 1
@@ -19,19 +27,10 @@ class ExportedEntry(Struct, rename="camel", frozen=True, kw_only=True):
     kind: Annotated[str, Meta(description="label given by the client, for example `note`")]
     content: Annotated[str, Meta(description="the whole content")]
     created_at: Timestamp
-    updated_at: (
-        Annotated[str, Meta(description="when a client last changed it; absent if none has")]
-        | UnsetType
-    ) = UNSET
+    updated_at: UpdatedAt | UnsetType = UNSET
     author: Annotated[str | None, Meta(description="who wrote it, or null")] = None
-    imported_author: (
-        Annotated[str, Meta(description="who wrote it where it was imported from; else absent")]
-        | UnsetType
-    ) = UNSET
-    location: (
-        Annotated[Raw, Meta(description="where it belongs, as a `Location`; absent if not given")]
-        | UnsetType
-    ) = UNSET
+    imported_author: ImportedAuthor | UnsetType = UNSET
+    location: LocationText | UnsetType = UNSET
     identity_key: (
         Annotated[str, Meta(description="its `identityKey`; absent if not given")] | UnsetType
     ) = UNSET

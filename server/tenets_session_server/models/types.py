@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 SessionId = Annotated[int, Meta(description="the session's `id`")]
 EntryId = Annotated[int, Meta(description="`id` of the entry; only for changes of context")]
@@ -14,6 +14,13 @@ TrashId = Annotated[
 ]
 Author = Annotated[
     str | None, Meta(description="who wrote it; null if another program did, or nobody said")
+]
+UpdatedAt = Annotated[str, Meta(description="when a client last changed it; absent if none has")]
+ImportedAuthor = Annotated[
+    str, Meta(description="who wrote it where it was imported from; else absent")
+]
+LocationText = Annotated[
+    Raw, Meta(description="where it belongs, as a `Location`; absent if not given")
 ]
 Revision = Annotated[int, Meta(description="number of the change; numbers only increase")]
 NewestRevision = Annotated[int, Meta(description="number of the newest committed change")]

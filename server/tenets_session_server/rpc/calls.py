@@ -26,9 +26,8 @@ from tenets_session_server.methods.params import Items, ParamsDecoder
 from tenets_session_server.methods.table import BY_COMMAND
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
 from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.steps import BUSY_TIMEOUT
 
-BUSY_TIMEOUT: Final = 5.0
-"""Seconds for which a call is tried again while another process holds the lock."""
 STEP: Final = 0.004
 """Seconds for which a method goes on with its steps before other clients have their turns."""
 BUSY_PAUSES: Final = (0.002, 0.005, 0.010, 0.020, 0.025)

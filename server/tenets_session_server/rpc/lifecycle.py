@@ -36,8 +36,6 @@ from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
 PROTOCOL_VERSION: Final = 1
-LONGEST_AUTHOR: Final = 64
-"""Characters of the label under which a client writes."""
 LONGEST_NAME: Final = 255
 """Characters that are kept of a client's name and version, as others have to read them."""
 
@@ -50,7 +48,7 @@ LIMITS: Final = {
     "piece": context.LARGEST_PIECE,
     "name": names.LONGEST,
     "kind": names.LONGEST_KIND,
-    "author": LONGEST_AUTHOR,
+    "author": names.LONGEST_AUTHOR,
     "identityKey": LONGEST_KEY,
     "location": LARGEST_LOCATION,
     "uri": uris.LONGEST,
@@ -113,9 +111,9 @@ class Options(Struct, rename="camel"):
         Annotated[
             str,
             Meta(
-                max_length=LONGEST_AUTHOR,
+                max_length=names.LONGEST_AUTHOR,
                 pattern=PRINTABLE,
-                description=f"1 to {LONGEST_AUTHOR} characters, no control or bidirectional"
+                description=f"1 to {names.LONGEST_AUTHOR} characters, no control or bidirectional"
                 " characters, not blank",
             ),
         ]
@@ -197,7 +195,7 @@ class Lifecycle:
         if info is not None:
             client.name = info.name[:LONGEST_NAME]
             client.version = None if info.version is None else info.version[:LONGEST_NAME]
-        named = None if client.name is None else client.name[:LONGEST_AUTHOR]
+        named = None if client.name is None else client.name[: names.LONGEST_AUTHOR]
         client.author = named if options.author is None else options.author
         if options.folders is not None:
             found = folders.checked(options.folders, "initializationOptions.folders")

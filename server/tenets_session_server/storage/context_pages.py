@@ -10,7 +10,6 @@ import codecs
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import fields
 
@@ -18,8 +17,8 @@ from tenets_session_server.models.context import ContextEntry, ContextList, Cont
 from tenets_session_server.storage import cursors, previews, states, timestamps, uris
 from tenets_session_server.storage.context_listing import DIRECTIONS, NEARLY, ContextListing
 from tenets_session_server.storage.cursors import Position
-from tenets_session_server.storage.database import Database, Row, Value
-from tenets_session_server.storage.hidden_context import IS_ANY_HIDDEN, VISIBLE
+from tenets_session_server.storage.database import Database, Row, Value, as_json
+from tenets_session_server.storage.hidden_context import FIRST, IS_ANY_HIDDEN, LAST, VISIBLE
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page ends once its contents and locations reach this size, whatever its limit."""
@@ -72,8 +71,8 @@ def read_page(
         "session": listing.session,
         "kind": listing.kind,
         "author": listing.author,
-        "ids": _json(listing.ids),
-        "start": -(2**63) if listing.order == "oldest" else 2**63 - 1,
+        "ids": as_json(listing.ids or ()),
+        "start": FIRST if listing.order == "oldest" else LAST,
     }
     if cursor is not None:
         bindings["start"] = cursors.load(cursor, scope).id
@@ -162,7 +161,7 @@ def read_starts(
     It has at most ``size`` bytes. After ``total`` bytes of all, it is shorter.
     """
     found = dict[int, tuple[ContextEntry, str]]()
-    for *row, whole in database.run(_FOUND, (_json(ids),)):
+    for *row, whole in database.run(_FOUND, (as_json(ids),)):
         content: bytes = whole
         if whole is None:
             most = max(_SMALL, min(size, total))
@@ -175,7 +174,7 @@ def read_starts(
 
 def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[Row]:
     """Return the rows of entries, in the order of their ids, until they are large enough."""
-    bindings: dict[str, Value] = {"ids": _json(ids), "content": listing.include_content}
+    bindings: dict[str, Value] = {"ids": as_json(ids), "content": listing.include_content}
     sql = _LISTED + DIRECTIONS[listing.order]
     try:
         return _read(database, sql.format(columns=_COLUMNS, content="c.content"), bindings)
@@ -202,14 +201,14 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     """
     place = uris.parse(uri, "uri")
     forms = [form.place.key for form in uris.forms(place)]
-    places = msgspec.json.encode(forms).decode()
+    places = as_json(forms)
     stored = {
         row[0]
         for column in ("place", "resolved_place")
         for row in database.run(_PLACES.format(column, NEARLY.format(column)), {"places": places})
     }
     same = [one for one in stored if one in forms or uris.is_same(uris.of_key(one), place)]
-    return {"places": places, "same": msgspec.json.encode(same).decode()}
+    return {"places": places, "same": as_json(same)}
 
 
 def _entry(row: Row) -> ContextEntry:
@@ -235,10 +234,6 @@ def _members(row: Sequence[Any]) -> dict[str, Any]:
     """Return the members of an entry without its content: of the columns, and of its start."""
     entry = _entry((*row[:11], None))
     return {name: getattr(entry, name) for name in _MEMBERS}
-
-
-def _json(ids: list[int] | None) -> str:
-    return msgspec.json.encode(ids).decode()
 
 
 def _text(stored: Value) -> str:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
 import apsw
+import msgspec
 
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
@@ -264,3 +265,8 @@ class Database:
         """The id of the row that this connection inserted last, not counting triggers."""
         with self._lock:
             return (self._file.connection or self._file.get()).last_insert_rowid()
+
+
+def as_json(values: Iterable[Value]) -> str:
+    """Return values as the argument of ``json_each``."""
+    return msgspec.json.encode(list(values)).decode()

@@ -15,7 +15,7 @@ from tenets_session_server.models.transfer import FORMAT, VERSION
 from tenets_session_server.storage import metadata, names
 from tenets_session_server.storage.database import Database, Row
 from tenets_session_server.storage.hidden_context import HiddenContext
-from tenets_session_server.storage.import_values import decoded, located, read_entry, string, time
+from tenets_session_server.storage.import_values import located, read_entry, string, time
 from tenets_session_server.storage.json_stream import JsonStream
 from tenets_session_server.storage.steps import Steps, patiently
 from tenets_session_server.storage.trash import Trash
@@ -24,7 +24,6 @@ BATCH: Final = 1000
 """Entries that are inserted together."""
 SMALL: Final = 2 * 1024 * 1024
 """Bytes of what is no entry, at most."""
-LONGEST_AUTHOR: Final = 64
 BATCH_BYTES: Final = 1024 * 1024
 """Bytes of their contents after which they are inserted."""
 RESERVED: Final = 1000
@@ -67,7 +66,7 @@ class Staging:
         self._session_rows: list[Row] = []
         self._entry_rows: list[Row] = []
         self._details: list[list[Any]] = []
-        self._to_hide: dict[int, None] = {}
+        self._to_hide: list[int] = []
         self._hidden_last = 0
         self._bytes = 0
 
@@ -82,7 +81,7 @@ class Staging:
                     yield from self._read_session(stream)
                 expected.pop("sessions", None)
             elif member in expected:
-                wanted, found = expected.pop(member), decoded(stream, stream.value(SMALL))
+                wanted, found = expected.pop(member), stream.decoded(stream.value(SMALL))
                 if found != wanted or type(found) is not type(wanted):
                     raise stream.invalid(
                         f'expected "format": "{FORMAT}" and "version": {VERSION}, as an export has'
@@ -154,7 +153,7 @@ class Staging:
         entry, created_at, updated_at, place = read_entry(stream, text)
         if session_id != self._hidden_last:
             self._hidden_last = session_id
-            self._to_hide[session_id] = None
+            self._to_hide.append(session_id)
         kind = names.cleaned(entry.kind, names.LONGEST_KIND)
         self._entry_rows.append((session_id, kind, entry.content, created_at))
         key = entry.identity_key
@@ -166,7 +165,7 @@ class Staging:
                 *place,
                 key,
                 None if key is None else session_id,
-                author and names.cleaned(author, LONGEST_AUTHOR),
+                author and names.cleaned(author, names.LONGEST_AUTHOR),
             ]
         )
         self._bytes += len(text)

@@ -73,14 +73,6 @@ def _places(uri: str) -> tuple[str, str]:
     return place.key, uris.resolved(place).key
 
 
-def decoded(stream: JsonStream, text: bytes) -> object:
-    """Return the value of JSON text; raises :class:`ImportInvalidError`."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise stream.invalid(f"expected valid JSON ({error})") from None
-
-
 def string(member: str, text: bytes) -> str:
     """Return a member that is a string; raises :class:`InvalidArgumentError`."""
     try:

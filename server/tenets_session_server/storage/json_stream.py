@@ -52,7 +52,7 @@ class JsonStream:
     def members(self) -> Iterator[str]:
         """Yield the name of each member of an object, whose value has to be read then."""
         for _ in self._items(b"{", b"}", "an object"):
-            name = str(self._decode(self._string()))
+            name = str(self.decoded(self._string()))
             if self._next() != b":":
                 raise self.invalid("expected a colon after the name of a member")
             self._position += 1
@@ -68,6 +68,13 @@ class JsonStream:
         if len(text) > most:
             raise self.invalid(f"expected a value of at most {most} bytes")
         return text
+
+    def decoded(self, text: bytes) -> object:
+        """Return the value of a text that was read."""
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise self.invalid(f"expected valid JSON ({error})") from None
 
     def _value(self) -> bytes:
         first = self._next()
@@ -183,9 +190,3 @@ class JsonStream:
         self._data = self._data[self._position :] + b"".join(read)
         self._position = 0
         return True
-
-    def _decode(self, text: bytes) -> object:
-        try:
-            return msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
-            raise self.invalid(f"expected valid JSON ({error})") from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 from tenets_session_server.errors import InvalidArgumentError
@@ -19,6 +18,8 @@ LONGEST_KIND: Final = 64
 EXPECTED_KIND: Final = (
     f"1 to {LONGEST_KIND} characters, no control or bidirectional characters, not blank"
 )
+LONGEST_AUTHOR: Final = 64
+"""Characters of the label under which a client writes."""
 REFUSED: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control and bidirectional characters, as a set in a regular expression has them."""
 _REFUSED: Final = re.compile(f"[{REFUSED}]")
@@ -39,7 +40,6 @@ def checked(name: str, member: str = "name") -> str:
     return normalised
 
 
-@lru_cache(maxsize=256)  # there are few kinds, and many entries
 def check_kind(kind: str, member: str = "kind") -> None:
     """Raise :class:`InvalidArgumentError` if a text cannot be the kind of an entry."""
     if len(kind) > LONGEST_KIND or _REFUSED.search(kind) or not is_visible(kind):

@@ -21,14 +21,10 @@ from typing import Final
 
 from tenets_session_server.models.changes import State
 from tenets_session_server.storage import states
-from tenets_session_server.storage.database import Database, Row
-from tenets_session_server.storage.search_rows import (
-    LARGEST,
-    STALE_BATCH,
-    TABLES,
-    IndexRows,
-    as_json,
-)
+from tenets_session_server.storage.database import Database, Row, as_json
+from tenets_session_server.storage.hidden_context import FIRST, LAST
+from tenets_session_server.storage.search_rows import LARGEST, STALE_BATCH, TABLES, IndexRows
+from tenets_session_server.storage.trash import STAGED
 
 BATCH: Final = 100
 """Changes or rows that are looked at together; it takes about 2 ms."""
@@ -43,9 +39,9 @@ _STATE: Final = """SELECT state, entries, uncounted,
 _SAVE: Final = "UPDATE session_server_search_state SET state = ?, entries = ?, uncounted = ?"
 _COUNTED: Final = "SELECT context_entries FROM session_server_totals"
 # Entries are about to be removed, or are staged by an import.
-_UNSETTLED: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id IS NULL)
+_UNSETTLED: Final = f"""SELECT EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id IS NULL)
     OR EXISTS (SELECT 1 FROM session_server_purges)
-    OR EXISTS (SELECT 1 FROM session_server_trash WHERE type = 'import')"""
+    OR EXISTS (SELECT 1 FROM session_server_trash WHERE type = '{STAGED}')"""
 _CHANGES: Final = f"""SELECT revision, token, type, session_id, context_id
     FROM session_server_changes WHERE revision > ? ORDER BY revision LIMIT {BATCH}"""
 _ADDED: Final = f"""SELECT revision, token, type, context_id
@@ -63,7 +59,6 @@ _SCANNED: Final[dict[str, str]] = {
     "context": f"{_ENTRIES} {_NEXT_ROWS}",
     "session": f"{_ENTRIES} AND session_id = ? {_NEXT_ROWS}",
 }
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 _NO_ROWS: Final = frozenset({"updated", "activated", "deactivated", "bound"})
 """Types of changes that concern neither a name nor context."""
@@ -110,11 +105,12 @@ class SearchIndex:
             self._follow(progress, now)
             more, rounds = True, 0
             while more and (rounds < LEAST or time.monotonic() < until):
-                more, rounds = (
-                    self._defer(progress, now) or self._apply_changes(progress),
-                    rounds + 1,
+                more = (
+                    self._defer(progress, now)
+                    or self._apply_changes(progress)
+                    or self._scan(progress)
                 )
-                more = more or self._scan(progress)
+                rounds += 1
             self._save(progress)
         return more
 
@@ -207,7 +203,7 @@ class SearchIndex:
             self._rows.renew_names({row[3] for row in of_sessions})
         # Context may have come with it, whatever else follows.
         for session_id in {row[3] for row in of_sessions if row[2] in {"created", "restored"}}:
-            self._database.run(_BEGIN_SCAN, ("context", session_id, _LOWEST, _HIGHEST))
+            self._database.run(_BEGIN_SCAN, ("context", session_id, FIRST, LAST))
         return True
 
     # -- scans -------------------------------------------------------------------------------
@@ -215,7 +211,7 @@ class SearchIndex:
     def _begin_full_scan(self) -> None:
         self._database.run("DELETE FROM session_server_search_scans")
         for what in TABLES:  # the last one is first: names are few
-            self._database.run(_BEGIN_SCAN, (what, None, _LOWEST, _HIGHEST))
+            self._database.run(_BEGIN_SCAN, (what, None, FIRST, LAST))
 
     def _scan(self, progress: _Progress) -> bool:
         """Scan one batch of rows; return whether there was a scan to do."""
@@ -230,7 +226,7 @@ class SearchIndex:
         taken = _batch([size or 0 for _, size in rows])
         lowest = end if taken == len(rows) < BATCH else rows[taken - 1][0]
         ids = {row[0] for row in rows[:taken]}
-        if (session_id, end) != (None, _LOWEST):  # what is indexed is up to date
+        if (session_id, end) != (None, FIRST):  # what is indexed is up to date
             ids.difference_update(self._rows.present("context", ids))
         else:  # also what is in the index only
             within = self._rows.within(what, lowest, position, BATCH)
@@ -243,7 +239,7 @@ class SearchIndex:
             progress.entries += self._rows.renew(ids)
         if lowest <= end:
             self._database.run("DELETE FROM session_server_search_scans WHERE id = ?", (scan_id,))
-            if (what, session_id, end) == ("context", None, _LOWEST):
+            if (what, session_id, end) == ("context", None, FIRST):
                 progress.uncounted = self._database.run(_COUNTED)[0][0] - progress.entries
         else:
             self._database.run(
@@ -254,7 +250,7 @@ class SearchIndex:
 
     def _sweep(self) -> bool:
         """Remove a batch of entries of the index that are gone; return whether there is more."""
-        found = self._rows.following(_LOWEST if self._swept is None else self._swept)
+        found = self._rows.following(FIRST if self._swept is None else self._swept)
         gone = self._rows.missing(found)
         at_end = len(found) < STALE_BATCH
         self._swept = None if at_end else found[-1]

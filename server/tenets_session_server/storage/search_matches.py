@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
-from tenets_session_server.storage.hidden_context import FIRST, LAST, VISIBLE
+from tenets_session_server.storage.hidden_context import FIRST, IS_ANY_HIDDEN, LAST, VISIBLE
 from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_text import session_token
 
@@ -51,8 +51,7 @@ _FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :ki
         AND c.id IS NOT NULL AND {VISIBLE}
     FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid {_WHERE}"""
 # Whether the index has entries that are hidden, or not there any more.
-_SOME_GONE: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden)
-    OR EXISTS (SELECT 1 FROM session_server_purges)
+_SOME_GONE: Final = f"""{IS_ANY_HIDDEN}
     OR (SELECT entries FROM session_server_search_state) >
         (SELECT context_entries FROM session_server_totals)"""
 _NEWEST: Final = f"""SELECT id FROM session_server_search_docsize

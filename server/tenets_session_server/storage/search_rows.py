@@ -7,12 +7,10 @@ up to :mod:`.search_index`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final, Literal
-
-import msgspec
+from typing import Final, Literal
 
 from tenets_session_server.storage import search_text
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.database import Database, as_json
 
 What = Literal["context", "names"]
 
@@ -121,8 +119,3 @@ class IndexRows:
         for one in present:
             self._database.run(_DELETE.format(TABLES[what]), (one,))
         return len(present)
-
-
-def as_json(ids: Iterable[Any]) -> str:
-    """Return ids as the argument of ``json_each``."""
-    return msgspec.json.encode(list(ids)).decode()

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Steps = Generator[float, None, T]
 """Yields the seconds until the next step, and returns the result."""
 BUSY_TIMEOUT: Final = 5.0
-"""Seconds for which a step is tried again while another process holds the lock."""
+"""Seconds for which a call or a step is tried again while another process holds the lock."""
 BUSY_PAUSE: Final = 0.02
 
 
