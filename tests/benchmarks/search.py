@@ -184,7 +184,7 @@ def write(folder: Path, log: IO[bytes], notes: int, *, indexing: bool) -> tuple[
     client.pipeline(requests)
     replied = time.perf_counter() - begin
     while indexing and not indexed(database):
-        time.sleep(0.001)
+        time.sleep(0.01)
     done = time.perf_counter() - begin
     ended(client)
     return notes / replied, notes / done, database

@@ -695,7 +695,6 @@ async def test_a_query_that_takes_too_long_looks_at_the_newest(
         client = await host.quiet_client()
         for number in range(5):
             await client.add_note("a", f"x {number}")
-        monkeypatch.setattr(search_matches, "GUARDED", 0)
         note = {"sessionName": "a", "kind": "note"}
         added, reply, after = await client.pipelined(
             ("addContext", {**note, "content": "x kept"}),

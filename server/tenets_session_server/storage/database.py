@@ -21,6 +21,7 @@ import msgspec
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.connection import FileConnection
+from tenets_session_server.storage.query_timeout import QueryTimeout
 from tenets_session_server.storage.sqlite_errors import translate
 from tenets_session_server.storage.transaction import Transaction, roll_back
 
@@ -62,6 +63,7 @@ class Database:
         self.require_durability, self.take_repairs = file.require_durability, file.take_repairs
         self.engine = f"SQLite {apsw.sqlite_lib_version()}"
         self.author: str | None = None
+        self._timeout = QueryTimeout(self._interrupt)
         self._transaction = Transaction(file, self.sign_changes)
         self.on_commit = self._transaction.on_commit
 
@@ -148,24 +150,15 @@ class Database:
     @contextmanager
     def interrupted_after(self, seconds: float) -> Iterator[None]:
         """Let the block read for so long at most; raises :class:`InterruptedQueryError`."""
-        guard, is_over = threading.Lock(), False
-
-        def interrupt() -> None:
-            with guard:  # never a statement behind the block
-                if not is_over and self._file.connection is not None:
-                    self._file.connection.interrupt()
-
-        timer = threading.Timer(seconds, interrupt)
-        timer.daemon = True
-        timer.start()
         try:
-            yield
+            with self._timeout.limit(seconds):
+                yield
         except apsw.InterruptError as error:
             raise InterruptedQueryError from error
-        finally:
-            with guard:
-                is_over = True
-            timer.cancel()
+
+    def _interrupt(self) -> None:
+        if (connection := self._file.connection) is not None:
+            connection.interrupt()
 
     def transaction(self) -> AbstractContextManager[bool | None]:
         """Run the block in a write transaction, or in the one that this thread has open.

@@ -226,4 +226,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ),
     ("trash", _statements(*schema.TRASH_TABLES)),
     ("search", _statements(*schema.SEARCH_TABLES)),
+    ("search_merges", _statements(*schema.SEARCH_MERGES)),
 )

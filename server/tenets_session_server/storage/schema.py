@@ -248,6 +248,14 @@ not fail. FTS5 merges nothing by itself, as it takes 20 ms for that.
 ``state`` is that of the change log up to which the index has been brought. ``entries`` are so many
 as are in the index; ``uncounted``, by how much the totals were off when all of them were looked at.
 A scan looks at all rows from ``position`` down to ``lowest``."""
+SEARCH_MERGES: Final = tuple(
+    f"INSERT INTO {table} ({table}, rank) VALUES ('usermerge', 16)"
+    for table in ("session_server_search", "session_server_search_names")
+)
+"""How many parts of the search index of about one size are merged into one.
+
+With 16, an entry is merged half as often as with FTS5's 4. Indexing much takes four fifths of the
+time for it, and a search for a rare word 10 us more."""
 
 ONE_ROW_TABLES: Final = {
     "session_server_search_state",

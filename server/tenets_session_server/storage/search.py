@@ -15,9 +15,9 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.models.search import FoundSession, SearchHit, SearchResult
 from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
-from tenets_session_server.storage.database import Database, Value
+from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
 from tenets_session_server.storage.search_index import SearchIndex
-from tenets_session_server.storage.search_matches import Matches
+from tenets_session_server.storage.search_matches import PATIENCE, Matches
 from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_snippets import Snippets
 
@@ -80,7 +80,12 @@ class Search:
             return [], False
         ranked, is_incomplete = self._matches.ranked(query, scope, count)
         snippets = Snippets(query.terms)
-        names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
+        names = list[SearchHit]()
+        try:
+            with self._database.interrupted_after(PATIENCE):
+                names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
+        except InterruptedQueryError:
+            is_incomplete = True
         best = ranked[0][0] if ranked else 0.0
         hits = names[: max(1, limit // 2)]
         # A name that fits is what its user has called the matter.

@@ -17,16 +17,17 @@ from tenets_session_server.storage.search_index import SearchIndex
 
 logger = logging.getLogger(__name__)
 
-STEP: Final = 0.004
+STEP: Final = 0.003
 """Seconds that one step takes, and then its commit."""
-QUIET: Final = 0.2
+QUIET: Final = 0.1
 """Seconds without a commit until the index is fed."""
 LONGEST_WAIT: Final = 2.0
 """Seconds until it is fed although commits go on."""
 LARGEST_BACKLOG: Final = 4000
 """Changes with which it is fed at once; the log keeps 10,000."""
-MOST_UNMERGED: Final = 200
-"""Steps after which what they have written is merged although commits go on."""
+MOST_UNMERGED: Final = 16
+"""Steps after which what they have written is merged although there is more to index. To merge more
+at once takes longer, and a search looks into each part that is not merged."""
 RETRY_AFTER: Final = 0.25
 """Seconds until feeding goes on if the database was busy."""
 
@@ -93,7 +94,7 @@ class SearchFeed:
         if busy and backlog < LARGEST_BACKLOG and now - self._waiting_since < LONGEST_WAIT:
             return QUIET
         pause = 0.0 if not busy or backlog > LARGEST_BACKLOG else STEP
-        if self._unmerged > (MOST_UNMERGED if busy else 0):
+        if self._unmerged > (MOST_UNMERGED if backlog else 0):
             self._unmerged = self._unmerged if self._index.merge() else 0
         elif backlog:
             self._index.feed(STEP)

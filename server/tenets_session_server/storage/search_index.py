@@ -26,9 +26,13 @@ from tenets_session_server.storage.hidden_context import FIRST, LAST
 from tenets_session_server.storage.search_rows import LARGEST, STALE_BATCH, TABLES, IndexRows
 from tenets_session_server.storage.trash import STAGED
 
-BATCH: Final = 100
-"""Changes or rows that are looked at together; it takes about 2 ms."""
-LEAST: Final = 3  # batches that are done in any case: a small new database is indexed at once
+BATCH: Final = 400
+"""Changes or rows that are looked at together; it takes about 3 ms. A scan goes down, and FTS5
+begins a new part of the index with each batch: with many small ones, merging takes most time."""
+LEAST: Final = 300
+"""Rows that are looked at in any case, so that a small new database is indexed at once."""
+LEAST_OF_A_BATCH: Final = 100
+"""Rows that a batch counts for, whose few rows may be long."""
 BATCH_BYTES: Final = 32 * 1024
 """A batch ends when its contents reach this size."""
 DEFERRED: Final = 2000
@@ -103,14 +107,12 @@ class SearchIndex:
             self._database.keep_quiet()
             progress, now = self._progress(), states.newest(self._database)
             self._follow(progress, now)
-            more, rounds = True, 0
-            while more and (rounds < LEAST or time.monotonic() < until):
-                more = (
-                    self._defer(progress, now)
-                    or self._apply_changes(progress)
-                    or self._scan(progress)
-                )
-                rounds += 1
+            more, looked_at = True, 0
+            while more and (looked_at < LEAST or time.monotonic() < until):
+                taken = self._defer(progress, now) or self._apply_changes(progress)
+                taken = taken or self._scan(progress)
+                more = taken > 0
+                looked_at += max(taken, LEAST_OF_A_BATCH)
             self._save(progress)
         return more
 
@@ -187,12 +189,12 @@ class SearchIndex:
         progress.state = str(states.of_row(added[-1]))
         return True
 
-    def _apply_changes(self, progress: _Progress) -> bool:
-        """Apply a batch of changes; return whether there were any."""
+    def _apply_changes(self, progress: _Progress) -> int:
+        """Apply a batch of changes; return how many."""
         since = State.parse(progress.state).revision
         changes = self._database.run(_CHANGES, (since,))
         if not changes:
-            return False
+            return 0
         entries = [row[4] for row in changes if row[4] is not None]
         sizes = {row[0]: row[1] for row in self._database.run(_SIZES, (as_json(entries),))}
         changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
@@ -204,7 +206,7 @@ class SearchIndex:
         # Context may have come with it, whatever else follows.
         for session_id in {row[3] for row in of_sessions if row[2] in {"created", "restored"}}:
             self._database.run(_BEGIN_SCAN, ("context", session_id, FIRST, LAST))
-        return True
+        return len(changes)
 
     # -- scans -------------------------------------------------------------------------------
 
@@ -213,11 +215,11 @@ class SearchIndex:
         for what in TABLES:  # the last one is first: names are few
             self._database.run(_BEGIN_SCAN, (what, None, FIRST, LAST))
 
-    def _scan(self, progress: _Progress) -> bool:
-        """Scan one batch of rows; return whether there was a scan to do."""
+    def _scan(self, progress: _Progress) -> int:
+        """Scan a batch of rows; return how many were looked at, at least 1 if there is a scan."""
         scans = self._database.run(_SCAN)
         if not scans:
-            return False
+            return 0
         scan_id, what, session_id, end, position = scans[0]
         rows = self._database.run(
             _SCANNED[what if session_id is None else "session"],
@@ -228,15 +230,16 @@ class SearchIndex:
         ids = {row[0] for row in rows[:taken]}
         if (session_id, end) != (None, FIRST):  # what is indexed is up to date
             ids.difference_update(self._rows.present("context", ids))
+            progress.entries += self._rows.add(ids)
         else:  # also what is in the index only
             within = self._rows.within(what, lowest, position, BATCH)
             if len(within) == BATCH:
                 lowest = within[-1]
             ids = {one for one in ids if one >= lowest} | {*within}
-        if what == "names":
-            self._rows.renew_names(ids)
-        else:
-            progress.entries += self._rows.renew(ids)
+            if what == "names":
+                self._rows.renew_names(ids)
+            else:
+                progress.entries += self._rows.renew(ids)
         if lowest <= end:
             self._database.run("DELETE FROM session_server_search_scans WHERE id = ?", (scan_id,))
             if (what, session_id, end) == ("context", None, FIRST):
@@ -246,7 +249,7 @@ class SearchIndex:
                 "UPDATE session_server_search_scans SET position = ? WHERE id = ?",
                 (lowest - 1, scan_id),
             )
-        return True
+        return max(1, taken)
 
     def _sweep(self) -> bool:
         """Remove a batch of entries of the index that are gone; return whether there is more."""

@@ -24,10 +24,8 @@ WALKED: Final = 10_000
 WEIGHED: Final = 4_000_000
 """Entries times phrases, above which only the age counts: to weigh a phrase, FTS5 looks at each
 entry that has it, which takes 25 ns."""
-GUARDED: Final = 100_000
-"""Entries times phrases, above which a search may be interrupted; a timer costs 0.1 ms."""
 PATIENCE: Final = 0.05
-"""Seconds after which it is."""
+"""Seconds after which a search is interrupted."""
 AGAIN: Final = 0.05
 """Seconds for each further attempt."""
 NEWEST: Final = 20_000
@@ -100,8 +98,6 @@ class Matches:
         """
         assert query.expression is not None  # noqa: S101 - else nothing can match
         weigh = count * query.phrases <= WEIGHED
-        if count * query.phrases <= GUARDED:
-            return self._ranked(query.expression, scope, FIRST, weigh=weigh)
         with suppress(InterruptedQueryError), self._database.interrupted_after(PATIENCE):
             return self._ranked(query.expression, scope, FIRST, weigh=weigh)
         # FTS5 collects all that begins so before it looks at which entries are new.

@@ -52,18 +52,25 @@ class IndexRows:
 
     def renew(self, ids: Collection[int]) -> int:
         """Index entries as they are now; return by how many entries the index has grown."""
+        removed = self.remove(ids)
+        return self.add(ids) - removed
+
+    def add(self, ids: Collection[int]) -> int:
+        """Index entries that the index does not have; return how many of them there are."""
         if not ids:
             return 0
-        removed = self._remove("context", ids)
         rows = self._database.run(_CONTENTS, (as_json(ids),))
-        for entry_id, session_id, whole in rows:
-            content: bytes = whole
-            if whole is None:
-                content = self._database.start_of("session_context", "content", entry_id, LARGEST)
-            text, parts = search_text.prepared(content.decode("utf-8", "replace"))
-            token = search_text.session_token(session_id)
-            self._database.run(_INSERT, (entry_id, text, parts, token))
-        return len(rows) - removed
+        self._database.run_many(_INSERT, [self._indexed(*row) for row in rows])
+        return len(rows)
+
+    def _indexed(
+        self, entry_id: int, session_id: int, content: bytes | None
+    ) -> tuple[int, str, str, str]:
+        """Return the row of an entry; ``content`` is None if it is large."""
+        if content is None:
+            content = self._database.start_of("session_context", "content", entry_id, LARGEST)
+        text, parts = search_text.prepared(content.decode("utf-8", "replace"))
+        return entry_id, text, parts, search_text.session_token(session_id)
 
     def renew_names(self, ids: Collection[int]) -> None:
         """Index the names of sessions as they are now."""
