@@ -120,6 +120,11 @@ def _hand_over(connection: socket.socket, streams: tuple[int, int, int]) -> None
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
             signal.signal(number, _exit_at_once)
+    hand_over(connection, streams)
+
+
+def hand_over(connection: socket.socket, streams: tuple[int, int, int]) -> None:
+    """Give stdin, stdout and a log to the daemon, which uses them from here on."""
     control.send_descriptors(connection, control.pack("serve"), streams)
     control.expect("serving", control.receive(connection))
     connection.sendall(control.pack("go"))

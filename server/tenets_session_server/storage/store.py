@@ -39,9 +39,9 @@ class Store:
     """The database that ``config`` names, opened at the first use.
 
     ``sessions``, ``whole_sessions``, ``context``, ``search``, ``workspace``, ``trash``,
-    ``restorer``, ``exporter``, ``importer`` and ``change_log`` have the operations. Several threads
-    may call them. Between :meth:`start` and :meth:`stop` the event loop watches and maintains the
-    file.
+    ``restorer``, ``exporter``, ``importer`` and ``change_log`` have the operations, and
+    ``search_index`` is what a search looks into. Several threads may call them. Between
+    :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
     def __init__(self, config: TenetsConfig) -> None:
@@ -60,7 +60,7 @@ class Store:
         )
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
-        index = SearchIndex(self.database)
+        self.search_index = index = SearchIndex(self.database)
         self.search = Search(self.database, index)
         self.trash_upkeep = TrashUpkeep(self.database, self.trash, hidden)
         self.maintenance = Maintenance(self.database, self.trash_upkeep.run_step)
@@ -70,13 +70,19 @@ class Store:
         self.watcher = Watcher(self.database.path)
 
     @classmethod
-    def for_server(cls, path: str, synchronous: Synchronous, reason: str) -> Self:
-        """Return a server's store; ``reason`` as :func:`.locations.locate` returns it."""
+    def for_server(
+        cls, path: str, synchronous: Synchronous, reason: str, *, busy_timeout: float = 0.0
+    ) -> Self:
+        """Return the store of a server, or of a command that does without one.
+
+        ``reason`` as :func:`.locations.locate` returns it; ``busy_timeout`` is in seconds.
+        """
         # Whoever names a file with --database answers for its permissions.
         named = reason == locations.BY_OPTION
         directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
         # The protocol layer waits for another program's lock, and serves clients meanwhile.
-        return cls(TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout=0.0))
+        config = TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout)
+        return cls(config)
 
     def open_for_client(self, reason: str) -> None:
         """Do for a new client what a new process would: open, create or repair the file.

@@ -15,10 +15,8 @@ import stat
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
-
-from msgspec import Struct
 
 from tenets_session_server.errors import InvalidArgumentError
 
@@ -31,7 +29,7 @@ Identity = tuple[int, int]
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
-class Uri(Struct, frozen=True):
+class Uri(NamedTuple):
     """A place: the parts of a URI that are compared.
 
     ``segments`` are those of the path, decoded; bytes that are not UTF-8 as ``os.fsdecode`` has
@@ -94,7 +92,7 @@ def _parsed(text: str) -> Uri | None:
     return Uri(scheme, authority, _segments(path))
 
 
-class Form(Struct, frozen=True):
+class Form(NamedTuple):
     """One way to name a place: as it is given, or with links resolved.
 
     ``identities`` are the device and inode of each folder on the way that exists, from the root on.

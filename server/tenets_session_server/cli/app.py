@@ -1,0 +1,209 @@
+"""``tenets-session``, the command for people and scripts: its options, its verbs, its errors.
+
+The verbs stand in the modules of :data:`SECTIONS`, by subject; a run imports only the one that it
+needs. Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from tenets_session_server import __version__
+from tenets_session_server.cli import command, text
+from tenets_session_server.cli.client import AUTHOR, CallError, DisconnectedError
+from tenets_session_server.cli.invocation import Invocation
+from tenets_session_server.cli.output import Output
+from tenets_session_server.daemon.control import LOG_LEVELS
+
+SECTIONS: Final = (
+    ("Where you are", "current_commands", "status switch exit resume prompt"),
+    ("Sessions", "session_commands", "list create rename copy reset delete clear"),
+    ("Notes", "note_commands", "note show search edit remove"),
+    ("What was deleted", "trash_commands", "trash restore"),
+    ("Folders and files", "folder_commands", "bind unbind pin unpin pins"),
+    ("In and out", "transfer_commands", "export import"),
+    ("More", "other_commands", "watch stats schema completion"),
+)
+"""The verbs in the order of the help, with the module that has each: as ``VERB_command``."""
+
+FAILED, USAGE, NOT_FOUND, CONFLICT = 1, 2, 3, 4
+_STATUS: Final = {
+    "sessionNotFound": NOT_FOUND,
+    "contextNotFound": NOT_FOUND,
+    "trashNotFound": NOT_FOUND,
+    "sessionExists": CONFLICT,
+    "conflict": CONFLICT,
+}
+_HINTS: Final = {
+    "sessionNotFound": "see `tenets-session list`",
+    "contextNotFound": "see `tenets-session show` for the ids",
+    "trashNotFound": "see `tenets-session trash`",
+    "conflict": "look at it again",
+    "outcomeUnknown": "look whether it is there",
+}
+
+
+class Failure(click.ClickException):
+    """A sentence for stderr, and the exit status."""
+
+    def __init__(self, message: str, status: int = FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
+        """Print the sentence."""
+        print_error(self.message)
+
+
+def print_error(message: str) -> None:
+    """Print one sentence on stderr."""
+    click.echo(f"tenets-session: {text.line(message)}", err=True)
+
+
+class App(click.Group):
+    """The verbs, imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all verbs."""
+        return [verb for _, _, names in SECTIONS for verb in names.split()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the verb of a name."""
+        for _, module, names in SECTIONS:
+            if cmd_name in names.split():
+                found = importlib.import_module(f"tenets_session_server.cli.{module}")
+                verb: click.Command = getattr(found, f"{cmd_name}_command")
+                return verb
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb that the arguments begin with; names what may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            import difflib  # noqa: PLC0415 - for a mistake only
+
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            meant = f", did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"there is no verb {args[0]!r}{meant}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs into the help, by subject."""
+        for title, _, names in SECTIONS:
+            rows = []
+            for verb in names.split():
+                found = self.get_command(ctx, verb)
+                rows.append((verb, "" if found is None else found.short_help or ""))
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; an error of a method becomes a sentence and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except CallError as error:
+            raise failure(error) from error
+        except DisconnectedError as error:
+            raise Failure(
+                "the daemon ended before it answered: look whether it is done, then repeat it"
+            ) from error
+
+
+def failure(error: CallError) -> Failure:
+    """Return what a person gets for a method's error."""
+    message = str(error)
+    hint = _HINTS.get(error.kind)
+    if error.kind == "sessionNotFound" and error.data.get("name") is None:
+        hint = "see `tenets-session switch` and `tenets-session create`"
+    status = _STATUS.get(error.kind, FAILED if error.kind or error.code == -32603 else USAGE)
+    return Failure(message if hint is None else f"{message}; {hint}", status)
+
+
+@click.group(
+    cls=App,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a verb it shows what is current here. Exit status: 0 done, 1 failed, 2 wrong"
+    " usage, 3 not found, 4 conflict.",
+)
+@click.version_option(__version__, prog_name="tenets-session")
+@click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
+@click.option("--database", metavar="FILE", help="The database to use.")
+@click.option(
+    "--author", metavar="NAME", default=AUTHOR, show_default=True, help="Who makes the changes."
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="When to use colours; auto honours NO_COLOR.",
+)
+@click.option("--no-pager", is_flag=True, help="Print long output as it is.")
+@click.option(
+    "--log-level", type=click.Choice(LOG_LEVELS), help="Log to stderr, if no daemon answers."
+)
+@click.pass_context
+def verbs(
+    ctx: click.Context,
+    folder: str | None,
+    database: str | None,
+    author: str,
+    color: str,
+    no_pager: bool,
+    log_level: str | None,
+) -> None:
+    """Work sessions, shared with all editors: named, with notes, one of them active."""
+    logging.basicConfig(level=(log_level or "critical").upper(), format="%(levelname)s %(message)s")
+    if log_level is None:
+        logging.disable()
+    try:
+        if folder is not None:
+            os.chdir(folder)
+        path, reason = command.find_database(database)
+        run = Invocation(path, reason, author, Output(color, paged=not no_pager))
+    except (command.UsageError, OSError) as error:
+        raise Failure(str(error), USAGE) from error
+    ctx.obj = run
+    ctx.call_on_close(run.close)
+    if ctx.invoked_subcommand is None:
+        status = verbs.get_command(ctx, "status")
+        assert status is not None  # noqa: S101 - it is in the table
+        ctx.invoke(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit status."""
+    try:
+        result = verbs.main(list(arguments), prog_name="tenets-session", standalone_mode=False)
+    except Failure as error:
+        error.show()
+        return error.status
+    except click.UsageError as error:
+        asked = "tenets-session" if error.ctx is None else error.ctx.command_path
+        print_error(f"{error.format_message().rstrip('.')}; see `{asked} --help`")
+        return USAGE
+    except click.ClickException as error:
+        print_error(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(err=True)
+        return FAILED
+    except BrokenPipeError:  # its reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,239 @@
+"""What the people's command calls methods with: the daemon where one runs, else the database.
+
+Both answer with the same JSON values. The daemon is a matter of milliseconds; the database takes as
+long to open as everything that knows it takes to import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Self
+
+from tenets_session_server import __version__
+from tenets_session_server.daemon import running
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tenets_session_server.rpc.local import LocalClient
+
+AUTHOR: Final = "tenets-session"
+"""The label under which the command writes, unless ``--author`` says otherwise."""
+CHUNK: Final = 256 * 1024
+"""Bytes that are received at once."""
+
+Json = dict[str, Any]
+
+
+class CallError(Exception):
+    """A method's error reply: ``code``, ``message`` and ``data`` of JSON-RPC 2.0, section 5.1."""
+
+    def __init__(self, error: Json) -> None:
+        super().__init__(error["message"])
+        self.code: int = error["code"]
+        self.data: Json = error.get("data") or {}
+
+    @property
+    def kind(self) -> str:
+        """What went wrong, "" where the params are wrong or the server has a bug."""
+        return str(self.data.get("kind", ""))
+
+
+class DisconnectedError(Exception):
+    """The daemon has ended, or was ended, before it answered."""
+
+
+class Client:
+    """Calls methods on one database, as one client.
+
+    ``reason`` says why it is that database. ``folder`` is the one whose session is current.
+    ``notifications``: the client wants them, see :meth:`messages`. ``on_indexing`` as
+    :class:`.rpc.local.LocalClient` has it.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        reason: str,
+        *,
+        author: str = AUTHOR,
+        folder: str,
+        notifications: bool = False,
+        on_indexing: Callable[[int], None] = lambda _left: None,
+    ) -> None:
+        self.database, self.reason, self.folder = database, reason, folder
+        self.warnings: list[str] = []
+        self._author, self._on_indexing = author, on_indexing
+        self._local: LocalClient | None = None
+        self._daemon = self._connect(notifications)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection, or close the database."""
+        if self._daemon is not None:
+            self._daemon.close()
+        if self._local is not None:
+            self._local.close()
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a daemon answers."""
+        return self._daemon is not None
+
+    def call(self, verb: str, **params: Any) -> Any:
+        """Return the result of ``tenets/session.<verb>``; params that are None are left out.
+
+        Raises :class:`CallError` and :class:`DisconnectedError`.
+        """
+        given = {name: value for name, value in params.items() if value is not None}
+        if self._daemon is not None:
+            reply = self._daemon.request(f"tenets/session.{verb}", given)
+        else:
+            local = self._opened()
+            reply = local.request(verb, given)
+            self.warnings += local.warnings()
+        if "error" in reply:
+            raise CallError(reply["error"])
+        return reply["result"]
+
+    def messages(self) -> Iterator[Json]:
+        """Yield the params of each ``didChange`` until the daemon ends; needs a daemon."""
+        if self._daemon is not None:
+            yield from self._daemon.changes()
+
+    def _connect(self, notifications: bool) -> _Daemon | None:
+        attachment = running.attach(self.database, self.reason)
+        if attachment is None:
+            return None
+        daemon = _Daemon(attachment)
+        options = {
+            "notifications": notifications,
+            "activeMetadata": False,
+            "commands": False,
+            "author": self._author,
+            "folders": [self.folder],
+        }
+        try:
+            reply = daemon.request(
+                "initialize",
+                {
+                    "processId": os.getpid(),
+                    "clientInfo": {"name": AUTHOR, "version": __version__},
+                    "capabilities": {},
+                    "initializationOptions": options,
+                },
+            )
+        except DisconnectedError:  # it was just about to end
+            daemon.close()
+            return None
+        if "error" in reply:
+            daemon.close()
+            raise CallError(reply["error"])
+        capability = reply["result"]["capabilities"]["experimental"]["tenetsSession"]
+        self.warnings = capability["warnings"]
+        daemon.tell("initialized", {})
+        return daemon
+
+    def _opened(self) -> LocalClient:
+        if self._local is None:
+            from tenets_session_server.rpc.local import LocalClient  # noqa: PLC0415 - 60 ms
+
+            self._local = LocalClient(
+                self.database, self.reason, self._author, (self.folder,), self._on_indexing
+            )
+        return self._local
+
+
+class _Daemon:
+    """The messages on one connection to a daemon (LSP 3.17, base protocol)."""
+
+    def __init__(self, attachment: running.Attachment) -> None:
+        self._attachment, self._stream = attachment, attachment.stream
+        self._data = b""
+        self._last_id = 0
+        self._changes: list[Json] = []  # that have arrived before a reply
+
+    def close(self) -> None:
+        """End the connection as the protocol has it."""
+        try:
+            self._send({"id": "end", "method": "shutdown"})
+            self._send({"method": "exit"})
+        except DisconnectedError:
+            pass
+        self._attachment.close()
+
+    def tell(self, method: str, params: Json) -> None:
+        """Send a notification."""
+        self._send({"method": method, "params": params})
+
+    def request(self, method: str, params: Json) -> Json:
+        """Return the reply to a request."""
+        self._last_id += 1
+        self._send({"id": self._last_id, "method": method, "params": params})
+        while True:
+            message = self._receive()
+            if message.get("id") == self._last_id:
+                return message
+            self._keep(message)
+
+    def changes(self) -> Iterator[Json]:
+        """Yield the params of each ``didChange`` until the daemon ends."""
+        while True:
+            while self._changes:
+                yield self._changes.pop(0)
+            try:
+                self._keep(self._receive())
+            except DisconnectedError:
+                return
+
+    def _keep(self, message: Json) -> None:
+        if message.get("method") == "tenets/session.didChange":
+            self._changes.append(message["params"])
+
+    def _send(self, message: Json) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode()
+        try:
+            self._stream.settimeout(None)
+            self._stream.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        except OSError as error:
+            raise DisconnectedError from error
+
+    def _receive(self) -> Json:
+        header = self._read_until(b"\r\n\r\n")
+        body = self._read(int(header.partition(b"Content-Length:")[2].split()[0]))
+        message: Json = json.loads(body)
+        return message
+
+    def _read_until(self, end: bytes) -> bytes:
+        while end not in self._data:
+            self._fill()
+        header, _, self._data = self._data.partition(end)
+        return header
+
+    def _read(self, size: int) -> bytes:
+        pieces, missing = [self._data[:size]], size - len(self._data)
+        self._data = self._data[size:]
+        while missing > 0:
+            piece = self._received()
+            pieces.append(piece[:missing])
+            self._data = piece[missing:]
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _fill(self) -> None:
+        self._data += self._received()
+
+    def _received(self) -> bytes:
+        try:
+            piece = self._stream.recv(CHUNK)
+        except OSError as error:
+            raise DisconnectedError from error
+        if not piece:
+            raise DisconnectedError
+        return piece

@@ -1,0 +1,198 @@
+"""The completions of ``tenets-session`` for bash, zsh and fish.
+
+The scripts have the verbs and their options in them, as the verbs say. Only names of sessions are
+asked for when a completion is needed, in the quick way (:mod:`.quick`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+import click
+
+from tenets_session_server.cli import quick
+
+NAMED: Final = (
+    *("show", "switch", "resume", "rename", "copy", "reset", "delete", "bind", "export", "pins"),
+)
+"""The verbs whose arguments are names of sessions."""
+_FILES: Final = ("pin", "unpin", "import")
+_NAMES: Final = f"tenets-session {quick.COMPLETE}"
+
+_BASH: Final = r"""_tenets_session() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb= word i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case $word in
+            -C|--database|--author|--color|--log-level) ((i++)) ;;
+            -*) ;;
+            *) verb=$word; break ;;
+        esac
+    done
+    if [[ -z $verb ]]; then
+        COMPREPLY=($(compgen -W '@VERBS@ @OPTIONS@' -- "$current"))
+        return
+    fi
+    case $previous in
+        -s|--session)
+            case $verb in
+                note|search|pin|unpin) _tenets_session_names "$current"; return ;;
+            esac ;;
+        -o|--output|--at) compopt -o default; return ;;
+    esac
+    case $verb in
+@CASES@
+    esac
+}
+_tenets_session_names() {
+    local name given=${1//\\/}
+    given=${given#[\"\']}
+    while IFS= read -r name; do
+        case $1 in
+            \"*|\'*) COMPREPLY+=("$name") ;;
+            *) COMPREPLY+=("$(printf %q "$name")") ;;
+        esac
+    done < <(command @NAMES@ "$given" 2>/dev/null)
+}
+complete -F _tenets_session tenets-session
+"""
+
+_ZSH: Final = r"""#compdef tenets-session
+_tenets_session() {
+    local -a verbs options names
+    local verb= word i
+    for ((i = 2; i < CURRENT; i++)); do
+        word=${words[i]}
+        case $word in
+            -C|--database|--author|--color|--log-level) ((i++)) ;;
+            -*) ;;
+            *) verb=$word; break ;;
+        esac
+    done
+    if [[ -z $verb ]]; then
+        verbs=(@DESCRIBED@)
+        _describe verb verbs
+        compadd -- @OPTIONS@
+        return
+    fi
+    case ${words[CURRENT-1]} in
+        -s|--session) case $verb in note|search|pin|unpin) _tenets_session_names; return ;; esac ;;
+        -o|--output|--at) _files; return ;;
+    esac
+    case $verb in
+@CASES@
+    esac
+}
+_tenets_session_names() {
+    local -a names
+    names=("${(@f)$(command @NAMES@ "${(Q)PREFIX}" 2>/dev/null)}")
+    [[ -n ${names[1]} ]] && compadd -- "${names[@]}"
+}
+compdef _tenets_session tenets-session
+"""
+
+_FISH: Final = r"""function __tenets_session_names
+    command @NAMES@ (string unescape -- (commandline -ct)) 2>/dev/null
+end
+complete -c tenets-session -f
+"""
+
+
+def script(shell: str, ctx: click.Context) -> str:
+    """Return the completion of a shell; ``ctx`` is that of the group of verbs."""
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](ctx)
+
+
+def _verbs(ctx: click.Context) -> list[tuple[str, click.Command]]:
+    group = ctx.command
+    assert isinstance(group, click.Group)  # noqa: S101 - the command is one
+    found = [(name, group.get_command(ctx, name)) for name in group.list_commands(ctx)]
+    return [(name, verb) for name, verb in found if verb is not None]
+
+
+def _about(verb: click.Command) -> str:
+    return (verb.short_help or "").rstrip(".")
+
+
+def _options(verb: click.Command) -> list[str]:
+    return [
+        flag
+        for option in verb.params
+        if isinstance(option, click.Option)
+        for flag in option.opts
+        if flag.startswith("--")
+    ] + ["--help"]
+
+
+def _bash(ctx: click.Context) -> str:
+    cases = []
+    for name, verb in _verbs(ctx):
+        options = " ".join(_options(verb))
+        lines = [f"        {name})"]
+        lines.append("            if [[ $current == -* ]]; then")
+        lines.append(f"                COMPREPLY=($(compgen -W '{options}' -- \"$current\"))")
+        if name in NAMED:
+            lines += ["            else", '                _tenets_session_names "$current"']
+        elif name in _FILES:
+            lines += ["            else", "                compopt -o default"]
+        elif name == "completion":
+            words = "COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$current\"))"
+            lines += ["            else", f"                {words}"]
+        lines += ["            fi ;;"]
+        cases.append("\n".join(lines))
+    return _filled(_BASH, ctx, "\n".join(cases))
+
+
+def _zsh(ctx: click.Context) -> str:
+    cases = []
+    for name, verb in _verbs(ctx):
+        lines = [f"        {name})"]
+        lines.append("            if [[ $PREFIX == -* ]]; then")
+        lines.append(f"                compadd -- {' '.join(_options(verb))}")
+        if name in NAMED:
+            lines += ["            else", "                _tenets_session_names"]
+        elif name in _FILES:
+            lines += ["            else", "                _files"]
+        elif name == "completion":
+            lines += ["            else", "                compadd -- bash zsh fish"]
+        lines += ["            fi ;;"]
+        cases.append("\n".join(lines))
+    return _filled(_ZSH, ctx, "\n".join(cases))
+
+
+def _filled(form: str, ctx: click.Context, cases: str) -> str:
+    described = " ".join(
+        shlex.quote(f"{name}:{(verb.short_help or '').rstrip('.')}") for name, verb in _verbs(ctx)
+    )
+    return (
+        form.replace("@VERBS@", " ".join(name for name, _ in _verbs(ctx)))
+        .replace("@OPTIONS@", " ".join(_options(ctx.command)))
+        .replace("@DESCRIBED@", described)
+        .replace("@NAMES@", _NAMES)
+        .replace("@CASES@", cases)
+    )
+
+
+def _fish(ctx: click.Context) -> str:
+    lines = [_FISH.replace("@NAMES@", _NAMES).rstrip()]
+    for name, verb in _verbs(ctx):
+        about = shlex.quote(_about(verb))
+        lines.append(f"complete -c tenets-session -n __fish_use_subcommand -a {name} -d {about}")
+        seen = f"-n '__fish_seen_subcommand_from {name}'"
+        lines += [f"complete -c tenets-session {seen} -l {flag[2:]}" for flag in _options(verb)]
+        if name in NAMED:
+            lines.append(f"complete -c tenets-session {seen} -a '(__tenets_session_names)'")
+        elif name in _FILES:
+            lines.append(f"complete -c tenets-session {seen} -F")
+        elif name == "completion":
+            lines.append(f"complete -c tenets-session {seen} -a 'bash zsh fish'")
+        if "--session" in _options(verb):
+            names = "-l session -x -a '(__tenets_session_names)'"
+            lines.append(f"complete -c tenets-session {seen} {names}")
+    lines += [
+        f"complete -c tenets-session -n __fish_use_subcommand -l {flag[2:]}"
+        for flag in _options(ctx.command)
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,134 @@
+"""One run of the people's command: its settings, its output, and its client of the sessions."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tenets_session_server.cli import text
+from tenets_session_server.cli.client import Client
+from tenets_session_server.cli.output import Output
+
+Json = dict[str, Any]
+
+
+class Invocation:
+    """What every verb gets.
+
+    ``database`` is the absolute path of the file, and ``reason`` says why it is that one. Relative
+    names of files are those in ``folder``, the working directory.
+    """
+
+    def __init__(self, database: str, reason: str, author: str, out: Output) -> None:
+        self.database, self.reason, self.author, self.out = database, reason, author, out
+        self.folder = os.getcwd()  # noqa: PTH109 - as a text, which is sent
+
+    @cached_property
+    def client(self) -> Client:
+        """The client of the sessions, once it is needed."""
+        return self.connect()
+
+    def connect(self, *, notifications: bool = False) -> Client:
+        """Return another client of the sessions."""
+        client = Client(
+            self.database,
+            self.reason,
+            author=self.author,
+            folder=self.folder,
+            notifications=notifications,
+            on_indexing=self._on_indexing,
+        )
+        for warning in client.warnings:
+            self.out.warn(warning)
+        return client
+
+    def close(self) -> None:
+        """End the client, if there is one."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def call(self, verb: str, **params: Any) -> Any:
+        """Return the result of a method; see :meth:`.client.Client.call`."""
+        return self.client.call(verb, **params)
+
+    def current(self) -> Json:
+        """Return the session that the working directory shows; ends the command without one."""
+        found: Json | None = self.call("getCurrent", includeMetadata=False)["session"]
+        if found is None:
+            raise NotFoundError("no session is current here: switch to one, or create one")
+        return found
+
+    def name_of(self, name: str | None) -> str:
+        """Return the name that was given, else that of the current session."""
+        return str(self.current()["name"]) if name is None else name
+
+    def pages(self, verb: str, member: str, **params: Any) -> Any:
+        """Yield the items of all pages of a list."""
+        cursor = None
+        while True:
+            page = self.call(verb, cursor=cursor, **params)
+            yield from page[member]
+            cursor = page["nextCursor"]
+            if cursor is None:
+                return
+
+    def content(self, entry: Json) -> str:
+        """Return the content of an entry, whatever its size; it may be in the entry already."""
+        if "content" in entry:
+            return str(entry["content"])
+        pieces, offset = list[str](), 0
+        while True:
+            piece = self.call("getContext", id=entry["id"], offset=offset)
+            if piece is None:  # removed meanwhile
+                return "".join(pieces)
+            pieces.append(piece["content"])
+            if piece["nextOffset"] is None:
+                return "".join(pieces)
+            offset = piece["nextOffset"]
+
+    def uri(self, name: str) -> str:
+        """Return the URI of a file, whose name may be relative or a URI already."""
+        if "://" in name:
+            return name
+        return Path(self.folder, os.path.expanduser(name)).as_uri()  # noqa: PTH111 - a text
+
+    def _on_indexing(self, left: int) -> None:
+        if not self._told_of_indexing:
+            self._told_of_indexing = True
+            self.out.warn(f"the search index is brought up to date ({text.count(left, 'change')})")
+
+    _told_of_indexing = False
+
+
+class NotFoundError(click.ClickException):
+    """What was named does not exist."""
+
+    exit_code = 3
+
+
+with_run = click.make_pass_decorator(Invocation)
+"""Gives a verb its :class:`Invocation`."""
+
+
+def json_option(command: Any) -> Any:
+    """Add ``--json`` to a verb."""
+
+    def chosen(context: click.Context, _option: click.Parameter, value: bool) -> None:
+        run = context.find_object(Invocation)
+        if value and run is not None:
+            run.out.as_json = True
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=chosen,
+        help="Print the result as one JSON object.",
+    )(command)
+
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -1,0 +1,354 @@
+"""Verbs on notes: take, show, find, edit and remove them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from tenets_session_server.cli import text
+from tenets_session_server.cli.client import CallError, DisconnectedError
+from tenets_session_server.cli.invocation import (
+    Invocation,
+    Json,
+    NotFoundError,
+    json_option,
+    with_run,
+    yes_option,
+)
+
+PAGE: Final = 200
+"""Notes that are read together."""
+_PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?)?")
+_STDIN: Final = "-"
+
+
+@click.command("note", short_help="Add a note, and print its id.")
+@click.argument("words", nargs=-1, metavar="[TEXT... | -]")
+@click.option("-k", "--kind", default="note", show_default=True, help="What it is.")
+@click.option("-s", "--session", metavar="NAME", help="The session; it is created if missing.")
+@click.option("--at", "place", metavar="FILE[:LINE[-LINE]]", help="Where it belongs.")
+@json_option
+@with_run
+def note_command(
+    run: Invocation, words: tuple[str, ...], kind: str, session: str | None, place: str | None
+) -> None:
+    """Add a note to the current session, and print its id.
+
+    The text is TEXT, or what comes through a pipe, or what you write in $VISUAL or $EDITOR.
+
+    \b
+    tenets-session note the token is refreshed twice
+    git diff | tenets-session note --kind diff
+    tenets-session note --at auth.py:3-7 'why is this here?'
+    """
+    location = None if place is None else _location(run, place)
+    if session is None:
+        run.current()  # before anything is written: without one the text would be lost
+    content = _given(run, words, "")
+    if not content.strip():
+        raise click.UsageError("the note is empty: give its text, or write it in the editor")
+    with _kept(run, content, is_safe=bool(words) and words != (_STDIN,)):
+        entry = run.call(
+            "addContext", sessionName=session, kind=kind, content=content, location=location
+        )
+    name = run.out.styled(text.line(entry["sessionName"]), "name")
+    number = run.out.styled(str(entry["id"]), "id")
+    run.out.result(entry, f"Added note {number} to {name}.", str(entry["id"]))
+
+
+@click.command("show", short_help="Show a session with its notes.")
+@click.argument("name", required=False)
+@click.option("-n", "--limit", type=click.IntRange(1), help="The newest so many notes only.")
+@click.option("-k", "--kind", help="Notes of this kind only.")
+@click.option("--id", "entry_id", type=int, metavar="ID", help="This one note only, as it is.")
+@json_option
+@with_run
+def show_command(
+    run: Invocation, name: str | None, limit: int | None, kind: str | None, entry_id: int | None
+) -> None:
+    """Show a session, by default the current one, with its notes.
+
+    \b
+    tenets-session show
+    tenets-session show 'fix login' --limit 10
+    tenets-session show --id 12
+    """
+    out = run.out
+    if entry_id is not None:
+        entry = _entry(run, entry_id)
+        content = run.content(entry)
+        if out.as_json:
+            out.json({**entry, "content": content})
+        else:
+            out.lines([text.block(content)] if out.is_terminal else [content])
+        return
+    session = run.call("get", name=run.name_of(name))
+    if session is None:
+        raise NotFoundError(f"no session is named {name}; see `tenets-session list`")
+    entries = _entries(run, session["id"], limit, kind)
+    if out.as_json:
+        whole = ({**entry, "content": run.content(entry)} for entry in entries)
+        out.json({**session, "entries": list(whole)})
+    else:
+        out.lines(_shown(run, session, entries))
+
+
+def _entries(
+    run: Invocation, session_id: int, limit: int | None, kind: str | None
+) -> Iterator[Json]:
+    """Yield the notes of a session, oldest first: all, or the newest so many."""
+    order = "oldest" if limit is None else "newest"
+    params: Json = {"sessionId": session_id, "kind": kind, "order": order}
+    if limit is None:
+        yield from run.pages("listContext", "entries", limit=PAGE, **params)
+        return
+    found = list[Json]()
+    for entry in run.pages("listContext", "entries", limit=min(limit, PAGE), **params):
+        found.append(entry)
+        if len(found) == limit:
+            break
+    yield from reversed(found)
+
+
+def _shown(run: Invocation, session: Json, entries: Iterator[Json]) -> Iterator[str]:
+    out = run.out
+    active = " (active)" if session["active"] else ""
+    yield f"{out.styled(text.line(session['name']), 'current')}{active}"
+    yield out.styled(f"created {text.ago(session['createdAt'])}", "faint")
+    hidden = {"active", "resumed_at", "ended_at", "updated_at"}
+    for key, value in session["metadata"].items():
+        if key not in hidden:
+            yield f"{text.line(key)}: {text.line(value if isinstance(value, str) else repr(value))}"
+    for entry in entries:
+        yield ""
+        yield _heading(run, entry)
+        for line in text.block(run.content(entry)).splitlines():
+            yield f"    {line}"
+
+
+def _heading(run: Invocation, entry: Json) -> str:
+    parts = [run.out.styled(str(entry["id"]), "id"), text.line(entry["kind"])]
+    parts.append(text.ago(entry["createdAt"]))
+    author = entry.get("importedAuthor") or entry["author"]
+    if author is not None:
+        parts.append(f"by {text.line(author)}")
+    if "location" in entry:
+        parts.append(f"at {text.line(_place(entry['location']))}")
+    return "  ".join(parts)
+
+
+def _place(location: Json) -> str:
+    """Return a location as ``FILE:3-7``."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - of few notes
+
+    uri = str(location["uri"])
+    if uri.startswith("file:///"):
+        uri = unquote(urlsplit(uri).path)
+    if "range" not in location:
+        return uri
+    first = location["range"]["start"]["line"] + 1
+    end = location["range"]["end"]
+    last = end["line"] + (0 if end["character"] == 0 and end["line"] >= first else 1)
+    return f"{uri}:{first}" if last == first else f"{uri}:{first}-{last}"
+
+
+@click.command("search", short_help="Find notes, and sessions by name.")
+@click.argument("words", nargs=-1, required=True, metavar="QUERY...")
+@click.option("-s", "--session", metavar="NAME", help="In this session only.")
+@click.option("-k", "--kind", help="Notes of this kind only.")
+@click.option("--by", metavar="AUTHOR", help="Notes of this author only.")
+@click.option("-n", "--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@json_option
+@with_run
+def search_command(
+    run: Invocation,
+    words: tuple[str, ...],
+    session: str | None,
+    kind: str | None,
+    by: str | None,
+    limit: int,
+) -> None:
+    """Find notes, and sessions by their name, that have all of the words.
+
+    "..." is a phrase, -word excludes, the last word may be the beginning of one.
+
+    \b
+    tenets-session search refresh token
+    tenets-session search '"login loop" -parser'
+    tenets-session search -- token -refresh
+    """
+    out = run.out
+    query = " ".join(words)
+    found = run.call("search", query=query, sessionName=session, kind=kind, author=by, limit=limit)
+    if out.as_json:
+        out.json(found)
+        return
+    out.lines(_hit(run, hit) for hit in found["hits"])
+    if not found["hits"] and out.is_terminal:
+        out.line("Nothing was found.")
+    elif found["isIncomplete"]:
+        out.hint("There is more: add a word, or --limit 200.")
+
+
+def _hit(run: Invocation, hit: Json) -> str:
+    out = run.out
+    snippet = _marked(run, hit["snippet"], hit["matches"])
+    entry, name = hit["entry"], hit["session"]["name"]
+    session = "(no session)" if name is None else text.line(name)
+    if not out.is_terminal:
+        return "\t".join(("" if entry is None else str(entry["id"]), session, snippet))
+    if entry is None:
+        return f"{out.styled('session', 'id')} {snippet}"
+    number = out.styled(str(entry["id"]), "id")
+    when = out.styled(text.ago(entry["createdAt"]), "faint")
+    return f"{number} {snippet}\n     {out.styled('in', 'faint')} {session}, {when}"
+
+
+def _marked(run: Invocation, snippet: str, matches: list[list[int]]) -> str:
+    """Return a snippet with its matches marked, whose positions are UTF-16 units."""
+    units = snippet.encode("utf-16-le")
+    parts, position = list[str](), 0
+    for begin, end in [*matches, [len(units) // 2] * 2]:
+        parts.append(text.line(units[2 * position : 2 * begin].decode("utf-16-le", "replace")))
+        match = text.line(units[2 * begin : 2 * end].decode("utf-16-le", "replace"))
+        parts.append(run.out.styled(match, "match") if match else "")
+        position = end
+    return "".join(parts)
+
+
+@click.command("edit", short_help="Change a note.")
+@click.argument("entry_id", type=int, metavar="ID")
+@click.argument("words", nargs=-1, metavar="[TEXT... | -]")
+@click.option("-k", "--kind", help="Another kind.")
+@json_option
+@with_run
+def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: str | None) -> None:
+    """Change a note: in $VISUAL or $EDITOR, to TEXT, or to what comes through a pipe.
+
+    If somebody has changed it meanwhile, nothing is overwritten (exit status 4).
+
+    \b
+    tenets-session edit 12
+    tenets-session edit 12 --kind decision
+    """
+    entry = _entry(run, entry_id)
+    before = content = run.content(entry)
+    if words or kind is None or not sys.stdin.isatty():
+        content = _given(run, words, before)
+    if content == before and kind in {None, entry["kind"]}:
+        run.out.result(entry, "Nothing has changed.", str(entry_id))
+        return
+    changed = content if content != before else None
+    with _kept(run, content, is_safe=changed is None or (bool(words) and words != (_STDIN,))):
+        after = run.call(
+            "updateContext", id=entry_id, content=changed, kind=kind, ifState=entry["state"]
+        )
+    number = run.out.styled(str(entry_id), "id")
+    run.out.result(after, f"Changed note {number}.", str(entry_id))
+
+
+@click.command("remove", short_help="Remove notes.")
+@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+@yes_option
+@json_option
+@with_run
+def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
+    """Remove notes.
+
+    \b
+    tenets-session remove 12 13
+    """
+    out = run.out
+    listed = ", ".join(map(str, ids))
+    out.confirm(f"Remove {text.count(len(ids), 'note')} ({listed})?", yes=yes)
+    done, missing = list[Json](), list[str]()
+    for entry_id in ids:
+        result = run.call("removeContext", id=entry_id)
+        if result["removed"]:
+            done.append({"id": entry_id, **result})
+            if not out.as_json:
+                out.result(None, f"Removed note {out.styled(str(entry_id), 'id')}.", str(entry_id))
+        else:
+            missing.append(str(entry_id))
+    if out.as_json:
+        out.json({"removed": done})
+    out.undo(*(one["trashId"] for one in done))
+    if missing:
+        raise NotFoundError(f"there is no note {', '.join(missing)}; see `tenets-session show`")
+
+
+def _entry(run: Invocation, entry_id: int) -> Json:
+    entry: Json | None = run.call("getContext", id=entry_id)
+    if entry is None:
+        raise NotFoundError(f"there is no note {entry_id}; see `tenets-session show` for the ids")
+    if entry["nextOffset"] is not None:  # the whole content is read in pieces
+        del entry["content"]
+    return entry
+
+
+def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
+    """Return the text of the arguments, of a pipe, or of the editor, which begins with ``before``.
+
+    Raises a usage error if there is none of them.
+    """
+    if words and words != (_STDIN,):
+        return " ".join(words)
+    if words or not sys.stdin.isatty():
+        data = sys.stdin.buffer.read()
+        try:
+            return data.decode("utf-8-sig").removesuffix("\n")
+        except UnicodeDecodeError as error:
+            raise click.UsageError(
+                f"stdin: expected UTF-8, got byte {data[error.start]:#04x} at {error.start}"
+            ) from None
+    if not run.out.asks:
+        raise click.UsageError("give the text, or - to read it from stdin")
+    edited = click.edit(before, extension=".md", require_save=False)
+    return (edited or "").removesuffix("\n")
+
+
+class _kept:  # noqa: N801 - a context manager, as a word in a sentence
+    """Keeps a text in a file if the block fails: nobody should have to write it again.
+
+    ``is_safe``: the user still has it.
+    """
+
+    def __init__(self, run: Invocation, content: str, *, is_safe: bool) -> None:
+        self._run, self._content, self._is_safe = run, content, is_safe
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if not isinstance(error, CallError | DisconnectedError) or self._is_safe:
+            return
+        number, path = tempfile.mkstemp(prefix="tenets-note-", suffix=".md")
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(self._content)
+        click.echo(f"tenets-session: the text is kept in {path}", err=True)
+
+
+def _location(run: Invocation, place: str) -> Json:
+    """Return the location that ``FILE:3-7`` means."""
+    found = _PLACE.fullmatch(place)
+    if found is None:
+        raise click.UsageError(f"--at: expected FILE, FILE:3 or FILE:3-7, got {place!r}")
+    location: Json = {"uri": run.uri(found["file"])}
+    if found["first"] is not None:
+        first = int(found["first"])
+        last = int(found["last"] or first)
+        if not 1 <= first <= last:
+            raise click.UsageError(
+                f"--at: expected lines from 1 on, the last one not before the first, got {place!r}"
+            )
+        location["range"] = {
+            "start": {"line": first - 1, "character": 0},
+            "end": {"line": last, "character": 0},
+        }
+    return location

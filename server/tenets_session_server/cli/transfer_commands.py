@@ -1,0 +1,173 @@
+"""Verbs that export and import sessions: streams of any size, straight from and to the database."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from tenets_session_server.cli import text
+from tenets_session_server.cli.client import CallError
+from tenets_session_server.cli.invocation import Invocation, json_option, with_run
+
+if TYPE_CHECKING:
+    from tenets_session_server.storage.store import Store
+
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds for which another program's lock is waited for."""
+CHUNK: Final = 256 * 1024
+"""Bytes that are read at once."""
+
+
+@click.command("export", short_help="Export sessions with their notes.")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="json can be imported; markdown is for people.",
+)
+@click.option("-o", "--output", metavar="FILE", help="By default stdout.")
+@with_run
+def export_command(run: Invocation, names: tuple[str, ...], form: str, output: str | None) -> None:
+    """Export sessions with their notes, by default all of them.
+
+    \b
+    tenets-session export 'fix login' --format markdown
+    tenets-session export --output sessions.json
+    """
+    with _store(run) as store:
+        ids = [store.sessions.id_of(name, None) for name in names] if names else None
+        exporter = store.exporter
+        pieces = exporter.json(ids) if form == "json" else exporter.markdown(ids)
+        if output is not None and output != "-":
+            _write_file(run, pieces, Path(run.folder, output))
+        elif run.out.is_terminal:
+            for piece in pieces:
+                click.echo(text.block(piece.decode("utf-8", "replace")), nl=False)
+        else:
+            _write(pieces, sys.stdout.buffer, "Exporting")
+
+
+def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
+    """Write a file that is there whole, or not at all."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with unfinished.open("xb") as file:
+            written = _write(pieces, file, "Exporting")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    run.out.result(None, f"Exported {text.size(written)} to {text.line(str(target))}.", "")
+
+
+def _write(pieces: Iterable[bytes], file: IO[bytes], what: str) -> int:
+    with _progress(what, None) as advance:
+        written = 0
+        for piece in pieces:
+            file.write(piece)
+            written += len(piece)
+            advance(written)
+    return written
+
+
+@click.command("import", short_help="Import what was exported as JSON.")
+@click.argument("file", default="-", metavar="[FILE | -]")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["error", "skip", "rename", "overwrite"]),
+    default="error",
+    show_default=True,
+    help="What becomes of a session whose name is taken.",
+)
+@json_option
+@with_run
+def import_command(run: Invocation, file: str, on_conflict: Any) -> None:
+    """Import what was exported as JSON: all of it, or nothing.
+
+    \b
+    tenets-session import sessions.json
+    tenets-session export | ssh desktop tenets-session import --on-conflict skip
+    """
+    if file == "-" and sys.stdin.isatty():
+        raise click.UsageError("name a file, or send the document through a pipe")
+    from tenets_session_server.rpc.local import plain  # noqa: PLC0415 - 60 ms
+
+    with _store(run) as store, _opened(run, file) as (source, size):
+        found = plain(store.importer.run(_chunks(source, size), on_conflict))
+    imported = text.count(found["imported"], "session")
+    more = [f"{found[one]:,} {one}" for one in ("skipped", "renamed") if found[one]]
+    sentence = f"Imported {imported} with {text.count(found['entries'], 'note')}"
+    run.out.result(found, f"{', '.join([sentence, *more])}.", str(found["imported"]))
+    run.out.undo(found["trashId"])
+
+
+@contextmanager
+def _opened(run: Invocation, file: str) -> Iterator[tuple[IO[bytes], int | None]]:
+    if file == "-":
+        yield sys.stdin.buffer, None
+        return
+    path = Path(run.folder, file)
+    try:
+        with path.open("rb") as source:
+            yield source, path.stat().st_size
+    except OSError as error:
+        raise click.ClickException(f"{text.line(file)}: {error.strerror}") from error
+
+
+def _chunks(source: IO[bytes], size: int | None) -> Iterator[bytes]:
+    with _progress("Importing", size) as advance:
+        done = 0
+        while chunk := source.read(CHUNK):
+            yield chunk
+            done += len(chunk)
+            advance(done)
+
+
+@contextmanager
+def _store(run: Invocation) -> Iterator[Store]:
+    """Give the block the database itself; raises the errors of the methods."""
+    from tenets_session_server.errors import TenetsSessionError  # noqa: PLC0415
+    from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
+    from tenets_session_server.storage.store import Store  # noqa: PLC0415
+
+    store = Store.for_server(run.database, "full", run.reason, busy_timeout=BUSY_TIMEOUT)
+    try:
+        store.database.open()
+        store.database.author = run.author
+        yield store
+    except TenetsSessionError as error:
+        raise CallError(local.error_object("the database", error)) from error
+    finally:
+        store.close()
+
+
+@contextmanager
+def _progress(what: str, size: int | None) -> Iterator[Any]:
+    """Show on a terminal's stderr how many bytes are done."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=size)
+        yield lambda done: progress.update(task, completed=done)

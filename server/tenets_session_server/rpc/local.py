@@ -1,0 +1,94 @@
+"""Calls methods on a database in this very process, without a connection.
+
+It is for commands that find no daemon. They get the replies that a server would send, as JSON
+values, so nothing else in them depends on which of the two answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from tenets_session_server.methods.method import PREFIX, CallContext, Method
+from tenets_session_server.methods.table import BY_NAME
+from tenets_session_server.rpc.client import explain
+from tenets_session_server.storage.steps import BUSY_TIMEOUT, Steps
+from tenets_session_server.storage.store import Store
+
+INDEXING: Final = 0.1
+"""Seconds of one transaction that brings the search index up to date: nobody else waits for us."""
+
+
+class LocalClient:
+    """The one client of a database that this process has open.
+
+    ``author`` is the label under which it writes, ``folders`` are those of its window.
+    ``on_indexing`` is called between the steps that bring the search index up to date, with the
+    number of changes that are left.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reason: str,
+        author: str,
+        folders: tuple[str, ...],
+        on_indexing: Callable[[int], None],
+    ) -> None:
+        self.store = Store.for_server(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
+        self._author, self._on_indexing = author, on_indexing
+        self._context = CallContext(self.store, list, lambda: author, lambda: folders)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+    def request(self, verb: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply to ``tenets/session.<verb>``: an object with ``result`` or ``error``."""
+        method = BY_NAME[PREFIX + verb]
+        try:
+            return {"result": plain(self._call(method, msgspec.json.encode(params)))}
+        except Exception as error:  # noqa: BLE001 - as a server answers it
+            return {"error": error_object(method.name, error)}
+
+    def warnings(self) -> list[str]:
+        """Return sentences for the user about the file."""
+        database = self.store.database
+        return [*database.warnings, *database.take_repairs()]
+
+    def _call(self, method: Method[Any], params: bytes) -> Any:
+        arguments = method.decoder.decode(params)
+        database = self.store.database
+        database.repair_or_create()
+        if method.verb == "search":  # no server does it when nobody waits
+            while self.store.search_index.feed(INDEXING):
+                self._on_indexing(self.store.search_index.backlog())
+        database.author = self._author
+        value = method.handler(self._context, arguments)
+        if method.in_steps:
+            value = _finished(value)
+        return value if method.encode is None else method.encode(self._context, value)
+
+
+def _finished(steps: Steps[Any]) -> Any:
+    """Return the result of work in steps, which are taken one after the other."""
+    while True:
+        try:
+            pause = next(steps)
+        except StopIteration as done:
+            return done.value
+        time.sleep(pause)
+
+
+def plain(value: Any) -> Any:
+    """Return a store's value as JSON values, as it would be sent."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def error_object(what: str, error: Exception) -> dict[str, Any]:
+    """Return what a server would answer for an error that ``what`` met."""
+    found: dict[str, Any] = plain(explain(what, error))
+    return found
