@@ -50,6 +50,15 @@ _HINTS: Final = {
 }
 
 
+_EXISTS: Final = {
+    "create": "switch to it, or choose another name",
+    "copy": "choose another name, or --overwrite",
+    "restore": "give it another name with --as, or --replace",
+    "import": "choose what becomes of it with --on-conflict",
+}
+"""What to do about a taken name, by verb."""
+
+
 class Failure(click.ClickException):
     """A sentence for stderr, and the exit status."""
 
@@ -111,17 +120,19 @@ class App(click.Group):
         try:
             return super().invoke(ctx)
         except CallError as error:
-            raise failure(error) from error
+            raise failure(error, ctx.invoked_subcommand) from error
         except DisconnectedError as error:
             raise Failure(
                 "the daemon ended before it answered: look whether it is done, then repeat it"
             ) from error
 
 
-def failure(error: CallError) -> Failure:
-    """Return what a person gets for a method's error."""
+def failure(error: CallError, verb: str | None) -> Failure:
+    """Return what a person gets for a method's error that a verb met."""
     message = str(error)
     hint = _HINTS.get(error.kind)
+    if error.kind == "sessionExists":
+        hint = _EXISTS.get(verb or "", "choose another name")
     if error.kind == "sessionNotFound" and error.data.get("name") is None:
         hint = "see `tenets-session switch` and `tenets-session create`"
     status = _STATUS.get(error.kind, FAILED if error.kind or error.code == -32603 else USAGE)

@@ -108,11 +108,7 @@ def _chosen(run: Invocation) -> str:
 
     choices = [
         questionary.Choice(
-            [
-                ("class:text", text.line(one["name"])),
-                ("class:instruction", f"  {text.ago(one['createdAt'])}"),
-            ],
-            value=one["name"],
+            f"{text.line(one['name'])}  ({text.ago(one['createdAt'])})", value=one["name"]
         )
         for one in sessions
     ]

@@ -34,7 +34,7 @@ def bind_command(run: Invocation, name: str | None, folder: str | None, listed: 
             asleep = "" if one["session"] else "\t(there is no such session now)"
             out.line(f"{text.line(one['folder'])}\t{text.line(one['name'])}{asleep}")
         return
-    uri = run.uri(folder or run.folder)
+    uri = run.place(folder or run.folder)
     current = run.call("bind", name=run.name_of(name), folder=uri)
     shown = text.line(
         run.name_of(name) if current["session"] is None else current["session"]["name"]
@@ -56,7 +56,7 @@ def unbind_command(run: Invocation, folder: str | None) -> None:
     \b
     tenets-session unbind
     """
-    current = run.call("bind", folder=run.uri(folder or run.folder))
+    current = run.call("bind", folder=run.place(folder or run.folder))
     session = current["session"]
     name = "" if session is None else text.line(session["name"])
     shown = text.line(folder or run.folder)
@@ -100,7 +100,7 @@ def _pin(run: Invocation, verb: str, files: tuple[str, ...], name: str | None) -
     name = run.name_of(name)
     session = None
     for file in files:
-        session = run.call(verb, name=name, uri=run.uri(file))
+        session = run.call(verb, name=name, uri=run.place(file))
     shown = run.out.styled(text.line(name), "name")
     done = "Pinned to" if verb == "pin" else "Unpinned from"
     run.out.result(session, f"{done} {shown}: {text.line(', '.join(files))}.", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import click
@@ -90,11 +89,11 @@ class Invocation:
                 return "".join(pieces)
             offset = piece["nextOffset"]
 
-    def uri(self, name: str) -> str:
-        """Return the URI of a file, whose name may be relative or a URI already."""
+    def place(self, name: str) -> str:
+        """Return a file or folder as an absolute path; a URI stays one."""
         if "://" in name:
             return name
-        return Path(self.folder, os.path.expanduser(name)).as_uri()  # noqa: PTH111 - a text
+        return os.path.normpath(os.path.join(self.folder, os.path.expanduser(name)))  # noqa: PTH111, PTH118
 
     def _on_indexing(self, left: int) -> None:
         if not self._told_of_indexing:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -124,7 +126,8 @@ def _shown(run: Invocation, session: Json, entries: Iterator[Json]) -> Iterator[
     hidden = {"active", "resumed_at", "ended_at", "updated_at"}
     for key, value in session["metadata"].items():
         if key not in hidden:
-            yield f"{text.line(key)}: {text.line(value if isinstance(value, str) else repr(value))}"
+            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield f"{text.line(key)}: {text.line(said)}"
     for entry in entries:
         yield ""
         yield _heading(run, entry)
@@ -339,7 +342,8 @@ def _location(run: Invocation, place: str) -> Json:
     found = _PLACE.fullmatch(place)
     if found is None:
         raise click.UsageError(f"--at: expected FILE, FILE:3 or FILE:3-7, got {place!r}")
-    location: Json = {"uri": run.uri(found["file"])}
+    path = run.place(found["file"])
+    location: Json = {"uri": path if "://" in path else Path(path).as_uri()}
     if found["first"] is not None:
         first = int(found["first"])
         last = int(found["last"] or first)

@@ -24,6 +24,10 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
     "faint": {"dim": True},
     "hint": {"dim": True},
 }
+GAP: Final = 2
+"""Columns of a terminal between those of a table."""
+LEAST: Final = 12
+"""Columns that the one with the longest text has at least."""
 _PAGER_OPTIONS: Final = "FRX"
 """What ``less`` does, as with git: no more than a screen is printed as it is; colours; it stays."""
 
@@ -99,27 +103,44 @@ class Output:
         os.environ.setdefault("LESSCHARSET", "utf-8")
         click.echo_via_pager((f"{line}\n" for line in lines), color=self.colored)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], flexible: int) -> None:
-        """Print rows on a terminal, within its width; one column may be shortened for that."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        flexible: int,
+        optional: Sequence[int] = (),
+    ) -> None:
+        """Print rows on a terminal, within its width.
+
+        For that one column may be shortened, and others left out, the first ones first.
+        """
         from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for number, column in enumerate(columns):
-            is_flexible = number == flexible
-            table.add_column(
-                column,
-                no_wrap=True,
-                overflow="ellipsis",
-                ratio=1 if is_flexible else None,
-                min_width=12 if is_flexible else None,
-            )
-        for row in rows:
-            table.add_row(*(Text.from_ansi(cell) for cell in row))
         console = Console(
             no_color=not self.colored, highlight=False, color_system="auto", legacy_windows=False
         )
+        cells = [[Text.from_ansi(cell) for cell in row] for row in rows]
+        widths = [
+            max(len(column), *(row[number].cell_len for row in cells))
+            for number, column in enumerate(columns)
+        ]
+        shown, left_out = list(range(len(columns))), list(optional)
+        while True:
+            others = sum(widths[number] + GAP for number in shown if number != flexible)
+            if others + LEAST <= console.width or not left_out:
+                break
+            shown.remove(left_out.pop(0))
+        widths[flexible] = min(widths[flexible], max(LEAST, console.width - others))
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+        for number in shown:
+            table.add_column(
+                columns[number], no_wrap=True, overflow="ellipsis", width=widths[number]
+            )
+        for row in cells:
+            table.add_row(*(row[number] for number in shown))
         if not self._paged:
             console.print(table)
             return

@@ -112,7 +112,7 @@ def _print_table(
                 text.ago(one["createdAt"]),
             )
         )
-    out.table(("", "NAME", "NOTES", "CREATED"), rows, 1)
+    out.table(("", "NAME", "NOTES", "CREATED"), rows, flexible=1, optional=(3,))
     if limit is not None and len(sessions) == limit:
         out.hint(f"These are {limit}; all of them: tenets-session list --all")
 

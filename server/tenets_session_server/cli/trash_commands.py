@@ -52,7 +52,7 @@ def trash_command(run: Invocation, empty: bool, item_id: int | None, yes: bool) 
             )
             for one in items
         ]
-        out.table(("ID", "WHAT", "SIZE", "DELETED", "BY"), rows, 1)
+        out.table(("ID", "WHAT", "SIZE", "DELETED", "BY"), rows, flexible=1, optional=(4, 2))
         out.hint("Bring one back with: tenets-session restore ID")
 
 
