@@ -23,7 +23,7 @@ ARCHITECTURE = (ROOT / "server" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 # What each folder, or module of the top level, may import beside its own modules.
 BELOW = {
     "__main__": {"cli"},
-    "cli": {"daemon", "rpc", "storage", "config", "locations", "import_path"},
+    "cli": {"daemon", "rpc", "storage", "config", "errors", "locations", "import_path"},
     "daemon": {"rpc", "storage", "locations", "errors"},
     "rpc": {"methods", "wire", "storage", "models", "errors"},
     "methods": {"storage", "models", "errors"},
@@ -40,6 +40,9 @@ ANYWHERE = {"", "logs"}
 # Third-party packages, and the modules or folders that may know them.
 OWNERS = {
     "apsw": {"storage"},
+    "click": {"cli"},
+    "questionary": {"cli.current_commands"},
+    "rich": {"cli.output", "cli.transfer_commands"},
     "pygls": {"rpc.pygls_server"},
     "cattrs": {"rpc.pygls_server"},
     "lsprotocol": {"rpc"},

@@ -15,10 +15,12 @@
     ├── RevisionExpiredError        changes that old are not kept
     └── DatabaseError               the file, the disk or another process is in the way
         ├── DatabaseBusyError       another process holds the write lock
+        ├── InterruptedQueryError   a query has taken longer than it may
         ├── DatabaseFullError       no space left
         ├── DatabaseReadOnlyError   the file may not be written
         ├── DatabaseCorruptError    not a database, or a damaged one
-        │   └── ChangeRefusedError  by a constraint or trigger that is not ours
+        │   ├── ChangeRefusedError  by a constraint or trigger that is not ours
+        │   └── DamagedIndexError   only the search index is damaged, which can be made anew
         ├── DatabaseUnavailableError  cannot be opened or read
         └── OutcomeUnknownError     the commit failed: it may or may not have happened
 
@@ -211,6 +213,10 @@ class DatabaseBusyError(DatabaseError):
     retryable = True
 
 
+class InterruptedQueryError(DatabaseError):
+    """A query was interrupted, as it has taken longer than it may."""
+
+
 class DatabaseFullError(DatabaseError):
     """The disk (or the quota) is full; nothing was written."""
 
@@ -231,6 +237,10 @@ class DatabaseCorruptError(DatabaseError):
 
 class ChangeRefusedError(DatabaseCorruptError):
     """A constraint or a trigger of another program refuses, or swallows, the change."""
+
+
+class DamagedIndexError(DatabaseCorruptError):
+    """The search index is damaged or gone; everything in it is also in the tables."""
 
 
 class DatabaseUnavailableError(DatabaseError):

@@ -14,8 +14,8 @@ from support.host import Host
 from support.modes import both_modes
 from support.searching import found, found_in_the_end, names
 from support.waiting import eventually
+from tenets_session_server.errors import InterruptedQueryError
 from tenets_session_server.storage import query_timeout, search, search_matches
-from tenets_session_server.storage.database import InterruptedQueryError
 from tenets_session_server.storage.hidden_context import FIRST
 from tenets_session_server.storage.search_query import Scope
 
@@ -221,6 +221,41 @@ async def test_a_query_that_takes_too_long_looks_at_the_newest(
             "listContext", ids=[added["result"]["id"], after["result"]["id"]]
         )
         assert [entry["content"] for entry in kept["entries"]] == ["x kept", "x too"]
+
+
+async def test_what_was_found_before_a_query_is_interrupted_is_the_result(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        for number in range(5):
+            await client.add_note("a", f"x {number}")
+        # The newest two, and then it does not end.
+        rows = ENDLESS.replace("count(*)", "6 - i, -1.0, 1") + " WHERE i < 3"
+        monkeypatch.setattr(search_matches, "_MATCHES", rows)
+        result = await client.session("search", query="x ")
+        assert [hit["snippet"] for hit in result["hits"]] == ["x 4", "x 3"]
+        assert result["isIncomplete"] is True
+
+
+@pytest.mark.parametrize(("sessions", "size"), [(9, 1500), (40, 900)])
+async def test_many_sessions_in_the_trash_hide_nothing_else(
+    database: Path, sessions: int, size: int
+) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        for number in range(5):
+            await client.add_note("old", f"x old {number}")
+        with ForeignWriter(database) as foreign:
+            for number in range(sessions):
+                await client.create(f"large {number}")
+                foreign.add_much_context(f"large {number}", size)
+        for number in range(sessions):
+            await client.session("delete", name=f"large {number}")
+        result = await client.session("search", query="x ")
+        while result["isIncomplete"] and not result["hits"]:
+            result = await client.session("search", query="x ")
+        assert len(await found_in_the_end(client, "x ")) == 5
 
 
 async def test_names_that_take_too_long_are_left_out(

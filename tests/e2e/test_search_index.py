@@ -409,6 +409,105 @@ async def test_a_search_does_not_wait_for_another_programs_lock(database: Path) 
         assert await found(client, "token") == ["token two", "token one"]
 
 
+# -- damage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM session_server_search_data WHERE id > 10",
+        "DROP TABLE session_server_search",
+        "DROP TABLE session_server_search_names",
+    ],
+)
+async def test_a_damaged_index_is_made_anew_and_nothing_else_happens(
+    database: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+    async with Host.opened(database) as host:
+        client = await host.client()
+        for number in range(50):
+            added = await client.add_note("a", f"token {number}")
+        assert len(await found_in_the_end(client, "token")) == 50
+        await client.until(added["revision"])
+        with ForeignWriter(database) as foreign:
+            foreign.execute(damage)
+        generation, heard = host.session_db.db.generation, len(client.notified)
+        assert len(await found_in_the_end(client, "token")) == 50
+        await client.add_note("a", "token after")
+        assert len(await found_in_the_end(client, "token", limit=200)) == 51
+        assert host.session_db.db.run(INDEXED) == host.session_db.db.run(STORED)
+        # The file is the same for everybody.
+        assert host.session_db.db.generation == generation
+        changes = await client.session("changes", sinceState=added["state"])
+        assert [one["type"] for one in changes["changes"]] == ["contextAdded"]
+        assert not any(batch.get("incomplete") for batch in client.notified[heard:])
+
+
+async def test_an_index_that_is_damaged_while_nobody_searches_is_made_anew(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.add_note("a", "token")
+        await eventually(lambda: len(host.session_db.db.run(INDEXED)) == 1)
+        with ForeignWriter(database) as foreign:
+            foreign.execute("DROP TABLE session_server_search")
+        await client.add_note("a", "token after")
+        exists = "SELECT 1 FROM sqlite_master WHERE name = 'session_server_search'"
+        await eventually(
+            lambda: host.session_db.db.run(exists) and len(host.session_db.db.run(INDEXED)) == 2
+        )
+
+
+async def test_a_row_whose_session_is_no_number_stops_nothing(database: Path) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.add_note("a", "token before")
+        with ForeignWriter(database) as foreign:
+            foreign.execute(
+                "INSERT INTO session_context (session_id, kind, content, created_at)"
+                " VALUES ('A', 'note', 'odd', ?)",
+                (NOW,),
+            )
+        await client.add_note("a", "token after")
+        assert await found_in_the_end(client, "token") == ["token after", "token before"]
+
+
+async def test_many_rows_that_replace_others_are_found_by_their_new_words(database: Path) -> None:
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        await client.create("a")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("a", 2500)
+            assert await found_in_the_end(client, "nothing such") == []
+            assert len(await found(client, "x")) == 50
+            foreign.execute(
+                "INSERT OR REPLACE INTO session_context"
+                " SELECT id, session_id, kind, 'replaced', created_at FROM session_context"
+            )
+        assert await found_in_the_end(client, "nothing such") == []
+        assert len(await found(client, "replaced")) == 50
+        assert await found(client, "x") == []
+
+
+async def test_large_entries_are_indexed_one_a_step(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_feed, "QUIET", 3600.0)
+    async with Host.opened(database) as host:
+        client = await host.quiet_client()
+        for number in range(3):
+            await client.add_note("a", f"large {number} " + "\u8a9e" * 60_000)
+        index = host.store.search_index
+        sizes = list[int]()
+        while index.backlog():
+            index.feed(0.0)
+            sizes.append(len(host.session_db.db.run(INDEXED)))
+        assert {1, 2, 3} <= {*sizes}
+
+
 # -- other clients and servers ---------------------------------------------------------------
 
 

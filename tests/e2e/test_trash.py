@@ -10,6 +10,7 @@ import pytest
 from support.answers import changes_since, contents, entries, failure
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
+from support.host import Host
 from support.messages import Json
 from support.modes import both_modes
 
@@ -272,6 +273,24 @@ async def test_a_name_that_is_taken(server_command: list[str]) -> None:
         assert await contents(editor) == ["old"]
         await editor.session("restore", id=restored["trashId"], newName="c")
         assert await contents(editor, sessionName="c") == ["new"]
+
+
+@pytest.mark.parametrize("verb", ["reset", "removeContext"])
+async def test_entries_do_not_take_the_place_of_their_session_in_the_trash(
+    database: Path, verb: str
+) -> None:
+    async with Host.opened(database) as host:
+        editor = await host.quiet_client()
+        note = await editor.add_note("a", "first")
+        params = {"id": note["id"]} if verb == "removeContext" else {"name": "a"}
+        context = (await editor.session(verb, **params))["trashId"]
+        await editor.add_note("a", "second")
+        session = (await editor.session("delete", name="a"))["trashId"]
+        with pytest.raises(ResponseError, match=f"restore item {session} of the trash first"):
+            await editor.session("restore", id=context, newName="b")
+        await editor.session("restore", id=session)
+        await editor.session("restore", id=context)
+        assert await contents(editor) == ["first", "second"]
 
 
 async def test_a_binding_follows_the_new_name(server_command: list[str]) -> None:

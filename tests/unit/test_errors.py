@@ -36,6 +36,8 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.DatabaseReadOnlyError: errors.DatabaseReadOnlyError("m"),
     errors.DatabaseCorruptError: errors.DatabaseCorruptError("m"),
     errors.ChangeRefusedError: errors.ChangeRefusedError("m"),
+    errors.DamagedIndexError: errors.DamagedIndexError("m"),
+    errors.InterruptedQueryError: errors.InterruptedQueryError("m"),
     errors.DatabaseUnavailableError: errors.DatabaseUnavailableError("m"),
     errors.OutcomeUnknownError: errors.OutcomeUnknownError("m"),
 }

@@ -7,6 +7,7 @@ needs. Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict.
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import os
 import sys
@@ -24,8 +25,10 @@ from tenets_session_server.daemon.control import LOG_LEVELS
 
 SECTIONS: Final = (
     ("Where you are", "current_commands", "status switch exit resume prompt"),
-    ("Sessions", "session_commands", "list create rename copy reset delete clear"),
-    ("Notes", "note_commands", "note show search edit remove"),
+    ("Sessions", "list_commands", "list"),
+    ("Sessions", "session_commands", "create rename copy reset delete clear"),
+    ("Notes", "reading_commands", "show search"),
+    ("Notes", "note_commands", "note edit remove"),
     ("What was deleted", "trash_commands", "trash restore"),
     ("Folders and files", "folder_commands", "bind unbind pin unpin pins"),
     ("In and out", "transfer_commands", "export import"),
@@ -107,9 +110,9 @@ class App(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs into the help, by subject."""
-        for title, _, names in SECTIONS:
+        for title, sections in itertools.groupby(SECTIONS, key=lambda section: section[0]):
             rows = []
-            for verb in names.split():
+            for verb in " ".join(names for _, _, names in sections).split():
                 found = self.get_command(ctx, verb)
                 rows.append((verb, "" if found is None else found.short_help or ""))
             with formatter.section(title):
@@ -129,13 +132,16 @@ class App(click.Group):
 
 def failure(error: CallError, verb: str | None) -> Failure:
     """Return what a person gets for a method's error that a verb met."""
+    from tenets_session_server.rpc.error_codes import INVALID_PARAMS  # noqa: PLC0415 - 40 ms
+
     message = str(error)
     hint = _HINTS.get(error.kind)
     if error.kind == "sessionExists":
         hint = _EXISTS.get(verb or "", "choose another name")
     if error.kind == "sessionNotFound" and error.data.get("name") is None:
         hint = "see `tenets-session switch` and `tenets-session create`"
-    status = _STATUS.get(error.kind, FAILED if error.kind or error.code == -32603 else USAGE)
+    is_usage = error.code == INVALID_PARAMS
+    status = _STATUS.get(error.kind, USAGE if is_usage else FAILED)
     return Failure(message if hint is None else f"{message}; {hint}", status)
 
 

@@ -75,6 +75,17 @@ class Invocation:
             if cursor is None:
                 return
 
+    def entry(self, entry_id: int) -> Json:
+        """Return an entry, with its content unless that is large; ends the command without one."""
+        entry: Json | None = self.call("getContext", id=entry_id)
+        if entry is None:
+            raise NotFoundError(
+                f"there is no note {entry_id}; see `tenets-session show` for the ids"
+            )
+        if entry["nextOffset"] is not None:  # the whole content is read in pieces
+            del entry["content"]
+        return entry
+
     def content(self, entry: Json) -> str:
         """Return the content of an entry, whatever its size; it may be in the entry already."""
         if "content" in entry:

@@ -36,10 +36,6 @@ _SIGN: Final = "UPDATE session_server_changes SET author = ? WHERE revision > ?"
 Bindings = Sequence[Value] | Mapping[str, Value]
 
 
-class InterruptedQueryError(Exception):
-    """A query has taken longer than it may."""
-
-
 class Database:
     """The database that ``config`` names, opened at the first use.
 
@@ -149,12 +145,9 @@ class Database:
 
     @contextmanager
     def interrupted_after(self, seconds: float) -> Iterator[None]:
-        """Let the block read for so long at most; raises :class:`InterruptedQueryError`."""
-        try:
-            with self._timeout.limit(seconds):
-                yield
-        except apsw.InterruptError as error:
-            raise InterruptedQueryError from error
+        """Let the block read for so long at most; raises ``InterruptedQueryError``."""
+        with self._timeout.limit(seconds):
+            yield
 
     def _interrupt(self) -> None:
         if (connection := self._file.connection) is not None:

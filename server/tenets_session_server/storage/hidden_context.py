@@ -20,6 +20,8 @@ from tenets_session_server.storage.triggers import has_context
 
 BATCH: Final = 2000
 """Entries that one transaction removes at most; it takes 5 ms."""
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of contents that one transaction removes, more or less."""
 STEP: Final = 0.004
 """Seconds for which one transaction removes small ranges."""
 FIRST, LAST = -(2**63), 2**63 - 1
@@ -73,8 +75,11 @@ HIDDEN: Final = """session_server_hidden AS h CROSS JOIN session_context AS c
 """SQL for the entries ``c`` in the ranges ``h``."""
 _DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
     WHERE trash_id IS NULL ORDER BY id LIMIT 1"""
-_REMOVE: Final = """DELETE FROM session_context WHERE id IN (SELECT id FROM session_context
-    WHERE session_id = :session AND id BETWEEN :first AND :last LIMIT :most)"""
+_SIZES: Final = """SELECT id, octet_length(content) FROM session_context
+    WHERE session_id = :session AND id BETWEEN :first AND :last ORDER BY id LIMIT :most"""
+_REMOVE: Final = """DELETE FROM session_context
+    WHERE session_id = :session AND id BETWEEN :first AND :last"""
+_SHORTEN: Final = "UPDATE session_server_hidden SET first_entry = ? WHERE id = ?"
 _OLDER_DUE: Final = """SELECT id, session_id, last_entry FROM session_server_purges
     ORDER BY id LIMIT 1"""
 # What is in the trash stays.
@@ -172,11 +177,20 @@ class HiddenContext:
         """Remove at most so many entries of a range, and the range if that is all; count them."""
         range_id, session_id, first, last = due
         bindings = {"session": session_id, "first": first, "last": last, "most": most}
+        size = removed = 0
+        upper = last
+        for entry_id, content_size in self._database.run(_SIZES, bindings):
+            removed, size = removed + 1, size + (content_size or 0)
+            if removed == most or size >= BATCH_BYTES:
+                upper = entry_id
+                break
+        bindings = {"session": session_id, "first": first, "last": upper}
         self._database.run(_REMOVE, bindings)
-        removed: int = self._database.run("SELECT changes()")[0][0]
-        if removed < most:
+        if upper == last:
             self._database.run("DELETE FROM session_server_hidden WHERE id = ?", (range_id,))
-        return removed
+        else:
+            self._database.run(_SHORTEN, (upper + 1, range_id))
+        return most if size >= BATCH_BYTES else removed
 
     def _remove_older(self, most: int) -> bool:
         """Remove some of what an older server has recorded; tell whether there was anything."""

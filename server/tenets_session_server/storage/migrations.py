@@ -227,4 +227,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("trash", _statements(*schema.TRASH_TABLES)),
     ("search", _statements(*schema.SEARCH_TABLES)),
     ("search_merges", _statements(*schema.SEARCH_MERGES)),
+    ("search_identifiers", _statements(*schema.SEARCH_ANEW)),  # their parts beside CJK text
 )

@@ -161,13 +161,14 @@ class Restorer:
             if new_name is not None:
                 raise InvalidArgumentError("newName", "none, as the session is still there")
             return None, 0
-        if new_name is None:
-            items = self._database.run(_ITEM_OF_SESSION, (session_id,))
-            first = f"restore item {items[0][0]} of the trash first, or " if items else ""
+        items = self._database.run(_ITEM_OF_SESSION, (session_id,))
+        if items or new_name is None:  # another session of its id could not be restored any more
+            what = "give a newName, for a session with these entries"
+            if items:
+                what = f"restore item {items[0][0]} of the trash first"
             raise SessionNotFoundError(
                 None,
-                f"the session of these entries, with the id {session_id}, is gone: {first}"
-                "give a newName, for a session with these entries",
+                f"the session of these entries, with the id {session_id}, is gone: {what}",
                 session_id=session_id,
             )
         replaced = None

@@ -212,7 +212,7 @@ TRASH_TABLES: Final = (
 
 Of an item, ``entries`` is NULL until they are counted; then ``size`` is complete, too. Only an item
 of one session's context has a ``session_id``."""
-SEARCH_TABLES: Final = (
+SEARCH_INDEX: Final = (
     """CREATE VIRTUAL TABLE session_server_search USING fts5(text, parts, session,
         content='', contentless_delete=1, prefix='2 3',
         tokenize='unicode61 remove_diacritics 2')""",
@@ -224,6 +224,9 @@ SEARCH_TABLES: Final = (
         for table in ("session_server_search", "session_server_search_names")
         for option, value in (("automerge", 0), ("crisismerge", 1000), ("deletemerge", 40))
     ),
+)
+SEARCH_TABLES: Final = (
+    *SEARCH_INDEX,
     """CREATE TABLE session_server_search_state (
         slot INTEGER PRIMARY KEY CHECK (slot = 1),
         state TEXT NOT NULL,
@@ -256,6 +259,11 @@ SEARCH_MERGES: Final = tuple(
 
 With 16, an entry is merged half as often as with FTS5's 4. Indexing much takes four fifths of the
 time for it, and a search for a rare word 10 us more."""
+SEARCH_ANEW: Final = (
+    "UPDATE session_server_search_state SET state = '', entries = 0, uncounted = 0",
+    "DELETE FROM session_server_search_scans",
+)
+"""Have everything indexed once more."""
 
 ONE_ROW_TABLES: Final = {
     "session_server_search_state",

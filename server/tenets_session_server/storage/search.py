@@ -11,13 +11,17 @@ from typing import Final
 
 import msgspec
 
-from tenets_session_server.errors import DatabaseError
+from tenets_session_server.errors import (
+    DamagedIndexError,
+    DatabaseError,
+    InterruptedQueryError,
+)
 from tenets_session_server.models.search import FoundSession, SearchHit, SearchResult
 from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
-from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
+from tenets_session_server.storage.database import Database, Value
 from tenets_session_server.storage.search_index import SearchIndex
-from tenets_session_server.storage.search_matches import PATIENCE, Matches
+from tenets_session_server.storage.search_matches import AGAIN, Matches
 from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_snippets import Snippets
 
@@ -56,18 +60,25 @@ class Search:
         """
         count: int = self._database.run(_COUNT)[0][0]
         query = search_query.parse(text, one_letter_begins=count <= ONE_LETTER)
-        if query.expression is not None:
-            self._feed()
-        with self._database.snapshot():
-            state = states.newest(self._database)
-            hits, is_incomplete = self._hits(query, scope, limit, count)
-            if query.expression is not None and not is_incomplete:
-                is_incomplete = self._index.backlog(state) > 0
+        try:
+            if query.expression is not None:
+                self._feed()
+            with self._database.snapshot():
+                state = states.newest(self._database)
+                hits, is_incomplete = self._hits(query, scope, limit, count)
+                if query.expression is not None and not is_incomplete:
+                    is_incomplete = self._index.backlog(state) > 0
+        except DamagedIndexError as error:
+            logger.warning("%s: it is made anew", error)
+            self._index.make_anew()
+            state, hits, is_incomplete = states.newest(self._database), [], True
         return SearchResult(hits, is_incomplete, state.revision, str(state))
 
     def _feed(self) -> None:
         try:
             self._index.feed(FEEDING)
+        except DamagedIndexError:
+            raise
         except DatabaseError as error:
             if self._database.in_transaction:
                 raise  # that of others, which may have been rolled back
@@ -82,7 +93,7 @@ class Search:
         snippets = Snippets(query.terms)
         names = list[SearchHit]()
         try:
-            with self._database.interrupted_after(PATIENCE):
+            with self._database.interrupted_after(AGAIN):
                 names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
         except InterruptedQueryError:
             is_incomplete = True

@@ -12,7 +12,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tenets_session_server.errors import DatabaseBusyError, DatabaseError, DatabaseReadOnlyError
+from tenets_session_server.errors import (
+    DamagedIndexError,
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseReadOnlyError,
+)
 from tenets_session_server.storage.search_index import SearchIndex
 
 logger = logging.getLogger(__name__)
@@ -79,11 +84,25 @@ class SearchFeed:
             delay = RETRY_AFTER
         except DatabaseReadOnlyError:
             delay = None
+        except DamagedIndexError as error:
+            logger.warning("%s: it is made anew", error)
+            delay = self._make_anew()
         except DatabaseError as error:  # the next commit tries again
             logger.info("bringing the search index up to date is postponed: %s", error)
             delay = None
+        except Exception:  # a row that nobody has thought of must not end it for ever
+            logger.exception("bringing the search index up to date failed")
+            delay = None
         if delay is not None:
             self._timer = self._loop.call_later(delay, self._step)
+
+    def _make_anew(self) -> float | None:
+        try:
+            self._index.make_anew()
+        except DatabaseError as error:
+            logger.warning("the search index cannot be made anew: %s", error)
+            return None
+        return 0.0
 
     def _next(self) -> float | None:
         """Do what is to be done now; return the seconds until more is, None if nothing is."""

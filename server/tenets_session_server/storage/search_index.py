@@ -23,18 +23,20 @@ from tenets_session_server.models.changes import State
 from tenets_session_server.storage import states
 from tenets_session_server.storage.database import Database, Row, as_json
 from tenets_session_server.storage.hidden_context import FIRST, LAST
-from tenets_session_server.storage.search_rows import LARGEST, STALE_BATCH, TABLES, IndexRows
+from tenets_session_server.storage.search_rows import (
+    LEAST,
+    STALE_BATCH,
+    TABLES,
+    IndexRows,
+    batch,
+)
 from tenets_session_server.storage.trash import STAGED
 
 BATCH: Final = 400
 """Changes or rows that are looked at together; it takes about 3 ms. A scan goes down, and FTS5
 begins a new part of the index with each batch: with many small ones, merging takes most time."""
-LEAST: Final = 300
-"""Rows that are looked at in any case, so that a small new database is indexed at once."""
 LEAST_OF_A_BATCH: Final = 100
 """Rows that a batch counts for, whose few rows may be long."""
-BATCH_BYTES: Final = 32 * 1024
-"""A batch ends when its contents reach this size."""
 DEFERRED: Final = 2000
 """Changes behind which new entries are scanned later; noting that down takes 1 us each."""
 
@@ -125,6 +127,12 @@ class SearchIndex:
             self._database.keep_quiet()
             return self._rows.merge()
 
+    def make_anew(self) -> None:
+        """Begin with an empty index, as the one that is there cannot be used."""
+        with self._database.transaction():
+            self._database.keep_quiet()
+            self._rows.make_anew()
+
     def repair(self, seconds: float) -> bool:
         """Look for entries that came or went without a change; return whether there is more.
 
@@ -185,7 +193,10 @@ class SearchIndex:
                 added.append(row)
         if len(added) < DEFERRED // 2:
             return False
-        self._database.run(_BEGIN_SCAN, ("context", None, added[0][3], added[-1][3]))
+        lowest, highest = added[0][3], added[-1][3]
+        if self._rows.within("context", lowest, highest, 1):  # rows that replace others
+            return False
+        self._database.run(_BEGIN_SCAN, ("context", None, lowest, highest))
         progress.state = str(states.of_row(added[-1]))
         return True
 
@@ -197,7 +208,8 @@ class SearchIndex:
             return 0
         entries = [row[4] for row in changes if row[4] is not None]
         sizes = {row[0]: row[1] for row in self._database.run(_SIZES, (as_json(entries),))}
-        changes = changes[: _batch([sizes.get(row[4], 0) for row in changes])]
+        taken, looked_at = batch([sizes.get(row[4], 0) for row in changes])
+        changes = changes[:taken]
         progress.state = str(states.of_row(changes[-1]))
         progress.entries += self._rows.renew({row[4] for row in changes if row[4] is not None})
         of_sessions = [row for row in changes if row[4] is None and row[2] not in _NO_ROWS]
@@ -206,7 +218,7 @@ class SearchIndex:
         # Context may have come with it, whatever else follows.
         for session_id in {row[3] for row in of_sessions if row[2] in {"created", "restored"}}:
             self._database.run(_BEGIN_SCAN, ("context", session_id, FIRST, LAST))
-        return len(changes)
+        return looked_at
 
     # -- scans -------------------------------------------------------------------------------
 
@@ -225,7 +237,7 @@ class SearchIndex:
             _SCANNED[what if session_id is None else "session"],
             (end, position) if session_id is None else (end, position, session_id),
         )
-        taken = _batch([size or 0 for _, size in rows])
+        taken, looked_at = batch([size or 0 for _, size in rows])
         lowest = end if taken == len(rows) < BATCH else rows[taken - 1][0]
         ids = {row[0] for row in rows[:taken]}
         if (session_id, end) != (None, FIRST):  # what is indexed is up to date
@@ -249,7 +261,7 @@ class SearchIndex:
                 "UPDATE session_server_search_scans SET position = ? WHERE id = ?",
                 (lowest - 1, scan_id),
             )
-        return max(1, taken)
+        return max(1, looked_at)
 
     def _sweep(self) -> bool:
         """Remove a batch of entries of the index that are gone; return whether there is more."""
@@ -286,13 +298,3 @@ class SearchIndex:
 
     def _save(self, progress: _Progress) -> None:
         self._database.run(_SAVE, (progress.state, progress.entries, progress.uncounted))
-
-
-def _batch(sizes: list[int]) -> int:
-    """Return how many contents of these sizes are indexed together: one at least."""
-    total = 0
-    for number, size in enumerate(sizes, start=1):
-        total += min(size, LARGEST)
-        if total >= BATCH_BYTES:
-            return number
-    return len(sizes)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from tenets_session_server.storage.database import Database, InterruptedQueryError, Value
+from tenets_session_server.errors import InterruptedQueryError
+from tenets_session_server.storage.database import Database, Value
 from tenets_session_server.storage.hidden_context import FIRST, IS_ANY_HIDDEN, LAST, VISIBLE
 from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_text import session_token
@@ -26,7 +27,7 @@ WEIGHED: Final = 4_000_000
 entry that has it, which takes 25 ns."""
 PATIENCE: Final = 0.05
 """Seconds after which a search is interrupted."""
-AGAIN: Final = 0.05
+AGAIN: Final = 0.02
 """Seconds for each further attempt."""
 NEWEST: Final = 20_000
 """Entries that are searched then."""
@@ -43,11 +44,12 @@ _WHERE: Final = """WHERE f.session_server_search MATCH :match
         AND f.rowid BETWEEN :lowest AND :highest
     ORDER BY f.rowid DESC LIMIT :rows"""
 _MATCHES: Final = f"""SELECT f.rowid, {{score}}, 1 FROM session_server_search AS f {_WHERE}"""
+# What is hidden does not count as looked at: else it would hide what is older.
 _FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
         AND (:author IS NULL OR
             (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
-        AND c.id IS NOT NULL AND {VISIBLE}
-    FROM session_server_search AS f LEFT JOIN session_context AS c ON c.id = f.rowid {_WHERE}"""
+    FROM session_server_search AS f CROSS JOIN session_context AS c ON c.id = f.rowid
+    {_WHERE.replace("ORDER", f"AND {VISIBLE} ORDER")}"""
 # Whether the index has entries that are hidden, or not there any more.
 _SOME_GONE: Final = f"""{IS_ANY_HIDDEN}
     OR (SELECT entries FROM session_server_search_state) >
@@ -59,8 +61,8 @@ _NEWEST: Final = f"""SELECT id FROM session_server_search_docsize
 _LARGE: Final = f"""SELECT session_id FROM (SELECT session_id FROM session_server_trash
         WHERE entries > {LARGE} AND session_id IS NOT NULL ORDER BY entries DESC LIMIT {LEFT_OUT})
     UNION SELECT session_id FROM (SELECT h.session_id FROM session_server_hidden AS h
-        WHERE h.trash_id IN (SELECT id FROM session_server_trash
-            WHERE entries > {LARGE} AND session_id IS NULL ORDER BY entries DESC LIMIT 4)
+        WHERE h.trash_id IN (SELECT id FROM session_server_trash WHERE entries > {LARGE}
+            AND session_id IS NULL ORDER BY entries DESC LIMIT {LEFT_OUT})
         AND h.last_entry - h.first_entry > {LARGE} LIMIT {LEFT_OUT})
     UNION SELECT session_id FROM (SELECT h.session_id FROM session_server_hidden AS h
         WHERE h.trash_id IN (SELECT id FROM session_server_trash WHERE entries IS NULL LIMIT 4)
@@ -101,7 +103,7 @@ class Matches:
         with suppress(InterruptedQueryError), self._database.interrupted_after(PATIENCE):
             return self._ranked(query.expression, scope, FIRST, weigh=weigh)
         # FTS5 collects all that begins so before it looks at which entries are new.
-        for expression in (query.expression, query.expression.replace('" *', '"')):
+        for expression in dict.fromkeys((query.expression, query.expression.replace('" *', '"'))):
             with suppress(InterruptedQueryError), self._database.interrupted_after(AGAIN):
                 newest = self._database.run(_NEWEST)
                 lowest = newest[0][0] if newest else FIRST
@@ -126,14 +128,20 @@ class Matches:
             if filtered:
                 bindings |= {"kind": scope.kind, "author": scope.author}
             found = 0
-            with self._database.rows(sql, bindings) as rows:
-                for entry_id, weight, is_match in rows:
-                    walked += 1
-                    if is_match:
-                        matches.append((entry_id, weight))
-                        found += 1
-                        if found > RANKED:
-                            break
+            try:
+                with self._database.rows(sql, bindings) as rows:
+                    for entry_id, weight, is_match in rows:
+                        walked += 1
+                        if is_match:
+                            matches.append((entry_id, weight))
+                            found += 1
+                            if found > RANKED:
+                                break
+            except InterruptedQueryError:  # the newest ones have been found already
+                if not matches:
+                    raise
+                is_incomplete = True
+                break
             is_incomplete = is_incomplete or walked >= WALKED or found > RANKED
         matches.sort(reverse=True)
         ranked = [

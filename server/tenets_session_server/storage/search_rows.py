@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
-from tenets_session_server.storage import search_text
+from tenets_session_server.storage import schema, search_text
 from tenets_session_server.storage.database import Database, as_json
 
 What = Literal["context", "names"]
 
-LARGEST: Final = 256 * 1024
-"""Bytes of a content that are indexed, which takes 20 ms; the rest is not found."""
+LARGEST: Final = 128 * 1024
+"""Bytes of a content that are indexed, which takes 15 to 40 ms; the rest is not found."""
+BATCH_BYTES: Final = 32 * 1024
+"""A batch ends when its contents reach this size."""
+LEAST: Final = 300
+"""Rows that are looked at in any case, so that a small new database is indexed at once."""
 STALE_BATCH: Final = 1000
 """Entries of the index that are looked at together, whether they still exist."""
 MERGED_PAGES: Final = 32
@@ -84,6 +88,13 @@ class IndexRows:
         for table in TABLES.values():
             self._database.run(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
+    def make_anew(self) -> None:
+        """Replace the index, which is damaged or gone, by an empty one."""
+        for table in TABLES.values():
+            self._database.run(f"DROP TABLE IF EXISTS {table}")
+        for sql in (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_ANEW):
+            self._database.run(sql)
+
     def within(self, what: What, lowest: int, highest: int, limit: int) -> list[int]:
         """Return the ids of rows, the highest first."""
         bindings = (lowest, highest, limit)
@@ -126,3 +137,16 @@ class IndexRows:
         for one in present:
             self._database.run(_DELETE.format(TABLES[what]), (one,))
         return len(present)
+
+
+def batch(sizes: list[int]) -> tuple[int, int]:
+    """Return how many contents of these sizes are indexed together, and for how many they count.
+
+    It is one at least; large ones count for all that are looked at in any case.
+    """
+    total = 0
+    for number, size in enumerate(sizes, start=1):
+        total += min(size, LARGEST)
+        if total >= BATCH_BYTES:
+            return number, max(number, LEAST)
+    return len(sizes), len(sizes)

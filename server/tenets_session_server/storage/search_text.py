@@ -20,6 +20,9 @@ from typing import Final
 
 LONGEST_IDENTIFIER: Final = 64
 """Characters; a longer word is no identifier but data, whose parts nobody looks for."""
+MOST_TOKENS: Final = 16_384
+"""Characters without blanks between words that are indexed of a text: each is a token of its own,
+and so many take 40 ms."""
 MOST_MARKS: Final = 30
 """Combining marks of one character that count; the stream-safe format of Unicode has no more."""
 
@@ -41,7 +44,7 @@ _MARKS: Final = r"\u0300-\u036f"
 
 _SPECIAL: Final = re.compile(f"[{CJK}]+|[{SYMBOLS}][{_MODIFIERS}]*")
 _LONG_RUN: Final = re.compile(rf"[^\w\x00-\x7f]{{{MOST_MARKS + 1},}}")
-_WORD: Final = re.compile(r"[^\W_]+")
+_WORD: Final = re.compile(rf"[^\W_{CJK}]+")
 # It begins with a set of characters, which is three times as fast to search for.
 _CAMEL: Final = re.compile(r"[A-Z](?:(?<=[a-z0-9][A-Z])|(?<=[A-Z][A-Z])(?=[a-z]))")
 _SEGMENT: Final = re.compile(
@@ -80,12 +83,26 @@ def prepared(text: str) -> tuple[str, str]:
         text = text.replace("\0", " ")
     if text.isascii():
         return text, "" if text.islower() or not _CAMEL.search(text) else _parts(text)
-    text = _normalised(text)
+    text = _with_few_tokens(_normalised(text))
     return _SPECIAL.sub(_separated, folded(text)), folded(_parts(text))
 
 
-def session_token(session_id: int) -> str:
+def _with_few_tokens(text: str) -> str:
+    """Return a text up to where :data:`MOST_TOKENS` characters are tokens of their own."""
+    left = MOST_TOKENS
+    if len(text) > left:
+        for match in _SPECIAL.finditer(text):
+            length = match.end() - match.start()
+            if length > left:
+                return text[: match.start() + left]
+            left -= length
+    return text
+
+
+def session_token(session_id: object) -> str:
     """Return the word that stands for a session in the index."""
+    if not isinstance(session_id, int):  # SQLite lets another program store anything there
+        return "odd"
     return f"s{session_id}" if session_id >= 0 else f"n{-session_id}"
 
 

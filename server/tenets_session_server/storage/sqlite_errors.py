@@ -10,6 +10,7 @@ import apsw
 from tenets_session_server import errors
 
 _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], ...]] = (
+    (apsw.InterruptError, errors.InterruptedQueryError, "the query takes too long"),
     (apsw.BusyError, errors.DatabaseBusyError, "another process is writing to the database"),
     (apsw.LockedError, errors.DatabaseBusyError, "another process is writing to the database"),
     (apsw.ProtocolError, errors.DatabaseBusyError, "the database's locks are contended"),
@@ -28,6 +29,7 @@ _ERRORS: Final[tuple[tuple[type[apsw.Error], type[errors.DatabaseError], str], .
     (apsw.IOError, errors.DatabaseUnavailableError, "reading or writing the database failed"),
     (apsw.SchemaChangeError, errors.DatabaseUnavailableError, "another program changes the tables"),
 )
+_OF_INDEX: Final = "session_server_search"
 _OTHER_TABLES: Final = re.compile(
     r"no such (table|column)|has no column|already exists|views may not be indexed"
     r"|cannot modify .* view"
@@ -43,6 +45,9 @@ def translate(
             "a row has the largest id that SQLite can store (9223372036854775807), so nothing can"
             " be added; give that row another id"
         )
+    of_index = isinstance(error, apsw.SQLError) and _OF_INDEX in str(error)
+    if of_index or getattr(error, "extendedresult", 0) == apsw.SQLITE_CORRUPT_VTAB:
+        return errors.DamagedIndexError(f"the search index is damaged ({error})")
     if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
         # Our statements fit the tables that opening checked: another program has changed them.
         return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
