@@ -119,7 +119,8 @@ def kinds() -> str:
                 first_sentence(error),
             )
             for error in _descendants(errors.TenetsSessionError)
-            if error is not errors.DatabaseError
+            # No client gets either of them.
+            if error not in {errors.DatabaseError, errors.InterruptedQueryError}
             and not issubclass(error, errors.InvalidArgumentError)
         ),
     )

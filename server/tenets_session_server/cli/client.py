@@ -49,7 +49,8 @@ class Client:
 
     ``reason`` says why it is that database. ``folder`` is the one whose session is current.
     ``notifications``: the client wants them, see :meth:`messages`. ``on_indexing`` as
-    :class:`.rpc.local.LocalClient` has it.
+    :class:`.rpc.local.LocalClient` has it. ``warnings`` are sentences for the user about the file,
+    once something was called.
     """
 
     def __init__(
@@ -95,9 +96,7 @@ class Client:
         if self._daemon is not None:
             reply = self._daemon.request(f"tenets/session.{verb}", given)
         else:
-            local = self._opened()
-            reply = local.request(verb, given)
-            self.warnings += local.warnings()
+            reply = self._opened().request(verb, given)
         if "error" in reply:
             raise CallError(reply["error"])
         return reply["result"]
@@ -147,6 +146,7 @@ class Client:
             self._local = LocalClient(
                 self.database, self.reason, self._author, (self.folder,), self._on_indexing
             )
+            self.warnings = self._local.warnings()
         return self._local
 
 

@@ -33,7 +33,7 @@ class Invocation:
 
     def connect(self, *, notifications: bool = False) -> Client:
         """Return another client of the sessions."""
-        client = Client(
+        return Client(
             self.database,
             self.reason,
             author=self.author,
@@ -41,9 +41,6 @@ class Invocation:
             notifications=notifications,
             on_indexing=self._on_indexing,
         )
-        for warning in client.warnings:
-            self.out.warn(warning)
-        return client
 
     def close(self) -> None:
         """End the client, if there is one."""
@@ -52,7 +49,12 @@ class Invocation:
 
     def call(self, verb: str, **params: Any) -> Any:
         """Return the result of a method; see :meth:`.client.Client.call`."""
-        return self.client.call(verb, **params)
+        try:
+            return self.client.call(verb, **params)
+        finally:
+            warnings, self.client.warnings = self.client.warnings, []
+            for warning in warnings:
+                self.out.warn(warning)
 
     def current(self) -> Json:
         """Return the session that the working directory shows; ends the command without one."""

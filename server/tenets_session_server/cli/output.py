@@ -101,7 +101,9 @@ class Output:
             return
         os.environ.setdefault("LESS", _PAGER_OPTIONS)
         os.environ.setdefault("LESSCHARSET", "utf-8")
-        click.echo_via_pager((f"{line}\n" for line in lines), color=self.colored)
+        # It adds the end of the last line.
+        pieces = (f"\n{line}" if number else line for number, line in enumerate(lines))
+        click.echo_via_pager(pieces, color=self.colored)
 
     def table(
         self,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
+from tenets_session_server.errors import DatabaseError
 from tenets_session_server.methods.method import PREFIX, CallContext, Method
 from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.rpc.client import explain
@@ -55,8 +57,10 @@ class LocalClient:
             return {"error": error_object(method.name, error)}
 
     def warnings(self) -> list[str]:
-        """Return sentences for the user about the file."""
+        """Open the file, and return sentences for the user about it."""
         database = self.store.database
+        with suppress(DatabaseError):  # each request says why it cannot be used
+            database.open()
         return [*database.warnings, *database.take_repairs()]
 
     def _call(self, method: Method[Any], params: bytes) -> Any:

@@ -1,0 +1,388 @@
+"""``tenets-session`` in a pipe: each verb, with a daemon and without, in the same words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import shared
+from support.foreign import ForeignWriter
+from support.people import Person, an_editor
+from support.pipes import DEADLINE
+
+
+@pytest.fixture(params=["alone", "with a daemon"])
+def person(request: pytest.FixtureRequest, database: Path, tmp_path: Path) -> Iterator[Person]:
+    """A person, with and without an editor that is open on the database."""
+    found = Person(database, tmp_path / "app")
+    if request.param == "alone":
+        yield found
+        return
+    with an_editor(found):
+        yield found
+    shared.stop(database)
+
+
+@pytest.fixture
+def alone(database: Path, tmp_path: Path) -> Person:
+    """A person without an editor, for what does not depend on a daemon."""
+    return Person(database, tmp_path / "app")
+
+
+def test_a_day_with_sessions(person: Person) -> None:
+    assert person.does() == "No session is current here.\n"
+    assert person.does("create", "fix login", "--switch") == "fix login\n"
+    assert person.does("create", "parser") == "parser\n"
+    assert person.does("note", "the", "token", "is", "refreshed", "twice") == "1\n"
+    assert person.does("note", given="piped\ntext\n") == "2\n"
+    assert person.does("note", "-", "--kind", "log", given="a log") == "3\n"
+    assert person.does() == "fix login\n"
+    shown = person.gets("show")
+    assert [(one["kind"], one["content"]) for one in shown["entries"]] == [
+        ("note", "the token is refreshed twice"),
+        ("note", "piped\ntext"),
+        ("log", "a log"),
+    ]
+    assert {one["author"] for one in shown["entries"]} == {"tenets-session"}
+    assert person.does("list") == "parser\nfix login\n"
+    assert person.does("list", "fix") == "fix login\n"
+    form = "{id}|{name}|{notes}|{active}|{current}"
+    assert person.does("list", "--format", form) == "2|parser|0||\n1|fix login|3|active|*\n"
+    assert person.does("search", "tok") == "1\tfix login\tthe token is refreshed twice\n"
+    assert person.does("switch", "parser") == "parser\n"
+    assert person.does("exit") == "parser\n"
+    assert person.does() == "No session is current here.\n"
+    assert person.does("resume") == "parser\n"
+    assert person.does("rename", "parser", "parser 2") == "parser 2\n"
+    assert person.does("copy", "fix login", "fix login 2") == "fix login 2\n"
+    assert person.gets("status")["entries"] == []
+    assert person.does("show", "--id", "2") == "piped\ntext\n"
+    assert person.gets("stats")["sessions"] == 3
+
+
+def test_what_is_removed_comes_back(person: Person) -> None:
+    for number in range(3):
+        person.does("note", f"note {number}", "--session", "a")
+    assert person.does("remove", "2", "3") == "2\n3\n"
+    person.does("reset", "a")
+    assert person.gets("show", "a")["entries"] == []
+    person.does("delete", "a")
+    assert person.does("list") == ""
+    items = person.gets("trash")["items"]
+    assert [(one["type"], one["entries"]) for one in items] == [
+        ("sessions", 0),
+        ("context", 1),
+        ("context", 1),
+        ("context", 1),
+    ]
+    assert person.does("restore") == "a with 0 notes\n"
+    person.does("restore", *(str(one["id"]) for one in items[1:]))
+    contents = [one["content"] for one in person.gets("show", "a")["entries"]]
+    assert contents == ["note 0", "note 1", "note 2"]
+    person.does("clear", "--yes")
+    assert person.does("list") == ""
+    lines = person.does("trash").splitlines()
+    assert [line.split("\t")[2] for line in lines] == ["a with 3 notes"]
+    person.does("restore", "--as", "b")
+    assert person.does("list") == "b\n"
+    person.does("delete", "b")
+    assert person.does("trash", "--empty", "--yes") == "1\n"
+    assert person.does("trash") == ""
+
+
+def test_folders_show_sessions_of_their_own(person: Person) -> None:
+    person.does("create", "a", "--switch")
+    person.does("create", "b")
+    below = person.folder / "src"
+    below.mkdir()
+    assert person.does("bind", "b") == "b\n"
+    for arguments in (("prompt",), ("-C", str(below), "prompt"), ()):
+        assert person.does(*arguments) == "b\n"
+    assert person.does("-C", "/", "prompt") == "a\n"
+    assert person.gets("status")["binding"] == str(person.folder)
+    assert person.does("note", "in b") == "1\n"
+    assert person.gets("show", "b")["entries"][0]["content"] == "in b"
+    assert person.does("bind", "--list") == f"{person.folder}\tb\n"
+    assert person.does("unbind") == "a\n"
+    assert person.does("prompt") == "a\n"
+
+
+def test_files_are_pinned_as_the_public_package_does(person: Person) -> None:
+    person.does("create", "a", "--switch")
+    (person.folder / "auth.py").touch()
+    person.does("pin", "auth.py", "../app/other.py")
+    expected = [str(person.folder / "auth.py"), str(person.folder / "other.py")]
+    assert person.does("pins") == "".join(f"{path}\n" for path in expected)
+    assert person.gets("show")["metadata"]["pinned_files"] == expected
+    person.does("unpin", "auth.py")
+    assert person.gets("pins") == {"pinned": expected[1:]}
+
+
+@pytest.mark.parametrize(
+    ("place", "lines"), [("auth.py:3-7", (2, 7)), ("auth.py:3", (2, 3)), ("auth.py", None)]
+)
+def test_a_note_says_where_it_belongs(
+    alone: Person, place: str, lines: tuple[int, int] | None
+) -> None:
+    alone.does("note", "why?", "--session", "a", "--at", place)
+    location = alone.gets("show", "a")["entries"][0]["location"]
+    assert location["uri"] == (alone.folder / "auth.py").as_uri()
+    if lines is None:
+        assert "range" not in location
+    else:
+        assert location["range"] == {
+            "start": {"line": lines[0], "character": 0},
+            "end": {"line": lines[1], "character": 0},
+        }
+    assert f"at {alone.folder / place}" in alone.does("show", "a")
+
+
+def test_a_note_is_changed(person: Person) -> None:
+    person.does("note", "before", "--session", "a")
+    assert person.does("edit", "1", "after") == "1\n"
+    assert person.does("edit", "1", "-", "--kind", "todo", given="piped") == "1\n"
+    entry = person.gets("show", "a")["entries"][0]
+    assert (entry["kind"], entry["content"]) == ("todo", "piped")
+
+
+def test_export_and_import(person: Person) -> None:
+    for number in range(5):
+        person.does("note", f"note {number}", "--session", "a")
+    document = person.does("export")
+    assert len(json.loads(document)["sessions"][0]["context"]) == 5
+    assert person.fails("import", given=document)[0] == 4
+    assert person.does("import", "--on-conflict", "rename", given=document) == "1\n"
+    assert person.does("list") in {"a\na (2)\n", "a (2)\na\n"}
+    person.does("export", "a", "--output", "a.json")
+    assert json.loads((person.folder / "a.json").read_text())["sessions"][0]["name"] == "a"
+    assert [one.name for one in person.folder.iterdir()] == ["a.json"]
+    assert person.does("import", "a.json", "--on-conflict", "skip") == "0\n"
+    assert "> note 0" in person.does("export", "a", "--format", "markdown")
+    status, sentence = person.fails("import", given='{"format": "tenets-sessions"')
+    assert status == 1
+    assert "line 1" in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("switch", "no such"), 3, "no session is named 'no such'; see `tenets-session list`"),
+        (("show", "no such"), 3, "no session is named no such; see `tenets-session list`"),
+        (("note", "x"), 3, "no session is current here: switch to one, or create one"),
+        (("exit",), 3, "no session is active"),
+        (("remove", "7"), 3, "there is no note 7; see `tenets-session show`"),
+        (("edit", "7", "x"), 3, "there is no note 7; see `tenets-session show` for the ids"),
+        (("restore", "7"), 3, "see `tenets-session trash`"),
+        (("restore",), 3, "the trash is empty"),
+        (("delete", "no such"), 3, "no session is named no such; see `tenets-session list`"),
+        (("create", "a"), 4, "switch to it, or choose another name"),
+        (("create", ""), 2, "name: expected 1 to 255 characters"),
+        (("create", "x", "--metadata", "["), 2, "--metadata: expected a JSON object"),
+        (("create", "x", "--metadata", "[]x"), 2, "--metadata: expected a JSON object"),
+        (("list", "--format", "{nmae}"), 2, "there is no {nmae}, but {name} {id}"),
+        (("list", "--limit", "0"), 2, "0 is not in the range"),
+        (("note", "--at", "x:9-3", "-s", "a", "y"), 2, "--at: expected lines from 1 on"),
+        (("note", "-s", "a", ""), 2, "the note is empty"),
+        (("clear",), 2, "repeat it with --yes"),
+        (("trash", "--empty"), 2, "repeat it with --yes"),
+        (("switch",), 2, "name a session: nobody can be asked here"),
+        (("swich",), 2, "there is no verb 'swich', did you mean switch?"),
+        (("show", "--nonsense"), 2, "see `tenets-session show --help`"),
+        (("-C", "/no/such/folder"), 2, "No such file or directory"),
+        (("--database", "postgresql://u:secret@h/d"), 2, "expected a file, got a URL"),
+        (("import", "no such file"), 1, "no such file: No such file or directory"),
+    ],
+)
+def test_errors_are_one_sentence_and_a_status(
+    alone: Person, arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
+    alone.does("create", "a")
+    found, said = alone.fails(*arguments)
+    assert found == status, said
+    assert sentence in said
+    assert "secret" not in said
+
+
+def test_input_that_is_no_utf8_is_refused_and_nothing_is_written(alone: Person) -> None:
+    status, sentence = alone.fails("note", "-s", "a", given=b"caf\xe9")
+    assert (status, sentence.partition(";")[0]) == (2, "stdin: expected UTF-8, got byte 0xe9 at 3")
+    assert alone.does("list") == ""
+
+
+def test_a_text_from_a_pipe_is_kept_if_it_cannot_be_stored(alone: Person, database: Path) -> None:
+    alone.does("create", "a", "--switch")
+    database.chmod(0o400)
+    database.parent.chmod(0o500)
+    if os.access(database, os.W_OK):  # root may write to anything: have it damaged instead
+        database.parent.chmod(0o700)
+        database.chmod(0o600)
+        with ForeignWriter(database) as foreign:
+            foreign.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON session_context"
+                " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+    done = alone.run("note", given="what I have thought")
+    assert (done.returncode, done.stdout) == (1, "")
+    found = re.search(r"the text is kept in (\S+)", done.stderr)
+    assert found is not None, done.stderr
+    kept = Path(found[1])
+    assert kept.read_text() == "what I have thought"
+    kept.unlink()
+
+
+def test_texts_of_others_are_inert(alone: Person, database: Path) -> None:
+    evil = "\x1b[31mred\x07 \u202etxt.exe\nsecond"
+    alone.does("create", "a", "--switch")
+    with ForeignWriter(database) as foreign:
+        foreign.create(evil)
+        foreign.add_context("a", evil)
+    for arguments in (("list",), ("show",), ("search", "second"), ("status",), ("trash",)):
+        shown = alone.does(*arguments)
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", shown), arguments
+    assert r"\x1b[31mred\x07 \u202etxt.exe\nsecond" in alone.does("list")
+    for arguments in (("list", "--json"), ("show", "--json")):
+        text = alone.does(*arguments)
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", text)
+        assert evil in str(json.loads(text)) or json.dumps(evil)[1:-1] in text
+
+
+def test_colours_only_where_they_are_wanted(alone: Person) -> None:
+    alone.does("note", "a token here", "-s", "a")
+    assert "\x1b" not in alone.does("search", "token")
+    assert "\x1b[31m" in alone.does("--color", "always", "search", "token")
+
+
+def test_the_author_is_named(person: Person) -> None:
+    person.does("--author", "Ada", "note", "x", "-s", "a")
+    assert person.gets("show", "a")["entries"][0]["author"] == "Ada"
+    assert "by Ada" in person.does("show", "a")
+
+
+def test_no_process_is_left_behind(alone: Person, database: Path) -> None:
+    alone.does("create", "a")
+    alone.does("list")
+    folder = Path(os.environ["XDG_RUNTIME_DIR"])
+    assert [path for path in folder.rglob("*.sock") if database.name in str(path)] == []
+    with an_editor(alone):
+        assert alone.does("list") == "a\n"
+        clients = alone.gets("stats")["clients"]
+        assert [one["name"] for one in clients] == [None, "tenets-session"]
+    shared.stop(database)
+
+
+def test_the_database_that_the_server_uses_is_used(tmp_path: Path) -> None:
+    person = Person(tmp_path / "unused.db", tmp_path / "app")
+    person.environment["TENETS_CACHE_DIRECTORY"] = str(tmp_path / "named")
+    done = subprocess.run(
+        [person.command()[0], "create", "a"], env=person.environment, check=True, timeout=DEADLINE
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "named" / "tenets.db").exists()
+    del person.environment["TENETS_CACHE_DIRECTORY"]
+    subprocess.run(
+        [person.command()[0], "create", "a"], env=person.environment, check=True, timeout=DEADLINE
+    )
+    assert (person.home / ".tenets" / "cache" / "tenets.db").exists()
+
+
+def test_a_prompt_creates_nothing_and_complains_of_nothing(alone: Person, database: Path) -> None:
+    done = alone.run("prompt")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not database.parent.exists()
+    database.parent.mkdir()
+    database.write_bytes(b"no database at all, but long enough to look at" * 100)
+    done = alone.run("prompt")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert database.read_bytes().startswith(b"no database at all")
+
+
+def test_a_prompt_reads_a_file_of_the_public_package(alone: Person, database: Path) -> None:
+    with ForeignWriter.on_new_file(database) as foreign:
+        foreign.create("old", {"active": True})
+        foreign.create("new")
+        before = foreign.objects()
+        assert alone.does("prompt") == "old\n"
+        assert foreign.objects() == before
+
+
+@pytest.mark.parametrize("arguments", [["prompt"], ["--complete-names", "a"]])
+def test_what_a_shell_waits_for_imports_little(
+    alone: Person, database: Path, arguments: list[str]
+) -> None:
+    alone.does("create", "abc", "--switch")
+    program = (
+        "import sys\n"
+        "from tenets_session_server.cli import session\n"
+        f"status = session.main(['--database', {str(database)!r}, *{arguments!r}])\n"
+        "heavy = {'click', 'rich', 'msgspec', 'pygls', 'asyncio', 'questionary', 'json'}\n"
+        "print(status, sorted(heavy & sys.modules.keys()))\n"
+    )
+    python = str(Path(alone.command()[0]).with_name("python"))
+    shown = subprocess.run(
+        [python, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=alone.environment,
+        cwd=alone.folder,
+    )
+    assert shown.stdout == "abc\n0 []\n"
+
+
+def test_watch_prints_changes_with_and_without_a_daemon(alone: Person, database: Path) -> None:
+    alone.does("create", "a", "--switch")
+    state = alone.gets("stats")["state"]
+    alone.does("note", "missed")
+    with subprocess.Popen(
+        alone.command("watch", "--json", "--since", state),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=alone.environment,
+        cwd=alone.folder,
+    ) as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+
+        def next_change() -> str:
+            assert watch.stdout is not None
+            (change,) = json.loads(watch.stdout.readline())["changes"]
+            return f"{change['type']} {change['contextId']} {change['author']}"
+
+        assert next_change() == "contextAdded 1 tenets-session"
+        alone.does("note", "without a daemon")
+        assert next_change() == "contextAdded 2 tenets-session"
+        with an_editor(alone):
+            alone.does("--author", "Ada", "note", "with a daemon")
+            assert next_change() == "contextAdded 3 Ada"
+        shared.stop(database)
+        alone.does("note", "it has ended")
+        assert next_change() == "contextAdded 4 tenets-session"
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(DEADLINE) == 0
+        assert watch.stderr.read() == b""
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_on_stderr(alone: Person) -> None:
+    for number in range(3):
+        alone.does("note", f"{number} " + "x" * 100_000, "-s", "a")
+    command = " ".join(alone.command("show", "a"))
+    shown = subprocess.run(
+        ["bash", "-c", f"{command} | head -n 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=alone.environment,
+        timeout=DEADLINE,
+    )
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "a\n", "")
+
+
+def test_the_schema_is_that_of_the_server(alone: Person) -> None:
+    assert "Change" in json.loads(alone.does("schema"))["$defs"]
