@@ -27,7 +27,7 @@ _OWN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     " os.execvp(sys.argv[1], sys.argv[1:])"
 )
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\x07]")
 
 
 class Person:
@@ -148,10 +148,10 @@ class Terminal:
         """Type some keys."""
         os.write(self._main, keys.encode())
 
-    def expect(self, text: str) -> None:
-        """Wait until a text was printed."""
+    def expect(self, text: str, start: int = 0) -> None:
+        """Wait until a text was printed, behind the first ``start`` characters."""
         deadline = time.monotonic() + DEADLINE
-        while text not in self.shown:
+        while text not in self.shown[start:]:
             assert self._read(deadline), f"{text!r} is not in {self.shown!r}"
 
     def end(self) -> tuple[int, str]:

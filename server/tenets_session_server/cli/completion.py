@@ -96,8 +96,25 @@ compdef _tenets_session tenets-session
 _FISH: Final = r"""function __tenets_session_names
     command @NAMES@ (string unescape -- (commandline -ct)) 2>/dev/null
 end
+function __tenets_session_verb
+    set -l words (commandline -opc)
+    set -e words[1]
+    while set -q words[1]
+        switch $words[1]
+            case -C --database --author --color --log-level
+                set -e words[1]
+            case '-*'
+            case '*'
+                echo $words[1]
+                return
+        end
+        set -e words[1]
+    end
+end
 complete -c tenets-session -f
 """
+
+_NO_VERB: Final = "-n 'test -z (__tenets_session_verb)'"
 
 
 def script(shell: str, ctx: click.Context) -> str:
@@ -179,8 +196,8 @@ def _fish(ctx: click.Context) -> str:
     lines = [_FISH.replace("@NAMES@", _NAMES).rstrip()]
     for name, verb in _verbs(ctx):
         about = shlex.quote(_about(verb))
-        lines.append(f"complete -c tenets-session -n __fish_use_subcommand -a {name} -d {about}")
-        seen = f"-n '__fish_seen_subcommand_from {name}'"
+        lines.append(f"complete -c tenets-session {_NO_VERB} -a {name} -d {about}")
+        seen = f"-n 'contains -- {name} (__tenets_session_verb)'"
         lines += [f"complete -c tenets-session {seen} -l {flag[2:]}" for flag in _options(verb)]
         if name in NAMED:
             lines.append(f"complete -c tenets-session {seen} -a '(__tenets_session_names)'")
@@ -192,7 +209,6 @@ def _fish(ctx: click.Context) -> str:
             names = "-l session -x -a '(__tenets_session_names)'"
             lines.append(f"complete -c tenets-session {seen} {names}")
     lines += [
-        f"complete -c tenets-session -n __fish_use_subcommand -l {flag[2:]}"
-        for flag in _options(ctx.command)
+        f"complete -c tenets-session {_NO_VERB} -l {flag[2:]}" for flag in _options(ctx.command)
     ]
     return "\n".join(lines) + "\n"
