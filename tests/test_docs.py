@@ -36,6 +36,7 @@ DOCUMENTS = [
     CHANGELOG,
     PROTOCOL,
     ARCHITECTURE,
+    ROOT / "server" / "COMMANDS.md",
     *sorted(ROOT.glob("client_examples/*/README.md")),
 ]
 

@@ -22,13 +22,15 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+import click
 import msgspec
 from msgspec import NODEFAULT, UNSET, Raw, Struct, UnsetType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from docs import exchanges, failures, schema
+from docs import captures, exchanges, failures, schema
 from tenets_session_server import errors
+from tenets_session_server.cli import app as people
 from tenets_session_server.cli import options as command_line
 from tenets_session_server.methods import stats
 from tenets_session_server.methods.method import Method
@@ -39,7 +41,11 @@ from tenets_session_server.rpc import lifecycle
 from tenets_session_server.wire import framing, streams
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = (ROOT / "server" / "PROTOCOL.md", ROOT / "README.md")
+DOCUMENTS: Final = (
+    ROOT / "server" / "PROTOCOL.md",
+    ROOT / "server" / "COMMANDS.md",
+    ROOT / "README.md",
+)
 _BLOCK: Final = re.compile(
     r"(<!-- (?:table: |(exchange): )(.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
@@ -186,6 +192,43 @@ def options() -> str:
     )
 
 
+def verbs() -> str:
+    """Return a section for each verb of ``tenets-session``: usage, help, examples, options."""
+    context = click.Context(people.verbs, info_name="tenets-session")
+    parts = list[str]()
+    for name in people.verbs.list_commands(context):
+        verb = people.verbs.get_command(context, name)
+        assert verb is not None
+        usage = " ".join(("tenets-session", name, *verb.collect_usage_pieces(context)))
+        about, _, examples = inspect.cleandoc(verb.help or "").partition("\b\n")
+        parts.append(f"### {name}\n\n`{usage}`\n\n{about.strip()}\n")
+        parts.append(f"```\n{examples.strip()}\n```\n")
+        if options := _people_options(verb):
+            parts.append(options)
+    return "\n".join(["", *parts, ""])
+
+
+def people_options() -> str:
+    """Return one row for each option that stands before a verb of ``tenets-session``."""
+    return _people_options(people.verbs)
+
+
+def _people_options(command: click.Command) -> str:
+    rows = list[tuple[str, ...]]()
+    for option in command.params:
+        if isinstance(option, click.Option) and option.opts != ["--help"]:
+            value = option.metavar or ""
+            if isinstance(option.type, click.Choice):
+                value = "{" + ",".join(option.type.choices) + "}"
+            elif not option.is_flag and not value:
+                value = option.name.upper() if option.name else ""
+            flags = ", ".join(sorted(option.opts, key=len))
+            default = option.default
+            shown = f" (default: {default})" if option.show_default and default else ""
+            rows.append((f"`{f'{flags} {value}'.strip()}`", f"{option.help or ''}{shown}"))
+    return table(("option", ""), iter(rows)) if rows else ""
+
+
 TYPES_IN: Final = (changes, context, search, sessions, totals, trash, transfer, stats, lifecycle)
 """The modules that define the types of results."""
 TABLES: Final[dict[str, Callable[..., str]]] = {
@@ -196,6 +239,9 @@ TABLES: Final[dict[str, Callable[..., str]]] = {
     "commands": commands,
     "limits": limits,
     "options": options,
+    "people": people_options,
+    "verbs": verbs,
+    "capture": captures.recorded,
 }
 
 
