@@ -1,8 +1,12 @@
-"""A minute of the public ``tenets`` package and two servers on one file. Needs PyPI."""
+"""The public ``tenets`` package on one file with ours: its command line, and a minute of both.
+
+Needs PyPI.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import subprocess
@@ -14,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from support import processes
+from support import processes, shared
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json
+from support.people import Person, an_editor
 
 pytestmark = pytest.mark.stress
 
@@ -105,6 +110,66 @@ async def test_the_command_line_and_servers_never_leave_two_active(
         assert set(monitor) <= {"0", "1"}
         assert sum(monitor.values()) > 1_000
         assert sum(added) == kept > 0
+
+
+@pytest.fixture(scope="module")
+def tenets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of the public package."""
+    folder = tmp_path_factory.mktemp("tenets-command") / "venv"
+    venv.create(folder, with_pip=True)
+    install = ["-m", "pip", "install", "--quiet", "tenets==0.13.3"]
+    subprocess.run([folder / "bin" / "python", *install], check=True)
+    return folder / "bin" / "tenets"
+
+
+@pytest.mark.parametrize("is_editor_open", [False, True])
+def test_both_commands_in_turn(tmp_path: Path, tenets: Path, is_editor_open: bool) -> None:
+    person = Person(tmp_path / "home" / ".tenets" / "cache" / "tenets.db", tmp_path / "app")
+
+    def theirs(*arguments: str) -> str:
+        command = [str(tenets), "session", *arguments]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=person.environment,
+            cwd=person.folder,
+        )
+        assert done.returncode == 0, done
+        return done.stdout + done.stderr
+
+    theirs("create", "fix login")
+    (person.folder / "note.txt").write_text("their note")
+    theirs("add", "fix login", "note", "note.txt")
+    with an_editor(person) if is_editor_open else contextlib.nullcontext():
+        assert person.does("prompt") == "fix login\n"
+        assert person.does() == "fix login\n"
+        person.does("note", "our note")
+        entries = person.gets("show")["entries"]
+        assert [(one["content"], one["author"]) for one in entries] == [
+            ("their note", None),
+            ("our note", "tenets-session"),
+        ]
+        person.does("create", "parser", "--switch")
+        listed = theirs("list")
+        assert "fix login" in listed
+        assert "parser" in listed
+        theirs("resume", "fix login")
+        assert person.does("prompt") == "fix login\n"
+        person.does("bind", "fix login")
+        theirs("exit", "fix login")
+        assert person.does("-C", "/", "prompt") == ""
+        theirs("reset", "fix login")  # deletes and creates it anew
+        assert person.gets("show", "fix login")["entries"] == []
+        assert person.gets("status")["binding"] == str(person.folder)
+        person.does("delete", "parser")
+        assert "parser" not in theirs("list")
+        person.does("restore")
+        assert "parser" in theirs("list")
+        theirs("delete", "parser")
+        assert person.does("list") == "fix login\n"
+    shared.stop(person.database)
 
 
 async def work(client: Client, programs: asyncio.Future[Any]) -> int:
