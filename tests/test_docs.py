@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
@@ -20,6 +21,7 @@ from support import shared
 from support.client import Client
 from support.processes import output
 from tenets_session_server import __version__
+from tenets_session_server.cli import app as people
 from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.methods.table import METHODS
@@ -135,6 +137,16 @@ def test_options_that_are_mentioned_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for line in re.findall(r"tenets-session-server (--[^`\n]*)", text):
         assert set(re.findall(r"--[a-z-]+", line)) <= known, line
+
+
+def test_every_verb_has_examples_of_its_own() -> None:
+    context = click.Context(people.verbs)
+    for name in people.verbs.list_commands(context):
+        verb = people.verbs.get_command(context, name)
+        assert verb is not None
+        examples = (verb.help or "").partition("\b\n")[2]
+        assert re.search(rf"tenets-session( {name}|$)", examples, re.MULTILINE), name
+        assert verb.short_help
 
 
 def command(name: str) -> str:

@@ -202,3 +202,14 @@ def test_warnings_are_told_beside_the_result(person: Person, database: Path) -> 
     (database.parent / "other name.db").hardlink_to(database)
     text = shown(person, "list")
     assert "sessions are read-only until it has one name only" in text.replace("\n", "")
+
+
+def test_long_work_shows_its_progress(person: Person, database: Path) -> None:
+    with ForeignWriter(database) as foreign:
+        foreign.add_much_context("fix login", 50_000)
+    shown(person, "export", "--output", "all.json")
+    with on_terminal(person, "import", "--on-conflict", "rename", "all.json") as terminal:
+        status, text = terminal.end()
+    assert status == 0, text
+    assert "Importing" in text
+    assert "Imported 2 sessions with 50,001 notes, 2 renamed." in text

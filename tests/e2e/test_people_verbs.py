@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import shared
-from support.foreign import ForeignWriter
+from support.foreign import NOW, ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
 
@@ -367,6 +367,54 @@ def test_watch_prints_changes_with_and_without_a_daemon(alone: Person, database:
         watch.send_signal(signal.SIGINT)
         assert watch.wait(DEADLINE) == 0
         assert watch.stderr.read() == b""
+
+
+def test_an_import_that_is_broken_off_leaves_nothing(alone: Person, database: Path) -> None:
+    alone.does("create", "before")
+    with subprocess.Popen(
+        alone.command("import"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=alone.environment,
+    ) as importing:
+        assert importing.stdin is not None
+        entry = {"kind": "note", "content": "x" * 1000, "createdAt": NOW}
+        head = {"format": "tenets-sessions", "version": 1, "exportedAt": NOW}
+        session = {"name": "large", "createdAt": NOW, "metadata": {}}
+        importing.stdin.write(json.dumps(head)[:-1].encode() + b', "sessions": [')
+        importing.stdin.write(json.dumps(session)[:-1].encode() + b', "context": [')
+        with ForeignWriter(database) as foreign:
+            while foreign.rows("SELECT count(*) FROM session_context") == [(0,)]:
+                importing.stdin.write(f"{json.dumps(entry)},\n".encode() * 200)
+                importing.stdin.flush()
+        importing.send_signal(signal.SIGINT)
+        assert importing.wait(DEADLINE) == 1
+        assert importing.stderr is not None
+        assert b"Traceback" not in importing.stderr.read()
+    assert alone.does("list") == "before\n"
+    assert alone.does("trash") == ""
+    with an_editor(alone), ForeignWriter(database) as foreign:  # which removes what was staged
+        while foreign.rows("SELECT count(*) FROM session_context") != [(0,)]:
+            alone.does("list")
+    shared.stop(database)
+
+
+def test_an_export_that_is_broken_off_leaves_no_file(alone: Person, database: Path) -> None:
+    alone.does("create", "a")
+    with ForeignWriter(database) as foreign:
+        foreign.add_much_context("a", 200_000)
+    with subprocess.Popen(
+        alone.command("export", "--output", "all.json"),
+        stderr=subprocess.PIPE,
+        env=alone.environment,
+        cwd=alone.folder,
+    ) as exporting:
+        while not list(alone.folder.iterdir()):
+            assert exporting.poll() is None
+        exporting.send_signal(signal.SIGINT)
+        assert exporting.wait(DEADLINE) == 1
+    assert list(alone.folder.iterdir()) == []
 
 
 def test_a_reader_that_has_seen_enough_is_no_error_on_stderr(alone: Person) -> None:

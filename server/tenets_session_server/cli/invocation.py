@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,6 +14,8 @@ from tenets_session_server.cli.client import Client
 from tenets_session_server.cli.output import Output
 
 Json = dict[str, Any]
+CHUNK: Final = 256 * 1024
+"""Bytes that are read at once."""
 
 
 class Invocation:
@@ -114,6 +117,16 @@ class Invocation:
             self.out.warn(f"the search index is brought up to date ({text.count(left, 'change')})")
 
     _told_of_indexing = False
+
+
+def chunks(descriptor: int) -> Iterator[bytes]:
+    """Yield the bytes that can be read from a descriptor, until its end.
+
+    Each is one call of the system. A file object goes on reading in C until it has as much as was
+    asked for, and does not notice CTRL-C between two calls.
+    """
+    while chunk := os.read(descriptor, CHUNK):
+        yield chunk
 
 
 class NotFoundError(click.ClickException):

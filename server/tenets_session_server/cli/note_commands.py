@@ -17,6 +17,7 @@ from tenets_session_server.cli.invocation import (
     Invocation,
     Json,
     NotFoundError,
+    chunks,
     json_option,
     with_run,
     yes_option,
@@ -129,7 +130,7 @@ def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
     if words and words != (_STDIN,):
         return " ".join(words)
     if words or not sys.stdin.isatty():
-        data = sys.stdin.buffer.read()
+        data = b"".join(chunks(sys.stdin.fileno()))
         try:
             return data.decode("utf-8-sig").removesuffix("\n")
         except UnicodeDecodeError as error:

@@ -13,15 +13,13 @@ import click
 
 from tenets_session_server.cli import text
 from tenets_session_server.cli.client import CallError
-from tenets_session_server.cli.invocation import Invocation, json_option, with_run
+from tenets_session_server.cli.invocation import Invocation, chunks, json_option, with_run
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.store import Store
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds for which another program's lock is waited for."""
-CHUNK: Final = 256 * 1024
-"""Bytes that are read at once."""
 
 
 @click.command("export", short_help="Export sessions with their notes.")
@@ -105,7 +103,7 @@ def import_command(run: Invocation, file: str, on_conflict: Any) -> None:
     from tenets_session_server.rpc.local import plain  # noqa: PLC0415 - 60 ms
 
     with _store(run) as store, _opened(run, file) as (source, size):
-        found = plain(store.importer.run(_chunks(source, size), on_conflict))
+        found = plain(store.importer.run(_read(source, size), on_conflict))
     imported = text.count(found["imported"], "session")
     more = [f"{found[one]:,} {one}" for one in ("skipped", "renamed") if found[one]]
     sentence = f"Imported {imported} with {text.count(found['entries'], 'note')}"
@@ -114,22 +112,23 @@ def import_command(run: Invocation, file: str, on_conflict: Any) -> None:
 
 
 @contextmanager
-def _opened(run: Invocation, file: str) -> Iterator[tuple[IO[bytes], int | None]]:
+def _opened(run: Invocation, file: str) -> Iterator[tuple[int, int | None]]:
+    """Give the block a descriptor of what is to be imported, and its size if that is known."""
     if file == "-":
-        yield sys.stdin.buffer, None
+        yield sys.stdin.fileno(), None
         return
     path = Path(run.folder, file)
     try:
         with path.open("rb") as source:
-            yield source, path.stat().st_size
+            yield source.fileno(), path.stat().st_size
     except OSError as error:
         raise click.ClickException(f"{text.line(file)}: {error.strerror}") from error
 
 
-def _chunks(source: IO[bytes], size: int | None) -> Iterator[bytes]:
+def _read(source: int, size: int | None) -> Iterator[bytes]:
     with _progress("Importing", size) as advance:
         done = 0
-        while chunk := source.read(CHUNK):
+        for chunk in chunks(source):
             yield chunk
             done += len(chunk)
             advance(done)
@@ -156,7 +155,7 @@ def _store(run: Invocation) -> Iterator[Store]:
 @contextmanager
 def _progress(what: str, size: int | None) -> Iterator[Any]:
     """Show on a terminal's stderr how many bytes are done."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
+    if not sys.stderr.isatty():
         yield lambda _done: None
         return
     from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
