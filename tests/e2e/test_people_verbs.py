@@ -16,6 +16,8 @@ from support import shared
 from support.foreign import NOW, ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
+from tenets_session_server.cli import client
+from tenets_session_server.wire import framing
 
 
 @pytest.fixture(params=["alone", "with a daemon"])
@@ -430,6 +432,68 @@ def test_a_reader_that_has_seen_enough_is_no_error_on_stderr(alone: Person) -> N
         timeout=DEADLINE,
     )
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, "a\n", "")
+
+
+def in_shell(person: Person, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell, in which ``tenets-session`` is the command."""
+    command = " ".join(person.command())
+    return subprocess.run(
+        ["bash", "-c", line.replace("tenets-session", command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=person.environment,
+        cwd=person.folder,
+        timeout=DEADLINE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("tenets-session note x -s a <&-", 0, ""),
+        ("tenets-session note -s a <&-", 2, "the note is empty"),
+        ("tenets-session list >&-", 0, ""),
+        ("tenets-session list 2>&-", 0, ""),
+        ("tenets-session list <&- >&- 2>&-", 0, ""),
+        ("tenets-session list > /dev/full", 1, "the output: No space left on device"),
+        ("tenets-session show a > /dev/full", 1, "the output: No space left on device"),
+        ("tenets-session export > /dev/full", 1, "the output: No space left on device"),
+        ("tenets-session export --output /no/such/folder/x", 1, "No such file or directory"),
+        ("mkdir d; cd d; rmdir ../d; tenets-session list", 2, "the working directory: No such"),
+    ],
+)
+def test_streams_and_folders_that_are_not_there(
+    alone: Person, line: str, status: int, said: str
+) -> None:
+    alone.does("note", "a note", "-s", "a")
+    done = in_shell(alone, line)
+    assert done.returncode == status, done
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == (1 if said else 0)
+
+
+def test_a_text_that_is_larger_than_a_message_is_refused_and_kept(person: Person) -> None:
+    person.does("create", "a", "--switch")
+    done = person.run("note", given="x" * 17_000_000)
+    assert (done.returncode, done.stdout) == (1, "")
+    kept = re.search(r"the text is kept in (\S+)", done.stderr)
+    assert kept is not None
+    assert Path(kept[1]).stat().st_size == 17_000_000
+    Path(kept[1]).unlink()
+    assert "the text has more than 16,777,216 bytes as JSON: split it" in done.stderr
+    assert person.does("note", given="y" * 5_000_000) == "1\n"
+    assert person.does("show", "--id", "1") == "y" * 5_000_000 + "\n"
+
+
+def test_the_largest_message_is_that_of_the_server() -> None:
+    assert client.LARGEST_MESSAGE == framing.MAXIMUM_MESSAGE
+
+
+def test_the_end_of_the_last_line_is_not_part_of_a_note(alone: Person) -> None:
+    for given in ("a\nb", "a\nb\n", "a\nb\r\n", "\ufeffa\nb\n"):
+        alone.does("note", "-s", "a", given=given)
+    assert {one["content"] for one in alone.gets("show", "a")["entries"]} == {"a\nb"}
 
 
 def test_the_schema_is_that_of_the_server(alone: Person) -> None:

@@ -23,6 +23,8 @@ from tenets_session_server.cli.invocation import Invocation
 from tenets_session_server.cli.output import Output
 from tenets_session_server.daemon.control import LOG_LEVELS
 
+logger = logging.getLogger(__name__)
+
 SECTIONS: Final = (
     ("Where you are", "current_commands", "status switch exit resume prompt"),
     ("Sessions", "list_commands", "list"),
@@ -188,8 +190,13 @@ def verbs(
             os.chdir(folder)
         path, reason = command.find_database(database)
         run = Invocation(path, reason, author, Output(color, paged=not no_pager))
-    except (command.UsageError, OSError) as error:
+    except command.UsageError as error:
         raise Failure(str(error), USAGE) from error
+    except OSError as error:
+        where = folder or "the working directory"
+        raise Failure(
+            f"{where}: {error.strerror}; use -C with a folder that exists", USAGE
+        ) from error
     ctx.obj = run
     ctx.call_on_close(run.close)
     if ctx.invoked_subcommand is None:
@@ -200,8 +207,10 @@ def verbs(
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
+    reopen_closed_streams()
     try:
         result = verbs.main(list(arguments), prog_name="tenets-session", standalone_mode=False)
+        sys.stdout.flush()
     except Failure as error:
         error.show()
         return error.status
@@ -216,11 +225,28 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(err=True)
         return FAILED
     except BrokenPipeError:  # its reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return give_up_stdout()
+    except OSError as error:
+        print_error(f"{error.filename or 'the output'}: {error.strerror or error}")
+        return give_up_stdout()
+    except Exception as error:  # a bug of ours: no traceback for people who did not ask for it
+        logger.exception("internal error")
+        name = type(error).__name__
+        print_error(f"internal error ({name}: {error}); --log-level error shows where")
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def give_up_stdout() -> int:
+    """Have nothing more written to stdout, not even at the end; return the exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FAILED
+
+
+def reopen_closed_streams() -> None:
+    """Put the null device where a standard stream is closed: Python has None for it."""
+    command.replace_closed_streams()
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for good
+            setattr(sys, name, stream)

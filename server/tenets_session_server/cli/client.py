@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 AUTHOR: Final = "tenets-session"
 """The label under which the command writes, unless ``--author`` says otherwise."""
+LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+"""Bytes of a message that a daemon reads; without one it is the same."""
+ENVELOPE: Final = 1024
+"""Bytes of a message beside its params, at most."""
 CHUNK: Final = 256 * 1024
 """Bytes that are received at once."""
 
@@ -93,6 +97,7 @@ class Client:
         Raises :class:`CallError` and :class:`DisconnectedError`.
         """
         given = {name: value for name, value in params.items() if value is not None}
+        check_size(given)
         if self._daemon is not None:
             reply = self._daemon.request(f"tenets/session.{verb}", given)
         else:
@@ -148,6 +153,18 @@ class Client:
             )
             self.warnings = self._local.warnings()
         return self._local
+
+
+def check_size(params: Json) -> None:
+    """Raise :class:`CallError` for params that are larger than a message may be."""
+    characters = sum(len(value) for value in params.values() if isinstance(value, str))
+    if characters < LARGEST_MESSAGE // 8:  # whatever JSON makes of each
+        return
+    size = len(json.dumps(params, ensure_ascii=False).encode("utf-8", "replace"))
+    if size > LARGEST_MESSAGE - ENVELOPE:
+        message = f"the text has more than {LARGEST_MESSAGE:,} bytes as JSON: split it"
+        data = {"kind": "limitExceeded", "limit": LARGEST_MESSAGE}
+        raise CallError({"code": None, "message": message, "data": data})
 
 
 class _Daemon:

@@ -132,7 +132,7 @@ def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
     if words or not sys.stdin.isatty():
         data = b"".join(chunks(sys.stdin.fileno()))
         try:
-            return data.decode("utf-8-sig").removesuffix("\n")
+            return data.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise click.UsageError(
                 f"stdin: expected UTF-8, got byte {data[error.start]:#04x} at {error.start}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -45,14 +45,15 @@ def export_command(run: Invocation, names: tuple[str, ...], form: str, output: s
     with _store(run) as store:
         ids = [store.sessions.id_of(name, None) for name in names] if names else None
         exporter = store.exporter
-        pieces = exporter.json(ids) if form == "json" else exporter.markdown(ids)
-        if output is not None and output != "-":
-            _write_file(run, pieces, Path(run.folder, output))
-        elif run.out.is_terminal:
-            for piece in pieces:
-                click.echo(text.block(piece.decode("utf-8", "replace")), nl=False)
-        else:
-            _write(pieces, sys.stdout.buffer, "Exporting")
+        stream = exporter.json(ids) if form == "json" else exporter.markdown(ids)
+        with closing(stream) as pieces:  # before the database is closed
+            if output is not None and output != "-":
+                _write_file(run, pieces, Path(run.folder, output))
+            elif run.out.is_terminal:
+                for piece in pieces:
+                    click.echo(text.block(piece.decode("utf-8", "replace")), nl=False)
+            else:
+                _write(pieces, sys.stdout.buffer, "Exporting")
 
 
 def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:

@@ -6,7 +6,7 @@ entry is a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, Final
 
@@ -47,7 +47,9 @@ class Exporter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def json(self, ids: Sequence[int] | None = None, *, at_once: bool = True) -> Iterator[bytes]:
+    def json(
+        self, ids: Sequence[int] | None = None, *, at_once: bool = True
+    ) -> Generator[bytes, None, None]:
         """Yield the JSON document of these sessions, or of all, in pieces of UTF-8."""
         with self._database.snapshot() if at_once else nullcontext():
             head = {"format": FORMAT, "version": VERSION, "exportedAt": timestamps.now()}
@@ -59,7 +61,7 @@ class Exporter:
 
     def markdown(
         self, ids: Sequence[int] | None = None, *, at_once: bool = True
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Yield the same as Markdown (CommonMark) for people, in pieces of UTF-8."""
         with self._database.snapshot() if at_once else nullcontext():
             for number, found in enumerate(self._each(ids)):
