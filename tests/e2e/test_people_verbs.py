@@ -434,6 +434,20 @@ def test_a_reader_that_has_seen_enough_is_no_error_on_stderr(alone: Person) -> N
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, "a\n", "")
 
 
+def test_a_session_whose_name_is_no_utf8_can_be_renamed(person: Person, database: Path) -> None:
+    person.does("create", "a")
+    with ForeignWriter(database) as foreign:
+        foreign.execute(
+            "INSERT INTO sessions (name, created_at, metadata)"
+            " VALUES (CAST(x'ff41' AS TEXT), '2026-01-01', '{}')"
+        )
+    assert "\ufffdA\n" in person.does("list")
+    assert person.does("prompt") == ""
+    listed = {one["name"]: one["id"] for one in person.gets("list")["sessions"]}
+    person.does("rename", "--session-id", str(listed["\ufffdA"]), "b")
+    assert sorted(person.does("list").split()) == ["a", "b"]
+
+
 def in_shell(person: Person, line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of shell, in which ``tenets-session`` is the command."""
     command = " ".join(person.command())

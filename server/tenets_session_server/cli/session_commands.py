@@ -47,16 +47,30 @@ def create_command(run: Invocation, name: str, switch: bool, metadata: str | Non
 @click.command("rename", short_help="Give a session another name.")
 @click.argument("name")
 @click.argument("new_name", required=False)
+@click.option(
+    "--session-id", type=int, metavar="ID", help="The session, if its name cannot be typed."
+)
 @json_option
 @with_run
-def rename_command(run: Invocation, name: str, new_name: str | None) -> None:
+def rename_command(
+    run: Invocation, name: str, new_name: str | None, session_id: int | None
+) -> None:
     """Give a session another name; with one name, the current session.
 
     \b
     tenets-session rename 'fix login' 'fix login loop'
+    tenets-session rename --session-id 7 'a name that can be typed'
     """
-    old, new = (run.name_of(None), name) if new_name is None else (name, new_name)
-    session = run.call("rename", name=old, newName=new)
+    if session_id is not None:
+        if new_name is not None:
+            raise click.UsageError("--session-id goes with the new name only")
+        old, session = (
+            f"session {session_id}",
+            run.call("rename", sessionId=session_id, newName=name),
+        )
+    else:
+        old, new = (run.name_of(None), name) if new_name is None else (name, new_name)
+        session = run.call("rename", name=old, newName=new)
     shown = text.line(session["name"])
     run.out.result(session, f"Renamed {text.line(old)} to {run.out.styled(shown, 'name')}.", shown)
 
