@@ -165,6 +165,28 @@ def test_what_others_change_meanwhile_is_not_overwritten_and_no_text_is_lost(
     assert person.does("show", "--id", "1") == "theirs\n"
 
 
+@pytest.mark.parametrize("verb", [("note",), ("edit", "1")])
+def test_what_was_written_is_kept_if_the_editor_fails(
+    person: Person, verb: tuple[str, ...]
+) -> None:
+    editor(person, "open(file, 'a').write('a thought\\n')\nsys.exit(3)")
+    with on_terminal(person, *verb) as terminal:
+        status, text = terminal.end()
+    assert (status, "Editing failed" in text) == (1, True)
+    kept = Path(text.partition("the text is kept in ")[2].split()[0])
+    assert kept.read_text().endswith("a thought\n")
+    kept.unlink()
+    editor(person, "sys.exit(3)")
+    with on_terminal(person, *verb) as terminal:
+        status, text = terminal.end()
+    assert (status, "the text is kept" in text) == (1, False)
+    person.environment["VISUAL"] = "/no/such/editor"
+    with on_terminal(person, *verb) as terminal:
+        status, text = terminal.end()
+    assert (status, "Traceback" in text) == (1, False)
+    assert len(person.gets("show")["entries"]) == 1
+
+
 def test_long_output_goes_through_the_pager(person: Person, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     person.environment["PAGER"] = f"tee {seen}"

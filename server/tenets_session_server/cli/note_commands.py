@@ -139,8 +139,38 @@ def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
             ) from None
     if not run.out.asks:
         raise click.UsageError("give the text, or - to read it from stdin")
-    edited = click.edit(before, extension=".md", require_save=False)
-    return (edited or "").removesuffix("\n")
+    return _edited(before).removesuffix("\n")
+
+
+def _edited(before: str) -> str:
+    """Return what the user makes of a text in the editor, which is kept if the editor fails."""
+    given = before if not before or before.endswith("\n") else f"{before}\n"
+    path = _file_with(given)
+    try:
+        click.edit(filename=str(path))
+        edited = path.read_text(encoding="utf-8")
+    except (click.ClickException, OSError, UnicodeDecodeError) as error:
+        if path.exists() and path.read_bytes() != given.encode():
+            _say_kept(path)
+        else:
+            path.unlink(missing_ok=True)
+        if isinstance(error, UnicodeDecodeError):
+            raise click.ClickException("the editor has not written UTF-8") from None
+        raise
+    path.unlink()
+    return edited
+
+
+def _file_with(content: str) -> Path:
+    """Return a new file of this user with a text."""
+    number, name = tempfile.mkstemp(prefix="tenets-note-", suffix=".md")
+    with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
+        file.write(content)
+    return Path(name)
+
+
+def _say_kept(path: Path) -> None:
+    click.echo(f"tenets-session: the text is kept in {path}", err=True)
 
 
 class _kept:  # noqa: N801 - a context manager, as a word in a sentence
@@ -158,10 +188,7 @@ class _kept:  # noqa: N801 - a context manager, as a word in a sentence
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if not isinstance(error, CallError | DisconnectedError) or self._is_safe:
             return
-        number, path = tempfile.mkstemp(prefix="tenets-note-", suffix=".md")
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(self._content)
-        click.echo(f"tenets-session: the text is kept in {path}", err=True)
+        _say_kept(_file_with(self._content))
 
 
 def _location(run: Invocation, place: str) -> Json:
