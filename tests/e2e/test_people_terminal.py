@@ -165,6 +165,58 @@ def test_what_others_change_meanwhile_is_not_overwritten_and_no_text_is_lost(
     assert person.does("show", "--id", "1") == "theirs\n"
 
 
+@pytest.mark.parametrize("content", ["a\r\nb\r\n", "keep\n\n", "\ufeffx", "no end", "end\n"])
+def test_what_the_editor_leaves_as_it_is_stays_as_it_is(
+    person: Person, database: Path, content: str
+) -> None:
+    with ForeignWriter(database) as foreign:
+        foreign.add_context("fix login", content)
+    editor(person, "")
+    assert "Nothing has changed." in shown(person, "edit", "2")
+    assert person.gets("show", "--id", "2")["content"] == content
+    editor(person, "open(file, 'ab').write(b'more')")
+    shown(person, "edit", "2")
+    assert person.gets("show", "--id", "2")["content"].replace("\n", "").endswith("more")
+
+
+def test_a_note_goes_to_the_session_that_it_was_begun_in(person: Person) -> None:
+    command = " ".join(person.command("switch", "other"))
+    person.does("create", "other")
+    editor(person, f"import os\nos.system({command!r})\nopen(file, 'w').write('thought')")
+    assert "Added note 2 to fix login." in shown(person, "note")
+
+
+def test_ctrl_c_is_the_editors(person: Person) -> None:
+    editor(
+        person,
+        "import os, signal\nsignal.signal(signal.SIGINT, lambda *_: None)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\nopen(file, 'w').write('typed a lot')",
+    )
+    assert "Added note 2 to fix login." in shown(person, "note")
+    assert person.does("show", "--id", "2") == "typed a lot\n"
+
+
+def test_text_of_the_editor_that_is_no_utf8_is_kept(person: Person) -> None:
+    editor(person, "open(file, 'wb').write(b'caf\\xe9')")
+    with on_terminal(person, "note") as terminal:
+        status, text = terminal.end()
+    assert (status, "the editor has not written UTF-8" in text) == (1, True)
+    kept = Path(text.partition("the text is kept in ")[2].split()[0])
+    assert kept.read_bytes() == b"caf\xe9"
+    kept.unlink()
+
+
+def test_nothing_is_chosen_that_does_not_match(person: Person) -> None:
+    with on_terminal(person, "switch") as terminal:
+        terminal.expect("fix login")
+        terminal.types("zzzz")
+        terminal.expect("zzzz...")
+        terminal.types("\r")
+        status, text = terminal.end()
+    assert (status, "no session in the list matches 'zzzz'" in text) == (3, True)
+    assert person.does("prompt") == "fix login\n"
+
+
 @pytest.mark.parametrize("verb", [("note",), ("edit", "1")])
 def test_what_was_written_is_kept_if_the_editor_fails(
     person: Person, verb: tuple[str, ...]

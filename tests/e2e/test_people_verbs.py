@@ -177,7 +177,8 @@ def test_export_and_import(person: Person) -> None:
     [
         (("switch", "no such"), 3, "no session is named 'no such'; see `tenets-session list`"),
         (("show", "no such"), 3, "no session is named no such; see `tenets-session list`"),
-        (("note", "x"), 3, "no session is current here: switch to one, or create one"),
+        (("note", "x"), 3, "no session is active: name one, or activate one; see `tenets-session"),
+        (("show",), 3, "no session is current here: switch to one, or create one"),
         (("exit",), 3, "no session is active"),
         (("remove", "7"), 3, "there is no note 7; see `tenets-session show`"),
         (("edit", "7", "x"), 3, "there is no note 7; see `tenets-session show` for the ids"),
@@ -192,6 +193,22 @@ def test_export_and_import(person: Person) -> None:
         (("list", "--limit", "0"), 2, "0 is not in the range"),
         (("note", "--at", "x:9-3", "-s", "a", "y"), 2, "--at: expected lines from 1 on"),
         (("note", "-s", "a", ""), 2, "the note is empty"),
+        (("--author", "", "list"), 2, "--author: expected 1 to 64 characters"),
+        (("--author", "a\nb", "list"), 2, "--author: expected 1 to 64 characters"),
+        (("create", "x", "-m", '{"a": NaN}'), 2, "--metadata: expected a JSON object"),
+        (("create", "x", "-m", '{"a": 1e400}'), 2, "--metadata: expected a JSON object"),
+        (("create", "x", "-m", '{"a": "\\ud800"}'), 2, "--metadata: expected a JSON object"),
+        (("create", "x", "-m", "[1]"), 2, "--metadata: expected a JSON object"),
+        (("create", "x", "-m", '{"a":' * 70 + "1" + "}" * 70), 2, "with at most 60 levels"),
+        (("create", "x", "-m", "[" * 20_000), 2, "--metadata: expected a JSON object"),
+        (("list", "--format", "{id:999999999}"), 2, "expected fields such as {name}"),
+        (("list", "--limit", "9" * 30), 2, "is not in the range"),
+        (("remove", "9" * 30), 2, "is not in the range"),
+        (("trash", "--empty", "--remove", "1", "-y"), 2, "give one of them"),
+        (("pins", "no such"), 3, "no session is named no such"),
+        (("pin", "x", ""), 2, "expected the names of files, got an empty one"),
+        (("watch", "--since", "garbage"), 2, "--since: expected a state such as"),
+        (("create", "\udcff"), 2, "an argument is not UTF-8"),
         (("clear",), 2, "repeat it with --yes"),
         (("trash", "--empty"), 2, "repeat it with --yes"),
         (("switch",), 2, "name a session: nobody can be asked here"),
@@ -508,6 +525,94 @@ def test_the_end_of_the_last_line_is_not_part_of_a_note(alone: Person) -> None:
     for given in ("a\nb", "a\nb\n", "a\nb\r\n", "\ufeffa\nb\n"):
         alone.does("note", "-s", "a", given=given)
     assert {one["content"] for one in alone.gets("show", "a")["entries"]} == {"a\nb"}
+
+
+def test_what_is_done_is_told_before_an_error(person: Person) -> None:
+    for name in ("a", "b"):
+        person.does("note", "x", "-s", name)
+    person.does("delete", "a")
+    person.does("create", "a")
+    person.does("delete", "b")
+    items = [str(one["id"]) for one in person.gets("trash")["items"]]
+    done = person.run("restore", "--json", *items)
+    assert done.returncode == 4
+    assert [one["id"] for one in json.loads(done.stdout)["restored"]] == [int(items[0])]
+
+
+def test_a_kind_is_changed_without_a_look_at_stdin(person: Person) -> None:
+    person.does("note", "precious", "-s", "a")
+    assert person.does("edit", "1", "--kind", "decision", given="a line of a loop\n") == "1\n"
+    entry = person.gets("show", "a")["entries"][0]
+    assert (entry["kind"], entry["content"]) == ("decision", "precious")
+    assert person.fails("edit", "1", given="")[0] == 2
+    assert person.fails("edit", "1", "")[0] == 2
+    assert person.gets("show", "a")["entries"] == [entry]
+
+
+def test_a_piped_text_is_kept_where_no_session_is_current(person: Person) -> None:
+    done = person.run("note", given="precious")
+    assert (done.returncode, done.stdout) == (3, "")
+    kept = re.search(r"the text is kept in (\S+)", done.stderr)
+    assert kept is not None
+    assert Path(kept[1]).read_text() == "precious"
+    Path(kept[1]).unlink()
+
+
+def test_a_folder_whose_name_is_no_utf8(person: Person) -> None:
+    odd = person.folder / os.fsdecode(b"d\xff")
+    odd.mkdir()
+    person.does("create", "a")
+    for arguments in (("list",), ("bind", "a"), ("prompt",), ("note", "x"), ("pin", "file")):
+        done = person.run("-C", str(person.folder), *arguments)
+        done = subprocess.run(
+            person.command(*arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=person.environment,
+            cwd=odd,
+            timeout=DEADLINE,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), (arguments, done)
+
+
+def test_an_export_goes_where_it_is_sent(alone: Person) -> None:
+    alone.does("create", "a")
+    target, link = alone.folder / "target.json", alone.folder / "link.json"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    alone.does("export", "--output", "link.json")
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["sessions"][0]["name"] == "a"
+    assert target.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(alone.folder / "pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, cwd=alone.folder) as reader:
+        alone.does("export", "--output", "pipe")
+        assert reader.stdout is not None
+        assert json.loads(reader.stdout.read())["format"] == "tenets-sessions"
+
+
+def test_a_read_goes_on_without_the_daemon_that_was_killed(alone: Person, database: Path) -> None:
+    alone.does("create", "a")
+    with an_editor(alone):
+        process = alone.gets("stats")["pid"]
+        program = (
+            "import os, signal, sys\n"
+            "from tenets_session_server.cli.client import Client\n"
+            f"client = Client({str(database)!r}, 'named by --database', folder='/')\n"
+            "assert client.is_attached\n"
+            f"os.kill({process}, signal.SIGKILL)\n"
+            "print([one['name'] for one in client.call('list')['sessions']])\n"
+        )
+        shown = subprocess.run(
+            [str(Path(alone.command()[0]).with_name("python")), "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=alone.environment,
+        )
+    assert shown.stdout == "['a']\n"
 
 
 def test_the_schema_is_that_of_the_server(alone: Person) -> None:

@@ -28,9 +28,11 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     command, setup = SHELLS[request.param]
     assert shutil.which(command[0]), f"{command[0]} has to be installed"
     person = Person(tmp_path / "home" / ".tenets" / "cache" / "tenets.db", tmp_path / "app")
-    for name in ("fix login", "fix parser", "it's odd", "review"):
+    for name in ("fix login", "fix parser", "it's odd", "review", "danger $(touch run)"):
         person.does("create", name)
-    with Terminal(command, {**person.environment, "PS1": "> "}, person.folder) as terminal:
+    with Terminal(
+        command, {**person.environment, "PS1": "> ", "PS2": "more> "}, person.folder
+    ) as terminal:
         terminal.types(f"{setup}; echo re''ady\r")
         terminal.expect("ready")
         yield terminal
@@ -68,3 +70,17 @@ def test_names_with_blanks_are_words(shell: Terminal) -> None:
 def test_names_with_quotes_are_words(shell: Terminal) -> None:
     shell.types("tenets-session show it\t\r")
     shell.expect("created")
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_name_runs_nothing(
+    shell: Terminal, tmp_path: Path, quote: str, request: pytest.FixtureRequest
+) -> None:
+    if quote and request.node.callspec.params["shell"] == "bash":
+        # It inserts a name as it is within quotes, so this one is not offered.
+        shell.types('tenets-session show "dang\tXYZ"\r')
+        shell.expect("no session is named dangXYZ")
+    else:
+        shell.types(f"tenets-session show {quote}dang\t\r")
+        shell.expect("created")
+    assert not (tmp_path / "app" / "run").exists()

@@ -10,6 +10,7 @@ import importlib
 import itertools
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,10 +20,12 @@ import click
 from tenets_session_server import __version__
 from tenets_session_server.cli import command, text
 from tenets_session_server.cli.client import AUTHOR, CallError, DisconnectedError
-from tenets_session_server.cli.invocation import Invocation
+from tenets_session_server.cli.invocation import Invocation, is_utf8
 from tenets_session_server.cli.output import Output
 from tenets_session_server.daemon.control import LOG_LEVELS
+from tenets_session_server.storage import names
 
+_NOT_A_LABEL: Final = re.compile(rf"[{names.REFUSED}]|\A\s*\Z")
 logger = logging.getLogger(__name__)
 
 SECTIONS: Final = (
@@ -86,12 +89,12 @@ class App(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all verbs."""
-        return [verb for _, _, names in SECTIONS for verb in names.split()]
+        return [verb for _, _, listed in SECTIONS for verb in listed.split()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return the verb of a name."""
-        for _, module, names in SECTIONS:
-            if cmd_name in names.split():
+        for _, module, listed in SECTIONS:
+            if cmd_name in listed.split():
                 found = importlib.import_module(f"tenets_session_server.cli.{module}")
                 verb: click.Command = getattr(found, f"{cmd_name}_command")
                 return verb
@@ -114,7 +117,7 @@ class App(click.Group):
         """Write the verbs into the help, by subject."""
         for title, sections in itertools.groupby(SECTIONS, key=lambda section: section[0]):
             rows = []
-            for verb in " ".join(names for _, _, names in sections).split():
+            for verb in " ".join(listed for _, _, listed in sections).split():
                 found = self.get_command(ctx, verb)
                 rows.append((verb, "" if found is None else found.short_help or ""))
             with formatter.section(title):
@@ -137,6 +140,8 @@ def failure(error: CallError, verb: str | None) -> Failure:
     from tenets_session_server.rpc.error_codes import INVALID_PARAMS  # noqa: PLC0415 - 40 ms
 
     message = str(error)
+    if error.kind == "conflict":
+        message = "somebody has changed it meanwhile, and nothing was overwritten"
     hint = _HINTS.get(error.kind)
     if error.kind == "sessionExists":
         hint = _EXISTS.get(verb or "", "choose another name")
@@ -185,6 +190,11 @@ def verbs(
     logging.basicConfig(level=(log_level or "critical").upper(), format="%(levelname)s %(message)s")
     if log_level is None:
         logging.disable()
+    if not 0 < len(author) <= names.LONGEST_AUTHOR or _NOT_A_LABEL.search(author):
+        raise click.UsageError(
+            f"--author: expected 1 to {names.LONGEST_AUTHOR} characters, no control or"
+            " bidirectional characters, not blank"
+        )
     try:
         if folder is not None:
             os.chdir(folder)
@@ -208,6 +218,9 @@ def verbs(
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
     reopen_closed_streams()
+    if any(not is_utf8(argument) for argument in arguments):
+        print_error("an argument is not UTF-8")
+        return USAGE
     try:
         result = verbs.main(list(arguments), prog_name="tenets-session", standalone_mode=False)
         sys.stdout.flush()

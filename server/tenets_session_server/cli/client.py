@@ -28,6 +28,13 @@ CHUNK: Final = 256 * 1024
 """Bytes that are received at once."""
 
 Json = dict[str, Any]
+READS: Final = frozenset(
+    (
+        *("get", "list", "getActive", "getCurrent", "listContext", "getContext", "listBindings"),
+        *("listTrash", "search", "stats"),
+    )
+)
+"""Methods that can be repeated elsewhere if a daemon ends before it answers."""
 
 
 class CallError(Exception):
@@ -98,9 +105,16 @@ class Client:
         """
         given = {name: value for name, value in params.items() if value is not None}
         check_size(given)
+        reply: Json | None = None
         if self._daemon is not None:
-            reply = self._daemon.request(f"tenets/session.{verb}", given)
-        else:
+            try:
+                reply = self._daemon.request(f"tenets/session.{verb}", given)
+            except DisconnectedError:
+                if verb not in READS:
+                    raise
+                self._daemon.close()  # a read can be repeated on the database
+                self._daemon = None
+        if reply is None:
             reply = self._opened().request(verb, given)
         if "error" in reply:
             raise CallError(reply["error"])

@@ -51,7 +51,8 @@ _tenets_session_names() {
     given=${given#[\"\']}
     while IFS= read -r name; do
         case $1 in
-            \"*|\'*) COMPREPLY+=("$name") ;;
+            \"*|\'*)  # within quotes bash inserts a name as it is: only what means nothing there
+                [[ $name == *[\"\'\\\`\$\!]* ]] || COMPREPLY+=("$name") ;;
             *) COMPREPLY+=("$(printf %q "$name")") ;;
         esac
     done < <(command @NAMES@ "$given" 2>/dev/null)

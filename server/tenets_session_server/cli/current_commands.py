@@ -7,7 +7,13 @@ from typing import Any, Final
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.invocation import Invocation, Json, json_option, with_run
+from tenets_session_server.cli.invocation import (
+    Invocation,
+    Json,
+    NotFoundError,
+    json_option,
+    with_run,
+)
 
 LAST_NOTES: Final = 5
 
@@ -101,7 +107,8 @@ def _chosen(run: Invocation) -> str:
     """Return the name of the session that the user picks from a list."""
     if not run.out.asks or run.out.as_json:
         raise click.UsageError("name a session: nobody can be asked here")
-    sessions = run.call("list", limit=1000, includeMetadata=False)["sessions"]
+    page = run.call("list", limit=1000, includeMetadata=False)
+    sessions = page["sessions"]
     if not sessions:
         raise click.ClickException("there is no session yet: create one")
     import questionary  # noqa: PLC0415 - 120 ms, for this list only
@@ -112,16 +119,23 @@ def _chosen(run: Invocation) -> str:
         )
         for one in sessions
     ]
-    answer = questionary.select(
+    some = "the newest 1,000; " if page["nextCursor"] else ""
+    question = questionary.select(
         "Switch to",
         choices,
         use_search_filter=True,
         use_jk_keys=False,
         use_shortcuts=False,
-        instruction="(type to filter)",
-    ).ask()
+        instruction=f"({some}type to filter)",
+    )
+    answer = question.ask()
     if answer is None:
         raise click.Abort
+    # If nothing matches, the list shows all again, and takes its first one.
+    for control in question.application.layout.find_all_controls():
+        typed = getattr(control, "search_filter", None) or ""
+        if typed.lower() not in str(answer).lower():
+            raise NotFoundError(f"no session in the list matches {typed!r}; name one")
     return str(answer)
 
 

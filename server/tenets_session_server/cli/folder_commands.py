@@ -97,6 +97,8 @@ def unpin_command(run: Invocation, files: tuple[str, ...], session: str | None) 
 
 
 def _pin(run: Invocation, verb: str, files: tuple[str, ...], name: str | None) -> None:
+    if "" in files:
+        raise click.UsageError("expected the names of files, got an empty one")
     name = run.name_of(name)
     session = None
     for file in files:
@@ -116,8 +118,7 @@ def pins_command(run: Invocation, name: str | None) -> None:
     \b
     tenets-session pins
     """
-    session = run.call("get", name=run.name_of(name))
-    pinned = [] if session is None else session["metadata"].get("pinned_files", [])
+    pinned = run.session(name)["metadata"].get("pinned_files", [])
     paths = [one for one in pinned if isinstance(one, str)] if isinstance(pinned, list) else []
     if run.out.as_json:
         run.out.json({"pinned": paths})

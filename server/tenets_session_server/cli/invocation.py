@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -14,6 +15,8 @@ from tenets_session_server.cli.client import Client
 from tenets_session_server.cli.output import Output
 
 Json = dict[str, Any]
+ID: Final = click.IntRange(-(2**63), 2**63 - 1)
+"""Ids of entries, sessions and items of the trash."""
 CHUNK: Final = 256 * 1024
 """Bytes that are read at once."""
 
@@ -22,12 +25,14 @@ class Invocation:
     """What every verb gets.
 
     ``database`` is the absolute path of the file, and ``reason`` says why it is that one. Relative
-    names of files are those in ``folder``, the working directory.
+    names of files are those in ``folder``, the working directory; ``window`` is the same as it is
+    sent.
     """
 
     def __init__(self, database: str, reason: str, author: str, out: Output) -> None:
         self.database, self.reason, self.author, self.out = database, reason, author, out
         self.folder = os.getcwd()  # noqa: PTH109 - as a text, which is sent
+        self.window = sendable(self.folder)
 
     @cached_property
     def client(self) -> Client:
@@ -40,7 +45,7 @@ class Invocation:
             self.database,
             self.reason,
             author=self.author,
-            folder=self.folder,
+            folder=self.window,
             notifications=notifications,
             on_indexing=self._on_indexing,
         )
@@ -69,6 +74,13 @@ class Invocation:
     def name_of(self, name: str | None) -> str:
         """Return the name that was given, else that of the current session."""
         return str(self.current()["name"]) if name is None else name
+
+    def session(self, name: str | None) -> Json:
+        """Return the session of that name, else the current one; ends the command without one."""
+        found: Json | None = self.call("get", name=self.name_of(name))
+        if found is None:
+            raise NotFoundError(f"no session is named {name}; see `tenets-session list`")
+        return found
 
     def pages(self, verb: str, member: str, **params: Any) -> Any:
         """Yield the items of all pages of a list."""
@@ -109,7 +121,8 @@ class Invocation:
         """Return a file or folder as an absolute path; a URI stays one."""
         if "://" in name:
             return name
-        return os.path.normpath(os.path.join(self.folder, os.path.expanduser(name)))  # noqa: PTH111, PTH118
+        expanded = os.path.expanduser(name)  # noqa: PTH111 - as a text, which is sent
+        return sendable(os.path.normpath(os.path.join(self.folder, expanded)))  # noqa: PTH118
 
     def _on_indexing(self, left: int) -> None:
         if not self._told_of_indexing:
@@ -127,6 +140,20 @@ def chunks(descriptor: int) -> Iterator[bytes]:
     """
     while chunk := os.read(descriptor, CHUNK):
         yield chunk
+
+
+def is_utf8(given: str) -> bool:
+    """Tell whether a text from the command line or the file system was UTF-8."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def sendable(path: str) -> str:
+    """Return an absolute path as it can be sent: a URI if its bytes are not UTF-8."""
+    return path if is_utf8(path) else Path(path).as_uri()
 
 
 class NotFoundError(click.ClickException):

@@ -23,7 +23,7 @@ _BRACED: Final = " ".join(f"{{{field}}}" for field in FIELDS)
 
 @click.command("list", short_help="List sessions.")
 @click.argument("prefix", required=False)
-@click.option("-n", "--limit", type=click.IntRange(1), help="How many at most.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10**9), help="How many at most.")
 @click.option("-a", "--all", "every", is_flag=True, help="All of them, also on a terminal.")
 @click.option(
     "--order",
@@ -75,7 +75,7 @@ def list_command(
     elif not out.is_terminal:
         out.lines(text.line(one["name"]) for one in sessions)
     else:
-        _print_table(run, list(sessions), current_id, limit)
+        _print_sessions(run, sessions, current_id, limit)
 
 
 def _listed(run: Invocation, limit: int | None, **params: Any) -> Iterator[Json]:
@@ -84,10 +84,18 @@ def _listed(run: Invocation, limit: int | None, **params: Any) -> Iterator[Json]
     return itertools.islice(run.pages("list", "sessions", limit=size, **params), limit)
 
 
-def _print_table(
-    run: Invocation, sessions: list[Json], current: int | None, limit: int | None
+def _print_sessions(
+    run: Invocation, found: Iterator[Json], current: int | None, limit: int | None
 ) -> None:
     out = run.out
+    sessions = list(itertools.islice(found, PAGE))
+    if len(sessions) == PAGE:  # a table would have to wait for all of them
+        out.lines(
+            f"{'*' if one['id'] == current else ' '} {one['contextCount']:>9,}  "
+            + text.line(one["name"])
+            for one in itertools.chain(sessions, found)
+        )
+        return
     if not sessions:
         out.line("There are no sessions.")
         out.hint("Create one with: tenets-session create NAME")
@@ -113,9 +121,12 @@ def _print_table(
 def _fields(form: str | None) -> set[str]:
     """Return the fields in a format; raises a usage error for what is none."""
     try:
-        found = {name for _, name, _, _ in string.Formatter().parse(form or "") if name is not None}
+        parsed = [part[1:] for part in string.Formatter().parse(form or "") if part[1] is not None]
     except ValueError as error:
         raise click.UsageError(f"--format: {error}") from None
+    if any(spec or conversion for _, spec, conversion in parsed):
+        raise click.UsageError(f"--format: expected fields such as {_BRACED}, with nothing in them")
+    found = {str(name) for name, _, _ in parsed}
     for name in found - set(FIELDS):
         raise click.UsageError(f"--format: there is no {{{name}}}, but {_BRACED}")
     return found
@@ -131,7 +142,4 @@ def _formatted(form: str, one: Json, current: int | None) -> str:
         "notes": one.get("contextCount", ""),
         "metadata": json.dumps(one.get("metadata"), ensure_ascii=False),
     }
-    try:
-        return form.format_map(values)
-    except ValueError as error:
-        raise click.UsageError(f"--format: {error}") from None
+    return form.format_map(values)

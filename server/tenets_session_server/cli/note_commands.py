@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from tenets_session_server.cli import text
 from tenets_session_server.cli.client import CallError, DisconnectedError
 from tenets_session_server.cli.invocation import (
+    ID,
     Invocation,
     Json,
     NotFoundError,
@@ -23,7 +25,7 @@ from tenets_session_server.cli.invocation import (
     yes_option,
 )
 
-_PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?)?")
+_PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)?")
 _STDIN: Final = "-"
 
 
@@ -47,14 +49,20 @@ def note_command(
     tenets-session note --at auth.py:3-7 'why is this here?'
     """
     location = None if place is None else _location(run, place)
-    if session is None:
-        run.current()  # before anything is written: without one the text would be lost
-    content = _given(run, words, "")
-    if not content.strip():
-        raise click.UsageError("the note is empty: give its text, or write it in the editor")
+    content, session_id = _given(words), None
+    if content is None:
+        if session is None:  # the one that it is begun in, whatever happens meanwhile
+            session_id = run.current()["id"]
+        content = _written(run, "")
+    _check(content)
     with _kept(run, content, is_safe=bool(words) and words != (_STDIN,)):
         entry = run.call(
-            "addContext", sessionName=session, kind=kind, content=content, location=location
+            "addContext",
+            sessionName=session,
+            sessionId=session_id,
+            kind=kind,
+            content=content,
+            location=location,
         )
     name = run.out.styled(text.line(entry["sessionName"]), "name")
     number = run.out.styled(str(entry["id"]), "id")
@@ -62,7 +70,7 @@ def note_command(
 
 
 @click.command("edit", short_help="Change a note.")
-@click.argument("entry_id", type=int, metavar="ID")
+@click.argument("entry_id", type=ID, metavar="ID")
 @click.argument("words", nargs=-1, metavar="[TEXT... | -]")
 @click.option("-k", "--kind", help="Another kind.")
 @json_option
@@ -78,8 +86,10 @@ def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: s
     """
     entry = run.entry(entry_id)
     before = content = run.content(entry)
-    if words or kind is None or not sys.stdin.isatty():
-        content = _given(run, words, before)
+    if words or kind is None:
+        given = _given(words)
+        content = _written(run, before) if given is None else given
+        _check(content)
     if content == before and kind in {None, entry["kind"]}:
         run.out.result(entry, "Nothing has changed.", str(entry_id))
         return
@@ -93,7 +103,7 @@ def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: s
 
 
 @click.command("remove", short_help="Remove notes.")
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, type=ID, metavar="ID...")
 @yes_option
 @json_option
 @with_run
@@ -107,8 +117,13 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
     listed = ", ".join(map(str, ids))
     out.confirm(f"Remove {text.count(len(ids), 'note')} ({listed})?", yes=yes)
     done, missing = list[Json](), list[str]()
+    failed: CallError | None = None
     for entry_id in ids:
-        result = run.call("removeContext", id=entry_id)
+        try:
+            result = run.call("removeContext", id=entry_id)
+        except CallError as error:  # what is done is told first
+            failed = error
+            break
         if result["removed"]:
             done.append({"id": entry_id, **result})
             if not out.as_json:
@@ -120,13 +135,17 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
     out.undo(*(one["trashId"] for one in done))
     if missing:
         raise NotFoundError(f"there is no note {', '.join(missing)}; see `tenets-session show`")
+    if failed is not None:
+        raise failed
 
 
-def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
-    """Return the text of the arguments, of a pipe, or of the editor, which begins with ``before``.
+def _check(content: str) -> None:
+    if not content.strip():
+        raise click.UsageError("the note is empty: give its text, or write it in the editor")
 
-    Raises a usage error if there is none of them.
-    """
+
+def _given(words: tuple[str, ...]) -> str | None:
+    """Return the text of the arguments or of a pipe, None if it is to be written in the editor."""
     if words and words != (_STDIN,):
         return " ".join(words)
     if words or not sys.stdin.isatty():
@@ -137,18 +156,20 @@ def _given(run: Invocation, words: tuple[str, ...], before: str) -> str:
             raise click.UsageError(
                 f"stdin: expected UTF-8, got byte {data[error.start]:#04x} at {error.start}"
             ) from None
+    return None
+
+
+def _written(run: Invocation, before: str) -> str:
+    """Return what the user makes of a text in the editor, which is kept if the editor fails."""
     if not run.out.asks:
         raise click.UsageError("give the text, or - to read it from stdin")
-    return _edited(before).removesuffix("\n")
-
-
-def _edited(before: str) -> str:
-    """Return what the user makes of a text in the editor, which is kept if the editor fails."""
     given = before if not before or before.endswith("\n") else f"{before}\n"
     path = _file_with(given)
+    # The editor decides what CTRL-C does. Unlike an ignored signal, this is not inherited.
+    interrupted = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         click.edit(filename=str(path))
-        edited = path.read_text(encoding="utf-8")
+        edited = path.read_bytes().decode()
     except (click.ClickException, OSError, UnicodeDecodeError) as error:
         if path.exists() and path.read_bytes() != given.encode():
             _say_kept(path)
@@ -157,8 +178,12 @@ def _edited(before: str) -> str:
         if isinstance(error, UnicodeDecodeError):
             raise click.ClickException("the editor has not written UTF-8") from None
         raise
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
     path.unlink()
-    return edited
+    if edited == given:
+        return before
+    return edited if before.endswith("\n") else edited.removesuffix("\n").removesuffix("\r")
 
 
 def _file_with(content: str) -> Path:
@@ -188,7 +213,10 @@ class _kept:  # noqa: N801 - a context manager, as a word in a sentence
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if not isinstance(error, CallError | DisconnectedError) or self._is_safe:
             return
-        _say_kept(_file_with(self._content))
+        try:
+            _say_kept(_file_with(self._content))
+        except OSError as problem:
+            click.echo(f"tenets-session: the text cannot be kept either: {problem}", err=True)
 
 
 def _location(run: Invocation, place: str) -> Json:

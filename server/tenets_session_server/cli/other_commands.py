@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -47,6 +48,8 @@ def watch_command(run: Invocation, since: str | None) -> None:
     tenets-session watch
     tenets-session watch --json --since 47.2f9a01
     """
+    if since is not None and not re.fullmatch(r"[0-9]+\.[0-9a-f]+", since):
+        raise click.UsageError(f"--since: expected a state such as 47.2f9a01, got {since!r}")
     try:
         for batch in _batches(run, since):
             if run.out.as_json:

@@ -61,8 +61,9 @@ def complete(database: str | None, prefix: str) -> int:
         found = glance.names(locations.locate(database)[0], prefix, MOST_COMPLETED)
     except (glance.UnreadableError, RuntimeError, OSError):
         return 1
-    # A name that cannot be shown as it is cannot be completed either.
-    return _print([name for name in found if name == _inert(name)])
+    # A name that cannot be shown as it is cannot be completed either, nor one that looks like an
+    # option.
+    return _print([name for name in found if name == _inert(name) and not name.startswith("-")])
 
 
 def _inert(name: str) -> str:

@@ -10,9 +10,9 @@ import click
 
 from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
+    ID,
     Invocation,
     Json,
-    NotFoundError,
     json_option,
     with_run,
 )
@@ -23,9 +23,9 @@ PAGE: Final = 200
 
 @click.command("show", short_help="Show a session with its notes.")
 @click.argument("name", required=False)
-@click.option("-n", "--limit", type=click.IntRange(1), help="The newest so many notes only.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10**9), help="The newest so many notes only.")
 @click.option("-k", "--kind", help="Notes of this kind only.")
-@click.option("--id", "entry_id", type=int, metavar="ID", help="This one note only, as it is.")
+@click.option("--id", "entry_id", type=ID, metavar="ID", help="This one note only, as it is.")
 @json_option
 @with_run
 def show_command(
@@ -47,9 +47,7 @@ def show_command(
         else:
             out.lines([text.block(content)] if out.is_terminal else [content])
         return
-    session = run.call("get", name=run.name_of(name))
-    if session is None:
-        raise NotFoundError(f"no session is named {name}; see `tenets-session list`")
+    session = run.session(name)
     entries = _entries(run, session["id"], limit, kind)
     if out.as_json:
         whole = ({**entry, "content": run.content(entry)} for entry in entries)

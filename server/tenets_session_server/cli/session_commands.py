@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import click
 
 from tenets_session_server.cli import text
+from tenets_session_server.cli.client import CallError
 from tenets_session_server.cli.invocation import (
     Invocation,
     Json,
@@ -15,6 +17,9 @@ from tenets_session_server.cli.invocation import (
     with_run,
     yes_option,
 )
+
+NESTING: Final = 60
+"""Levels of metadata: with those of the message around it they are what a server reads."""
 
 
 @click.command("create", short_help="Create a session.")
@@ -34,14 +39,30 @@ def create_command(run: Invocation, name: str, switch: bool, metadata: str | Non
     if metadata is not None:
         try:
             members = json.loads(metadata)
-        except ValueError as error:
+            json.dumps(members, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise click.UsageError(f"--metadata: expected a JSON object ({error})") from None
+        if not isinstance(members, dict) or _depth(members) > NESTING:
+            raise click.UsageError(
+                f"--metadata: expected a JSON object with at most {NESTING} levels"
+            )
     session = run.call("create", name=name, metadata=members, active=switch or None)
     shown = text.line(session["name"])
     done = "Created and switched to" if switch else "Created"
     run.out.result(session, f"{done} {run.out.styled(shown, 'name')}.", shown)
     if not switch:
         run.out.hint(f"Switch to it with: tenets-session switch {quoted(session['name'])}")
+
+
+def _depth(value: object) -> int:
+    """Return how many levels of objects and arrays a value has."""
+    levels, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        levels += 1
+        level = [
+            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return levels
 
 
 @click.command("rename", short_help="Give a session another name.")
@@ -149,8 +170,13 @@ def delete_command(run: Invocation, names: tuple[str, ...], keep_notes: bool, ye
     listed = ", ".join(text.line(name) for name in names)
     out.confirm(f"Delete {listed}{'' if keep_notes else ' and all notes'}?", yes=yes)
     done, missing = list[Json](), list[str]()
+    failed: CallError | None = None
     for name in names:
-        result = run.call("delete", name=name, purgeContext=not keep_notes)
+        try:
+            result = run.call("delete", name=name, purgeContext=not keep_notes)
+        except CallError as error:  # what is done is told first
+            failed = error
+            break
         if result["deleted"]:
             done.append({"name": name, **result})
             if not out.as_json:
@@ -164,6 +190,8 @@ def delete_command(run: Invocation, names: tuple[str, ...], keep_notes: bool, ye
     if missing:
         listed = ", ".join(text.line(name) for name in missing)
         raise NotFoundError(f"no session is named {listed}; see `tenets-session list`")
+    if failed is not None:
+        raise failed
 
 
 @click.command("clear", short_help="Delete all sessions and all notes.")
@@ -190,4 +218,5 @@ def quoted(name: str) -> str:
     """Return a name as a shell takes it, for a hint."""
     import shlex  # noqa: PLC0415 - for a terminal only
 
-    return shlex.quote(text.line(name))
+    found = shlex.quote(text.line(name))
+    return f"-- {found}" if name.startswith("-") else found

@@ -57,13 +57,20 @@ def export_command(run: Invocation, names: tuple[str, ...], form: str, output: s
 
 
 def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
-    """Write a file that is there whole, or not at all."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    """Write a file that is there whole, or not at all; a device or a pipe is written to."""
+    target = target.resolve()
+    if target.exists() and not target.is_file():
+        with target.open("wb") as other:
+            _write(pieces, other, "Exporting")
+        return
+    unfinished = target.with_name(f".{os.getpid()}.tenets-export")
     try:
         with unfinished.open("xb") as file:
             written = _write(pieces, file, "Exporting")
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            unfinished.chmod(target.stat().st_mode & 0o777)
         unfinished.replace(target)
     except BaseException:
         unfinished.unlink(missing_ok=True)

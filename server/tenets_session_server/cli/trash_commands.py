@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from tenets_session_server.cli import text
+from tenets_session_server.cli.client import CallError
 from tenets_session_server.cli.invocation import (
+    ID,
     Invocation,
     Json,
     NotFoundError,
@@ -19,7 +21,7 @@ from tenets_session_server.cli.invocation import (
 
 @click.command("trash", short_help="List what was deleted, or remove it for good.")
 @click.option("--empty", is_flag=True, help="Remove everything in it for good.")
-@click.option("--remove", "item_id", type=int, metavar="ID", help="Remove one item for good.")
+@click.option("--remove", "item_id", type=ID, metavar="ID", help="Remove one item for good.")
 @yes_option
 @json_option
 @with_run
@@ -30,6 +32,8 @@ def trash_command(run: Invocation, empty: bool, item_id: int | None, yes: bool) 
     tenets-session trash
     tenets-session trash --empty
     """
+    if empty and item_id is not None:
+        raise click.UsageError("--empty removes everything, --remove one item: give one of them")
     if empty or item_id is not None:
         _empty(run, None if empty else item_id, yes=yes)
         return
@@ -67,7 +71,7 @@ def _empty(run: Invocation, item_id: int | None, *, yes: bool) -> None:
 
 
 @click.command("restore", short_help="Bring back what was deleted.")
-@click.argument("ids", nargs=-1, type=int, metavar="[ID...]")
+@click.argument("ids", nargs=-1, type=ID, metavar="[ID...]")
 @click.option("--as", "new_name", metavar="NAME", help="Another name, for one session.")
 @click.option("--replace", is_flag=True, help="What has its name now goes to the trash.")
 @json_option
@@ -90,14 +94,21 @@ def restore_command(
     if new_name is not None and len(ids) > 1:
         raise click.UsageError("--as goes with one ID")
     results = list[Json]()
+    failed: CallError | None = None
     for item_id in ids:
-        result = run.call("restore", id=item_id, newName=new_name, replace=replace or None)
+        try:
+            result = run.call("restore", id=item_id, newName=new_name, replace=replace or None)
+        except CallError as error:  # what is done is told first
+            failed = error
+            break
         results.append({"id": item_id, **result})
         if not out.as_json:
             out.result(None, f"Restored {_restored(result)}.", _restored(result))
             out.undo(result["trashId"])
     if out.as_json:
         out.json({"restored": results})
+    if failed is not None:
+        raise failed
 
 
 def _restored(result: Json) -> str:
