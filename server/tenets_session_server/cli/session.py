@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     import_path.protect()
-    from tenets_session_server.cli import quick
-
     given = list(sys.argv[1:] if arguments is None else arguments)
-    status = quick.run(given)
-    if status is not None:
-        return status
-    from tenets_session_server.cli import app
+    try:
+        from tenets_session_server.cli import quick
 
+        status = quick.run(given)
+        if status is not None:
+            return status
+        from tenets_session_server.cli import app
+    except KeyboardInterrupt:  # while modules are imported
+        return 1
     return app.run(given)
