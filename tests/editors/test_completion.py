@@ -30,9 +30,9 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     person = Person(tmp_path / "home" / ".tenets" / "cache" / "tenets.db", tmp_path / "app")
     for name in ("fix login", "fix parser", "it's odd", "review", "danger $(touch run)"):
         person.does("create", name)
-    with Terminal(
-        command, {**person.environment, "PS1": "> ", "PS2": "more> "}, person.folder
-    ) as terminal:
+    other = Person(tmp_path / "other.db", tmp_path / "app")
+    other.does("create", "elsewhere")
+    with Terminal(command, {**person.environment, "PS1": "> "}, person.folder) as terminal:
         terminal.types(f"{setup}; echo re''ady\r")
         terminal.expect("ready")
         yield terminal
@@ -60,6 +60,11 @@ def completed(shell: Terminal, line: str, expected: str) -> None:
 )
 def test_words_are_completed(shell: Terminal, line: str, expected: str) -> None:
     completed(shell, line, line.rpartition(" ")[0] + " " + expected)
+
+
+def test_names_are_those_of_the_database_that_is_named(shell: Terminal) -> None:
+    shell.types("tenets-session --database ../other.db show else\t\r")
+    shell.expect("created")
 
 
 def test_names_with_blanks_are_words(shell: Terminal) -> None:

@@ -18,15 +18,17 @@ NAMED: Final = (
 )
 """The verbs whose arguments are names of sessions."""
 _FILES: Final = ("pin", "unpin", "import")
-_NAMES: Final = f"tenets-session {quick.COMPLETE}"
+_NAMES: Final = quick.COMPLETE
 
 _BASH: Final = r"""_tenets_session() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb= word i
+    local -a database=()
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            -C|--database|--author|--color|--log-level) ((i++)) ;;
+            --database) database=(--database "${COMP_WORDS[++i]}") ;;
+            -C|--author|--color|--log-level) ((i++)) ;;
             -*) ;;
             *) verb=$word; break ;;
         esac
@@ -55,19 +57,20 @@ _tenets_session_names() {
                 [[ $name == *[\"\'\\\`\$\!]* ]] || COMPREPLY+=("$name") ;;
             *) COMPREPLY+=("$(printf %q "$name")") ;;
         esac
-    done < <(command @NAMES@ "$given" 2>/dev/null)
+    done < <(command tenets-session "${database[@]}" @NAMES@ "$given" 2>/dev/null)
 }
 complete -F _tenets_session tenets-session
 """
 
 _ZSH: Final = r"""#compdef tenets-session
 _tenets_session() {
-    local -a verbs options names
+    local -a verbs options names database
     local verb= word i
     for ((i = 2; i < CURRENT; i++)); do
         word=${words[i]}
         case $word in
-            -C|--database|--author|--color|--log-level) ((i++)) ;;
+            --database) ((i++)); database=(--database "${(Q)words[i]}") ;;
+            -C|--author|--color|--log-level) ((i++)) ;;
             -*) ;;
             *) verb=$word; break ;;
         esac
@@ -88,14 +91,18 @@ _tenets_session() {
 }
 _tenets_session_names() {
     local -a names
-    names=("${(@f)$(command @NAMES@ "${(Q)PREFIX}" 2>/dev/null)}")
+    names=("${(@f)$(command tenets-session $database @NAMES@ "${(Q)PREFIX}" 2>/dev/null)}")
     [[ -n ${names[1]} ]] && compadd -- "${names[@]}"
 }
 compdef _tenets_session tenets-session
 """
 
 _FISH: Final = r"""function __tenets_session_names
-    command @NAMES@ (string unescape -- (commandline -ct)) 2>/dev/null
+    set -l words (commandline -opc)
+    set -l database
+    set -l at (contains -i -- --database $words)
+    and set database --database $words[(math $at + 1)]
+    command tenets-session $database @NAMES@ (string unescape -- (commandline -ct)) 2>/dev/null
 end
 function __tenets_session_verb
     set -l words (commandline -opc)
