@@ -28,7 +28,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     command, setup = SHELLS[request.param]
     assert shutil.which(command[0]), f"{command[0]} has to be installed"
     person = Person(tmp_path / "home" / ".tenets" / "cache" / "tenets.db", tmp_path / "app")
-    for name in ("fix login", "fix parser", "it's odd", "review", "danger $(touch run)"):
+    for name in ("fix login", "fix parser", "it's odd", "review", "danger $(touch run)", "a:b c:d"):
         person.does("create", name)
     other = Person(tmp_path / "other.db", tmp_path / "app")
     other.does("create", "elsewhere")
@@ -69,6 +69,12 @@ def test_names_are_those_of_the_database_that_is_named(shell: Terminal) -> None:
 
 def test_names_with_blanks_are_words(shell: Terminal) -> None:
     shell.types("tenets-session show fix\\ lo\t\r")
+    shell.expect("created")
+
+
+@pytest.mark.parametrize("begun", ["a", "a:", "a:b", "a:b\\ c:"])
+def test_names_with_colons_are_words(shell: Terminal, begun: str) -> None:
+    shell.types(f"tenets-session show {begun}\t\r")
     shell.expect("created")
 
 

@@ -49,13 +49,22 @@ _BASH: Final = r"""_tenets_session() {
     esac
 }
 _tenets_session_names() {
-    local name given=${1//\\/}
+    local name quoted whole=$1 i=$COMP_CWORD
+    # Bash takes a colon for the end of a word, and replaces what is behind the last one.
+    while ((i > 1)) && [[ ${COMP_WORDS[i]} == : || ${COMP_WORDS[i-1]} == : ]]; do
+        ((i--))
+        whole=${COMP_WORDS[i]}$whole
+    done
+    local before= given=${whole//\\/}
+    [[ $whole == *:* ]] && before=${whole%:*}:
     given=${given#[\"\']}
     while IFS= read -r name; do
         case $1 in
             \"*|\'*)  # within quotes bash inserts a name as it is: only what means nothing there
                 [[ $name == *[\"\'\\\`\$\!]* ]] || COMPREPLY+=("$name") ;;
-            *) COMPREPLY+=("$(printf %q "$name")") ;;
+            *)
+                quoted=$(printf %q "$name")
+                COMPREPLY+=("${quoted#"$before"}") ;;
         esac
     done < <(command tenets-session "${database[@]}" @NAMES@ "$given" 2>/dev/null)
 }
