@@ -145,6 +145,7 @@ def print_verbs(folder: Path, rounds: int, public: str | None) -> None:
                 f"{title}, tenets": (public, "session", *theirs),
             }
             print_rows(measured(person, commands, max(1, rounds // 4)), f"{title}, tenets-session")
+    shared.stop(person.database)
 
 
 def fill_small(person: Person) -> None:
@@ -175,6 +176,8 @@ def print_many(folder: Path, rounds: int, sessions: int) -> None:
             found = measured(few, commands, rounds)
             ratio = found["many"] / found["ten"]
             print(f"  {title:44}{found['many']:10.1f} ms{ratio:9.2f} x ten", flush=True)
+    shared.stop(few.database)
+    shared.stop(many.database)
 
 
 def print_transfer(folder: Path, rounds: int, entries: int) -> None:
