@@ -16,7 +16,9 @@ from support import shared
 from support.foreign import NOW, ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
-from tenets_session_server.cli import client
+from tenets_session_server.cli import client, other_commands
+from tenets_session_server.cli.invocation import Invocation
+from tenets_session_server.cli.output import Output
 from tenets_session_server.wire import framing
 
 
@@ -388,6 +390,29 @@ def test_watch_prints_changes_with_and_without_a_daemon(alone: Person, database:
         assert watch.stderr.read() == b""
 
 
+def test_watch_tells_what_is_committed_while_it_catches_up_once(
+    alone: Person, database: Path
+) -> None:
+    alone.does("create", "a")
+    with an_editor(alone), ForeignWriter(database) as foreign:
+        state = alone.gets("stats")["state"]
+
+        class Watch(Invocation):
+            def connect(self, *, notifications: bool = False) -> client.Client:
+                attached = super().connect(notifications=notifications)
+                foreign.add_context("a", "while it catches up")
+                return attached
+
+        run = Watch(str(database), "named by --database", "me", Output("never", paged=False))
+        batches = other_commands._batches(run, state)
+        told = [one["contextId"] for one in next(batches)["changes"]]
+        foreign.add_context("a", "later")
+        told += [one["contextId"] for one in next(batches)["changes"]]
+        batches.close()
+    assert told == [1, 2]
+    shared.stop(database)
+
+
 def test_an_import_that_is_broken_off_leaves_nothing(alone: Person, database: Path) -> None:
     alone.does("create", "before")
     with subprocess.Popen(
@@ -563,7 +588,6 @@ def test_a_folder_whose_name_is_no_utf8(person: Person) -> None:
     odd.mkdir()
     person.does("create", "a")
     for arguments in (("list",), ("bind", "a"), ("prompt",), ("note", "x"), ("pin", "file")):
-        done = person.run("-C", str(person.folder), *arguments)
         done = subprocess.run(
             person.command(*arguments),
             capture_output=True,

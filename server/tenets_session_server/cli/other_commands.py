@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -63,7 +63,7 @@ def watch_command(run: Invocation, since: str | None) -> None:
         return
 
 
-def _batches(run: Invocation, since: str | None) -> Iterator[Json]:
+def _batches(run: Invocation, since: str | None) -> Generator[Json, None, None]:
     """Yield what is committed, from a daemon or, where none runs, from the database itself."""
     state = since
     while True:
@@ -71,10 +71,14 @@ def _batches(run: Invocation, since: str | None) -> Iterator[Json]:
             try:
                 if state is None:
                     state = client.call("changes")["state"]
-                revision = 0
+                told = 0
                 for batch in itertools.chain(_missed(client, state), _following(client)):
-                    state, revision = batch["state"], max(revision, batch["revision"])
-                    yield batch
+                    state = batch["state"]
+                    # What was committed while we caught up comes as a message as well.
+                    later = [one for one in batch["changes"] if one["revision"] > told]
+                    if later or batch.get("incomplete"):
+                        told = batch["revision"]
+                        yield {**batch, "changes": later}
             except DisconnectedError:
                 continue  # another daemon, or the database
 
