@@ -28,6 +28,12 @@ ADD = (
 )
 
 
+@pytest.fixture
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is fed at once, although commits go on."""
+    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+
+
 # -- every writer ----------------------------------------------------------------------------
 
 
@@ -103,10 +109,8 @@ async def test_sessions_as_a_whole(database: Path) -> None:
         assert host.session_db.db.run(INDEXED) == stored
 
 
-async def test_a_large_session_is_gone_at_once_and_leaves_the_index_later(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_a_large_session_is_gone_at_once_and_leaves_the_index_later(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         await client.add_note("small", "x stays")
@@ -125,10 +129,8 @@ async def test_a_large_session_is_gone_at_once_and_leaves_the_index_later(
         await eventually(lambda: len(host.session_db.db.run(INDEXED)) == 1)
 
 
-async def test_what_a_foreign_program_replaces_without_a_change_is_noticed(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_what_a_foreign_program_replaces_without_a_change_is_noticed(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         await client.add_note("a", "first")
@@ -143,10 +145,8 @@ async def test_what_a_foreign_program_replaces_without_a_change_is_noticed(
         assert await found(client, "unseen") == ["unseen"]
 
 
-async def test_totals_that_are_off_are_noted_down_without_another_scan(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_totals_that_are_off_are_noted_down_without_another_scan(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         for number in range(3):
@@ -191,10 +191,8 @@ async def test_what_follows_a_copy_at_once_hides_none_of_its_entries(
         assert len(await found_in_the_end(client, "token")) == 6
 
 
-async def test_entries_that_are_lacking_are_not_counted_as_gone(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_entries_that_are_lacking_are_not_counted_as_gone(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         for number in range(3):
@@ -412,6 +410,7 @@ async def test_a_search_does_not_wait_for_another_programs_lock(database: Path) 
 # -- damage ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_eager")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -421,9 +420,8 @@ async def test_a_search_does_not_wait_for_another_programs_lock(database: Path) 
     ],
 )
 async def test_a_damaged_index_is_made_anew_and_nothing_else_happens(
-    database: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    database: Path, damage: str
 ) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
     async with Host.opened(database) as host:
         client = await host.client()
         for number in range(50):
@@ -444,10 +442,8 @@ async def test_a_damaged_index_is_made_anew_and_nothing_else_happens(
         assert not any(batch.get("incomplete") for batch in client.notified[heard:])
 
 
-async def test_an_index_that_is_damaged_while_nobody_searches_is_made_anew(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_an_index_that_is_damaged_while_nobody_searches_is_made_anew(database: Path) -> None:
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         await client.add_note("a", "token")
@@ -511,10 +507,8 @@ async def test_large_entries_are_indexed_one_a_step(
 # -- other clients and servers ---------------------------------------------------------------
 
 
-async def test_two_servers_feed_one_index_and_then_rest(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search_feed, "QUIET", 0.01)
+@pytest.mark.usefixtures("_eager")
+async def test_two_servers_feed_one_index_and_then_rest(database: Path) -> None:
     async with Host.opened(database) as first, Host.opened(database) as second:
         one, two = await first.client(), await second.client()
         for number in range(50):

@@ -25,7 +25,6 @@ from tenets_session_server.cli.output import Output
 from tenets_session_server.daemon.control import LOG_LEVELS
 from tenets_session_server.storage import names
 
-_NOT_A_LABEL: Final = re.compile(rf"[{names.REFUSED}]|\A\s*\Z")
 logger = logging.getLogger(__name__)
 
 SECTIONS: Final = (
@@ -56,8 +55,6 @@ _HINTS: Final = {
     "conflict": "look at it again",
     "outcomeUnknown": "look whether it is there",
 }
-
-
 _EXISTS: Final = {
     "create": "switch to it, or choose another name",
     "copy": "choose another name, or --overwrite",
@@ -190,11 +187,8 @@ def verbs(
     logging.basicConfig(level=(log_level or "critical").upper(), format="%(levelname)s %(message)s")
     if log_level is None:
         logging.disable()
-    if not 0 < len(author) <= names.LONGEST_AUTHOR or _NOT_A_LABEL.search(author):
-        raise click.UsageError(
-            f"--author: expected 1 to {names.LONGEST_AUTHOR} characters, no control or"
-            " bidirectional characters, not blank"
-        )
+    if len(author) > names.LONGEST_AUTHOR or not re.match(names.PRINTABLE, author):
+        raise click.UsageError(f"--author: expected {names.EXPECTED_AUTHOR}")
     try:
         if folder is not None:
             os.chdir(folder)

@@ -243,7 +243,7 @@ class _Daemon:
 
     def _read_until(self, end: bytes) -> bytes:
         while end not in self._data:
-            self._fill()
+            self._data += self._received()
         header, _, self._data = self._data.partition(end)
         return header
 
@@ -256,9 +256,6 @@ class _Daemon:
             self._data = piece[missing:]
             missing -= len(piece)
         return b"".join(pieces)
-
-    def _fill(self) -> None:
-        self._data += self._received()
 
     def _received(self) -> bytes:
         try:

@@ -13,7 +13,7 @@ import sys
 from tenets_session_server import __version__, locations
 from tenets_session_server.cli.options import Options, parse
 from tenets_session_server.daemon.address import Address
-from tenets_session_server.daemon.control import SUPPORTED, AttachRequest
+from tenets_session_server.daemon.control import SUPPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,14 @@ def run(arguments: Sequence[str] | None, parent: int) -> int:
 
         try:
             address = Address(database)
-            request = attach_request(options, database, reason, address, limits.own())
+            request = address.attach_request(
+                database,
+                reason,
+                limits=limits.own(),
+                log_level=options.log_level,
+                synchronous=options.synchronous,
+                idle_timeout=options.idle_timeout,
+            )
             return shim.attach(address, request, log=log, parent=parent)
         except shim.NotAttachedError as error:
             problem = str(error)
@@ -117,25 +124,6 @@ def find_database(named: str | None) -> tuple[str, str]:
     if os.path.isdir(path):
         raise UsageError(f"the database: expected a file ({reason}), {path} is a folder")
     return path, reason
-
-
-def attach_request(
-    options: Options, path: str, reason: str, address: Address, limits: str
-) -> AttachRequest:
-    """Return what the daemon has to know of this command."""
-    return AttachRequest(
-        path=path,
-        database=address.database,
-        reason=reason,
-        installation=address.installation,
-        folder_identity=address.folder_identity(),
-        access=address.access,
-        limits=limits,
-        log_level=options.log_level,
-        synchronous=options.synchronous,
-        idle_timeout=options.idle_timeout,
-        pid=os.getpid(),
-    )
 
 
 def open_log(options: Options) -> int | None:

@@ -7,6 +7,7 @@ asked for when a completion is needed, in the quick way (:mod:`.quick`).
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import Final
 
 import click
@@ -18,7 +19,6 @@ NAMED: Final = (
 )
 """The verbs whose arguments are names of sessions."""
 _FILES: Final = ("pin", "unpin", "import")
-_NAMES: Final = quick.COMPLETE
 
 _BASH: Final = r"""_tenets_session() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb= word i
@@ -28,7 +28,7 @@ _BASH: Final = r"""_tenets_session() {
         word=${COMP_WORDS[i]}
         case $word in
             --database) database=(--database "${COMP_WORDS[++i]}") ;;
-            -C|--author|--color|--log-level) ((i++)) ;;
+            @VALUED@) ((i++)) ;;
             -*) ;;
             *) verb=$word; break ;;
         esac
@@ -40,7 +40,7 @@ _BASH: Final = r"""_tenets_session() {
     case $previous in
         -s|--session)
             case $verb in
-                note|search|pin|unpin) _tenets_session_names "$current"; return ;;
+                @WITH_SESSION@) _tenets_session_names "$current"; return ;;
             esac ;;
         -o|--output|--at) compopt -o default; return ;;
     esac
@@ -79,7 +79,7 @@ _tenets_session() {
         word=${words[i]}
         case $word in
             --database) ((i++)); database=(--database "${(Q)words[i]}") ;;
-            -C|--author|--color|--log-level) ((i++)) ;;
+            @VALUED@) ((i++)) ;;
             -*) ;;
             *) verb=$word; break ;;
         esac
@@ -91,7 +91,7 @@ _tenets_session() {
         return
     fi
     case ${words[CURRENT-1]} in
-        -s|--session) case $verb in note|search|pin|unpin) _tenets_session_names; return ;; esac ;;
+        -s|--session) case $verb in @WITH_SESSION@) _tenets_session_names; return ;; esac ;;
         -o|--output|--at) _files; return ;;
     esac
     case $verb in
@@ -118,7 +118,7 @@ function __tenets_session_verb
     set -e words[1]
     while set -q words[1]
         switch $words[1]
-            case -C --database --author --color --log-level
+            case --database @VALUED@
                 set -e words[1]
             case '-*'
             case '*'
@@ -161,56 +161,71 @@ def _options(verb: click.Command) -> list[str]:
 
 
 def _bash(ctx: click.Context) -> str:
-    cases = []
-    for name, verb in _verbs(ctx):
-        options = " ".join(_options(verb))
-        lines = [f"        {name})"]
-        lines.append("            if [[ $current == -* ]]; then")
-        lines.append(f"                COMPREPLY=($(compgen -W '{options}' -- \"$current\"))")
-        if name in NAMED:
-            lines += ["            else", '                _tenets_session_names "$current"']
-        elif name in _FILES:
-            lines += ["            else", "                compopt -o default"]
-        elif name == "completion":
-            words = "COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$current\"))"
-            lines += ["            else", f"                {words}"]
-        lines += ["            fi ;;"]
-        cases.append("\n".join(lines))
-    return _filled(_BASH, ctx, "\n".join(cases))
+    def words(listed: str) -> str:
+        return f"COMPREPLY=($(compgen -W '{listed}' -- \"$current\"))"
+
+    names = '_tenets_session_names "$current"'
+    return _filled(_BASH, ctx, _cases(ctx, "$current", words, names, "compopt -o default"))
 
 
 def _zsh(ctx: click.Context) -> str:
+    def words(listed: str) -> str:
+        return f"compadd -- {listed}"
+
+    return _filled(_ZSH, ctx, _cases(ctx, "$PREFIX", words, "_tenets_session_names", "_files"))
+
+
+def _cases(
+    ctx: click.Context, current: str, words: Callable[[str], str], names: str, files: str
+) -> str:
+    """Return what is offered for each verb, as bash and zsh have it.
+
+    ``current`` is the word that is completed. ``words`` makes the command that offers some words;
+    ``names`` and ``files`` are those that offer names of sessions and of files.
+    """
     cases = []
     for name, verb in _verbs(ctx):
-        lines = [f"        {name})"]
-        lines.append("            if [[ $PREFIX == -* ]]; then")
-        lines.append(f"                compadd -- {' '.join(_options(verb))}")
+        argument = None
         if name in NAMED:
-            lines += ["            else", "                _tenets_session_names"]
+            argument = names
         elif name in _FILES:
-            lines += ["            else", "                _files"]
+            argument = files
         elif name == "completion":
-            lines += ["            else", "                compadd -- bash zsh fish"]
-        lines += ["            fi ;;"]
-        cases.append("\n".join(lines))
-    return _filled(_ZSH, ctx, "\n".join(cases))
+            argument = words("bash zsh fish")
+        lines = [
+            f"        {name})",
+            f"            if [[ {current} == -* ]]; then",
+            f"                {words(' '.join(_options(verb)))}",
+        ]
+        if argument is not None:
+            lines += ["            else", f"                {argument}"]
+        cases.append("\n".join([*lines, "            fi ;;"]))
+    return "\n".join(cases)
 
 
-def _filled(form: str, ctx: click.Context, cases: str) -> str:
-    described = " ".join(
-        shlex.quote(f"{name}:{(verb.short_help or '').rstrip('.')}") for name, verb in _verbs(ctx)
-    )
-    return (
-        form.replace("@VERBS@", " ".join(name for name, _ in _verbs(ctx)))
-        .replace("@OPTIONS@", " ".join(_options(ctx.command)))
-        .replace("@DESCRIBED@", described)
-        .replace("@NAMES@", _NAMES)
-        .replace("@CASES@", cases)
-    )
+def _filled(form: str, ctx: click.Context, cases: str = "") -> str:
+    verbs, separator = _verbs(ctx), " " if form == _FISH else "|"
+    valued = [
+        max(option.opts, key=len)
+        for option in ctx.command.params
+        if isinstance(option, click.Option) and not option.is_flag
+    ]
+    values = {
+        "VERBS": " ".join(name for name, _ in verbs),
+        "OPTIONS": " ".join(_options(ctx.command)),
+        "DESCRIBED": " ".join(shlex.quote(f"{name}:{_about(verb)}") for name, verb in verbs),
+        "VALUED": separator.join(one for one in valued if one != "--database"),
+        "WITH_SESSION": "|".join(name for name, verb in verbs if "--session" in _options(verb)),
+        "NAMES": quick.COMPLETE,
+        "CASES": cases,
+    }
+    for name, value in values.items():
+        form = form.replace(f"@{name}@", value)
+    return form
 
 
 def _fish(ctx: click.Context) -> str:
-    lines = [_FISH.replace("@NAMES@", _NAMES).rstrip()]
+    lines = [_filled(_FISH, ctx).rstrip()]
     for name, verb in _verbs(ctx):
         about = shlex.quote(_about(verb))
         lines.append(f"complete -c tenets-session {_NO_VERB} -a {name} -d {about}")

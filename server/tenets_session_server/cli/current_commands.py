@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -12,6 +12,7 @@ from tenets_session_server.cli.invocation import (
     Json,
     NotFoundError,
     json_option,
+    why,
     with_run,
 )
 
@@ -52,7 +53,7 @@ def status_command(run: Invocation) -> None:
     if not out.is_terminal:
         out.line(name)
         return
-    out.line(f"On {out.styled(name, 'current')}, {_why(current)}")
+    out.line(f"On {out.styled(name, 'current')}, {why(current['binding'])}")
     if entries:
         out.line()
         out.line("Its last notes:")
@@ -180,8 +181,3 @@ def prompt_command(run: Invocation) -> None:
     from tenets_session_server.cli import quick  # noqa: PLC0415 - as the quick way does it
 
     raise SystemExit(quick.prompt(None, run.database))
-
-
-def _why(current: Json) -> str:
-    binding: Any = current["binding"]
-    return "the active session" if binding is None else f"bound to {text.line(str(binding))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.invocation import Invocation, json_option, with_run
+from tenets_session_server.cli.invocation import Invocation, json_option, why, with_run
 
 
 @click.command("bind", short_help="Have this folder show one session.")
@@ -34,14 +34,10 @@ def bind_command(run: Invocation, name: str | None, folder: str | None, listed: 
             asleep = "" if one["session"] else "\t(there is no such session now)"
             out.line(f"{text.line(one['folder'])}\t{text.line(one['name'])}{asleep}")
         return
-    uri = run.place(folder or run.folder)
-    current = run.call("bind", name=run.name_of(name), folder=uri)
-    shown = text.line(
-        run.name_of(name) if current["session"] is None else current["session"]["name"]
-    )
-    out.result(
-        current, f"{text.line(folder or run.folder)} shows {out.styled(shown, 'name')}.", shown
-    )
+    where, name = folder or run.folder, run.name_of(name)
+    current = run.call("bind", name=name, folder=run.place(where))
+    shown = text.line(name if current["session"] is None else current["session"]["name"])
+    out.result(current, f"{text.line(where)} shows {out.styled(shown, 'name')}.", shown)
     if current["session"] is None:
         out.hint("There is no session of that name yet.")
 
@@ -60,12 +56,8 @@ def unbind_command(run: Invocation, folder: str | None) -> None:
     session = current["session"]
     name = "" if session is None else text.line(session["name"])
     shown = text.line(folder or run.folder)
-    why = "no session" if not name else f"{name}, {_why(current['binding'])}"
-    run.out.result(current, f"{shown} shows {why}.", name)
-
-
-def _why(binding: str | None) -> str:
-    return "the active session" if binding is None else f"bound to {text.line(binding)}"
+    what = f"{name}, {why(current['binding'])}" if name else "no session"
+    run.out.result(current, f"{shown} shows {what}.", name)
 
 
 @click.command("pin", short_help="Pin files to a session.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from tenets_session_server.cli.output import Output
 Json = dict[str, Any]
 ID: Final = click.IntRange(-(2**63), 2**63 - 1)
 """Ids of entries, sessions and items of the trash."""
+PAGE: Final = 1000
+"""Items of a page, if nothing else is said."""
 CHUNK: Final = 256 * 1024
 """Bytes that are read at once."""
 
@@ -82,8 +85,14 @@ class Invocation:
             raise NotFoundError(f"no session is named {name}; see `tenets-session list`")
         return found
 
-    def pages(self, verb: str, member: str, **params: Any) -> Any:
-        """Yield the items of all pages of a list."""
+    def items(
+        self, verb: str, member: str, most: int | None = None, *, page: int = PAGE, **params: Any
+    ) -> Iterator[Json]:
+        """Yield the items of a list, ``most`` at most; asks for no more than that."""
+        limit = page if most is None else min(page, most)
+        return islice(self._pages(verb, member, limit=limit, **params), most)
+
+    def _pages(self, verb: str, member: str, **params: Any) -> Iterator[Json]:
         cursor = None
         while True:
             page = self.call(verb, cursor=cursor, **params)
@@ -130,6 +139,11 @@ class Invocation:
             self.out.warn(f"the search index is brought up to date ({text.count(left, 'change')})")
 
     _told_of_indexing = False
+
+
+def why(binding: str | None) -> str:
+    """Return why a session is current: the bound folder, or None for the active session."""
+    return "the active session" if binding is None else f"bound to {text.line(binding)}"
 
 
 def chunks(descriptor: int) -> Iterator[bytes]:

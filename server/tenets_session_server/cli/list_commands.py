@@ -6,16 +6,21 @@ import itertools
 import json
 import string
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.invocation import Invocation, Json, json_option, with_run
+from tenets_session_server.cli.invocation import (
+    PAGE,
+    Invocation,
+    Json,
+    json_option,
+    with_run,
+)
 
 SHOWN: Final = 50
 """Sessions that a terminal is shown, unless more are asked for."""
-PAGE: Final = 1000
 FIELDS: Final = ("name", "id", "created", "active", "current", "notes", "metadata")
 
 _BRACED: Final = " ".join(f"{{{field}}}" for field in FIELDS)
@@ -57,8 +62,9 @@ def list_command(
     counted = out.as_json or "notes" in fields or (form is None and out.is_terminal)
     if limit is None and not every and out.is_terminal and not out.as_json and form is None:
         limit = SHOWN
-    sessions = _listed(
-        run,
+    sessions = run.items(
+        "list",
+        "sessions",
         limit,
         namePrefix=prefix,
         order=order,
@@ -78,12 +84,6 @@ def list_command(
         _print_sessions(run, sessions, current_id, limit)
 
 
-def _listed(run: Invocation, limit: int | None, **params: Any) -> Iterator[Json]:
-    """Yield sessions; what is asked for is no more than what is needed."""
-    size = PAGE if limit is None else min(PAGE, limit)
-    return itertools.islice(run.pages("list", "sessions", limit=size, **params), limit)
-
-
 def _print_sessions(
     run: Invocation, found: Iterator[Json], current: int | None, limit: int | None
 ) -> None:
@@ -91,8 +91,7 @@ def _print_sessions(
     sessions = list(itertools.islice(found, PAGE))
     if len(sessions) == PAGE:  # a table would have to wait for all of them
         out.lines(
-            f"{'*' if one['id'] == current else ' '} {one['contextCount']:>9,}  "
-            + text.line(one["name"])
+            f"{_mark(one, current)} {one['contextCount']:>9,}  " + text.line(one["name"])
             for one in itertools.chain(sessions, found)
         )
         return
@@ -102,13 +101,11 @@ def _print_sessions(
         return
     rows = []
     for one in sessions:
-        is_current = one["id"] == current
-        mark = "*" if is_current else "+" if one["active"] else " "
         name = text.line(one["name"])
         rows.append(
             (
-                mark,
-                out.styled(name, "current") if is_current else name,
+                _mark(one, current),
+                out.styled(name, "current") if one["id"] == current else name,
                 f"{one['contextCount']:,}",
                 text.ago(one["createdAt"]),
             )
@@ -116,6 +113,10 @@ def _print_sessions(
     out.table(("", "NAME", "NOTES", "CREATED"), rows, flexible=1, optional=(3,))
     if limit is not None and len(sessions) == limit:
         out.hint(f"These are {limit}; all of them: tenets-session list --all")
+
+
+def _mark(one: Json, current: int | None) -> str:
+    return "*" if one["id"] == current else "+" if one["active"] else " "
 
 
 def _fields(form: str | None) -> set[str]:

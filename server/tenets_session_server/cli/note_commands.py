@@ -7,6 +7,8 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +57,7 @@ def note_command(
             session_id = run.current()["id"]
         content = _written(run, "")
     _check(content)
-    with _kept(run, content, is_safe=bool(words) and words != (_STDIN,)):
+    with _kept(content, is_safe=_is_text(words)):
         entry = run.call(
             "addContext",
             sessionName=session,
@@ -94,7 +96,7 @@ def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: s
         run.out.result(entry, "Nothing has changed.", str(entry_id))
         return
     changed = content if content != before else None
-    with _kept(run, content, is_safe=changed is None or (bool(words) and words != (_STDIN,))):
+    with _kept(content, is_safe=changed is None or _is_text(words)):
         after = run.call(
             "updateContext", id=entry_id, content=changed, kind=kind, ifState=entry["state"]
         )
@@ -117,26 +119,22 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
     listed = ", ".join(map(str, ids))
     out.confirm(f"Remove {text.count(len(ids), 'note')} ({listed})?", yes=yes)
     done, missing = list[Json](), list[str]()
-    failed: CallError | None = None
-    for entry_id in ids:
-        try:
+    try:
+        for entry_id in ids:
             result = run.call("removeContext", id=entry_id)
-        except CallError as error:  # what is done is told first
-            failed = error
-            break
-        if result["removed"]:
-            done.append({"id": entry_id, **result})
-            if not out.as_json:
-                out.result(None, f"Removed note {out.styled(str(entry_id), 'id')}.", str(entry_id))
-        else:
-            missing.append(str(entry_id))
-    if out.as_json:
-        out.json({"removed": done})
-    out.undo(*(one["trashId"] for one in done))
+            if result["removed"]:
+                done.append({"id": entry_id, **result})
+                if not out.as_json:
+                    number = str(entry_id)
+                    out.result(None, f"Removed note {out.styled(number, 'id')}.", number)
+            else:
+                missing.append(str(entry_id))
+    finally:  # what is done is told, also if an error ends it
+        if out.as_json:
+            out.json({"removed": done})
+        out.undo(*(one["trashId"] for one in done))
     if missing:
         raise NotFoundError(f"there is no note {', '.join(missing)}; see `tenets-session show`")
-    if failed is not None:
-        raise failed
 
 
 def _check(content: str) -> None:
@@ -144,9 +142,13 @@ def _check(content: str) -> None:
         raise click.UsageError("the note is empty: give its text, or write it in the editor")
 
 
+def _is_text(words: tuple[str, ...]) -> bool:
+    return bool(words) and words != (_STDIN,)
+
+
 def _given(words: tuple[str, ...]) -> str | None:
     """Return the text of the arguments or of a pipe, None if it is to be written in the editor."""
-    if words and words != (_STDIN,):
+    if _is_text(words):
         return " ".join(words)
     if words or not sys.stdin.isatty():
         data = b"".join(chunks(sys.stdin.fileno()))
@@ -198,25 +200,21 @@ def _say_kept(path: Path) -> None:
     click.echo(f"tenets-session: the text is kept in {path}", err=True)
 
 
-class _kept:  # noqa: N801 - a context manager, as a word in a sentence
-    """Keeps a text in a file if the block fails: nobody should have to write it again.
+@contextmanager
+def _kept(content: str, *, is_safe: bool) -> Iterator[None]:
+    """Keep a text in a file if the block fails: nobody should have to write it again.
 
     ``is_safe``: the user still has it.
     """
-
-    def __init__(self, run: Invocation, content: str, *, is_safe: bool) -> None:
-        self._run, self._content, self._is_safe = run, content, is_safe
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if not isinstance(error, CallError | DisconnectedError) or self._is_safe:
-            return
-        try:
-            _say_kept(_file_with(self._content))
-        except OSError as problem:
-            click.echo(f"tenets-session: the text cannot be kept either: {problem}", err=True)
+    try:
+        yield
+    except (CallError, DisconnectedError):
+        if not is_safe:
+            try:
+                _say_kept(_file_with(content))
+            except OSError as problem:
+                click.echo(f"tenets-session: the text cannot be kept either: {problem}", err=True)
+        raise
 
 
 def _location(run: Invocation, place: str) -> Json:

@@ -59,18 +59,11 @@ def show_command(
 def _entries(
     run: Invocation, session_id: int, limit: int | None, kind: str | None
 ) -> Iterator[Json]:
-    """Yield the notes of a session, oldest first: all, or the newest so many."""
+    """Return the notes of a session, oldest first: all, or the newest so many."""
     order = "oldest" if limit is None else "newest"
     params: Json = {"sessionId": session_id, "kind": kind, "order": order}
-    if limit is None:
-        yield from run.pages("listContext", "entries", limit=PAGE, **params)
-        return
-    found = list[Json]()
-    for entry in run.pages("listContext", "entries", limit=min(limit, PAGE), **params):
-        found.append(entry)
-        if len(found) == limit:
-            break
-    yield from reversed(found)
+    found = run.items("listContext", "entries", limit, page=PAGE, **params)
+    return found if limit is None else reversed(list(found))
 
 
 def _shown(run: Invocation, session: Json, entries: Iterator[Json]) -> Iterator[str]:

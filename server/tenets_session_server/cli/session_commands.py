@@ -8,8 +8,8 @@ from typing import Final
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.client import CallError
 from tenets_session_server.cli.invocation import (
+    ID,
     Invocation,
     Json,
     NotFoundError,
@@ -69,7 +69,7 @@ def _depth(value: object) -> int:
 @click.argument("name")
 @click.argument("new_name", required=False)
 @click.option(
-    "--session-id", type=int, metavar="ID", help="The session, if its name cannot be typed."
+    "--session-id", type=ID, metavar="ID", help="The session, if its name cannot be typed."
 )
 @json_option
 @with_run
@@ -85,10 +85,8 @@ def rename_command(
     if session_id is not None:
         if new_name is not None:
             raise click.UsageError("--session-id goes with the new name only")
-        old, session = (
-            f"session {session_id}",
-            run.call("rename", sessionId=session_id, newName=name),
-        )
+        old = f"session {session_id}"
+        session = run.call("rename", sessionId=session_id, newName=name)
     else:
         old, new = (run.name_of(None), name) if new_name is None else (name, new_name)
         session = run.call("rename", name=old, newName=new)
@@ -170,28 +168,23 @@ def delete_command(run: Invocation, names: tuple[str, ...], keep_notes: bool, ye
     listed = ", ".join(text.line(name) for name in names)
     out.confirm(f"Delete {listed}{'' if keep_notes else ' and all notes'}?", yes=yes)
     done, missing = list[Json](), list[str]()
-    failed: CallError | None = None
-    for name in names:
-        try:
+    try:
+        for name in names:
             result = run.call("delete", name=name, purgeContext=not keep_notes)
-        except CallError as error:  # what is done is told first
-            failed = error
-            break
-        if result["deleted"]:
-            done.append({"name": name, **result})
-            if not out.as_json:
-                shown = text.line(name)
-                out.result(None, f"Deleted {out.styled(shown, 'name')}.", shown)
-        else:
-            missing.append(name)
-    if out.as_json:
-        out.json({"deleted": done})
-    out.undo(*(one["trashId"] for one in done))
+            if result["deleted"]:
+                done.append({"name": name, **result})
+                if not out.as_json:
+                    shown = text.line(name)
+                    out.result(None, f"Deleted {out.styled(shown, 'name')}.", shown)
+            else:
+                missing.append(name)
+    finally:  # what is done is told, also if an error ends it
+        if out.as_json:
+            out.json({"deleted": done})
+        out.undo(*(one["trashId"] for one in done))
     if missing:
         listed = ", ".join(text.line(name) for name in missing)
         raise NotFoundError(f"no session is named {listed}; see `tenets-session list`")
-    if failed is not None:
-        raise failed
 
 
 @click.command("clear", short_help="Delete all sessions and all notes.")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +17,6 @@ from tenets_session_server.cli.invocation import Invocation, chunks, json_option
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.store import Store
-
-BUSY_TIMEOUT: Final = 5.0
-"""Seconds for which another program's lock is waited for."""
 
 
 @click.command("export", short_help="Export sessions with their notes.")
@@ -53,7 +50,7 @@ def export_command(run: Invocation, names: tuple[str, ...], form: str, output: s
                 for piece in pieces:
                     click.echo(text.block(piece.decode("utf-8", "replace")), nl=False)
             else:
-                _write(pieces, sys.stdout.buffer, "Exporting")
+                _write(pieces, sys.stdout.buffer)
 
 
 def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
@@ -61,12 +58,12 @@ def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
     target = target.resolve()
     if target.exists() and not target.is_file():
         with target.open("wb") as other:
-            _write(pieces, other, "Exporting")
+            _write(pieces, other)
         return
     unfinished = target.with_name(f".{os.getpid()}.tenets-export")
     try:
         with unfinished.open("xb") as file:
-            written = _write(pieces, file, "Exporting")
+            written = _write(pieces, file)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
@@ -78,8 +75,8 @@ def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
     run.out.result(None, f"Exported {text.size(written)} to {text.line(str(target))}.", "")
 
 
-def _write(pieces: Iterable[bytes], file: IO[bytes], what: str) -> int:
-    with _progress(what, None) as advance:
+def _write(pieces: Iterable[bytes], file: IO[bytes]) -> int:
+    with _progress("Exporting", None) as advance:
         written = 0
         for piece in pieces:
             file.write(piece)
@@ -147,9 +144,8 @@ def _store(run: Invocation) -> Iterator[Store]:
     """Give the block the database itself; raises the errors of the methods."""
     from tenets_session_server.errors import TenetsSessionError  # noqa: PLC0415
     from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
-    from tenets_session_server.storage.store import Store  # noqa: PLC0415
 
-    store = Store.for_server(run.database, "full", run.reason, busy_timeout=BUSY_TIMEOUT)
+    store = local.store(run.database, run.reason)
     try:
         store.database.open()
         store.database.author = run.author

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.client import CallError
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -38,7 +37,7 @@ def trash_command(run: Invocation, empty: bool, item_id: int | None, yes: bool) 
         _empty(run, None if empty else item_id, yes=yes)
         return
     out = run.out
-    items = list(run.pages("listTrash", "items", limit=1000))
+    items = list(run.items("listTrash", "items"))
     if out.as_json:
         out.json({"items": items})
     elif not out.is_terminal:
@@ -94,21 +93,16 @@ def restore_command(
     if new_name is not None and len(ids) > 1:
         raise click.UsageError("--as goes with one ID")
     results = list[Json]()
-    failed: CallError | None = None
-    for item_id in ids:
-        try:
+    try:
+        for item_id in ids:
             result = run.call("restore", id=item_id, newName=new_name, replace=replace or None)
-        except CallError as error:  # what is done is told first
-            failed = error
-            break
-        results.append({"id": item_id, **result})
-        if not out.as_json:
-            out.result(None, f"Restored {_restored(result)}.", _restored(result))
-            out.undo(result["trashId"])
-    if out.as_json:
-        out.json({"restored": results})
-    if failed is not None:
-        raise failed
+            results.append({"id": item_id, **result})
+            if not out.as_json:
+                out.result(None, f"Restored {_restored(result)}.", _restored(result))
+                out.undo(result["trashId"])
+    finally:  # what is done is told, also if an error ends it
+        if out.as_json:
+            out.json({"restored": results})
 
 
 def _restored(result: Json) -> str:

@@ -17,7 +17,7 @@ import sys
 
 import tenets_session_server
 from tenets_session_server import locations
-from tenets_session_server.daemon.control import socket
+from tenets_session_server.daemon.control import AttachRequest, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,34 @@ class Address:
         self.name = f"{self.database_key}{_checksum(f'{self.installation} {self.access}')}"
         self.socket_name = f"{self.name}.sock"
         self.lock_name = f"{self.name}.lock"
+
+    def attach_request(
+        self,
+        path: str,
+        reason: str,
+        *,
+        limits: str,
+        log_level: str,
+        synchronous: str,
+        idle_timeout: float,
+    ) -> AttachRequest:
+        """Return what the daemon has to know of this process, which wants to be served.
+
+        ``path`` is the database as it was found, the others as :class:`.control.AttachRequest`.
+        """
+        return AttachRequest(
+            path=path,
+            database=self.database,
+            reason=reason,
+            installation=self.installation,
+            folder_identity=self.folder_identity(),
+            access=self.access,
+            limits=limits,
+            log_level=log_level,
+            synchronous=synchronous,
+            idle_timeout=idle_timeout,
+            pid=os.getpid(),
+        )
 
     def folder_identity(self) -> str:
         """Return the device and inode of the database's folder, "" if there is no folder yet.

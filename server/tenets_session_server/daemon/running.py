@@ -52,7 +52,15 @@ def attach(database: str, reason: str) -> Attachment | None:
         if command is None:
             return None
         try:
-            return _attach(command, _request(there, database, reason))
+            request = there.attach_request(
+                database,
+                reason,
+                limits=limits.own(),
+                log_level="error",
+                synchronous="full",
+                idle_timeout=IDLE_TIMEOUT,
+            )
+            return _attach(command, request)
         except BaseException:
             command.close()
             raise
@@ -92,19 +100,3 @@ def _attach(command: socket.socket, request: AttachRequest) -> Attachment:
         theirs.close()
         os.close(null)
     return Attachment(ours, command)
-
-
-def _request(there: address.Address, database: str, reason: str) -> AttachRequest:
-    return AttachRequest(
-        path=database,
-        database=there.database,
-        reason=reason,
-        installation=there.installation,
-        folder_identity=there.folder_identity(),
-        access=there.access,
-        limits=limits.own(),
-        log_level="error",
-        synchronous="full",
-        idle_timeout=IDLE_TIMEOUT,
-        pid=os.getpid(),
-    )

@@ -16,8 +16,6 @@ from msgspec import Meta, Raw, Struct
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.storage import names, uris
 
-PRINTABLE = rf"\A(?=.*\S)[^{names.REFUSED}]+\Z"
-
 # Any string: another program may have named a session as no client of ours could.
 Name = Annotated[str, Meta(description="the name of a session")]
 # Checked by storage, which also knows what is invisible.
@@ -27,7 +25,7 @@ Kind = Annotated[
     Meta(
         min_length=1,
         max_length=names.LONGEST_KIND,
-        pattern=PRINTABLE,
+        pattern=names.PRINTABLE,
         description=names.EXPECTED_KIND,
     ),
 ]

@@ -13,7 +13,6 @@ from msgspec import Meta, Raw, Struct
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
 from tenets_session_server.methods import context
 from tenets_session_server.methods.params import (
-    PRINTABLE,
     Flag,
     Folder,
     ParamsDecoder,
@@ -112,9 +111,8 @@ class Options(Struct, rename="camel"):
             str,
             Meta(
                 max_length=names.LONGEST_AUTHOR,
-                pattern=PRINTABLE,
-                description=f"1 to {names.LONGEST_AUTHOR} characters, no control or bidirectional"
-                " characters, not blank",
+                pattern=names.PRINTABLE,
+                description=names.EXPECTED_AUTHOR,
             ),
         ]
         | None

@@ -6,7 +6,6 @@ values, so nothing else in them depends on which of the two answers.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -17,7 +16,7 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.methods.method import PREFIX, CallContext, Method
 from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.rpc.client import explain
-from tenets_session_server.storage.steps import BUSY_TIMEOUT, Steps
+from tenets_session_server.storage.steps import BUSY_TIMEOUT, finished
 from tenets_session_server.storage.store import Store
 
 INDEXING: Final = 0.1
@@ -40,7 +39,7 @@ class LocalClient:
         folders: tuple[str, ...],
         on_indexing: Callable[[int], None],
     ) -> None:
-        self.store = Store.for_server(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
+        self.store = store(path, reason)
         self._author, self._on_indexing = author, on_indexing
         self._context = CallContext(self.store, list, lambda: author, lambda: folders)
 
@@ -73,18 +72,13 @@ class LocalClient:
         database.author = self._author
         value = method.handler(self._context, arguments)
         if method.in_steps:
-            value = _finished(value)
+            value = finished(value)
         return value if method.encode is None else method.encode(self._context, value)
 
 
-def _finished(steps: Steps[Any]) -> Any:
-    """Return the result of work in steps, which are taken one after the other."""
-    while True:
-        try:
-            pause = next(steps)
-        except StopIteration as done:
-            return done.value
-        time.sleep(pause)
+def store(path: str, reason: str) -> Store:
+    """Return the store of a process that does without a daemon; it waits for others' locks."""
+    return Store.for_server(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
 
 
 def plain(value: Any) -> Any:

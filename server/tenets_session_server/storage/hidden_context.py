@@ -79,7 +79,6 @@ _SIZES: Final = """SELECT id, octet_length(content) FROM session_context
     WHERE session_id = :session AND id BETWEEN :first AND :last ORDER BY id LIMIT :most"""
 _REMOVE: Final = """DELETE FROM session_context
     WHERE session_id = :session AND id BETWEEN :first AND :last"""
-_SHORTEN: Final = "UPDATE session_server_hidden SET first_entry = ? WHERE id = ?"
 _OLDER_DUE: Final = """SELECT id, session_id, last_entry FROM session_server_purges
     ORDER BY id LIMIT 1"""
 # What is in the trash stays.
@@ -189,7 +188,7 @@ class HiddenContext:
         if upper == last:
             self._database.run("DELETE FROM session_server_hidden WHERE id = ?", (range_id,))
         else:
-            self._database.run(_SHORTEN, (upper + 1, range_id))
+            self._database.run(_ABOVE, (upper, range_id))
         return most if size >= BATCH_BYTES else removed
 
     def _remove_older(self, most: int) -> bool:

@@ -9,7 +9,6 @@ broken off leaves an item, which is removed later.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, Literal
@@ -22,7 +21,7 @@ from tenets_session_server.storage.hidden_context import HiddenContext
 from tenets_session_server.storage.import_staging import Staging
 from tenets_session_server.storage.json_stream import JsonStream
 from tenets_session_server.storage.restorer import TAKEN, Restorer
-from tenets_session_server.storage.steps import Steps, patiently
+from tenets_session_server.storage.steps import Steps, finished, patiently
 from tenets_session_server.storage.trash import Trash
 from tenets_session_server.storage.whole_sessions import WholeSessions
 
@@ -64,15 +63,7 @@ class Importer:
         becomes of a session whose name is taken. Raises :class:`ImportInvalidError` and
         :class:`SessionExistsError`.
         """
-        steps = self.steps(chunks, on_conflict)
-        while True:
-            try:
-                pause = next(steps)
-            except StopIteration as done:
-                imported: Imported = done.value
-                return imported
-            if pause:
-                time.sleep(pause)
+        return finished(self.steps(chunks, on_conflict))
 
     def steps(
         self,

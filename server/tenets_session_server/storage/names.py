@@ -22,6 +22,11 @@ LONGEST_AUTHOR: Final = 64
 """Characters of the label under which a client writes."""
 REFUSED: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control and bidirectional characters, as a set in a regular expression has them."""
+PRINTABLE: Final = rf"\A(?=.*\S)[^{REFUSED}]+\Z"
+"""A regular expression for what is not blank, and has none of them."""
+EXPECTED_AUTHOR: Final = (
+    f"1 to {LONGEST_AUTHOR} characters, no control or bidirectional characters, not blank"
+)
 _REFUSED: Final = re.compile(f"[{REFUSED}]")
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs"})

@@ -17,6 +17,18 @@ BUSY_TIMEOUT: Final = 5.0
 BUSY_PAUSE: Final = 0.02
 
 
+def finished(steps: Steps[T]) -> T:
+    """Return the result of steps that are taken one after the other, as nobody else has turns."""
+    while True:
+        try:
+            pause = next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        if pause:
+            time.sleep(pause)
+
+
 def patiently(work: Callable[[], T]) -> Steps[T]:
     """Return what ``work`` returns, as soon as no other process holds the lock."""
     until = time.monotonic() + BUSY_TIMEOUT
