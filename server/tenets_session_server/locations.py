@@ -57,6 +57,18 @@ def former_database(path: str) -> str | None:
     return former if is_default and name == DATABASE_FILE_NAME else None
 
 
+def other_databases(path: str) -> list[str]:
+    """Return where else sessions may be: in the default places of all versions, and as named."""
+    try:
+        folders = [os.path.join(home(), *_CACHE_OF_TENETS), user_cache_directory("tenets")]
+    except RuntimeError:  # no home directory
+        folders = []
+    if named := os.environ.get(CACHE_DIRECTORY_VARIABLE, "").strip():
+        folders.append(absolute(named))
+    found = dict.fromkeys(os.path.join(folder, DATABASE_FILE_NAME) for folder in folders)
+    return [one for one in found if one != path]
+
+
 def user_cache_directory(name: str) -> str:
     """Return this user's cache directory of a program, which may not exist yet.
 

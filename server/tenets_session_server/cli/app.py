@@ -36,6 +36,9 @@ SECTIONS: Final = (
     ("What was deleted", "trash_commands", "trash restore"),
     ("Folders and files", "folder_commands", "bind unbind pin unpin pins"),
     ("In and out", "transfer_commands", "export import"),
+    ("Safety", "backup_commands", "backup"),
+    ("Safety", "recover_commands", "recover"),
+    ("Safety", "doctor_commands", "doctor"),
     ("More", "other_commands", "watch stats schema completion"),
 )
 """The verbs in the order of the help, with the module that has each: as ``VERB_command``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Final
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.client import Client
+from tenets_session_server.cli.client import CallError, Client
 from tenets_session_server.cli.output import Output
 
 Json = dict[str, Any]
@@ -139,6 +140,19 @@ class Invocation:
             self.out.warn(f"the search index is brought up to date ({text.count(left, 'change')})")
 
     _told_of_indexing = False
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Raise an error of the storage, which the block uses itself, as a method's error."""
+    from tenets_session_server.errors import TenetsSessionError  # noqa: PLC0415 - 20 ms
+
+    try:
+        yield
+    except TenetsSessionError as error:
+        from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
+
+        raise CallError(local.error_object("the database", error)) from error
 
 
 def why(binding: str | None) -> str:

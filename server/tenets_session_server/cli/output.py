@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -149,3 +150,26 @@ class Output:
         with console.capture() as captured:
             console.print(table)
         self.lines(line.rstrip() for line in captured.get().splitlines())
+
+
+@contextmanager
+def progress(what: str, size: int | None) -> Iterator[Any]:
+    """Show on a terminal's stderr how many bytes are done, of ``size`` if that is known.
+
+    The block gets a function, which it calls with the bytes that are done, and perhaps all of them.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _all=None: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=size)
+        yield lambda done, of=size: bar.update(task, completed=done, total=of)

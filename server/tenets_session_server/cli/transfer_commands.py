@@ -12,8 +12,14 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from tenets_session_server.cli import text
-from tenets_session_server.cli.client import CallError
-from tenets_session_server.cli.invocation import Invocation, chunks, json_option, with_run
+from tenets_session_server.cli.invocation import (
+    Invocation,
+    chunks,
+    json_option,
+    storage_errors,
+    with_run,
+)
+from tenets_session_server.cli.output import progress
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.store import Store
@@ -76,7 +82,7 @@ def _write_file(run: Invocation, pieces: Iterable[bytes], target: Path) -> None:
 
 
 def _write(pieces: Iterable[bytes], file: IO[bytes]) -> int:
-    with _progress("Exporting", None) as advance:
+    with progress("Exporting", None) as advance:
         written = 0
         for piece in pieces:
             file.write(piece)
@@ -131,7 +137,7 @@ def _opened(run: Invocation, file: str) -> Iterator[tuple[int, int | None]]:
 
 
 def _read(source: int, size: int | None) -> Iterator[bytes]:
-    with _progress("Importing", size) as advance:
+    with progress("Importing", size) as advance:
         done = 0
         for chunk in chunks(source):
             yield chunk
@@ -142,35 +148,10 @@ def _read(source: int, size: int | None) -> Iterator[bytes]:
 @contextmanager
 def _store(run: Invocation) -> Iterator[Store]:
     """Give the block the database itself; raises the errors of the methods."""
-    from tenets_session_server.errors import TenetsSessionError  # noqa: PLC0415
     from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
 
     store = local.store(run.database, run.reason)
-    try:
+    with storage_errors(), closing(store):
         store.database.open()
         store.database.author = run.author
         yield store
-    except TenetsSessionError as error:
-        raise CallError(local.error_object("the database", error)) from error
-    finally:
-        store.close()
-
-
-@contextmanager
-def _progress(what: str, size: int | None) -> Iterator[Any]:
-    """Show on a terminal's stderr how many bytes are done."""
-    if not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task(what, total=size)
-        yield lambda done: progress.update(task, completed=done)

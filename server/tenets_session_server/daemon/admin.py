@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -48,21 +49,26 @@ def run(command: str, database: str, reason: str, *, as_json: bool) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         address = Address(database)
-        answers, silent = _ask_all(address, command)
+        answers, silent = ask_all(address, command, _complain)
         if command == "stop":
             return _stopped(answers, silent, address)
         return _status(answers, silent, address, reason, as_json=as_json)
     except (UnsafeError, OSError) as error:
-        print(f"tenets-session-server: {error}", file=sys.stderr)
+        _complain(str(error))
         return 1
 
 
-def _ask_all(
-    address: Address, command: str
+def _complain(problem: str) -> None:
+    print(f"tenets-session-server: {problem}", file=sys.stderr)
+
+
+def ask_all(
+    address: Address, command: str, complain: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], list[NotAnsweringError]]:
     """Return the daemons' answers, our own installation's first, and those that do not answer.
 
-    An answer is the report after ``status``, and has the ``pid`` after ``stop``.
+    An answer is the report after ``status``, and has the ``pid`` after ``stop``. ``complain`` gets
+    what is wrong with a folder of sockets. Changes the working directory.
     """
     running = processes.daemons(address.database)
     answers, silent = list[dict[str, Any]](), list[NotAnsweringError]()
@@ -70,9 +76,9 @@ def _ask_all(
         try:
             os.close(addresses.enter(directory))
         except (UnsafeError, OSError) as error:
-            print(f"tenets-session-server: {error}", file=sys.stderr)
+            complain(str(error))
         else:
-            _ask_in_directory(address, command, answers, silent)
+            _ask_in_directory(address, command, answers, silent, complain)
     found = {answer["pid"] for answer in answers} | {error.pid for error in silent}
     others = [pid for pid in running if pid not in found]
     if None in found and others:  # these are the ones that do not answer
@@ -86,6 +92,7 @@ def _ask_in_directory(
     command: str,
     answers: list[dict[str, Any]],
     silent: list[NotAnsweringError],
+    complain: Callable[[str], None],
 ) -> None:
     """Ask the daemons whose sockets are in the working directory."""
     key, own = address.database_key, address.socket_name
@@ -98,7 +105,7 @@ def _ask_in_directory(
             known = error.pid is not None and processes.is_daemon(error.pid, address.database)
             silent.append(error if known else NotAnsweringError(None))
         except (UnsafeError, ControlError, OSError) as error:
-            print(f"tenets-session-server: {name}: {error}", file=sys.stderr)
+            complain(f"{name}: {error}")
         else:
             # Another database's daemon refuses: its key is the same by chance.
             if answer is not None and answer["kind"] == "stopping":

@@ -17,11 +17,13 @@ from typing import Any, Final
 from tenets_session_server import __version__, logs
 from tenets_session_server.daemon import limits
 from tenets_session_server.daemon.address import Address, try_access
+from tenets_session_server.daemon.automatic_backups import AutomaticBackups
 from tenets_session_server.daemon.client_session import ClientSession, ControlConnection
 from tenets_session_server.daemon.control import AttachRequest, ControlError
 from tenets_session_server.daemon.launch import Lock
 from tenets_session_server.daemon.listener import Listener
 from tenets_session_server.errors import DatabaseError
+from tenets_session_server.rpc.client import WARNING
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.storage.store import Store
 
@@ -55,6 +57,9 @@ class Daemon:
     ) -> None:
         self._store, self._address = store, address
         self._publisher = Publisher(store)
+        self._backups = AutomaticBackups(
+            store.database.path, lambda: store.database.is_open, self._tell
+        )
         self._log = log
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -76,7 +81,9 @@ class Daemon:
     async def run(self) -> None:
         """Serve until no client has been attached for a while, or :meth:`stop` is called."""
         self._start_idle_timer(FIRST_CLIENT_TIMEOUT)
+        self._backups.start()
         await self._stopping.wait()
+        self._backups.stop()
         await self._listener.close()
         for client in self._clients.values():
             client.end("the daemon was stopped; restart the server")
@@ -178,11 +185,16 @@ class Daemon:
         if self._store.database.is_open:  # else asking would open, or even create it
             with contextlib.suppress(DatabaseError):
                 self._last_revision = self._store.change_log.state().revision
+        self._backups.give_up()
         self._store.database.release()
         self._publisher = Publisher(self._store)
         if self._store.database.reason is not None:
             # The database is in a former place only as long as another process uses it there.
             self.stop("the next process looks for the database again")
+
+    def _tell(self, sentence: str) -> None:
+        """Show a sentence to the users of all clients, as a warning."""
+        self._publisher.show(WARNING, sentence)
 
     # -- the end -----------------------------------------------------------------------------
 

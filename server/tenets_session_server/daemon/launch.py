@@ -105,14 +105,21 @@ def start_if_missing(
     return True
 
 
-def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
-    """Start the daemon with these descriptors only, in its own session and not as our child."""
-    # It has to import what we have imported, and nothing from an editor's working directory.
+def python() -> list[str]:
+    """Return the command line of a Python that runs the daemon, isolated from its surroundings.
+
+    It imports what we import, and nothing from an editor's working directory.
+    """
     import_path = os.pathsep.join(part for part in sys.path if os.path.isabs(part))
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+    return [sys.executable, "-I", program, import_path]
+
+
+def _start(request: AttachRequest, descriptors: tuple[int, int, int]) -> None:
+    """Start the daemon with these descriptors only, in its own session and not as our child."""
     # What may differ between clients comes later, with the request of each.
     command = [
-        *(sys.executable, "-I", program, import_path),
+        *python(),
         f"--database={request.database}",
         f"--reason={request.reason}",
         f"--access={request.access}",

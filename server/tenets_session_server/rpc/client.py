@@ -29,6 +29,7 @@ from tenets_session_server.wire.transport import Writer
 logger = logging.getLogger(__name__)
 
 ERROR: Final = 1
+WARNING: Final = 2
 INFO: Final = 3
 """Types of ``window/showMessage`` (LSP 3.17, MessageType)."""
 

@@ -195,11 +195,11 @@ class Publisher:
             if self._available:
                 self._available = False
                 logger.warning("the database cannot be used: %s", error)
-                self._show(ERROR, f"Sessions are not available: {error}")
+                self.show(ERROR, f"Sessions are not available: {error}")
         else:
             if not self._available:
                 self._available = True
-                self._show(INFO, "Sessions are available again")
+                self.show(INFO, "Sessions are available again")
 
     # -- what --------------------------------------------------------------------------------
 
@@ -262,7 +262,8 @@ class Publisher:
             if client.wants_changes:
                 client.send(messages[key])
 
-    def _show(self, kind: int, message: str) -> None:
+    def show(self, kind: int, message: str) -> None:
+        """Show a sentence to the users of all clients (``window/showMessage``)."""
         for client in tuple(self._clients):
             client.show(kind, message)
 

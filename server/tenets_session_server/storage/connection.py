@@ -22,6 +22,8 @@ import apsw
 from tenets_session_server import errors
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import adoption, connection_setup, file_system, migrations
+from tenets_session_server.storage.damage import Damage
+from tenets_session_server.storage.explanations import of_opening, with_way_out
 from tenets_session_server.storage.file_identity import FileIdentity
 from tenets_session_server.storage.sqlite_errors import translate
 from tenets_session_server.storage.stuck_locks import StuckLockCheck
@@ -43,6 +45,7 @@ class FileConnection:
     """
 
     def __init__(self, config: TenetsConfig) -> None:
+        self._config, self._named = config, config.database is not None
         self.adoption = adoption.adopt(config.database_path)
         self.path = self.adoption.path
         self.name = file_system.readable_name(self.path)
@@ -50,9 +53,9 @@ class FileConnection:
         self.lock = threading.RLock()
         self.warnings: list[str] = []
         self.generation = 0
-        self._config = config
         self._identity = FileIdentity(self.path)
         self._stuck_locks = StuckLockCheck(self._identity)
+        self._damage = Damage(self.path, named=self._named)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
         self._permissions: tuple[object, ...] = ()
@@ -72,8 +75,8 @@ class FileConnection:
             if self._must_reopen or self._may_be_writable(connection):
                 self._must_reopen = False
                 self._disconnect()
-            else:
-                self._release_if_lost(connection)
+            elif not self._release_if_lost(connection) and self._damage.look(connection, now):
+                self._disconnect()
         if self.connection is None:
             self.open()
         assert self.connection is not None  # noqa: S101 - open() raises otherwise
@@ -90,18 +93,23 @@ class FileConnection:
         ):
             self._checked_at = 0.0
             connection = self.get()
-        self._check_other_name()
+        self._identity.check_one_name()
         return connection
 
     def begin(self) -> apsw.Connection:
         """Begin a write transaction; return the connection. Raises a ``DatabaseError``."""
         try:
             connection = self.get_checked()
+            if self._damage.message is not None:
+                if self._damage.has_changed(connection):
+                    self._reopen()
+                    connection = self.get()
+                self._damage.check_write()
             connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
             if isinstance(error, apsw.BusyError) and self._stuck_locks.busy():
                 logger.warning("the database is busy, but nobody has a lock: it is opened anew")
-                self._must_reopen, self._checked_at = True, 0.0
+                self._reopen()
             self.raise_translated(error)
         self._stuck_locks.free()
         return connection
@@ -129,9 +137,11 @@ class FileConnection:
                 )
             try:
                 self._identity.check_restored()
-                file_system.prepare(self.path, private=self._config.database is None)
+                self._damage.before_opening(in_use=self._identity.is_in_use())
+                file_system.prepare(self.path, private=not self._named)
                 with self.translated():
                     self.connection = self._connect()
+                    self._damage.opened(self.connection)
                     warnings = connection_setup.set_up(
                         self.connection,
                         self.path,
@@ -143,7 +153,8 @@ class FileConnection:
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
                 self._disconnect()
-                if (explained := self._explained(error)) is None:
+                self._damage.opening_failed()
+                if (explained := of_opening(error, self.path, named=self._named)) is None:
                     raise
                 raise explained from error
             self.warnings = warnings
@@ -169,6 +180,7 @@ class FileConnection:
                 self._release_if_lost(self.connection)
             self._disconnect()
             self._identity.reset()
+            self._damage.closed()
             self._opened_before = self._must_reopen = False
 
     def repair_or_create(self) -> None:
@@ -217,22 +229,16 @@ class FileConnection:
         if ours is None:
             raise error
         if type(ours) is errors.DatabaseCorruptError:
-            # Opening may help: if an older state was restored in place, it is migrated.
-            self._must_reopen, self._checked_at = True, 0.0
+            if not isinstance(error, apsw.CorruptError | apsw.NotADBError):
+                self._reopen()  # if an older state was restored in place, it is migrated
+            elif self.connection is not None and self._damage.found(str(ours), self.connection):
+                self._reopen()
+            ours = with_way_out(ours, self.path, named=self._named)
         raise ours from error
 
-    def _explained(self, error: BaseException) -> errors.DatabaseError | None:
-        """Return what says more than an error that opening met, None where nothing does."""
-        if isinstance(error, errors.DatabaseUnavailableError | errors.DatabaseReadOnlyError):
-            reason = file_system.why_not(self.path)
-            return type(error)(f"{error}; {reason}") if reason else None
-        if isinstance(error, errors.DatabaseError) or not isinstance(error, Exception):
-            return None
-        # Whatever is in a file that is not ours, it must not end the server.
-        logger.debug("opening failed", exc_info=error)
-        return errors.DatabaseCorruptError(
-            f"the file cannot be used as a database of tenets ({error})"
-        )
+    def _reopen(self) -> None:
+        """Have the next use open the file once more."""
+        self._must_reopen, self._checked_at = True, 0.0
 
     def _connect(self) -> apsw.Connection:
         immutable = file_system.is_immutable(self.path)
@@ -250,18 +256,6 @@ class FileConnection:
     def _may_be_writable(self, file: apsw.Connection) -> bool:
         return file.readonly("main") and file_system.permissions(self.path) != self._permissions
 
-    def _check_other_name(self) -> None:
-        """Raise ``DatabaseUnavailableError`` if the file has another name: it must not be written.
-
-        Then each program may use a log of its own, and overwrite what the others have written.
-        """
-        if (problem := self._identity.other_name()) is not None:
-            raise errors.DatabaseUnavailableError(
-                f"{problem}, so that two programs could overwrite each other's changes; nothing is"
-                " written until it has one name only: copy a file instead of linking it, and mount"
-                " the folder instead of the file"
-            )
-
     def _migrate(self, connection: apsw.Connection) -> bool:
         """Bring the file up to date if it can be written; return whether it was written."""
         if connection.readonly("main"):
@@ -269,7 +263,7 @@ class FileConnection:
             return False
         if self._identity.other_name() is not None:
             if not migrations.is_up_to_date(connection):
-                self._check_other_name()
+                self._identity.check_one_name()
             return False
         written, repairs = migrations.migrate(connection)
         self._repairs += repairs
@@ -277,10 +271,11 @@ class FileConnection:
             logger.warning("%s", repair)
         return written
 
-    def _release_if_lost(self, connection: apsw.Connection) -> None:
+    def _release_if_lost(self, connection: apsw.Connection) -> bool:
+        """Close the file if it is no longer at its path; return whether that was so."""
         mismatch = self._identity.mismatch()
         if mismatch is None:
-            return
+            return False
         logger.warning("%s %s", self.name, mismatch)
         # Committed rows that are only in the WAL would be lost with it, or be taken for the next
         # file's. But if another process has opened that file, the WAL at the path is its own.
@@ -293,6 +288,7 @@ class FileConnection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._disconnect()
         self._identity.released()
+        return True
 
     def _disconnect(self) -> None:
         connection, self.connection = self.connection, None

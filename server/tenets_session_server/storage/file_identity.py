@@ -81,6 +81,23 @@ class FileIdentity:
             return f"{readable_name(self._path)} is mounted by itself, without its folder"
         return None
 
+    def look_for_other_names(self) -> str | None:
+        """Look at the file, which need not be open, and return what :meth:`other_name` does."""
+        self._file_at_path.read()
+        return self.other_name()
+
+    def check_one_name(self) -> None:
+        """Raise ``DatabaseUnavailableError`` if the file has another name: it must not be written.
+
+        Then each program may use a log of its own, and overwrite what the others have written.
+        """
+        if (problem := self.other_name()) is not None:
+            raise DatabaseUnavailableError(
+                f"{problem}, so that two programs could overwrite each other's changes; nothing is"
+                " written until it has one name only: copy a file instead of linking it, and mount"
+                " the folder instead of the file"
+            )
+
     def used_by_others(self) -> bool:
         """Tell whether another process has opened what is at the path now, and so uses its WAL."""
         same_file = self._file_at_path.read() == self._file
@@ -90,6 +107,11 @@ class FileIdentity:
         """Tell whether another process keeps this one from writing; True if that is unknown."""
         paths = (self._path, self._shm.path)
         return any(_is_locked(path, "WRITE", unknown=True) for path in paths)
+
+    def is_in_use(self) -> bool:
+        """Tell whether a connection of any process has the file open; True if that is unknown."""
+        shm = f"{os.path.realpath(self._path)}-shm"
+        return _is_locked(shm, unknown=True, own=True)
 
     def released(self) -> None:
         """Record that the connection to a lost file has just been closed."""
@@ -142,10 +164,13 @@ def _has_moved(connection: apsw.Connection) -> bool:
     return known and bool(moved.value)
 
 
-def _is_locked(path: Path | str, kind: str = "", *, unknown: bool = False) -> bool:
+def _is_locked(
+    path: Path | str, kind: str = "", *, unknown: bool = False, own: bool = False
+) -> bool:
     """Tell whether another process has SQLite's locks on a file (proc_locks(5)).
 
     ``kind`` is "READ", "WRITE" or either. Returns ``unknown`` where the system does not say it.
+    With ``own``, this process counts as well.
     """
     found = _PathInode(path).read()
     if found is None:
@@ -158,7 +183,7 @@ def _is_locked(path: Path | str, kind: str = "", *, unknown: bool = False) -> bo
     # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; "->" marks a process that waits.
     fields = [line.replace("->", "").split() for line in locks.splitlines()]
     return any(
-        wanted in one and kind in one[3] and one[4] != str(os.getpid())
+        wanted in one and kind in one[3] and (own or one[4] != str(os.getpid()))
         for one in fields
         if len(one) > 4
     )

@@ -143,9 +143,13 @@ def not_writable(path: Path) -> str:
     return "The database"
 
 
+def companion(path: Path, suffix: str) -> Path:
+    """Return a file that SQLite has beside a database ("-wal"), whether it exists or not."""
+    return Path(f"{os.path.realpath(path)}{suffix}")
+
+
 def _beside(path: Path) -> list[Path]:
-    real = os.path.realpath(path)
-    return [Path(f"{real}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
+    return [companion(path, suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 
 def why_not(path: Path) -> str | None:
@@ -170,7 +174,7 @@ def size(path: Path) -> int:
 
 def sizes(path: Path) -> tuple[int, int]:
     """Return the sizes of a database and of its write-ahead log in bytes."""
-    return size(path), size(Path(f"{os.path.realpath(path)}-wal"))
+    return size(path), size(companion(path, "-wal"))
 
 
 def shared_file_system(path: Path, mountinfo: str | None = None) -> str | None:
@@ -186,6 +190,12 @@ def shared_file_system(path: Path, mountinfo: str | None = None) -> str | None:
         return None
     shared = found[0] in SHARED_FILE_SYSTEMS or found[0].startswith(FUSE)
     return found[0] if shared else None
+
+
+def type_of(path: Path) -> str | None:
+    """Return the type of the file system that a path is on, None where it is not known."""
+    found = _mount(path, None) if sys.platform != "win32" else None
+    return None if found is None else found[0]
 
 
 def is_read_only(path: Path) -> bool:

@@ -27,12 +27,21 @@ STEP: Final = 0.004
 FIRST, LAST = -(2**63), 2**63 - 1
 """The least and the largest id of a row in SQLite."""
 
-VISIBLE: Final = f"""(coalesce((SELECT h.last_entry FROM session_server_hidden AS h
-            WHERE h.session_id = c.session_id AND h.first_entry <= c.id
-            ORDER BY h.first_entry DESC LIMIT 1), {FIRST}) < c.id
-        AND NOT EXISTS (SELECT 1 FROM session_server_purges AS p
-            WHERE (p.session_id IS NULL OR p.session_id = c.session_id)
-                AND c.id <= p.last_entry))"""
+
+def visible(entry: str = "c", schema: str = "") -> str:
+    """Return SQL for whether an entry is there for a reader.
+
+    ``entry`` is its alias; ``schema`` is that of an attached database, with a dot.
+    """
+    return f"""(coalesce((SELECT h.last_entry FROM {schema}session_server_hidden AS h
+            WHERE h.session_id = {entry}.session_id AND h.first_entry <= {entry}.id
+            ORDER BY h.first_entry DESC LIMIT 1), {FIRST}) < {entry}.id
+        AND NOT EXISTS (SELECT 1 FROM {schema}session_server_purges AS p
+            WHERE (p.session_id IS NULL OR p.session_id = {entry}.session_id)
+                AND {entry}.id <= p.last_entry))"""
+
+
+VISIBLE: Final = visible()
 """SQL for whether the entry ``c`` is there for a reader."""
 IS_ANY_HIDDEN: Final = """SELECT EXISTS (SELECT 1 FROM session_server_hidden)
     OR EXISTS (SELECT 1 FROM session_server_purges)"""

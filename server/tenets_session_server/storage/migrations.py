@@ -21,6 +21,11 @@ from tenets_session_server.storage import schema, triggers
 logger = logging.getLogger(__name__)
 
 MIGRATIONS_TABLE: Final = "session_server_migrations"
+# Upstream has more tables than two, and may have created the others first.
+_KNOWN_TABLES: Final = """SELECT count(*), coalesce(sum(name IN (
+        'sessions', 'session_context', 'cache', 'tenets', 'tenet_sessions', 'tenet_metrics')
+        OR name LIKE 'session#_server#_%' ESCAPE '#'), 0)
+    FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#'"""
 
 
 def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
@@ -28,7 +33,7 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
 
     Raises apsw's errors; then nothing has been written.
     """
-    if not _missing_parts(connection):
+    if not missing_parts(connection):
         return False, []
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -60,9 +65,15 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
 def check_tables(connection: apsw.Connection) -> None:
     """Refuse another program's file before anything is written to it.
 
-    Raises :class:`DatabaseCorruptError` if a table of upstream's name lacks upstream's columns, or
-    is a view, virtual or without rowids: then triggers or ids do not work.
+    Raises :class:`DatabaseCorruptError` if none of its tables is ours or upstream's, or if a table
+    of upstream's name lacks upstream's columns, or is a view, virtual or without rowids: then
+    triggers or ids do not work.
     """
+    ((tables, known),) = _rows(connection, _KNOWN_TABLES)
+    if tables and not known:
+        raise DatabaseCorruptError(
+            "it is the database of another program: none of its tables is one of tenets"
+        )
     odd = _rows(
         connection,
         "SELECT name, CASE WHEN wr THEN 'a table WITHOUT ROWID' ELSE 'a ' || type END"
@@ -83,7 +94,7 @@ def check_tables(connection: apsw.Connection) -> None:
 
 def is_up_to_date(connection: apsw.Connection) -> bool:
     """Tell whether a file needs no migration. Raises apsw's errors."""
-    return not _missing_parts(connection)
+    return not missing_parts(connection)
 
 
 def check_up_to_date(connection: apsw.Connection) -> None:
@@ -91,14 +102,15 @@ def check_up_to_date(connection: apsw.Connection) -> None:
 
     Raises :class:`DatabaseReadOnlyError` if it does.
     """
-    if missing := _missing_parts(connection):
+    if missing := missing_parts(connection):
         raise DatabaseReadOnlyError(
             f"the database cannot be written, and lacks {', '.join(missing)}: "
             "open it once with write permission"
         )
 
 
-def _missing_parts(connection: apsw.Connection) -> list[str]:
+def missing_parts(connection: apsw.Connection) -> list[str]:
+    """Return the names of the steps, or else of the triggers, that a file lacks."""
     applied = _applied(connection)
     names = [name for name, _ in MIGRATIONS if name not in applied]
     return names or _wrong_triggers(connection)
@@ -228,4 +240,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("search", _statements(*schema.SEARCH_TABLES)),
     ("search_merges", _statements(*schema.SEARCH_MERGES)),
     ("search_identifiers", _statements(*schema.SEARCH_ANEW)),  # their parts beside CJK text
+    ("settings", _statements(*schema.SETTINGS_TABLE)),
 )

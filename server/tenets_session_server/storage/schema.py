@@ -264,6 +264,13 @@ SEARCH_ANEW: Final = (
     "DELETE FROM session_server_search_scans",
 )
 """Have everything indexed once more."""
+SETTINGS_TABLE: Final = (
+    """CREATE TABLE session_server_settings (
+        name TEXT PRIMARY KEY,
+        value
+    )""",
+)
+"""What the user has set for this database; see :mod:`.settings`."""
 
 ONE_ROW_TABLES: Final = {
     "session_server_search_state",

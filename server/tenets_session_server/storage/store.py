@@ -24,6 +24,7 @@ from tenets_session_server.storage.search import Search
 from tenets_session_server.storage.search_feed import SearchFeed
 from tenets_session_server.storage.search_index import SearchIndex
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.settings import Settings
 from tenets_session_server.storage.trash import Trash
 from tenets_session_server.storage.trash_upkeep import TrashUpkeep
 from tenets_session_server.storage.watcher import Watcher
@@ -39,8 +40,8 @@ class Store:
     """The database that ``config`` names, opened at the first use.
 
     ``sessions``, ``whole_sessions``, ``context``, ``search``, ``workspace``, ``trash``,
-    ``restorer``, ``exporter``, ``importer`` and ``change_log`` have the operations, and
-    ``search_index`` is what a search looks into. Several threads may call them. Between
+    ``restorer``, ``exporter``, ``importer``, ``settings`` and ``change_log`` have the operations,
+    and ``search_index`` is what a search looks into. Several threads may call them. Between
     :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
     """
 
@@ -58,6 +59,7 @@ class Store:
         self.importer = Importer(
             self.database, self.trash, hidden, self.whole_sessions, self.restorer
         )
+        self.settings = Settings(self.database)
         self.workspace = Workspace(self.database, self.sessions)
         self.change_log = ChangeLog(self.database, self.sessions)
         self.search_index = index = SearchIndex(self.database)

@@ -47,7 +47,7 @@ _COUNT_ROWS: Final = """UPDATE session_server_trash SET
     entries = CASE WHEN EXISTS (SELECT 1 FROM session_server_hidden WHERE trash_id = :id)
         THEN NULL ELSE 0 END WHERE id = :id"""
 _COUNTS: Final = "SELECT sessions, entries FROM session_server_trash WHERE id = ?"
-_HIDDEN_ENTRIES: Final = f"""SELECT
+HIDDEN_ENTRIES: Final = f"""SELECT
     coalesce((SELECT sum(entries) FROM session_server_trash AS t WHERE entries > 0 AND NOT EXISTS
         (SELECT 1 FROM session_server_trash_context WHERE trash_id = t.id)), 0)
     + (SELECT count(*) FROM {HIDDEN} WHERE h.trash_id IS NULL)
@@ -182,7 +182,7 @@ class Trash:
 
     def hidden_entries(self) -> int:
         """Return how many entries in the table of context are hidden."""
-        found: int = self._database.run(_HIDDEN_ENTRIES)[0][0]
+        found: int = self._database.run(HIDDEN_ENTRIES)[0][0]
         return found
 
     # -- its end -------------------------------------------------------------------------------

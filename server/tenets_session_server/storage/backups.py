@@ -1,0 +1,215 @@
+"""Backups: copies of a database of one moment, which are checked before they are called good.
+
+They are made by SQLite's backup API on a connection of their own, in any thread, while others write
+(sqlite.org/backup.html). A copy gets its name when it is complete, checked and on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+from msgspec import Struct
+
+from tenets_session_server.errors import (
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseUnavailableError,
+)
+from tenets_session_server.storage import backup_files, connection_setup, file_system, timestamps
+from tenets_session_server.storage.damage import SEARCH_INDEX, LeftLog
+from tenets_session_server.storage.file_identity import FileIdentity
+from tenets_session_server.storage.sqlite_errors import translate
+from tenets_session_server.storage.trash import HIDDEN_ENTRIES
+
+PAGES: Final = 64
+"""Pages that are copied between two looks at whether to go on."""
+SYNCED_PAGES: Final = 64
+"""Pages after which the copy goes to the disk: much at once would delay others' commits."""
+INSTRUCTIONS: Final = 20_000
+"""Steps of SQLite's virtual machine between two pauses of a check."""
+SPARE_BYTES: Final = 64 * 1024 * 1024
+"""Free space that a backup leaves on the disk."""
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds for which another process' lock is waited for."""
+_TABLES: Final = ("sessions", "session_context")
+_NEWEST: Final = (
+    ("session_context", "SELECT created_at FROM session_context ORDER BY id DESC LIMIT 1"),
+    ("sessions", "SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1"),
+    ("session_server_entries", "SELECT max(updated_at) FROM session_server_entries"),
+)
+
+Progress = Callable[[int, int], None]
+"""Gets the bytes that are done, and all of them. Copying is one half of it, checking the other."""
+
+
+class Contents(Struct, frozen=True, rename="camel"):
+    """What is in a database: how many sessions and entries, and when the newest was written.
+
+    ``newest`` is RFC 3339, None where there is nothing.
+    """
+
+    sessions: int
+    entries: int
+    newest: str | None
+
+
+def nothing(_done: int, _all: int) -> None:
+    """Be a :data:`Progress` that does nothing."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[apsw.Connection]:
+    """Give the block a connection to a database that it only reads; raises a ``DatabaseError``.
+
+    A file that cannot be opened like this is read without a lock, as nobody can write it. To look
+    at a file changes nothing, also where a crash has left its log.
+    """
+    if not path.exists():
+        raise DatabaseUnavailableError(f"{file_system.readable_name(path)} does not exist")
+    if not file_system.size(path):
+        raise DatabaseCorruptError("the file is empty")  # SQLite would remove a log beside it
+    connection: apsw.Connection | None = None
+    left = None if FileIdentity(path).is_in_use() else LeftLog(path)
+    try:
+        is_backup = path.parent.name.endswith(backup_files.SUFFIX)
+        immutable = is_backup or not os.access(path, os.W_OK)
+        connection = connection_setup.connect(path, immutable=immutable)
+        connection_setup.set_busy_timeout(connection, BUSY_TIMEOUT)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if left:
+            left.check(connection)
+        connection.execute("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF")
+        yield connection
+    except apsw.Error as error:
+        raise translate(error) or DatabaseError(str(error)) from error
+    finally:
+        if connection is not None:
+            connection.close(True)
+        if left:
+            left.restore_evidence()
+
+
+def contents(connection: apsw.Connection) -> Contents:
+    """Return what is in a database, of upstream or of ours. Raises apsw's errors."""
+    missing = [table for table in _TABLES if not connection.table_exists("main", table)]
+    if missing:
+        raise DatabaseCorruptError(f"it has no table {missing[0]}: no database of tenets")
+    sessions, entries = (connection.execute(f"SELECT count(*) FROM {one}").get for one in _TABLES)
+    if connection.table_exists("main", "session_server_hidden"):
+        entries -= connection.execute(HIDDEN_ENTRIES).get
+    times = [
+        timestamps.readable(found)
+        for table, sql in _NEWEST
+        if connection.table_exists("main", table)
+        and (found := connection.execute(sql).get) is not None
+    ]
+    return Contents(int(sessions), int(entries), max(times, default=None))
+
+
+def copy(
+    source: apsw.Connection, target: Path, progress: Progress = nothing, pause: float = 0.0
+) -> None:
+    """Copy what a connection sees now to a new file, check it, and give it its name.
+
+    ``pause``: for how long others have the disk after each piece, as a multiple of the time that
+    the piece took. Raises a ``DatabaseError``, ``DatabaseCorruptError`` if the copy is damaged as
+    the source then is, and OSError. Then there is no new file.
+    """
+    unfinished = backup_files.unfinished(target)
+    size = _size(source)
+    free = shutil.disk_usage(target.parent).free
+    if free < size + SPARE_BYTES:
+        raise DatabaseFullError(
+            f"a backup takes {size:,} bytes, and {target.parent} has {free:,} bytes left"
+        )
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with closing(connection_setup.connect(unfinished)) as copied:
+            # A file that nobody sees needs no journal, and goes to the disk by _sync.
+            copied.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").fetchall()
+            _copy_pages(source, copied, unfinished, progress, pause)
+            copied.execute("PRAGMA journal_mode = DELETE").fetchall()
+            check(copied, progress, pause)
+        _sync(unfinished)
+        unfinished.rename(target)
+        _sync(target.parent)
+    except apsw.Error as error:
+        raise translate(error) or DatabaseError(str(error)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _copy_pages(
+    source: apsw.Connection,
+    target: apsw.Connection,
+    file: Path,
+    progress: Progress,
+    pause: float,
+) -> None:
+    # In one snapshot: else each commit of another connection would make it begin anew.
+    source.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
+    try:
+        synced, size = 0, page_size(source)
+        with target.backup("main", source, "main") as backup:
+            while not backup.done:
+                started = time.monotonic()
+                backup.step(PAGES)
+                done = backup.page_count - backup.remaining
+                if done - synced >= SYNCED_PAGES:
+                    synced = done
+                    _sync(file)
+                progress(done * size, 2 * backup.page_count * size)
+                time.sleep((time.monotonic() - started) * pause)
+    finally:
+        source.execute("ROLLBACK")
+
+
+def check(connection: apsw.Connection, progress: Progress = nothing, pause: float = 0.0) -> None:
+    """Check a whole database; ``pause`` as for :func:`copy`.
+
+    Raises ``DatabaseCorruptError`` and apsw's errors. A damaged search index is no damage: it is
+    made anew.
+    """
+    size, last = _size(connection), time.monotonic()
+
+    def step() -> bool:
+        nonlocal last
+        progress(size, 2 * size)
+        time.sleep((time.monotonic() - last) * pause)
+        last = time.monotonic()
+        return False
+
+    connection.set_progress_handler(step, INSTRUCTIONS)
+    try:
+        rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+    finally:
+        connection.set_progress_handler(None)
+    found = [str(row[0]) for row in rows if row[0] != "ok" and SEARCH_INDEX not in str(row[0])]
+    if found:
+        raise DatabaseCorruptError(f"the database is damaged ({found[0]})")
+
+
+def page_size(connection: apsw.Connection) -> int:
+    """Return how many bytes a page of a database has."""
+    return int(connection.execute("PRAGMA page_size").get or 0)
+
+
+def _size(connection: apsw.Connection) -> int:
+    return int(connection.execute("PRAGMA page_count").get or 0) * page_size(connection)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
