@@ -122,7 +122,7 @@ async def test_a_damaged_file_is_left_as_it_is_and_recovered_from_a_backup(
     harm(database)
     assert words in await assert_refused(server_command, database)
     assert_doctor_says(person, words)
-    harmed = database.read_bytes()
+    harmed, inode = database.read_bytes(), database.stat().st_ino
     async with Client.started(server_command) as client:  # an editor is open meanwhile
         await client.initialize(initializationOptions=None)
         found = person.gets("recover", "--from", backup, "--yes")
@@ -131,6 +131,7 @@ async def test_a_damaged_file_is_left_as_it_is_and_recovered_from_a_backup(
         assert await client.names() == ["b", "a"]
         await client.add_note("a", "after")
     assert len(contents(database)) == 2 * NOTES + 1
+    assert database.stat().st_ino == inode, "a new file would have a log of its own"
     if harmed:
         kept = Path(found["kept"])
         assert kept.read_bytes() == harmed
@@ -186,6 +187,7 @@ async def test_a_damaged_log_of_a_crash_is_not_overwritten(
     harm(database)
     assert "write-ahead log" in await assert_refused(server_command, database)
     assert "write-ahead log" in await assert_refused(server_command, database), "and not later"
+    assert person.run("prompt").returncode == 0  # a shell runs it all the time
     assert_doctor_says(person, "write-ahead log")
     found = person.gets("recover", "--salvage", "--yes")
     assert found["entries"] >= 2 * NOTES + least
@@ -199,6 +201,7 @@ async def test_the_log_of_a_file_that_is_lost_is_not_removed(
 ) -> None:
     crash(database)
     harm(database)
+    person.run("prompt")
     assert "still has changes" in await assert_refused(server_command, database)
     found = person.gets("recover", "--from", backup, "--yes")
     assert found["entries"] == 2 * NOTES

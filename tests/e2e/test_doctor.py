@@ -74,6 +74,15 @@ def test_what_is_missing_in_the_file_is_put_back(person: Person, database: Path)
     assert finding(person, "triggers and indexes")["status"] == "ok"
 
 
+def test_indexes_that_are_missing_are_made_anew(person: Person, database: Path) -> None:
+    with ForeignWriter(database) as foreign:
+        foreign.execute("DROP INDEX session_server_context_by_session")
+    one = finding(person, "triggers and indexes")
+    assert (one["status"], "context_by_session" in one["says"]) == ("problem", True)
+    assert finding(person, "triggers and indexes", "--fix")["fixed"] is not None
+    assert finding(person, "triggers and indexes")["status"] == "ok"
+
+
 def test_a_damaged_search_index_is_made_anew(person: Person, database: Path) -> None:
     assert person.does("search", "one")
     with ForeignWriter(database) as foreign:
@@ -131,6 +140,17 @@ async def test_a_daemon_that_does_not_answer(server_command: list[str], person: 
         assert str(process) in one["says"]
         assert "tenets-session-server stop" in one["todo"]
         assert finding(person, "daemon")["status"] == "ok"
+
+
+def test_a_daemon_whose_socket_is_gone(person: Person, database: Path) -> None:
+    with an_editor(person):
+        process = shared.report(database)["pid"]
+        os.kill(process, signal.SIGSTOP)  # else it makes its socket again
+        shared.socket_of(database).unlink()
+        one = finding(person, "daemon")
+        os.kill(process, signal.SIGCONT)
+    assert one["status"] == "problem"
+    assert f"process {process} cannot be reached" in one["says"]
 
 
 def test_sockets_of_killed_daemons(person: Person, database: Path) -> None:

@@ -30,8 +30,7 @@ def listed(database: Path) -> list[BackupFile]:
 
 def is_due(database: Path) -> bool:
     """Tell whether the last one is old enough; costs some microseconds."""
-    found = listed(database)
-    return not found or found[0].age >= INTERVAL
+    return all(one.age >= INTERVAL for one in listed(database))
 
 
 def make(database: Path) -> Path | None:

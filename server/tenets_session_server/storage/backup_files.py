@@ -42,8 +42,8 @@ class BackupFile(NamedTuple):
 
     @property
     def age(self) -> float:
-        """The seconds since it was made; 0 for one of the future."""
-        return max(0.0, (datetime.now(UTC) - self.made_at).total_seconds())
+        """The seconds since it was made; or until then, if the clock was wrong at that time."""
+        return abs((datetime.now(UTC) - self.made_at).total_seconds())
 
 
 def folder(database: Path) -> Path:

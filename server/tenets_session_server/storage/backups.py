@@ -140,7 +140,8 @@ def copy(
             check(copied, progress, pause)
         _sync(unfinished)
         unfinished.rename(target)
-        _sync(target.parent)
+        if os.name == "posix":
+            _sync(target.parent)
     except apsw.Error as error:
         raise translate(error) or DatabaseError(str(error)) from error
     finally:

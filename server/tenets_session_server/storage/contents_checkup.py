@@ -121,15 +121,19 @@ class ContentsCheckup:
 
     def _triggers(self, connection: apsw.Connection) -> Finding:
         missing = migrations.missing_parts(connection)
-        if not missing:
+        indexes = migrations.missing_indexes(connection)
+        if not missing and not indexes:
             return Finding("triggers and indexes", "ok", "all are there")
 
         def fix() -> str:
-            with self.store():
+            with self.store() as store:
+                for statement in indexes.values():
+                    with store.database.transaction():
+                        store.database.run(statement)
                 return "they were put back"
 
-        says = f"missing, or of another version: {', '.join(missing)}"
-        todo = "start an editor, or run: tenets-session doctor --fix"
+        says = f"missing, or of another version: {', '.join([*missing, *indexes])}"
+        todo = "run: tenets-session doctor --fix"
         return Finding("triggers and indexes", "problem", says, todo, fix)
 
 

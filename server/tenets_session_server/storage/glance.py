@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
 from tenets_session_server.storage import triggers
+
+if TYPE_CHECKING:
+    from tenets_session_server.storage.damage import LeftLog
 
 PATIENCE: Final = 100
 """Milliseconds for which another program's lock is waited for: a prompt rather shows nothing."""
@@ -73,13 +77,15 @@ def names(path: str, prefix: str, most: int) -> list[str]:
 @contextmanager
 def _opened(path: str) -> Iterator[apsw.Connection | None]:
     """Give the block a snapshot of the database, None if there is no file."""
-    if not os.path.exists(path):
+    if not _size(path):  # to open an empty file, SQLite removes the log beside it
         yield None
         return
+    left = _left_log(path) if _size(f"{os.path.realpath(path)}-wal") else None
     try:
         flags = apsw.SQLITE_OPEN_READWRITE  # to read a write-ahead log, SQLite writes to its index
         database = apsw.Connection(path, flags=flags)
         try:
+            database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             database.set_busy_timeout(PATIENCE)
             database.execute("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN")
             yield database
@@ -87,6 +93,24 @@ def _opened(path: str) -> Iterator[apsw.Connection | None]:
             database.close(True)
     except (apsw.Error, UnicodeError) as error:
         raise UnreadableError(str(error)) from error
+    finally:
+        if left is not None:
+            left.restore_evidence()
+
+
+def _left_log(path: str) -> LeftLog | None:
+    """Return the log that a crash has left: what it was is for the next server to judge."""
+    from tenets_session_server.storage.damage import LeftLog
+    from tenets_session_server.storage.file_identity import FileIdentity
+
+    return None if FileIdentity(Path(path)).is_in_use() else LeftLog(Path(path))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _bound(bindings: list[Row], folder: str) -> list[Row]:

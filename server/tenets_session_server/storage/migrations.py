@@ -116,6 +116,16 @@ def missing_parts(connection: apsw.Connection) -> list[str]:
     return names or _wrong_triggers(connection)
 
 
+def missing_indexes(connection: apsw.Connection) -> dict[str, str]:
+    """Return the indexes that an up-to-date file lacks: the SQL that creates each, by its name.
+
+    Without them all is slow, and nothing is wrong.
+    """
+    rows = _rows(connection, "SELECT name FROM sqlite_master WHERE type = 'index'")
+    present = {row[0] for row in rows}
+    return {name: sql for name, sql in schema.ALL_INDEXES.items() if name not in present}
+
+
 def _applied(connection: apsw.Connection) -> set[str]:
     if not _rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", MIGRATIONS_TABLE):
         return set()

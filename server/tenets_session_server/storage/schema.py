@@ -278,3 +278,11 @@ ONE_ROW_TABLES: Final = {
     "session_server_totals",
     "session_server_history",
 }
+
+ALL_INDEXES: Final = {
+    statement.split()[2]: statement
+    for statements in (INDEXES, ENTRY_DETAILS, BINDINGS_TABLE, PURGES_INDEX, TRASH_TABLES)
+    for statement in statements
+    if statement.startswith("CREATE INDEX ")
+}
+"""The SQL that creates each index of ours, by its name."""
