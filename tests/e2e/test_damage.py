@@ -210,6 +210,20 @@ async def test_the_log_of_a_file_that_is_lost_is_not_removed(
 
 
 @pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("harm", [damage.emptied, damage.gone])
+def test_what_is_in_the_log_of_a_lost_file_is_salvaged(
+    database: Path, person: Person, harm: Damage
+) -> None:
+    crash(database)
+    harm(database)
+    found = person.gets("recover", "--salvage", "--yes")
+    assert found["entries"] >= 30
+    there = contents(database)
+    assert sum(one.startswith("before the crash") for one in there) == 30
+    assert person.gets("show", "a" if "a" in person.does("list") else "recovered session 1")
+
+
+@pytest.mark.usefixtures("notes")
 @pytest.mark.asyncio
 async def test_an_undamaged_log_of_a_crash_is_read(
     server_command: list[str], database: Path
