@@ -74,6 +74,7 @@ def opened(path: Path) -> Iterator[apsw.Connection]:
     """
     if not path.exists():
         raise DatabaseUnavailableError(f"{file_system.readable_name(path)} does not exist")
+    file_system.check_files(path)
     if not file_system.size(path):
         raise DatabaseCorruptError("the file is empty")  # SQLite would remove a log beside it
     connection: apsw.Connection | None = None

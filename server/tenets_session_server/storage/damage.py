@@ -233,7 +233,10 @@ class LeftLog:
 
 
 def _beginning(file: Path, size: int) -> bytes:
+    """Return the first bytes of a file; none where there is none, or a pipe, which could block."""
     try:
+        if not file.is_file():
+            return b""
         with file.open("rb") as opened:
             return opened.read(size)
     except OSError:

@@ -104,22 +104,27 @@ def make_private(path: Path) -> None:
                 file.chmod(status.st_mode & 0o700)
 
 
+def check_files(path: Path) -> None:
+    """Raise :class:`DatabaseUnavailableError` if a database, or a file beside it, is a pipe, say.
+
+    SQLite could wait for it for ever.
+    """
+    for file in (path, *_beside(path)):
+        if file.exists() and not file.is_file():
+            raise _unavailable(file, "is no regular file, but SQLite would use it: remove it")
+
+
 def _prepare_files_beside(path: Path) -> None:
     """Have the user write to the files beside a database as to itself.
 
     SQLite gives them the permissions that the database has at that time, which may have changed.
-    Raises :class:`DatabaseUnavailableError` if one is no regular file, as SQLite could wait for it
-    for ever.
+    Raises as :func:`check_files` does.
     """
+    check_files(path)
     for file in _beside(path):
-        try:
+        with contextlib.suppress(OSError):  # there is none, or it is another user's
             mode, wanted = file.stat().st_mode, path.stat().st_mode & stat.S_IWUSR
-        except OSError:
-            continue
-        if not stat.S_ISREG(mode):
-            raise _unavailable(file, "is no regular file, but SQLite would use it: remove it")
-        if wanted & ~mode:
-            with contextlib.suppress(OSError):  # it is another user's
+            if wanted & ~mode:
                 file.chmod(stat.S_IMODE(mode) | wanted)
 
 

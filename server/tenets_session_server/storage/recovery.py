@@ -75,8 +75,6 @@ def problem_of(path: Path) -> str | None:
     """
     if not path.exists():
         return "the file is gone"
-    if not file_system.size(path):
-        return "the file is empty"
     try:
         with backups.opened(path) as connection:
             migrations.check_tables(connection)
@@ -109,7 +107,7 @@ def copy_bytes(database: Path, target: Path) -> bool:
     for source, copied in ((log, file_system.companion(target, "-wal")), (database, target)):
         descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as written:
-            if source.exists():
+            if source.is_file():
                 with source.open("rb") as read:
                     shutil.copyfileobj(read, written, CHUNK)
             written.flush()
