@@ -20,7 +20,8 @@
         ├── DatabaseReadOnlyError   the file may not be written
         ├── DatabaseCorruptError    not a database, or a damaged one
         │   ├── ChangeRefusedError  by a constraint or trigger that is not ours
-        │   └── DamagedIndexError   only the search index is damaged, which can be made anew
+        │   ├── DamagedIndexError   only the search index is damaged, which can be made anew
+        │   └── LostCommitsError    the write-ahead log of a crash is damaged
         ├── DatabaseUnavailableError  cannot be opened or read
         └── OutcomeUnknownError     the commit failed: it may or may not have happened
 
@@ -241,6 +242,10 @@ class ChangeRefusedError(DatabaseCorruptError):
 
 class DamagedIndexError(DatabaseCorruptError):
     """The search index is damaged or gone; everything in it is also in the tables."""
+
+
+class LostCommitsError(DatabaseCorruptError):
+    """What was committed cannot be read any more from the write-ahead log that a crash has left."""
 
 
 class DatabaseUnavailableError(DatabaseError):

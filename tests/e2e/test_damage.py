@@ -352,3 +352,43 @@ def test_a_file_that_is_gone_comes_back(database: Path, person: Person, backup: 
     assert person.gets("recover")["problem"] == "the file is gone"
     assert person.gets("recover", "--from", backup, "--yes")["entries"] == 2 * NOTES
     assert len(contents(database)) == 2 * NOTES
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.parametrize("synchronous", ["full", "normal"])
+@pytest.mark.asyncio
+async def test_a_log_that_a_power_cut_has_left(
+    server_command: list[str], database: Path, synchronous: str
+) -> None:
+    """Without the promise that an acknowledged note is on the disk, the last ones may be lost."""
+    crash(database)
+    damage.log_frame(database)
+    command = [*server_command, "--standalone", "--synchronous", synchronous]
+    async with Client.opened(command) as client:
+        reply = await client.call("stats")
+        assert ("error" in reply) == (synchronous == "full")
+
+
+def test_odd_values_of_other_programs_are_no_damage(person: Person, database: Path) -> None:
+    strict, lax = "created_at TIMESTAMP NOT NULL", "created_at TIMESTAMP"
+    person.does("note", "one", "--session", "a")
+    with ForeignWriter(database) as foreign:
+        redefine(foreign, strict, lax)
+    with ForeignWriter(database) as foreign:
+        foreign.execute(
+            "INSERT INTO session_context (session_id, kind, content) VALUES (1, 'note', 'theirs')"
+        )
+        redefine(foreign, lax, strict)
+    assert "odd values" in person.does("doctor")
+    person.does("backup")
+    crash(database)
+    assert len(person.gets("show", "a")["entries"]) == 32
+
+
+def redefine(foreign: ForeignWriter, old: str, new: str) -> None:
+    """Change how the table of context is defined, whatever is in it."""
+    foreign.execute("PRAGMA writable_schema = ON")
+    foreign.execute(
+        f"UPDATE sqlite_schema SET sql = replace(sql, '{old}', '{new}')"
+        " WHERE name = 'session_context'"
+    )

@@ -37,6 +37,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.DatabaseCorruptError: errors.DatabaseCorruptError("m"),
     errors.ChangeRefusedError: errors.ChangeRefusedError("m"),
     errors.DamagedIndexError: errors.DamagedIndexError("m"),
+    errors.LostCommitsError: errors.LostCommitsError("m"),
     errors.InterruptedQueryError: errors.InterruptedQueryError("m"),
     errors.DatabaseUnavailableError: errors.DatabaseUnavailableError("m"),
     errors.OutcomeUnknownError: errors.OutcomeUnknownError("m"),

@@ -24,8 +24,9 @@ from tenets_session_server.errors import (
     DatabaseUnavailableError,
 )
 from tenets_session_server.storage import backup_files, connection_setup, file_system, timestamps
-from tenets_session_server.storage.damage import SEARCH_INDEX, LeftLog
+from tenets_session_server.storage.damage import faults
 from tenets_session_server.storage.file_identity import FileIdentity
+from tenets_session_server.storage.left_log import LeftLog
 from tenets_session_server.storage.sqlite_errors import translate
 from tenets_session_server.storage.trash import HIDDEN_ENTRIES
 
@@ -194,8 +195,7 @@ def check(connection: apsw.Connection, progress: Progress = nothing, pause: floa
         rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
     finally:
         connection.set_progress_handler(None)
-    found = [str(row[0]) for row in rows if row[0] != "ok" and SEARCH_INDEX not in str(row[0])]
-    if found:
+    if found := faults(str(row[0]) for row in rows):
         raise DatabaseCorruptError(f"the database is damaged ({found[0]})")
 
 

@@ -55,7 +55,7 @@ class FileConnection:
         self.generation = 0
         self._identity = FileIdentity(self.path)
         self._stuck_locks = StuckLockCheck(self._identity)
-        self._damage = Damage(self.path, named=self._named)
+        self._damage = Damage(self.path, named=self._named, synchronous=config.synchronous)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
         self._permissions: tuple[object, ...] = ()
@@ -150,6 +150,7 @@ class FileConnection:
                     )
                     self._permissions = file_system.permissions(self.path)
                     self._migrate(self.connection)
+                    self._damage.ready(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
                 self._disconnect()

@@ -24,7 +24,7 @@ from tenets_session_server.storage import (
     settings,
 )
 from tenets_session_server.storage.backups import Contents, Progress
-from tenets_session_server.storage.damage import SEARCH_INDEX
+from tenets_session_server.storage.damage import SEARCH_INDEX, faults
 from tenets_session_server.storage.findings import Finding
 from tenets_session_server.storage.store import Store
 
@@ -90,23 +90,26 @@ class ContentsCheckup:
             quoted = table.replace("'", "''")
             try:
                 rows = connection.execute(f"PRAGMA integrity_check('{quoted}')").fetchall()
-                faults = [str(row[0]) for row in rows if row[0] != "ok"]
+                found = [str(row[0]) for row in rows if row[0] != "ok"]
             except apsw.Error as error:
-                faults = [str(error)]
+                found = [str(error)]
             if table.startswith(SEARCH_INDEX):
-                of_index += faults
+                of_index += found
             else:
-                wrong += faults
+                wrong += found
         self._progress(size, size)
-        if wrong:
-            says = f"{len(wrong)} faults, the first: {wrong[0]}"
+        if damaged := faults(wrong):
+            says = f"{len(damaged)} faults, the first: {damaged[0]}"
             yield Finding("integrity", "problem", says, self._recover)
+        elif wrong:
+            says = f"sound, but another program has stored odd values: {wrong[0]}"
+            yield Finding("integrity", "note", says, "nothing; they are shown as well as possible")
         else:
             yield Finding("integrity", "ok", f"all {len(tables)} tables are sound")
         yield self._search_index(of_index)
 
-    def _search_index(self, faults: list[str]) -> Finding:
-        if not faults:
+    def _search_index(self, found: list[str]) -> Finding:
+        if not found:
             return Finding("search index", "ok", "it is sound")
 
         def fix() -> str:
@@ -116,7 +119,7 @@ class ContentsCheckup:
                     pass
             return "it was made anew"
 
-        says = f"it is damaged ({faults[0]}); notes are not affected, but may not be found"
+        says = f"it is damaged ({found[0]}); notes are not affected, but may not be found"
         return Finding("search index", "problem", says, "run: tenets-session doctor --fix", fix)
 
     def _triggers(self, connection: apsw.Connection) -> Finding:

@@ -17,7 +17,7 @@ def of_opening(error: BaseException, path: Path, *, named: bool) -> errors.Datab
 
     ``named``: the user has named the file, which is not the default one.
     """
-    if type(error) is errors.DatabaseCorruptError and error.__cause__ is None:
+    if isinstance(error, errors.DatabaseCorruptError) and error.__cause__ is None:
         return with_way_out(error, path, named=named)
     if isinstance(error, errors.DatabaseUnavailableError | errors.DatabaseReadOnlyError):
         reason = file_system.why_not(path)

@@ -18,7 +18,7 @@ import apsw
 from tenets_session_server.storage import triggers
 
 if TYPE_CHECKING:
-    from tenets_session_server.storage.damage import LeftLog
+    from tenets_session_server.storage.left_log import LeftLog
 
 PATIENCE: Final = 100
 """Milliseconds for which another program's lock is waited for: a prompt rather shows nothing."""
@@ -100,8 +100,8 @@ def _opened(path: str) -> Iterator[apsw.Connection | None]:
 
 def _left_log(path: str) -> LeftLog | None:
     """Return the log that a crash has left: what it was is for the next server to judge."""
-    from tenets_session_server.storage.damage import LeftLog
     from tenets_session_server.storage.file_identity import FileIdentity
+    from tenets_session_server.storage.left_log import LeftLog
 
     return None if FileIdentity(Path(path)).is_in_use() else LeftLog(Path(path))
 

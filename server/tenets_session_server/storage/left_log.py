@@ -1,0 +1,134 @@
+"""The write-ahead log that a crash has left, and what proves that it is damaged.
+
+SQLite takes the first frame that it cannot read for the end of the log. After a crash the shared
+memory is still there, too, and says how many frames the log had (sqlite.org/walformat.html). If
+fewer can be read, committed ones are damaged. Without the shared memory, commits behind a damaged
+frame prove it: a commit begins only when the one before is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import sys
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from tenets_session_server.errors import DatabaseCorruptError, LostCommitsError
+from tenets_session_server.storage import file_system
+from tenets_session_server.storage.log_format import (
+    FRAME_HEADER,
+    LOG_HEADER,
+    LOG_MAGIC,
+    PAGE_SIZES,
+)
+
+if sys.platform != "win32":
+    import fcntl
+
+MISMATCH: Final = "the database file and its write-ahead log do not fit together"
+# Version, whether it is complete, the frames of the log, its salts; in the machine's byte order.
+_SHM_HEADER: Final = struct.Struct("=I8xB3xI12x8s8x")
+_SHM_VERSION: Final = 3007000
+_SHM_SIZE: Final = 2 * _SHM_HEADER.size
+_SHM_IN_USE: Final = 128
+"""The byte of the shared memory that each connection has locked."""
+
+
+class LeftLog:
+    """The write-ahead log that a crash has left beside a database, as it was before the opening.
+
+    Make it before SQLite opens the file, and only if no other process has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._log, self._shm = (
+            file_system.companion(path, "-wal"),
+            file_system.companion(path, "-shm"),
+        )
+        self._header = _beginning(self._log, LOG_HEADER.size)
+        self._shared = _beginning(self._shm, _SHM_SIZE)
+
+    def __bool__(self) -> bool:
+        return bool(self._header)
+
+    def check(self, connection: apsw.Connection) -> None:
+        """Raise ``DatabaseCorruptError`` if the log is not that of the file as it is.
+
+        It is a :class:`LostCommitsError` if SQLite cannot read all that the log had. Nothing has
+        been written since the opening.
+        """
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
+        state = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchall()[0]
+        readable = max(0, int(state[1] or 0))  # the frames that SQLite has found; or -1
+        if self._lost_after(readable):
+            raise LostCommitsError(
+                f"the write-ahead log {file_system.readable_name(self._log)} is damaged: changes"
+                " that were committed cannot be read from it"
+            )
+        page_size = int(connection.execute("PRAGMA page_size").get or 0)
+        pages = connection.execute("PRAGMA page_count").get
+        last = self._commits(readable - 1, page_size, self._header[16:24]) if readable else []
+        if last and last[0] != pages:  # the log is that of another state of the file
+            raise DatabaseCorruptError(MISMATCH)
+
+    def restore_evidence(self) -> None:
+        """Put back the beginning of the shared memory, unless somebody has opened the file since.
+
+        It says how many frames the log had, and SQLite has replaced that when it was opened. It is
+        the evidence for the next process.
+        """
+        if not self._shared or sys.platform == "win32":
+            return
+        with contextlib.suppress(OSError), self._shm.open("r+b") as file:
+            # As SQLite locks it: then nobody can open it, and nobody has (os_unix.c, "DMS").
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _SHM_IN_USE)
+            file.write(self._shared)
+
+    def _lost_after(self, readable: int) -> bool:
+        recorded = self._recorded()
+        if recorded is not None:
+            return recorded > readable
+        magic, _, page_size, _, salts, _, _ = LOG_HEADER.unpack(self._header.ljust(32, b"\0"))
+        if magic not in LOG_MAGIC or page_size not in PAGE_SIZES:
+            return any(self._header)  # a file that was never written may have zeros
+        return len(self._commits(readable, page_size, salts)) > 1
+
+    def _recorded(self) -> int | None:
+        """Return how many frames the shared memory counts; None if it belongs to another log."""
+        half = _SHM_HEADER.size
+        if len(self._shared) < _SHM_SIZE or self._shared[:half] != self._shared[half:]:
+            return None
+        version, complete, frames, salts = _SHM_HEADER.unpack(self._shared[:half])
+        is_known = version == _SHM_VERSION and complete
+        intact = int.from_bytes(self._header[:4], "big") in LOG_MAGIC
+        # If the header of the log is damaged, nothing tells which log it was.
+        return frames if is_known and (salts == self._header[16:24] or not intact) else None
+
+    def _commits(self, first: int, page_size: int, salts: bytes) -> list[int]:
+        """Return the sizes of the database in pages after this log's commits, from a frame on."""
+        sizes, size = list[int](), FRAME_HEADER.size + page_size
+        with self._log.open("rb") as log:
+            for number in range(first, self._frames(page_size)):
+                log.seek(LOG_HEADER.size + number * size)
+                _, commit, found, _, _ = FRAME_HEADER.unpack(log.read(FRAME_HEADER.size))
+                if found == salts and commit:
+                    sizes.append(commit)
+        return sizes
+
+    def _frames(self, page_size: int) -> int:
+        size = file_system.size(self._log) - LOG_HEADER.size
+        return max(0, size // (FRAME_HEADER.size + page_size))
+
+
+def _beginning(file: Path, size: int) -> bytes:
+    """Return the first bytes of a file; none where there is none, or a pipe, which could block."""
+    try:
+        if not file.is_file():
+            return b""
+        with file.open("rb") as opened:
+            return opened.read(size)
+    except OSError:
+        return b""
