@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from support import shared
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import INITIALIZE, frame, notification, request
+from support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -55,6 +57,24 @@ async def test_a_full_disk_is_an_error_and_the_server_recovers(
         client.end_input()
         await client.ended()
         assert "Traceback" not in await client.log()
+
+
+@pytest.mark.timings(FIRST_LOOK=0.1, LOOK_INTERVAL=0.1)
+@pytest.mark.own_daemon
+async def test_a_disk_without_room_for_a_backup_is_told_once(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.started(on_a_small_disk(server_command, database)) as client:
+        await client.initialize(initializationOptions=None)
+        await client.create("a")
+        shown = await client.until_shown("No backup of your sessions could be made")
+        assert "bytes left" in shown["message"]
+        log = Path(shared.report(database)["log"])
+        await eventually(lambda: log.read_text().count("no backup could be made") > 2)
+        await client.add_note("a", "written all the same")
+        assert len(client.shown) == 1
+        client.end_input()
+        await client.ended()
 
 
 async def test_on_a_full_disk_each_write_of_a_group_fails_separately(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -100,6 +99,8 @@ def _opened(path: str) -> Iterator[apsw.Connection | None]:
 
 def _left_log(path: str) -> LeftLog | None:
     """Return the log that a crash has left: what it was is for the next server to judge."""
+    from pathlib import Path
+
     from tenets_session_server.storage.file_identity import FileIdentity
     from tenets_session_server.storage.left_log import LeftLog
 
