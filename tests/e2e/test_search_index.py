@@ -570,7 +570,7 @@ async def test_indexing_much_is_done_in_pieces_between_requests(
         client = await host.quiet_client()
         await client.create("large")
         with ForeignWriter(database) as foreign:
-            foreign.add_much_context("large", 12_000)
+            foreign.add_much_context("large", 24_000)
         served, seen = 0, set[Any]()
         while len(seen) < 5:
             await client.session("getActive")
