@@ -228,4 +228,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("search", _statements(*schema.SEARCH_TABLES)),
     ("search_merges", _statements(*schema.SEARCH_MERGES)),
     ("search_identifiers", _statements(*schema.SEARCH_ANEW)),  # their parts beside CJK text
+    ("search_prefixes", _statements(*schema.SEARCH_PREFIXES, *schema.SEARCH_ANEW)),
 )

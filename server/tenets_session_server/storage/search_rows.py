@@ -92,7 +92,8 @@ class IndexRows:
         """Replace the index, which is damaged or gone, by an empty one."""
         for table in TABLES.values():
             self._database.run(f"DROP TABLE IF EXISTS {table}")
-        for sql in (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_ANEW):
+        made = (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_PREFIXES)
+        for sql in (*made, *schema.SEARCH_ANEW):
             self._database.run(sql)
 
     def within(self, what: What, lowest: int, highest: int, limit: int) -> list[int]:
