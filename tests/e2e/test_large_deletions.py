@@ -78,3 +78,50 @@ async def test_a_deletion_that_is_cancelled_either_happened_or_did_not(
             else:
                 assert reply["result"]["deleted"] is True
                 assert found is None
+
+
+OTHERS = "UPDATE session_context SET session_id = (SELECT id FROM sessions WHERE name = 'other')"
+
+
+@pytest.mark.parametrize(
+    ("others", "gone"),
+    [
+        ("0", "0"),
+        ("id % 10 = 0", "0"),
+        ("id % 2 = 0", "0"),
+        ("0", "id % 10 = 0"),
+        ("0", "id > 2000 AND id % 3 > 0"),
+        ("id > 2000 AND id < 19999", "0"),
+        ("id IN (1, 20000)", "id IN (2, 19999)"),
+        ("id <= 200", "id > 19800"),
+    ],
+)
+async def test_a_restored_session_has_as_many_entries_as_the_reply_says(
+    server_command: list[str], database: Path, others: str, gone: str
+) -> None:
+    async with Client.opened(server_command) as client:
+        for name in ("before", "large", "other"):
+            await client.create(name)
+            await client.add_note(name, "a note")
+        with ForeignWriter(database) as foreign:
+            foreign.add_much_context("large", 20000)
+            foreign.execute(f"{OTHERS} WHERE {others}")
+            foreign.execute(f"DELETE FROM session_context WHERE {gone}")
+            count = "SELECT count(*) FROM session_context AS c JOIN sessions AS s"
+            where = "ON s.id = c.session_id AND s.name = 'large'"
+            ((there,),) = foreign.rows(f"{count} {where}")
+            for verb, trash_id in (("delete", 1), ("reset", 2), ("delete", 3)):
+                _, restored = await client.pipelined(
+                    (verb, {"name": "large"}), ("restore", {"id": trash_id})
+                )
+                assert restored["result"]["entries"] == there
+            # What is hidden by an item of its own counts for that one only.
+            *_, restored, both = await client.pipelined(
+                ("reset", {"name": "large"}),
+                ("addContext", {"sessionName": "large", "kind": "note", "content": "new"}),
+                ("delete", {"name": "large"}),
+                ("restore", {"id": 5}),
+                ("restore", {"id": 4}),
+            )
+            assert (restored["result"]["entries"], both["result"]["entries"]) == (1, there)
+            assert foreign.rows(f"{count} {where}") == [(there + 1,)]

@@ -195,11 +195,11 @@ async def test_a_query_that_takes_too_long_looks_at_the_newest(
     ranked = search_matches.Matches._ranked
 
     def endless(
-        self: search_matches.Matches, expression: str, scope: Scope, lowest: int, *, weigh: bool
+        self: search_matches.Matches, expression: str, scope: Scope, lowest: int, **how: bool
     ) -> Any:
         if lowest == FIRST:
             self._database.run(ENDLESS)
-        return ranked(self, expression, scope, lowest, weigh=weigh)
+        return ranked(self, expression, scope, lowest, **how)
 
     monkeypatch.setattr(search_matches.Matches, "_ranked", endless)
     monkeypatch.setattr(search_matches, "AGAIN", 60.0)
@@ -232,7 +232,7 @@ async def test_what_was_found_before_a_query_is_interrupted_is_the_result(
             await client.add_note("a", f"x {number}")
         # The newest two, and then it does not end.
         rows = ENDLESS.replace("count(*)", "6 - i, -1.0, 1") + " WHERE i < 3"
-        monkeypatch.setattr(search_matches, "_MATCHES", rows)
+        monkeypatch.setitem(search_matches._MATCHES, (False, True), rows)
         result = await client.session("search", query="x ")
         assert [hit["snippet"] for hit in result["hits"]] == ["x 4", "x 3"]
         assert result["isIncomplete"] is True

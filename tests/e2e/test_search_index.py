@@ -16,7 +16,7 @@ from support.host import Host
 from support.modes import both_modes
 from support.searching import INDEXED, STORED, found, found_in_the_end, names
 from support.waiting import eventually
-from tenets_session_server.storage import search_feed, search_index
+from tenets_session_server.storage import schema, search_feed, search_index
 from tenets_session_server.storage.schema import CHANGES_KEPT
 
 pytestmark = pytest.mark.asyncio
@@ -257,6 +257,25 @@ async def test_an_older_file_is_indexed_when_it_is_opened(
     async with Client.opened(server_command) as client:
         assert await found_in_the_end(client, "number7 ") == ["token number7"]
         assert await names(client, "theirs") == ["theirs"]
+
+
+async def test_an_index_with_beginnings_of_three_letters_is_made_anew(
+    server_command: list[str], database: Path
+) -> None:
+    async with Client.opened(server_command) as client:
+        for number in range(5):
+            await client.add_note("a", f"token number{number}")
+    with ForeignWriter(database) as foreign:  # as an older server has left it
+        foreign.execute("DELETE FROM session_server_migrations WHERE name = 'search_prefixes'")
+        foreign.execute("DROP TABLE session_server_search")
+        foreign.execute(schema.SEARCH_INDEX[0])
+    async with Client.opened(server_command) as client:
+        for beginning in ("n", "nu", "num", "numb"):
+            assert len(await found_in_the_end(client, beginning)) == 5
+    with ForeignWriter(database) as foreign:
+        made = foreign.objects()["session_server_search"]
+        assert "prefix='2'," in made
+        assert foreign.rows(INDEXED) == foreign.rows(STORED)
 
 
 async def test_what_was_written_while_no_server_ran_is_found(database: Path) -> None:
@@ -570,7 +589,7 @@ async def test_indexing_much_is_done_in_pieces_between_requests(
         client = await host.quiet_client()
         await client.create("large")
         with ForeignWriter(database) as foreign:
-            foreign.add_much_context("large", 12_000)
+            foreign.add_much_context("large", 24_000)
         served, seen = 0, set[Any]()
         while len(seen) < 5:
             await client.session("getActive")

@@ -82,7 +82,7 @@ def read_page(
         matching, start = _matching(database, listing, bindings, limit)
         rows = _rows(database, matching[:limit], listing)
         state = states.newest(database)
-    entries = [_entry(row) for row in rows]
+    entries = [_listed(row) for row in rows]
     if len(entries) < len(matching):
         start = _behind(listing, entries[-1].id)
     next_cursor = None if start is None else cursors.dump(Position(0, False, start), scope)
@@ -161,14 +161,14 @@ def read_starts(
     It has at most ``size`` bytes. After ``total`` bytes of all, it is shorter.
     """
     found = dict[int, tuple[ContextEntry, str]]()
-    for *row, whole in database.run(_FOUND, (as_json(ids),)):
-        content: bytes = whole
-        if whole is None:
+    for row in database.run(_FOUND, (as_json(ids),)):
+        content: bytes = row[10]
+        if content is None:
             most = max(_SMALL, min(size, total))
             content = database.start_of("session_context", "content", row[0], most)
         total -= len(content)
         start = content.decode("utf-8", "replace")
-        found[row[0]] = _entry((*row, start, None)), start
+        found[row[0]] = _entry(row, start), start
     return found
 
 
@@ -211,15 +211,14 @@ def _places(database: Database, uri: str) -> dict[str, Value]:
     return {"places": places, "same": as_json(same)}
 
 
-def _entry(row: Row) -> ContextEntry:
-    """Return the entry in a row of a list: the columns, the start of its content, its content."""
-    content = None if row[11] is None else _text(row[11])
+def _entry(row: Sequence[Any], start: str, content: str | None = None) -> ContextEntry:
+    """Return the entry in a row: of the columns, the start of its content, and its content."""
     return ContextEntry(
         id=row[0],
         session_id=row[1],
         session_name=None if row[2] is None else _text(row[2]),
         kind=_text(row[3]),
-        preview=previews.of(_text(row[10]) if content is None else content),
+        preview=previews.of(start),
         content=UNSET if content is None else content,
         size=row[5] or 0,
         created_at=timestamps.readable(row[4]),
@@ -230,9 +229,17 @@ def _entry(row: Row) -> ContextEntry:
     )
 
 
+def _listed(row: Row) -> ContextEntry:
+    """Return the entry in a row of a list, which has the start of its content, or all of it."""
+    if row[11] is None:
+        return _entry(row, _text(row[10]))
+    content = _text(row[11])
+    return _entry(row, content, content)
+
+
 def _members(row: Sequence[Any]) -> dict[str, Any]:
     """Return the members of an entry without its content: of the columns, and of its start."""
-    entry = _entry((*row[:11], None))
+    entry = _entry(row, _text(row[10]))
     return {name: getattr(entry, name) for name in _MEMBERS}
 
 

@@ -24,6 +24,10 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 """Bytes of contents that one transaction removes, more or less."""
 STEP: Final = 0.004
 """Seconds for which one transaction removes small ranges."""
+SKIPPED_FROM, SKIPPED_TO = 10_000, 1_000_000
+"""Ids in a range, of whose entries most are skipped when it is counted."""
+SAMPLE: Final = 1000
+"""Entries of which it is seen whether a session has most of the ids in its range."""
 FIRST, LAST = -(2**63), 2**63 - 1
 """The least and the largest id of a row in SQLite."""
 
@@ -56,6 +60,10 @@ OWNERS: Final = """WITH RECURSIVE owner(id) AS (
 
 _RANGES: Final = "SELECT first_entry, last_entry FROM session_server_hidden WHERE session_id = ?"
 _WITHIN: Final = "FROM session_context WHERE session_id = :id AND id BETWEEN :first AND :last"
+_RANGES_OF_ITEM: Final = """SELECT session_id, first_entry, last_entry FROM session_server_hidden
+    WHERE trash_id = ? LIMIT 2"""
+_NTH: Final = """SELECT session_id, id FROM session_context WHERE session_id >= ?
+    ORDER BY session_id, id LIMIT 1 OFFSET ?"""
 # Two lookups in an index, which min() and max() in one query are not.
 _BOUNDS: Final = f"SELECT (SELECT min(id) {_WITHIN}), (SELECT max(id) {_WITHIN})"
 _HIDE: Final = """INSERT INTO session_server_hidden
@@ -82,6 +90,7 @@ _REVEAL: Final = "DELETE FROM session_server_hidden WHERE trash_id = ?"
 HIDDEN: Final = """session_server_hidden AS h CROSS JOIN session_context AS c
     ON c.session_id = h.session_id AND c.id BETWEEN h.first_entry AND h.last_entry"""
 """SQL for the entries ``c`` in the ranges ``h``."""
+_COUNT: Final = f"SELECT count(*) FROM {HIDDEN} WHERE h.trash_id = ?"
 _DUE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
     WHERE trash_id IS NULL ORDER BY id LIMIT 1"""
 _SIZES: Final = """SELECT id, octet_length(content) FROM session_context
@@ -159,11 +168,34 @@ class HiddenContext:
 
     def count(self, trash_id: int) -> int:
         """Return how many entries of an item are hidden; looks at an index only."""
-        rows = self._database.run(
-            f"SELECT count(*) FROM {HIDDEN} WHERE h.trash_id = ?", (trash_id,)
-        )
-        found: int = rows[0][0]
+        ranges = self._database.run(_RANGES_OF_ITEM, (trash_id,))
+        if len(ranges) == 1:
+            return self._count_range(*ranges[0])
+        found: int = self._database.run(_COUNT, (trash_id,))[0][0]
         return found
+
+    def _count_range(self, session_id: int, first: int, last: int) -> int:
+        """Return how many entries a range has.
+
+        SQLite counts with 24 ns for each, as it compares each with the end of the range. Without an
+        end, it skips so many entries with 8 ns for each. A large session often came in one go: then
+        it has nearly all ids in its range. If it seems to, seven eighths are skipped.
+        """
+        skipped, start, span = 0, first, last - first + 1
+        if SKIPPED_FROM <= span <= SKIPPED_TO and self._nth(session_id, 0) == (session_id, first):
+            for number in (SAMPLE, span * 7 // 8):
+                owner, entry_id = self._nth(session_id, number)
+                if owner != session_id or entry_id > min(last, first + number * 8 // 7):
+                    break
+                skipped, start = number, entry_id
+        bounds = {"id": session_id, "first": start, "last": last}
+        rest: int = self._database.run(f"SELECT count(*) {_WITHIN}", bounds)[0][0]
+        return skipped + rest
+
+    def _nth(self, session_id: int, number: int) -> Row:
+        """Return the session and the id of the entry that follows so many of a session."""
+        rows = self._database.run(_NTH, (session_id, number))
+        return rows[0] if rows else (None, LAST)
 
     def run_batch(self) -> bool:
         """Remove one batch of what is due; return whether there is more.

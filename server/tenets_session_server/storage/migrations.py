@@ -251,4 +251,5 @@ MIGRATIONS: Final[tuple[tuple[str, Callable[[apsw.Connection], None]], ...]] = (
     ("search_merges", _statements(*schema.SEARCH_MERGES)),
     ("search_identifiers", _statements(*schema.SEARCH_ANEW)),  # their parts beside CJK text
     ("settings", _statements(*schema.SETTINGS_TABLE)),
+    ("search_prefixes", _statements(*schema.SEARCH_PREFIXES, *schema.SEARCH_ANEW)),
 )

@@ -21,7 +21,7 @@ from tenets_session_server.storage import search_query, states
 from tenets_session_server.storage.context_pages import read_starts
 from tenets_session_server.storage.database import Database, Value
 from tenets_session_server.storage.search_index import SearchIndex
-from tenets_session_server.storage.search_matches import AGAIN, Matches
+from tenets_session_server.storage.search_matches import AGAIN, Extent, Matches
 from tenets_session_server.storage.search_query import Query, Scope
 from tenets_session_server.storage.search_snippets import Snippets
 
@@ -42,7 +42,6 @@ _NAMES: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.nam
 _NAME: Final = """SELECT f.rowid, bm25(session_server_search_names), CAST(s.name AS BLOB)
     FROM session_server_search_names AS f CROSS JOIN sessions AS s ON s.id = f.rowid
     WHERE f.session_server_search_names MATCH :match AND f.rowid = :session"""
-_COUNT: Final = "SELECT context_entries FROM session_server_totals"
 
 
 class Search:
@@ -58,21 +57,30 @@ class Search:
         The index is brought up to date before, as far as a few milliseconds reach. Raises a
         ``DatabaseError`` if the file cannot be read.
         """
-        count: int = self._database.run(_COUNT)[0][0]
-        query = search_query.parse(text, one_letter_begins=count <= ONE_LETTER)
         try:
-            if query.expression is not None:
+            if (found := self._search(text, scope, limit, fed=False)) is None:
                 self._feed()
-            with self._database.snapshot():
-                state = states.newest(self._database)
-                hits, is_incomplete = self._hits(query, scope, limit, count)
-                if query.expression is not None and not is_incomplete:
-                    is_incomplete = self._index.backlog(state) > 0
+                found = self._search(text, scope, limit, fed=True)
         except DamagedIndexError as error:
             logger.warning("%s: it is made anew", error)
             self._index.make_anew()
-            state, hits, is_incomplete = states.newest(self._database), [], True
-        return SearchResult(hits, is_incomplete, state.revision, str(state))
+            found = None
+        if found is not None:
+            return found
+        state = states.newest(self._database)
+        return SearchResult([], is_incomplete=True, revision=state.revision, state=str(state))
+
+    def _search(self, text: str, scope: Scope, limit: int, *, fed: bool) -> SearchResult | None:
+        """Return what is found; None if the index has to be fed before, and was not."""
+        with self._database.snapshot():
+            extent = self._matches.extent()
+            query = search_query.parse(text, one_letter_begins=extent.entries <= ONE_LETTER)
+            is_behind = query.expression is not None and extent.is_behind
+            if is_behind and not fed:
+                return None
+            hits, is_incomplete = self._hits(query, scope, limit, extent)
+        state = extent.state
+        return SearchResult(hits, is_incomplete or is_behind, state.revision, str(state))
 
     def _feed(self) -> None:
         try:
@@ -85,11 +93,11 @@ class Search:
             logger.debug("the search index is not brought up to date: %s", error)
 
     def _hits(
-        self, query: Query, scope: Scope, limit: int, count: int
+        self, query: Query, scope: Scope, limit: int, extent: Extent
     ) -> tuple[list[SearchHit], bool]:
         if query.expression is None:
             return [], False
-        ranked, is_incomplete = self._matches.ranked(query, scope, count)
+        ranked, is_incomplete = self._matches.ranked(query, scope, extent)
         snippets = Snippets(query.terms)
         names = list[SearchHit]()
         try:
@@ -129,8 +137,8 @@ class Search:
         found = read_starts(self._database, ids, START, READ)
         hits = list[SearchHit]()
         for score, entry_id in ranked:
-            if entry_id in found:
-                entry, start = found[entry_id]
+            if (one := found.get(entry_id)) is not None:
+                entry, start = one
                 shown, matches = snippets.of(start)
                 session = FoundSession(entry.session_id, entry.session_name)
                 hits.append(SearchHit(session, entry, shown, matches, score))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -44,17 +43,17 @@ class Finder:
     @classmethod
     def of(cls, term: Term) -> Finder:
         """Return what finds a term."""
-        first, *others = (search_text.folded(_ONLY_MARKS.sub("", one)) for one in term.segments)
+        first, *others = map(_folded, term.segments)
         return cls(first, tuple(others), term.is_beginning)
 
-    def spans(self, text: str, folded: str) -> Iterator[Span]:
-        """Yield where the term is in a text, which is given as it is and folded.
+    def spans(self, text: str, folded: str, most: int) -> list[Span]:
+        """Return where the term is in a text, which is given as it is and folded: the first ones.
 
         It is a walk forward, of at most :data:`MOST_LOOKS` looks at a segment.
         """
-        looks = MOST_LOOKS
+        looks, found = MOST_LOOKS, list[Span]()
         position = folded.find(self.first)
-        while position >= 0 and looks > 0:
+        while position >= 0 and looks > 0 and len(found) < most:
             looks -= 1
             end: int | None = position + len(self.first)
             if not _is_boundary(text, position):
@@ -65,10 +64,11 @@ class Finder:
                     break
                 looks -= 1
             if end is not None and (self.is_beginning or _is_boundary(text, end)):
-                yield position, end
+                found.append((position, end))
                 position = folded.find(self.first, end)
             else:
                 position = folded.find(self.first, position + 1)
+        return found
 
 
 class Origins:
@@ -95,8 +95,10 @@ class Origins:
 
 def comparable(text: str) -> tuple[str, str, Origins | None]:
     """Return a text as a :class:`Finder` has it, the same folded, and the map if there is one."""
+    if text.isascii():
+        return text, text.lower(), None
     composed, origins = text, None
-    if not text.isascii() and _NEEDS_MAP.search(text):
+    if _NEEDS_MAP.search(text):
         composed, origins = _composed(text)
     return composed, search_text.folded(composed), origins
 
@@ -121,6 +123,12 @@ def _composed_cluster(cluster: str) -> str:
     return _ONLY_MARKS.sub("", unicodedata.normalize("NFC", cluster))
 
 
+def _folded(segment: str) -> str:
+    if segment.isascii():
+        return segment.lower()
+    return search_text.folded(_ONLY_MARKS.sub("", segment))
+
+
 def _following(text: str, folded: str, end: int, segment: str) -> int | None:
     """Return where a segment ends that follows the one that ends at ``end``, None if it doesn't."""
     between = _BETWEEN.match(folded, end)
@@ -133,7 +141,7 @@ def _following(text: str, folded: str, end: int, segment: str) -> int | None:
 
 def _is_boundary(text: str, index: int) -> bool:
     """Tell whether a word, or a part of an identifier, begins or ends at ``index``."""
-    if index in {0, len(text)}:
+    if not 0 < index < len(text):
         return True
     before, after = text[index - 1], text[index]
     return (

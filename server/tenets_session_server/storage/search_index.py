@@ -33,8 +33,9 @@ from tenets_session_server.storage.search_rows import (
 from tenets_session_server.storage.trash import STAGED
 
 BATCH: Final = 400
-"""Changes or rows that are looked at together; it takes about 3 ms. A scan goes down, and FTS5
-begins a new part of the index with each batch: with many small ones, merging takes most time."""
+"""Changes that are looked at together; it takes about 3 ms."""
+SCANNED: Final = 800
+"""Rows of a scan that are looked at together: 5 ms. With each, FTS5 begins a part of the index."""
 LEAST_OF_A_BATCH: Final = 100
 """Rows that a batch counts for, whose few rows may be long."""
 DEFERRED: Final = 2000
@@ -58,9 +59,9 @@ _SCAN: Final = """SELECT id, what, session_id, lowest, position FROM session_ser
     ORDER BY id DESC LIMIT 1"""
 _BEGIN_SCAN: Final = """INSERT INTO session_server_search_scans
     (what, session_id, lowest, position) VALUES (?, ?, ?, ?)"""
-_NEXT_ROWS: Final = f"ORDER BY id DESC LIMIT {BATCH}"
+_NEXT_ROWS: Final = f"ORDER BY id DESC LIMIT {SCANNED}"
 _ENTRIES: Final = "SELECT id, octet_length(content) FROM session_context WHERE id BETWEEN ? AND ?"
-_SCANNED: Final[dict[str, str]] = {
+_SCANS: Final[dict[str, str]] = {
     "names": f"SELECT id, 0 FROM sessions WHERE id BETWEEN ? AND ? {_NEXT_ROWS}",
     "context": f"{_ENTRIES} {_NEXT_ROWS}",
     "session": f"{_ENTRIES} AND session_id = ? {_NEXT_ROWS}",
@@ -233,19 +234,18 @@ class SearchIndex:
         if not scans:
             return 0
         scan_id, what, session_id, end, position = scans[0]
-        rows = self._database.run(
-            _SCANNED[what if session_id is None else "session"],
-            (end, position) if session_id is None else (end, position, session_id),
-        )
+        bounds = (end, position) if session_id is None else (end, position, session_id)
+        rows = self._database.run(_SCANS[what if session_id is None else "session"], bounds)
         taken, looked_at = batch([size or 0 for _, size in rows])
-        lowest = end if taken == len(rows) < BATCH else rows[taken - 1][0]
+        lowest = end if taken == len(rows) < SCANNED else rows[taken - 1][0]
         ids = {row[0] for row in rows[:taken]}
         if (session_id, end) != (None, FIRST):  # what is indexed is up to date
-            ids.difference_update(self._rows.present("context", ids))
+            if self._rows.within("context", lowest, position, 1):
+                ids.difference_update(self._rows.present("context", ids))
             progress.entries += self._rows.add(ids)
         else:  # also what is in the index only
-            within = self._rows.within(what, lowest, position, BATCH)
-            if len(within) == BATCH:
+            within = self._rows.within(what, lowest, position, SCANNED)
+            if len(within) == SCANNED:
                 lowest = within[-1]
             ids = {one for one in ids if one >= lowest} | {*within}
             if what == "names":

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tenets_session_server.errors import InterruptedQueryError
+from tenets_session_server.models.changes import State
+from tenets_session_server.storage import states
 from tenets_session_server.storage.database import Database, Value
 from tenets_session_server.storage.hidden_context import FIRST, IS_ANY_HIDDEN, LAST, VISIBLE
 from tenets_session_server.storage.search_query import Query, Scope
@@ -43,17 +45,22 @@ _SCORE: Final = "bm25(session_server_search, 1.0, 1.0, 0.0)"
 _WHERE: Final = """WHERE f.session_server_search MATCH :match
         AND f.rowid BETWEEN :lowest AND :highest
     ORDER BY f.rowid DESC LIMIT :rows"""
-_MATCHES: Final = f"""SELECT f.rowid, {{score}}, 1 FROM session_server_search AS f {_WHERE}"""
+_ALL: Final = f"SELECT f.rowid, {{}}, 1 FROM session_server_search AS f {_WHERE}"
 # What is hidden does not count as looked at: else it would hide what is older.
-_FILTERED: Final = f"""SELECT f.rowid, {{score}}, (:kind IS NULL OR c.kind = :kind)
+_FILTERED: Final = f"""SELECT f.rowid, {{}}, (:kind IS NULL OR c.kind = :kind)
         AND (:author IS NULL OR
             (SELECT author FROM session_server_entries WHERE id = c.id) IS :author)
     FROM session_server_search AS f CROSS JOIN session_context AS c ON c.id = f.rowid
     {_WHERE.replace("ORDER", f"AND {VISIBLE} ORDER")}"""
-# Whether the index has entries that are hidden, or not there any more.
-_SOME_GONE: Final = f"""{IS_ANY_HIDDEN}
-    OR (SELECT entries FROM session_server_search_state) >
-        (SELECT context_entries FROM session_server_totals)"""
+_MATCHES: Final = {  # whether they are filtered, and weighed
+    (filtered, weigh): (_FILTERED if filtered else _ALL).format(_SCORE if weigh else "-1.0")
+    for filtered in (False, True)
+    for weigh in (False, True)
+}
+# In one statement, as each takes 8 us.
+_EXTENT: Final = f"""SELECT context_entries, ({IS_ANY_HIDDEN}) OR entries > context_entries,
+        state, EXISTS (SELECT 1 FROM session_server_search_scans), {states.COLUMNS}
+    FROM session_server_totals CROSS JOIN session_server_search_state"""
 _NEWEST: Final = f"""SELECT id FROM session_server_search_docsize
     ORDER BY id DESC LIMIT 1 OFFSET {NEWEST}"""
 # Sessions that were deleted by themselves, those that were deleted with others, those in items that
@@ -76,6 +83,18 @@ _ANY_WITHIN: Final = """SELECT EXISTS (SELECT 1 FROM session_context
     WHERE session_id = ? AND id BETWEEN ? AND ?)"""
 
 
+class Extent(NamedTuple):
+    """What there is to search: how many entries, at which state of the change log.
+
+    ``some_gone``: the index has entries that are hidden or gone. ``is_behind``: it lacks some.
+    """
+
+    entries: int
+    some_gone: bool
+    state: State
+    is_behind: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A part of the index: what else an entry has to match, and which ids it may have."""
@@ -91,32 +110,36 @@ class Matches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ranked(
-        self, query: Query, scope: Scope, count: int
-    ) -> tuple[list[tuple[float, int]], bool]:
-        """Return scores and ids of the newest matches, best first, and whether there are more.
+    def extent(self) -> Extent:
+        """Return what there is to search."""
+        entries, some_gone, indexed, scanning, *newest = self._database.run(_EXTENT)[0]
+        empty_log = newest[0] is None
+        state = states.newest(self._database) if empty_log else states.of_row(tuple(newest))
+        return Extent(entries, bool(some_gone), state, bool(scanning) or indexed != str(state))
 
-        ``count``: how many entries there are.
-        """
+    def ranked(
+        self, query: Query, scope: Scope, extent: Extent
+    ) -> tuple[list[tuple[float, int]], bool]:
+        """Return scores and ids of the newest matches, best first, and whether there are more."""
         assert query.expression is not None  # noqa: S101 - else nothing can match
-        weigh = count * query.phrases <= WEIGHED
+        weigh, gone = extent.entries * query.phrases <= WEIGHED, extent.some_gone
         with suppress(InterruptedQueryError), self._database.interrupted_after(PATIENCE):
-            return self._ranked(query.expression, scope, FIRST, weigh=weigh)
+            return self._ranked(query.expression, scope, FIRST, weigh=weigh, some_gone=gone)
         # FTS5 collects all that begins so before it looks at which entries are new.
         for expression in dict.fromkeys((query.expression, query.expression.replace('" *', '"'))):
             with suppress(InterruptedQueryError), self._database.interrupted_after(AGAIN):
                 newest = self._database.run(_NEWEST)
                 lowest = newest[0][0] if newest else FIRST
-                return self._ranked(expression, scope, lowest, weigh=False)[0], True
+                found, _ = self._ranked(expression, scope, lowest, weigh=False, some_gone=gone)
+                return found, True
         return [], True
 
     def _ranked(
-        self, expression: str, scope: Scope, lowest: int, *, weigh: bool
+        self, expression: str, scope: Scope, lowest: int, *, weigh: bool, some_gone: bool
     ) -> tuple[list[tuple[float, int]], bool]:
-        some_gone = bool(self._database.run(_SOME_GONE)[0][0])
         parts = self._parts(scope) if some_gone else [_Part(_of_session(scope.session))]
         filtered = scope.is_filter or some_gone
-        sql = (_FILTERED if filtered else _MATCHES).format(score=_SCORE if weigh else "-1.0")
+        sql = _MATCHES[filtered, weigh]
         matches, walked, is_incomplete = list[tuple[int, float]](), 0, False
         for part in parts:
             bindings: dict[str, Value] = {

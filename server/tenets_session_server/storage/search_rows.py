@@ -16,7 +16,7 @@ What = Literal["context", "names"]
 
 LARGEST: Final = 128 * 1024
 """Bytes of a content that are indexed, which takes 15 to 40 ms; the rest is not found."""
-BATCH_BYTES: Final = 32 * 1024
+BATCH_BYTES: Final = 72 * 1024
 """A batch ends when its contents reach this size."""
 LEAST: Final = 300
 """Rows that are looked at in any case, so that a small new database is indexed at once."""
@@ -92,7 +92,8 @@ class IndexRows:
         """Replace the index, which is damaged or gone, by an empty one."""
         for table in TABLES.values():
             self._database.run(f"DROP TABLE IF EXISTS {table}")
-        for sql in (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_ANEW):
+        made = (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_PREFIXES)
+        for sql in (*made, *schema.SEARCH_ANEW):
             self._database.run(sql)
 
     def within(self, what: What, lowest: int, highest: int, limit: int) -> list[int]:

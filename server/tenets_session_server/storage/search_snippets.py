@@ -9,7 +9,6 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable
-from itertools import islice
 from typing import Final
 
 from tenets_session_server.storage import search_text
@@ -54,9 +53,11 @@ class Snippets:
         if self._left <= 0:
             return _shown(text, *_window(text, []), [])
         begun = time.monotonic()
+        text = text.rstrip()  # many notes end with a line feed
         found = self._found(text, begun + self._left)
         if len(found) == 1 and len(text) <= LENGTH and _is_plain(text):  # most notes are short
-            shown = text, [[*found[0][:2]]]
+            first, last, _ = found[0]
+            shown = text, [[first, last]]
         else:
             begin, end = _window(text, found)
             shown = _shown(text, begin, end, _merged(text, found, begin, end))
@@ -68,14 +69,15 @@ class Snippets:
         composed, folded, origins = comparable(text)
         found = list[Match]()
         for number, spellings in enumerate(self._wanted):
-            if time.monotonic() > until:
+            if number and time.monotonic() > until:
                 break
             for finder in spellings:
-                spans = islice(finder.spans(composed, folded), self._most)
-                found += [(begin, end, number) for begin, end in spans]
+                for begin, end in finder.spans(composed, folded, self._most):
+                    found.append((begin, end, number))
         if origins is not None:
             found = [(origins.of(begin), origins.of(end), number) for begin, end, number in found]
-        found.sort()
+        if len(found) > 1:
+            found.sort()
         return found
 
 

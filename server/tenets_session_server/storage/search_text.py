@@ -82,7 +82,8 @@ def prepared(text: str) -> tuple[str, str]:
     if "\0" in text:
         text = text.replace("\0", " ")
     if text.isascii():
-        return text, "" if text.islower() or not _CAMEL.search(text) else _parts(text)
+        # islower() looks at one character after the other.
+        return text, _parts(text) if text != text.lower() and _CAMEL.search(text) else ""
     text = _with_few_tokens(_normalised(text))
     return _SPECIAL.sub(_separated, folded(text)), folded(_parts(text))
 
@@ -108,6 +109,8 @@ def session_token(session_id: object) -> str:
 
 def segments(text: str) -> list[str]:
     """Return the words, runs of CJK characters and symbols in a text, in order."""
+    if text.isascii() and text.isalnum():
+        return [text]  # most words
     normalised = _normalised(text)
     return [found[found.lastgroup or 0] for found in _SEGMENT.finditer(normalised)]
 
@@ -126,7 +129,9 @@ def phrase(parts: Sequence[str], *, is_beginning: bool) -> str:
     tokens = list[str]()
     for number, segment in enumerate(parts, start=1):
         last = number == len(parts)
-        if is_cjk(segment[0]):
+        if segment.isascii():
+            tokens.append(segment.lower())
+        elif is_cjk(segment[0]):
             pairs = _pairs(segment)
             # Other characters of the run may follow the last segment.
             tokens += pairs[:-1] if last and len(segment) > 1 else pairs
@@ -153,6 +158,8 @@ def is_modifier(character: str) -> bool:
 
 def split_identifier(word: str) -> list[str]:
     """Return the parts of an identifier: of ``HTTPServerError`` HTTP, Server and Error."""
+    if word[1:].islower():
+        return [word]  # most words
     cuts = [index for index in range(1, len(word)) if is_part_boundary(word, index)]
     return [word[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(word)], strict=True)]
 
