@@ -60,7 +60,9 @@ def _of_report(report: dict[str, object]) -> Finding:
         return Finding(
             "daemon", "problem", f"{says}, but not the database: {report['problem']}", todo
         )
-    if report["version"] != __version__ or report["python"] != sys.executable:
+    # One environment has several names of one interpreter: python, python3.
+    own = Path(sys.executable).parent == Path(str(report["python"])).parent
+    if report["version"] != __version__ or not own:
         says += f", with {report['python']}: another version or installation than this command"
         todo = f"two work beside each other; to have one only, {STOP}, and restart the editors"
         return Finding("daemon", "note", says, todo)

@@ -31,6 +31,7 @@ LOOK_INTERVAL: Final = 0.25
 """Seconds between two looks at whether the open file was overwritten."""
 INSTRUCTIONS: Final = 20_000
 """Steps of SQLite's virtual machine between looks at the time."""
+_FIRST_PAGE: Final = "SELECT 1 FROM sqlite_schema WHERE rowid = 1"
 _NEWEST: Final = "SELECT revision, token FROM session_server_changes ORDER BY revision DESC LIMIT 1"
 
 
@@ -139,7 +140,7 @@ class Damage:
             if _begins_well(connection):
                 before = connection.execute(_NEWEST).fetchall()
                 connection.release_memory()
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+                connection.execute(_FIRST_PAGE).fetchall()
                 return bool(before != connection.execute(_NEWEST).fetchall())
         except (apsw.CorruptError, apsw.NotADBError):
             pass
