@@ -106,6 +106,19 @@ def test_a_database_of_upstream_alone_is_a_backup_too(person: Person, tmp_path: 
     assert theirs.read_bytes() == before, "it stays as it is"
 
 
+@pytest.mark.parametrize("size", [512, 1024, 65536])
+def test_pages_of_another_size(person: Person, backup: str, tmp_path: Path, size: int) -> None:
+    theirs = tmp_path / "theirs.db"
+    with ForeignWriter(theirs) as foreign:
+        foreign.execute(f"PRAGMA page_size = {size}")
+        foreign.create_tables()
+        foreign.create("of upstream", {})
+    person.gets("recover", "--from", str(theirs), "--yes")
+    assert person.does("list") == "of upstream\n"
+    person.gets("recover", "--from", backup, "--yes")
+    assert person.does("list") == "parser\nfix login\n"
+
+
 def test_where_there_is_nothing(database: Path, tmp_path: Path) -> None:
     person = Person(database, tmp_path / "app")
     assert person.fails("recover")[0] == 3

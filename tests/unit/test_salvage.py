@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage import rebuilding
 from tenets_session_server.storage.session_db import SessionDB
@@ -91,6 +92,20 @@ def test_whatever_is_damaged(original: Path, seed: int, holes: int, size: int) -
     assert len(ids) == len(set(ids))
     assert len(shown) <= 4 * NOTES + 1
     shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("size", [512, 1024, 4096, 65536])
+def test_the_size_of_a_page_is_found_out(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "tenets.db"
+    with ForeignWriter(file) as foreign:
+        foreign.execute(f"PRAGMA page_size = {size}")
+        foreign.create_tables()
+        for number in range(300):
+            foreign.create(f"s{number}", {"text": "x" * 500})
+    with file.open("r+b") as opened:
+        opened.write(b"\0" * 100)
+    found, _ = rebuilt(file, tmp_path / "new.db")
+    assert found.contents.sessions == 300
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 511, 4096, 5000])

@@ -15,7 +15,7 @@ LOG_HEADER: Final = struct.Struct(">IIII8sII")
 LOG_MAGIC: Final = (0x377F0682, 0x377F0683)
 FRAME_HEADER: Final = struct.Struct(">II8sII")
 """Page number, size of the database in pages after a commit (else 0), salts, checksum."""
-PAGE_SIZES: Final = tuple(2**exponent for exponent in range(9, 17))
+PAGE_SIZES: Final = tuple(1 << exponent for exponent in range(9, 17))
 """Bytes that a page may have."""
 
 

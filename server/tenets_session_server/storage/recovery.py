@@ -8,12 +8,11 @@ next read, and a crash leaves the old or the new one. A damaged file is first de
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -88,7 +87,7 @@ def problem_of(path: Path) -> str | None:
 
 def is_of_another_program(path: Path) -> bool:
     """Tell whether a file is a sound database of another program, which must not be replaced."""
-    with contextlib.suppress(DatabaseError), backups.opened(path) as connection:
+    with suppress(DatabaseError), backups.opened(path) as connection:
         try:
             migrations.check_tables(connection)
         except DatabaseCorruptError:
@@ -178,6 +177,25 @@ def bring_up_to_date(database: Path) -> None:
         opened.open()
 
 
+def match_page_size(copied: Path, database: Path) -> None:
+    """Give a copy the page size of the database that it replaces: a log is for one size only.
+
+    Raises a ``DatabaseError``.
+    """
+    try:
+        with backups.opened(database) as connection:
+            wanted = backups.page_size(connection)
+    except DatabaseError:  # a damaged one is declared empty, and takes any size
+        return
+    try:
+        with closing(connection_setup.connect(copied)) as target:
+            if backups.page_size(target) != wanted:
+                target.execute("PRAGMA journal_mode = DELETE").fetchall()
+                target.execute(f"PRAGMA page_size = {wanted}; VACUUM").fetchall()
+    except apsw.Error as error:
+        raise translate(error) or DatabaseError(str(error)) from error
+
+
 def replace(
     database: Path, source: Path, *, is_sound: bool, progress: Progress = nothing
 ) -> Path | None:
@@ -219,7 +237,7 @@ def _replace_sound(database: Path, content: apsw.Connection, progress: Progress)
 
 
 def _declare_empty(target: apsw.Connection) -> None:
-    with contextlib.suppress(apsw.Error):  # if it can be read, it stays in WAL mode
+    with suppress(apsw.Error):  # if it can be read, it stays in WAL mode
         target.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     target.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
 

@@ -84,6 +84,7 @@ class RecoverySources:
         kept = None
         if self._copied is not None:
             kept = recovery.keep_bytes(self._database, self._copied)
+        recovery.match_page_size(chosen, self._database)
         is_sound = self.problem is None
         replaced = recovery.replace(self._database, chosen, is_sound=is_sound, progress=progress)
         recovery.bring_up_to_date(self._database)

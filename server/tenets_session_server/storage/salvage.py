@@ -17,6 +17,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,6 +29,9 @@ HEADER_SIZE: Final = 100
 SCHEMA_PAGE: Final = 1
 _LEAF, _INTERIOR = 0x0D, 0x05
 _INDEX_LEAF, _INDEX_INTERIOR = 0x0A, 0x02
+USUAL_PAGE_SIZE: Final = 4096
+LOOKED_AT: Final = 4 * 1024 * 1024
+"""Bytes that are looked at to find out how large a page is."""
 LARGEST_RECORD: Final = 256 * 1024 * 1024
 """Bytes of a row that are believed: more is a damaged number."""
 
@@ -114,16 +118,33 @@ class DamagedFile:
         return self._data[:16] == b"SQLite format 3\0"
 
     def _find_page_size(self, log: Path) -> int:
-        sizes = [4096]
-        if log.exists():
+        found: int = int.from_bytes(self._data[16:18], "big") if self._has_header else 0
+        if found == 1:  # which stands for what two bytes cannot hold
+            found = 65536
+        if found not in PAGE_SIZES and file_system.size(log) >= LOG_HEADER.size:
             with log.open("rb") as opened:
-                header = opened.read(LOG_HEADER.size)
-            if len(header) == LOG_HEADER.size:
-                sizes.insert(0, LOG_HEADER.unpack(header)[2])
-        if self._has_header:
-            size = int.from_bytes(self._data[16:18], "big")
-            sizes.insert(0, 65536 if size == 1 else size)
-        return next(size for size in sizes if size in PAGE_SIZES)
+                _, _, found, *_ = LOG_HEADER.unpack(opened.read(LOG_HEADER.size))
+        return found if found in PAGE_SIZES else self._guess_page_size()
+
+    def _guess_page_size(self) -> int:
+        """Return the largest size that nearly all pages of a b-tree fit.
+
+        A smaller one finds them too, and a larger one only every second of them.
+        """
+        counts = {size: self._count_pages(size) for size in PAGE_SIZES}
+        best = max(counts.values())
+        if not best:
+            return USUAL_PAGE_SIZE
+        return max(size for size, count in counts.items() if count >= best * 0.8)
+
+    def _count_pages(self, size: int) -> int:
+        """Return how many pages of a b-tree there are, if a page has this size."""
+        count = 0
+        for start in range(size, min(len(self._data), LOOKED_AT), size):
+            with suppress(UnreadableError):
+                _Page(self._data[start : start + size], SCHEMA_PAGE + 1)
+                count += 1
+        return count
 
     def _rows_of(self, page: _Page, *, report: bool = True) -> Iterator[Row]:
         for start in page.cells():
