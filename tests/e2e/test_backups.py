@@ -57,7 +57,7 @@ def test_a_backup_is_a_complete_private_database(person: Person, database: Path)
     result = person.gets("backup", "copy.db")
     assert (result["file"], result["entries"]) == (str(copy), 2)
     status, sentence = person.fails("backup", "copy.db")
-    assert (status, "exists already" in sentence) == (1, True)
+    assert (status, "exists: choose another name" in sentence) == (1, True)
     assert integrity(copy) == "ok"
     assert names(database) == [Path(made).name], "nothing is left over"
 

@@ -82,7 +82,7 @@ def test_what_cannot_be_recovered_from(person: Person, backup: str, tmp_path: Pa
     text.write_text("no database")
     for source, status, words in (
         ("nowhere.db", 3, "there is no file"),
-        (str(other), 1, "no database of tenets"),
+        (str(other), 1, "another program"),
         (str(text), 1, "not a SQLite database"),
         (str(person.database), 2, "that is the database itself"),
     ):

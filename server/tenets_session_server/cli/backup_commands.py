@@ -1,7 +1,8 @@
-"""Verbs for the day when something is wrong: backups, and what they bring back."""
+"""The verb that makes and lists backups."""
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from tenets_session_server.cli.output import progress
 if TYPE_CHECKING:
     from tenets_session_server.storage.backup_files import BackupFile
 
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""End the names of what SQLite would take for a part of a database beside it."""
 READABLE = "what can still be read of the damaged file"
 
 
@@ -58,7 +61,11 @@ def backup_command(run: Invocation, file: str | None, listed: bool, keep: int | 
 
 
 def _back_up(run: Invocation, file: str | None) -> None:
-    from tenets_session_server.storage import backup_files, backups  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage import (  # noqa: PLC0415 - 40 ms
+        backup_files,
+        backups,
+        file_system,
+    )
 
     database = Path(run.database)
     if file is None:
@@ -67,9 +74,10 @@ def _back_up(run: Invocation, file: str | None) -> None:
         target = backup_files.new(database, "manual")
     else:
         target = Path(run.folder, file).expanduser()
-        if target.exists():
-            message = f"{text.line(file)} exists already: choose another name, or remove it"
-            raise click.ClickException(message)
+        for path in (target, *(file_system.companion(target, one) for one in COMPANIONS)):
+            if os.path.lexists(path):
+                shown = text.line(str(path))
+                raise click.ClickException(f"{shown} exists: choose another name, or remove it")
     with backups.opened(database) as source:
         found = backups.contents(source)
         with progress("Backing up", None) as advance:

@@ -22,7 +22,7 @@ from tenets_session_server.cli.invocation import (
 from tenets_session_server.cli.output import progress
 
 if TYPE_CHECKING:
-    from tenets_session_server.storage.recovery import Difference
+    from tenets_session_server.storage.comparison import Difference
     from tenets_session_server.storage.recovery_sources import RecoverySources
 
 
@@ -92,7 +92,7 @@ def _list(run: Invocation, sources: RecoverySources) -> list[Json]:
     out, shown = run.out, text.line(run.database)
     now = None if sources.problem else contents(Path(run.database))
     found = described(run)
-    if (rebuilt := sources.rebuild()) is not None:
+    if (rebuilt := sources.rebuilt) is not None:
         first: Json = {
             "file": None,
             "kind": "readable",
@@ -142,7 +142,7 @@ def _readable(sources: RecoverySources) -> Path:
         raise click.ClickException(
             "the database is sound, there is nothing to salvage; --from takes a backup"
         )
-    if sources.rebuild() is None:
+    if sources.rebuilt is None:
         raise NotFoundError(f"nothing can be read of the database: {sources.problem}")
     return sources.readable
 
@@ -151,16 +151,16 @@ def _replace_all(run: Invocation, sources: RecoverySources, chosen: Path, *, yes
     """Put the content of a sound copy in the place of what is there."""
 
     from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
-    from tenets_session_server.storage import recovery  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage import comparison  # noqa: PLC0415 - 40 ms
 
     out, database = run.out, Path(run.database)
     now = database if sources.problem is None else sources.readable
     change = None
-    if sources.problem is None or (sources.rebuild() is not None and now != chosen):
-        change = recovery.difference(now, chosen)
+    if sources.problem is None or (sources.rebuilt is not None and now != chosen):
+        change = comparison.difference(now, chosen)
     if not out.as_json and (out.is_terminal or not yes):
         _print_change(run, sources, chosen, change)
-    if change is not None and change.is_empty and sources.problem is None:
+    if sources.problem is None and comparison.is_same_state(database, chosen):
         out.result({"recovered": False}, "Nothing differs, and nothing is done.", "")
         return
     out.confirm("Recover?", yes=yes, needed=True)
@@ -182,12 +182,15 @@ def _replace_all(run: Invocation, sources: RecoverySources, chosen: Path, *, yes
 def _print_change(
     run: Invocation, sources: RecoverySources, chosen: Path, change: Difference | None
 ) -> None:
-    out, rebuilt = run.out, sources.rebuild()
+    out, rebuilt = run.out, sources.rebuilt
     out.line(f"There will be {amount(contents(chosen))}.")
     if chosen == sources.readable and rebuilt is not None:
         if pages := rebuilt.unreadable_pages:
             shown = ", ".join(map(str, pages[:10])) + (", ..." if len(pages) > 10 else "")
             out.line(f"{text.count(len(pages), 'page')} cannot be read: {shown}.")
+        if rebuilt.unowned:
+            notes = text.count(rebuilt.unowned, "row")
+            out.line(f"{notes} lost the table; some of these may have been deleted before.")
         if rebuilt.nameless:
             sessions = text.count(rebuilt.nameless, "session")
             out.line(f"The names of {sessions} are lost: `recovered session N`.")
@@ -203,6 +206,7 @@ def _print_change(
         out.line(f"{word}: {text.count(sessions_, 'session')}{named}, {notes}.")
     if change.changed_entries:
         out.line(f"With another text: {text.count(change.changed_entries, 'note')}.")
+    out.line("Metadata, bindings, pins, the active session and the trash become as they were, too.")
 
 
 def _copy_sessions(

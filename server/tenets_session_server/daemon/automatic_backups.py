@@ -15,14 +15,14 @@ from typing import Final
 
 from tenets_session_server.daemon import launch
 from tenets_session_server.daemon.backup_process import PROBLEM
-from tenets_session_server.storage import automatic_backup, backup_files
+from tenets_session_server.storage import automatic_backup, backup_files, file_system
 
 logger = logging.getLogger(__name__)
 
 FIRST_LOOK: Final = 10.0
 """Seconds from the start to the first look: an editor that has just started has other work."""
-LOOK_INTERVAL: Final = 600.0
-"""Seconds between later looks."""
+LOOK_INTERVAL: Final = 60.0
+"""Seconds between later looks: some microseconds each."""
 
 
 class AutomaticBackups:
@@ -40,6 +40,8 @@ class AutomaticBackups:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._is_given_up = False
+        self._unchanged: object = None  # the files, when nothing had changed
         self._has_told = False
 
     def start(self) -> None:
@@ -54,6 +56,7 @@ class AutomaticBackups:
 
     def give_up(self) -> None:
         """End the process that is making a backup, if there is one."""
+        self._is_given_up = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -61,12 +64,15 @@ class AutomaticBackups:
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK_INTERVAL, self._look)
         is_made = self._task is not None and not self._task.done()
-        if not is_made and self._is_open() and automatic_backup.is_due(self._path):
+        is_wanted = self._is_open() and file_system.written(self._path) != self._unchanged
+        if is_wanted and not is_made and automatic_backup.is_due(self._path):
+            self._is_given_up = False
             self._task = self._loop.create_task(self._make())
 
     async def _make(self) -> None:
+        before = file_system.written(self._path)
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *launch.python(),
                 "backup",
                 os.fspath(self._path),
@@ -74,23 +80,28 @@ class AutomaticBackups:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
-            printed, log = await process.communicate()
         except OSError as error:
             self._failed(str(error))
             return
-        finally:
-            self._process = None
+        self._process = process
+        if self._is_given_up:
+            self.give_up()
+        printed, log = await process.communicate()
+        self._process = None
         said = os.fsdecode(printed).strip()
-        if process.returncode is not None and process.returncode < 0:
+        if self._is_given_up:
             logger.info("a backup is given up")
-            backup_files.remove_unfinished(self._path)
+            backup_files.remove_of_process(self._path, process.pid)
         elif said.startswith(PROBLEM):
             self._failed(said.removeprefix(PROBLEM))
         elif process.returncode:
-            logger.error("a backup has failed: %s", log.decode("utf-8", "replace").strip())
+            ended = f"its process ended with {process.returncode}"
+            logger.error("%s: %s", ended, log.decode("utf-8", "replace").strip())
+            self._failed(ended)
         elif said:
             logger.info("made the backup %s", said)
         else:
+            self._unchanged = before
             logger.info("no backup is necessary")
 
     def _failed(self, problem: str) -> None:
@@ -98,6 +109,6 @@ class AutomaticBackups:
         if not self._has_told:
             self._has_told = True
             self._tell(
-                f"No backup of your sessions could be made: {problem}. Nothing is lost; for what"
-                " to do, run in a terminal: tenets-session doctor"
+                f"No backup of your sessions could be made: {problem}. For what to do, run in a"
+                " terminal: tenets-session doctor"
             )

@@ -6,8 +6,6 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
-import apsw
-
 from tenets_session_server.errors import DatabaseError
 from tenets_session_server.storage import backup_files, backups, settings
 from tenets_session_server.storage.backup_files import BackupFile
@@ -16,11 +14,6 @@ INTERVAL: Final = 24 * 3600.0
 """Seconds between two of them, at least."""
 PAUSE: Final = 3.0
 """For how long others have the disk after each piece, as a multiple of the time that it took."""
-# What a state consists of; the change log may be empty.
-_STATE: Final = """SELECT (SELECT max(revision) FROM session_server_changes),
-    (SELECT token FROM session_server_changes ORDER BY revision DESC LIMIT 1),
-    (SELECT token FROM session_server_history),
-    (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes')"""
 
 
 def listed(database: Path) -> list[BackupFile]:
@@ -38,26 +31,23 @@ def make(database: Path) -> Path | None:
 
     Raises as :func:`.backups.copy` does.
     """
-    backup_files.remove_unfinished(database)
+    backup_files.remove_left_over(database)
     before = listed(database)
     with backups.opened(database) as source:
         kept = settings.kept_backups(source)
         if not kept or not backups.contents(source).sessions:
             return None
-        if before and _state_of(before[0]) == _state(source):
+        last = min(before, key=lambda one: one.age, default=None)  # a clock may have been wrong
+        if last is not None and _state_of(last) == backups.state(source):
             return None
         made = backup_files.new(database, "automatic")
         backups.copy(source, made, pause=PAUSE)
-    for old in before[kept - 1 :]:
+    for old in sorted(before, key=lambda one: one.age)[kept - 1 :]:
         old.path.unlink(missing_ok=True)
     return made
 
 
-def _state(connection: apsw.Connection) -> object:
-    return connection.execute(_STATE).fetchall()
-
-
 def _state_of(backup: BackupFile) -> object:
     with contextlib.suppress(DatabaseError), backups.opened(backup.path) as connection:
-        return _state(connection)
+        return backups.state(connection)
     return None

@@ -15,9 +15,14 @@ A ``damaged`` file may have its write-ahead log beside it, as SQLite expects it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
+import shutil
+import stat
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -27,6 +32,10 @@ Kind = Literal["automatic", "manual", "replaced", "damaged"]
 SUFFIX: Final = ".backups"
 UNFINISHED: Final = ".unfinished"
 """Ends the name of a file that is being made."""
+RECOVERY: Final = "recover-"
+"""Begins the name of the folder that a recovery needs; then come its process and a dash."""
+LEFT_AFTER: Final = 600.0
+"""Seconds without a write after which a file is left over, if its process is not there."""
 _FORMAT: Final = "%Y-%m-%dT%H%M%SZ"
 _NAME: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d{6}Z)(?:-\d+)?\.(automatic|manual|replaced|damaged)\.db"
@@ -53,15 +62,34 @@ def folder(database: Path) -> Path:
 
 def listed(database: Path) -> list[BackupFile]:
     """Return the backups of a database, the newest first."""
-    found = list[tuple[str, BackupFile]]()
+    found = list[tuple[int, BackupFile]]()
     with contextlib.suppress(OSError):
         for path in folder(database).iterdir():
             if (match := _NAME.fullmatch(path.name)) and path.is_file():
                 with contextlib.suppress(ValueError):  # no date
                     made_at = datetime.strptime(match[1], _FORMAT).replace(tzinfo=UTC)
                     kind: Kind = match[2]  # type: ignore[assignment]  # the pattern has no other
-                    found.append((path.name, BackupFile(path, made_at, kind)))
-    return [backup for _, backup in sorted(found, reverse=True)]
+                    found.append((path.stat().st_mtime_ns, BackupFile(path, made_at, kind)))
+    # Of one second, the one that was written last.
+    found.sort(key=lambda one: (one[1].made_at, one[0]), reverse=True)
+    return [backup for _, backup in found]
+
+
+def is_backup(path: Path) -> bool:
+    """Tell whether a file is one of the backups of a database."""
+    return _NAME.fullmatch(path.name) is not None and path.parent.name.endswith(SUFFIX)
+
+
+def publish(unfinished: Path, target: Path) -> None:
+    """Give a file that is complete its name, unless another file has that. Raises OSError."""
+    try:
+        os.link(unfinished, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        unfinished.rename(target)
+    else:
+        unfinished.unlink()
 
 
 def is_damaged(path: Path) -> bool:
@@ -70,9 +98,18 @@ def is_damaged(path: Path) -> bool:
 
 
 def create_folder(database: Path) -> Path:
-    """Create the folder of the backups (0700) if it is missing; return it. Raises OSError."""
+    """Create the folder of the backups if it is missing; return it. It is for the user alone.
+
+    Raises OSError, also if somebody else has put something there.
+    """
     place = folder(database)
     place.mkdir(mode=0o700, exist_ok=True)
+    if os.name == "posix":
+        status = place.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "not a folder of this user", str(place))
+        if status.st_mode & 0o077:
+            place.chmod(0o700)
     return place
 
 
@@ -87,22 +124,33 @@ def new(database: Path, kind: Kind) -> Path:
 
 
 def left_over(database: Path) -> list[Path]:
-    """Return what processes have left that were ended while they made a backup."""
+    """Return what processes have left that were ended while they made a backup, or recovered."""
+    found = list[Path]()
     with contextlib.suppress(OSError):
-        return [
-            path
-            for path in folder(database).iterdir()
-            if path.name.endswith(UNFINISHED)
-            and not _is_running(path.name.removesuffix(UNFINISHED).rpartition(".")[2])
-        ]
-    return []
+        for path in folder(database).iterdir():
+            if path.name.endswith(UNFINISHED):
+                process = path.name.removesuffix(UNFINISHED).rpartition(".")[2]
+            elif path.name.startswith(RECOVERY):
+                process = path.name.removeprefix(RECOVERY).partition("-")[0]
+            else:
+                continue
+            # Another container's processes are not seen here.
+            if not _is_running(process) and time.time() - path.stat().st_mtime > LEFT_AFTER:
+                found.append(path)
+    return found
 
 
-def remove_unfinished(database: Path) -> None:
+def remove_left_over(database: Path) -> None:
     """Remove what :func:`left_over` returns."""
     for path in left_over(database):
         with contextlib.suppress(OSError):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def remove_of_process(database: Path, process: int) -> None:
+    """Remove what a process that was just ended has left."""
+    for path in folder(database).glob(f"*.{process}{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def unfinished(path: Path) -> Path:
@@ -113,6 +161,8 @@ def unfinished(path: Path) -> Path:
 def _is_running(process: str) -> bool:
     if not process.isdecimal():
         return False
+    if sys.platform == "win32":  # where this would send a signal
+        return True
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

@@ -23,9 +23,14 @@ from tenets_session_server.errors import (
     DatabaseFullError,
     DatabaseUnavailableError,
 )
-from tenets_session_server.storage import backup_files, connection_setup, file_system, timestamps
-from tenets_session_server.storage.damage import faults
-from tenets_session_server.storage.file_identity import FileIdentity
+from tenets_session_server.storage import (
+    backup_files,
+    connection_setup,
+    file_system,
+    file_use,
+    timestamps,
+)
+from tenets_session_server.storage.damage import check_tables
 from tenets_session_server.storage.left_log import LeftLog
 from tenets_session_server.storage.sqlite_errors import translate
 from tenets_session_server.storage.trash import HIDDEN_ENTRIES
@@ -46,6 +51,12 @@ _NEWEST: Final = (
     ("sessions", "SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1"),
     ("session_server_entries", "SELECT max(updated_at) FROM session_server_entries"),
 )
+
+# What a state consists of; the change log may be empty.
+_STATE: Final = """SELECT (SELECT max(revision) FROM session_server_changes),
+    (SELECT token FROM session_server_changes ORDER BY revision DESC LIMIT 1),
+    (SELECT token FROM session_server_history),
+    (SELECT seq FROM sqlite_sequence WHERE name = 'session_server_changes')"""
 
 Progress = Callable[[int, int], None]
 """Gets the bytes that are done, and all of them. Copying is one half of it, checking the other."""
@@ -70,8 +81,8 @@ def nothing(_done: int, _all: int) -> None:
 def opened(path: Path) -> Iterator[apsw.Connection]:
     """Give the block a connection to a database that it only reads; raises a ``DatabaseError``.
 
-    A file that cannot be opened like this is read without a lock, as nobody can write it. To look
-    at a file changes nothing, also where a crash has left its log.
+    A backup is read without a lock, as nobody writes it. To look at a file changes nothing, also
+    where a crash has left its log.
     """
     if not path.exists():
         raise DatabaseUnavailableError(f"{file_system.readable_name(path)} does not exist")
@@ -79,10 +90,9 @@ def opened(path: Path) -> Iterator[apsw.Connection]:
     if not file_system.size(path):
         raise DatabaseCorruptError("the file is empty")  # SQLite would remove a log beside it
     connection: apsw.Connection | None = None
-    left = None if FileIdentity(path).is_in_use() else LeftLog(path)
+    immutable = backup_files.is_backup(path) or file_system.is_immutable(path)
+    left = None if immutable or file_use.is_in_use(str(path)) else LeftLog(path)
     try:
-        is_backup = path.parent.name.endswith(backup_files.SUFFIX)
-        immutable = is_backup or not os.access(path, os.W_OK)
         connection = connection_setup.connect(path, immutable=immutable)
         connection_setup.set_busy_timeout(connection, BUSY_TIMEOUT)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -95,16 +105,16 @@ def opened(path: Path) -> Iterator[apsw.Connection]:
     finally:
         if connection is not None:
             connection.close(True)
-        if left:
-            left.restore_evidence()
 
 
 def contents(connection: apsw.Connection) -> Contents:
     """Return what is in a database, of upstream or of ours. Raises apsw's errors."""
-    missing = [table for table in _TABLES if not connection.table_exists("main", table)]
-    if missing:
-        raise DatabaseCorruptError(f"it has no table {missing[0]}: no database of tenets")
-    sessions, entries = (connection.execute(f"SELECT count(*) FROM {one}").get for one in _TABLES)
+    sessions, entries = (
+        connection.execute(f"SELECT count(*) FROM {table}").get
+        if connection.table_exists("main", table)
+        else 0
+        for table in _TABLES
+    )
     if connection.table_exists("main", "session_server_hidden"):
         entries -= connection.execute(HIDDEN_ENTRIES).get
     times = [
@@ -130,7 +140,8 @@ def copy(
     free = shutil.disk_usage(target.parent).free
     if free < size + SPARE_BYTES:
         raise DatabaseFullError(
-            f"a backup takes {size:,} bytes, and {target.parent} has {free:,} bytes left"
+            f"a backup takes {size:,} bytes and leaves {SPARE_BYTES:,} bytes free, but"
+            f" {target.parent} has only {free:,} bytes left"
         )
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -141,7 +152,7 @@ def copy(
             copied.execute("PRAGMA journal_mode = DELETE").fetchall()
             check(copied, progress, pause)
         _sync(unfinished)
-        unfinished.rename(target)
+        backup_files.publish(unfinished, target)
         if os.name == "posix":
             _sync(target.parent)
     except apsw.Error as error:
@@ -175,6 +186,17 @@ def _copy_pages(
         source.execute("ROLLBACK")
 
 
+def state(connection: apsw.Connection) -> object:
+    """Return what differs after each change that the log has; None for upstream's database.
+
+    Raises apsw's errors.
+    """
+    try:
+        return connection.execute(_STATE).fetchall()
+    except apsw.SQLError:  # there is no log
+        return None
+
+
 def check(connection: apsw.Connection, progress: Progress = nothing, pause: float = 0.0) -> None:
     """Check a whole database; ``pause`` as for :func:`copy`.
 
@@ -192,11 +214,11 @@ def check(connection: apsw.Connection, progress: Progress = nothing, pause: floa
 
     connection.set_progress_handler(step, INSTRUCTIONS)
     try:
-        rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+        for table, found in check_tables(connection):
+            if found:
+                raise DatabaseCorruptError(f"the database is damaged: {table}: {found[0]}")
     finally:
         connection.set_progress_handler(None)
-    if found := faults(str(row[0]) for row in rows):
-        raise DatabaseCorruptError(f"the database is damaged ({found[0]})")
 
 
 def page_size(connection: apsw.Connection) -> int:

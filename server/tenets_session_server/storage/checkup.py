@@ -172,7 +172,7 @@ class Checkup:
         if left:
 
             def fix() -> str:
-                backup_files.remove_unfinished(self._path)
+                backup_files.remove_left_over(self._path)
                 return "they were removed"
 
             says = f"{len(left)} unfinished ones of processes that have ended are left"

@@ -55,7 +55,7 @@ class FileConnection:
         self.generation = 0
         self._identity = FileIdentity(self.path)
         self._stuck_locks = StuckLockCheck(self._identity)
-        self._damage = Damage(self.path, named=self._named, synchronous=config.synchronous)
+        self.damage = Damage(self.path, named=self._named, synchronous=config.synchronous)
         self._repairs = list(self.adoption.news)
         self._opened_before = self._closed = self._must_reopen = False
         self._permissions: tuple[object, ...] = ()
@@ -75,7 +75,7 @@ class FileConnection:
             if self._must_reopen or self._may_be_writable(connection):
                 self._must_reopen = False
                 self._disconnect()
-            elif not self._release_if_lost(connection) and self._damage.look(connection, now):
+            elif not self._release_if_lost(connection) and self.damage.look(connection, now):
                 self._disconnect()
         if self.connection is None:
             self.open()
@@ -85,6 +85,8 @@ class FileConnection:
     def get_checked(self) -> apsw.Connection:
         """Return the connection as :meth:`get` does; the file is at its path now."""
         connection = self.connection
+        if connection is not None and self.damage.look(connection, time.monotonic()):
+            self._reopen()
         if (
             connection is None
             or self._must_reopen
@@ -100,11 +102,11 @@ class FileConnection:
         """Begin a write transaction; return the connection. Raises a ``DatabaseError``."""
         try:
             connection = self.get_checked()
-            if self._damage.message is not None:
-                if self._damage.has_changed(connection):
+            if self.damage.message is not None:
+                if self.damage.has_changed(connection):
                     self._reopen()
                     connection = self.get()
-                self._damage.check_write()
+                self.damage.check_write()
             connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
             if isinstance(error, apsw.BusyError) and self._stuck_locks.busy():
@@ -137,11 +139,11 @@ class FileConnection:
                 )
             try:
                 self._identity.check_restored()
-                self._damage.before_opening(in_use=self._identity.is_in_use())
+                self.damage.before_opening()
                 file_system.prepare(self.path, private=not self._named)
                 with self.translated():
                     self.connection = self._connect()
-                    self._damage.opened(self.connection)
+                    self.damage.opened(self.connection)
                     warnings = connection_setup.set_up(
                         self.connection,
                         self.path,
@@ -150,11 +152,10 @@ class FileConnection:
                     )
                     self._permissions = file_system.permissions(self.path)
                     self._migrate(self.connection)
-                    self._damage.ready(self.connection)
+                    self.damage.ready(self.connection)
                     connection_setup.set_busy_timeout(self.connection, self._config.busy_timeout)
             except BaseException as error:
                 self._disconnect()
-                self._damage.opening_failed()
                 if (explained := of_opening(error, self.path, named=self._named)) is None:
                     raise
                 raise explained from error
@@ -181,7 +182,7 @@ class FileConnection:
                 self._release_if_lost(self.connection)
             self._disconnect()
             self._identity.reset()
-            self._damage.closed()
+            self.damage.closed()
             self._opened_before = self._must_reopen = False
 
     def repair_or_create(self) -> None:
@@ -217,22 +218,22 @@ class FileConnection:
                     connection_setup.set_synchronous(self.connection, "full")
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self, sql: str = "") -> Iterator[None]:
         """Raise the errors of the block as :meth:`raise_translated` does."""
         try:
             yield
         except apsw.Error as error:
-            self.raise_translated(error)
+            self.raise_translated(error, sql)
 
-    def raise_translated(self, error: apsw.Error) -> NoReturn:
-        """Raise our error for one of apsw's; a bug is raised as it is."""
-        ours = translate(error, self.connection)
+    def raise_translated(self, error: apsw.Error, sql: str = "") -> NoReturn:
+        """Raise our error for one of apsw's, which ``sql`` has met; a bug is raised as it is."""
+        ours = translate(error, self.connection, sql)
         if ours is None:
             raise error
         if type(ours) is errors.DatabaseCorruptError:
             if not isinstance(error, apsw.CorruptError | apsw.NotADBError):
                 self._reopen()  # if an older state was restored in place, it is migrated
-            elif self.connection is not None and self._damage.found(str(ours), self.connection):
+            elif self.connection is not None and self.damage.found(str(ours), self.connection):
                 self._reopen()
             ours = with_way_out(ours, self.path, named=self._named)
         raise ours from error
@@ -280,7 +281,7 @@ class FileConnection:
         logger.warning("%s %s", self.name, mismatch)
         # Committed rows that are only in the WAL would be lost with it, or be taken for the next
         # file's. But if another process has opened that file, the WAL at the path is its own.
-        if not self._identity.used_by_others():
+        if not self._identity.used_by_others() and not self.damage.message is not None:
             try:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except apsw.Error as error:

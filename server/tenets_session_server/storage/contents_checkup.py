@@ -15,6 +15,7 @@ from typing import Final
 import apsw
 
 from tenets_session_server.config import CacheConfig, TenetsConfig
+from tenets_session_server.errors import DatabaseError
 from tenets_session_server.storage import (
     backups,
     explanations,
@@ -56,9 +57,15 @@ class ContentsCheckup:
             todo = "move it away, or name another file with --database"
             yield Finding("database", "problem", says, todo)
             return
-        if problem := recovery.problem_of(self._path):
-            says = f"{self._name} cannot be used: {problem}"
-            yield Finding("database", "problem", says, self._recover)
+        try:
+            problem, todo = recovery.problem_of(self._path), self._recover
+        except DatabaseError as error:
+            problem, todo = str(error), "end the other program, or see what is said about the file"
+        if problem is not None:
+            yield Finding("database", "problem", f"{self._name} cannot be used: {problem}", todo)
+            return
+        if not file_system.size(self._path):
+            yield Finding("database", "ok", f"{self._name} ({self._reason}) is empty")
             return
         with backups.opened(self._path) as connection:
             found, size = backups.contents(connection), file_system.size(self._path)
@@ -83,7 +90,7 @@ class ContentsCheckup:
 
     def _integrity(self, connection: apsw.Connection, size: int) -> Iterator[Finding]:
         """Check one table after the other, so that no long read keeps the log from shrinking."""
-        wrong, of_index = list[str](), list[str]()
+        wrong, odd, of_index = list[str](), list[str](), list[str]()
         tables = [str(row[0]) for row in connection.execute(_TABLES).fetchall()]
         for number, table in enumerate(tables):
             self._progress(size * number // len(tables), size)
@@ -96,13 +103,14 @@ class ContentsCheckup:
             if table.startswith(SEARCH_INDEX):
                 of_index += found
             else:
-                wrong += found
+                wrong += faults(found)
+                odd += found
         self._progress(size, size)
-        if damaged := faults(wrong):
-            says = f"{len(damaged)} faults, the first: {damaged[0]}"
+        if wrong:
+            says = f"{len(wrong)} faults, the first: {wrong[0]}"
             yield Finding("integrity", "problem", says, self._recover)
-        elif wrong:
-            says = f"sound, but another program has stored odd values: {wrong[0]}"
+        elif odd:
+            says = f"sound, but another program has stored odd values: {odd[0]}"
             yield Finding("integrity", "note", says, "nothing; they are shown as well as possible")
         else:
             yield Finding("integrity", "ok", f"all {len(tables)} tables are sound")

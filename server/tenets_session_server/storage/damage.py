@@ -10,15 +10,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import apsw
 
 from tenets_session_server.config import Synchronous
-from tenets_session_server.errors import DatabaseCorruptError, LostCommitsError
-from tenets_session_server.storage import backup_files, file_system
+from tenets_session_server.errors import (
+    DatabaseBusyError,
+    DatabaseCorruptError,
+    LostCommitsError,
+)
+from tenets_session_server.storage import backup_files, file_system, file_use
 from tenets_session_server.storage.explanations import with_way_out
 from tenets_session_server.storage.left_log import MISMATCH, LeftLog
 from tenets_session_server.storage.log_format import PAGE_SIZES
@@ -27,12 +31,13 @@ logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT: Final = 0.1
 """Seconds of the check after a crash; a larger database is not checked to its end."""
+CREATION_TIME: Final = 0.005
+"""Seconds that another process needs at most to write the first page of a new file."""
 LOOK_INTERVAL: Final = 0.25
 """Seconds between two looks at whether the open file was overwritten."""
 INSTRUCTIONS: Final = 20_000
 """Steps of SQLite's virtual machine between looks at the time."""
 _FIRST_PAGE: Final = "SELECT 1 FROM sqlite_schema WHERE rowid = 1"
-_NEWEST: Final = "SELECT revision, token FROM session_server_changes ORDER BY revision DESC LIMIT 1"
 
 
 class Damage:
@@ -52,12 +57,14 @@ class Damage:
         self._looked_at = 0.0
         self._written = (0, 0)
 
-    def before_opening(self, *, in_use: bool) -> None:
+    def before_opening(self) -> None:
         """Look at the files while SQLite has not touched them.
 
-        ``in_use``: a connection of any process has the file open. Raises ``DatabaseCorruptError``.
+        Raises ``DatabaseCorruptError``, and ``DatabaseBusyError`` if another process is just
+        creating the file.
         """
-        self._left = None if in_use or self._checked_log else LeftLog(self._path)
+        looks = not self._checked_log and not file_use.is_in_use(str(self._path))
+        self._left = LeftLog(self._path) if looks else None
         is_gone = not self._path.exists()
         if not is_gone and file_system.size(self._path):
             return
@@ -69,6 +76,8 @@ class Damage:
                 " changes of it"
             )
         if not is_gone and (self._had_content or backup_files.listed(self._path)):
+            if not self._had_content and file_system.age(self._path) < CREATION_TIME:
+                raise DatabaseBusyError("another process is just creating the database")
             raise DatabaseCorruptError("the database file is empty, but it had sessions")
 
     def opened(self, connection: apsw.Connection) -> None:
@@ -93,11 +102,6 @@ class Damage:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         self._left, self._checked_log, self._had_content = None, True, True
         self._written = _written(self._path)
-
-    def opening_failed(self) -> None:
-        """Leave the files as they were before an opening that failed; the file is closed again."""
-        if self._left:
-            self._left.restore_evidence()
 
     def closed(self) -> None:
         """Say that the file is closed, and that another process may open it."""
@@ -138,10 +142,14 @@ class Damage:
             return False
         try:
             if _begins_well(connection):
-                before = connection.execute(_NEWEST).fetchall()
+                version, before = _newest(connection)
                 connection.release_memory()
                 connection.execute(_FIRST_PAGE).fetchall()
-                return bool(before != connection.execute(_NEWEST).fetchall())
+                still, after = _newest(connection)
+                # Unless another connection has committed, only the file can make a difference.
+                return version == still and before != after
+        except apsw.SQLError:  # the tables are other ones: opening says which
+            return True
         except (apsw.CorruptError, apsw.NotADBError):
             pass
         except apsw.Error:  # another program has locked it, say
@@ -162,6 +170,13 @@ class Damage:
         if self.message is not None:
             error = DatabaseCorruptError(f"{self.message}; nothing more is written to it")
             raise with_way_out(error, self._path, named=self._named)
+
+
+def _newest(connection: apsw.Connection) -> tuple[object, object]:
+    """Return a value that changes with others' commits, and the newest change of the log."""
+    newest = "SELECT revision, token FROM session_server_changes ORDER BY revision DESC LIMIT 1"
+    rows = connection.execute(newest).fetchall()
+    return connection.execute("PRAGMA data_version").get, rows
 
 
 def _written(path: Path) -> tuple[int, int]:
@@ -191,29 +206,47 @@ def _begins_well(connection: apsw.Connection) -> bool:
 
 
 def quick_check(connection: apsw.Connection, seconds: float = CHECK_TIMEOUT) -> bool | None:
-    """Return whether a database is sound, None if there was not enough time to say so."""
+    """Return whether a database is sound, None if there was not enough time to say so.
+
+    The search index is left out: it holds nothing that is not elsewhere.
+    """
     until = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > until, INSTRUCTIONS)
     try:
-        found = connection.execute("PRAGMA quick_check(100)").fetchall()
+        return not any(found for _, found in check_tables(connection, "quick_check"))
     except apsw.InterruptError:
         return None
-    except apsw.CorruptError:
+    except (apsw.CorruptError, apsw.NotADBError):
         return False
     finally:
         connection.set_progress_handler(None)
-    return not faults(str(row[0]) for row in found)
+
+
+def check_tables(
+    connection: apsw.Connection, how: str = "integrity_check"
+) -> Iterator[tuple[str, list[str]]]:
+    """Check one table after the other; yield its name, and what is damaged in it.
+
+    So no long read keeps the log from shrinking. The search index is left out. ``how`` is the
+    pragma that checks a table. Raises apsw's errors.
+    """
+    for (table,) in connection.execute(_TABLES).fetchall():
+        name = str(table).replace("'", "''")
+        rows = connection.execute(f"PRAGMA {how}('{name}')").fetchall()
+        yield str(table), faults(str(row[0]) for row in rows)
 
 
 def faults(found: Iterable[str]) -> list[str]:
     """Return what of SQLite's findings is damage.
 
-    The search index holds nothing that is not elsewhere. And a value that another program should
-    not have written is no damage to the file.
+    A value that another program should not have written is none.
     """
     harmless = ("ok", "NULL value in", "CHECK constraint failed")
-    return [one for one in found if SEARCH_INDEX not in one and not one.startswith(harmless)]
+    return [one for one in found if not one.startswith(harmless)]
 
 
 SEARCH_INDEX: Final = "session_server_search"
 """Begins the names of the search index's tables."""
+_TABLES: Final = f"""SELECT name FROM sqlite_schema WHERE type = 'table'
+    AND name NOT LIKE 'sqlite#_%' ESCAPE '#' AND substr(name, 1, {len(SEARCH_INDEX)}) <>
+        '{SEARCH_INDEX}' ORDER BY name"""

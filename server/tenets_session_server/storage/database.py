@@ -102,11 +102,11 @@ class Database:
             try:
                 return connection.execute(sql, bindings).fetchall()
             except apsw.Error as error:
-                self._file.raise_translated(error)
+                self._file.raise_translated(error, sql)
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Execute a statement that writes, once for each of ``rows``; else as :meth:`change`."""
-        with self._lock, self._file.translated():
+        with self._lock, self._file.translated(sql):
             self._file.get().executemany(sql, rows)
 
     def change(self, sql: str, bindings: Bindings) -> None:
@@ -124,7 +124,7 @@ class Database:
 
         For results that may be large. Raises as :meth:`run` does.
         """
-        with self._lock, self._file.translated():
+        with self._lock, self._file.translated(sql):
             cursor = self._file.get().execute(sql, bindings)
             try:
                 yield cursor
@@ -244,6 +244,8 @@ class Database:
         """
         with self._lock, self._file.translated():
             connection = self._file.get()
+            if self._file.damage.message is not None:
+                return True  # it stays as it is
             return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
 
     @property

@@ -108,11 +108,6 @@ class FileIdentity:
         paths = (self._path, self._shm.path)
         return any(_is_locked(path, "WRITE", unknown=True) for path in paths)
 
-    def is_in_use(self) -> bool:
-        """Tell whether a connection of any process has the file open; True if that is unknown."""
-        shm = f"{os.path.realpath(self._path)}-shm"
-        return _is_locked(shm, unknown=True, own=True)
-
     def released(self) -> None:
         """Record that the connection to a lost file has just been closed."""
         self._released_at = time.monotonic()
@@ -164,13 +159,10 @@ def _has_moved(connection: apsw.Connection) -> bool:
     return known and bool(moved.value)
 
 
-def _is_locked(
-    path: Path | str, kind: str = "", *, unknown: bool = False, own: bool = False
-) -> bool:
+def _is_locked(path: Path | str, kind: str = "", *, unknown: bool = False) -> bool:
     """Tell whether another process has SQLite's locks on a file (proc_locks(5)).
 
     ``kind`` is "READ", "WRITE" or either. Returns ``unknown`` where the system does not say it.
-    With ``own``, this process counts as well.
     """
     found = _PathInode(path).read()
     if found is None:
@@ -183,7 +175,7 @@ def _is_locked(
     # "1: POSIX  ADVISORY  WRITE 4711 fe:00:2148041 0 EOF"; "->" marks a process that waits.
     fields = [line.replace("->", "").split() for line in locks.splitlines()]
     return any(
-        wanted in one and kind in one[3] and (own or one[4] != str(os.getpid()))
+        wanted in one and kind in one[3] and one[4] != str(os.getpid())
         for one in fields
         if len(one) > 4
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import struct
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,19 @@ FUSE: Final = "fuse."
 enough."""
 
 
+_PAGE: Final = 4096
+NEW_DATABASE: Final = (
+    struct.pack(
+        ">16sH6B12I20x2I",
+        *(b"SQLite format 3\0", _PAGE, 1, 1, 0, 64, 32, 32),
+        *(1, 1, 0, 0, 0, 4, 0, 0, 1, 0, 0, 0),  # a change, a page, schema format 4, UTF-8
+        *(1, 3051003),
+    )
+    + struct.pack(">BHHHB", 0x0D, 0, 0, _PAGE, 0)
+).ljust(_PAGE, b"\0")
+"""A database without tables (sqlite.org/fileformat2.html, 1.3 and 1.6).
+
+A new file begins so: an empty one is taken for one that has lost its content."""
 LONGEST_PATH: Final = 504
 """Bytes of the longest path: SQLite's limit is 511, and it appends "-journal" (os_unix.c)."""
 
@@ -58,16 +73,16 @@ def prepare(path: Path, *, private: bool) -> None:
     With ``private`` group and others lose their permissions. Raises
     :class:`DatabaseUnavailableError` if the file cannot be opened then.
     """
-    if not create_private(path) and private:
+    if not create_private(path, NEW_DATABASE) and private:
         make_private(path)
     _prepare_files_beside(path)
 
 
-def create_private(path: Path) -> bool:
+def create_private(path: Path, content: bytes = b"") -> bool:
     """Create the database's folder (0700) and file (0600) if they are missing.
 
-    Returns whether the file was created. What exists keeps its permissions. Raises
-    :class:`DatabaseUnavailableError` if that is impossible.
+    ``content`` is written to a new file. Returns whether the file was created. What exists keeps
+    its permissions. Raises :class:`DatabaseUnavailableError` if that is impossible.
     """
     path = Path(os.path.realpath(path))  # a link may lead to a file that does not exist yet
     try:
@@ -80,7 +95,11 @@ def create_private(path: Path) -> bool:
             what = "a folder" if path.is_dir() else "no regular file"
             raise _unavailable(path, f"is {what}; expected a database file")
         # O_EXCL: do not open a file that another process has just created, and may have locked.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            os.write(file, content)
+        finally:
+            os.close(file)
     except FileExistsError:
         if not path.parent.is_dir():
             raise _unavailable(path.parent, "is not a folder") from None
@@ -175,6 +194,28 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def written(path: Path) -> tuple[int, ...]:
+    """Return when a database and its write-ahead log were written; compare it with an earlier one.
+
+    Of a file that is not there it is 0.
+    """
+    times = list[int]()
+    for file in (path, companion(path, "-wal")):
+        try:
+            times.append(file.stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
+
+
+def age(path: Path) -> float:
+    """Return the seconds since a file was created or written, by the clock; 0 if there is none."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return 0.0
 
 
 def sizes(path: Path) -> tuple[int, int]:

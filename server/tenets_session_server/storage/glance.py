@@ -10,14 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import apsw
 
-from tenets_session_server.storage import triggers
-
-if TYPE_CHECKING:
-    from tenets_session_server.storage.left_log import LeftLog
+from tenets_session_server.storage import file_use, triggers
 
 PATIENCE: Final = 100
 """Milliseconds for which another program's lock is waited for: a prompt rather shows nothing."""
@@ -79,7 +76,9 @@ def _opened(path: str) -> Iterator[apsw.Connection | None]:
     if not _size(path):  # to open an empty file, SQLite removes the log beside it
         yield None
         return
-    left = _left_log(path) if _size(f"{os.path.realpath(path)}-wal") else None
+    if _size(f"{os.path.realpath(path)}-wal") and not file_use.is_in_use(path):
+        # A crash has left it. The first program that opens it has to look whether it is whole.
+        raise UnreadableError("no server has opened the database since a program has crashed")
     try:
         flags = apsw.SQLITE_OPEN_READWRITE  # to read a write-ahead log, SQLite writes to its index
         database = apsw.Connection(path, flags=flags)
@@ -92,19 +91,6 @@ def _opened(path: str) -> Iterator[apsw.Connection | None]:
             database.close(True)
     except (apsw.Error, UnicodeError) as error:
         raise UnreadableError(str(error)) from error
-    finally:
-        if left is not None:
-            left.restore_evidence()
-
-
-def _left_log(path: str) -> LeftLog | None:
-    """Return the log that a crash has left: what it was is for the next server to judge."""
-    from pathlib import Path
-
-    from tenets_session_server.storage.file_identity import FileIdentity
-    from tenets_session_server.storage.left_log import LeftLog
-
-    return None if FileIdentity(Path(path)).is_in_use() else LeftLog(Path(path))
 
 
 def _size(path: str) -> int:

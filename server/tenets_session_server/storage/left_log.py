@@ -9,8 +9,8 @@ frame prove it: a commit begins only when the one before is on the disk.
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -25,16 +25,18 @@ from tenets_session_server.storage.log_format import (
     PAGE_SIZES,
 )
 
-if sys.platform != "win32":
-    import fcntl
-
-MISMATCH: Final = "the database file and its write-ahead log do not fit together"
+MISMATCH: Final = (
+    "the database file and the write-ahead log that a crash has left are damaged, or do not fit"
+    " together"
+)
 # Version, whether it is complete, the frames of the log, its salts; in the machine's byte order.
 _SHM_HEADER: Final = struct.Struct("=I8xB3xI12x8s8x")
 _SHM_VERSION: Final = 3007000
 _SHM_SIZE: Final = 2 * _SHM_HEADER.size
-_SHM_IN_USE: Final = 128
-"""The byte of the shared memory that each connection has locked."""
+EVIDENCE: Final = "-evidence"
+"""Ends the name of the file that keeps what the shared memory said, once damage was found.
+
+SQLite replaces the shared memory when it opens the database; so the next process would not know."""
 
 
 class LeftLog:
@@ -44,12 +46,13 @@ class LeftLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._log, self._shm = (
-            file_system.companion(path, "-wal"),
-            file_system.companion(path, "-shm"),
-        )
+        self._log = file_system.companion(path, "-wal")
         self._header = _beginning(self._log, LOG_HEADER.size)
-        self._shared = _beginning(self._shm, _SHM_SIZE)
+        self._kept = file_system.companion(path, EVIDENCE)
+        self._evidence = [
+            _beginning(file, _SHM_SIZE)
+            for file in (self._kept, file_system.companion(path, "-shm"))
+        ]
 
     def __bool__(self) -> bool:
         return bool(self._header)
@@ -63,7 +66,8 @@ class LeftLog:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
         state = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchall()[0]
         readable = max(0, int(state[1] or 0))  # the frames that SQLite has found; or -1
-        if self._lost_after(readable):
+        if self._lost_after(readable) and not self._is_another_log():
+            self._keep_evidence()
             raise LostCommitsError(
                 f"the write-ahead log {file_system.readable_name(self._log)} is damaged: changes"
                 " that were committed cannot be read from it"
@@ -71,21 +75,19 @@ class LeftLog:
         page_size = int(connection.execute("PRAGMA page_size").get or 0)
         pages = connection.execute("PRAGMA page_count").get
         last = self._commits(readable - 1, page_size, self._header[16:24]) if readable else []
-        if last and last[0] != pages:  # the log is that of another state of the file
+        # The first page has the number of pages too; where it is not in the log, it is the file's.
+        if last and last[0] != pages and not self._is_another_log():
             raise DatabaseCorruptError(MISMATCH)
 
-    def restore_evidence(self) -> None:
-        """Put back the beginning of the shared memory, unless somebody has opened the file since.
+    def _is_another_log(self) -> bool:
+        """Tell whether another process has begun the log anew since it was looked at."""
+        return _beginning(self._log, LOG_HEADER.size) != self._header
 
-        It says how many frames the log had, and SQLite has replaced that when it was opened. It is
-        the evidence for the next process.
-        """
-        if not self._shared or sys.platform == "win32":
-            return
-        with contextlib.suppress(OSError), self._shm.open("r+b") as file:
-            # As SQLite locks it: then nobody can open it, and nobody has (os_unix.c, "DMS").
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _SHM_IN_USE)
-            file.write(self._shared)
+    def _keep_evidence(self) -> None:
+        with contextlib.suppress(OSError):  # it is there already, or the folder is read-only
+            file = os.open(self._kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(file, "wb") as opened:
+                opened.write(self._evidence[1])
 
     def _lost_after(self, readable: int) -> bool:
         recorded = self._recorded()
@@ -97,15 +99,17 @@ class LeftLog:
         return len(self._commits(readable, page_size, salts)) > 1
 
     def _recorded(self) -> int | None:
-        """Return how many frames the shared memory counts; None if it belongs to another log."""
+        """Return how many frames the log had; None if nothing says so."""
         half = _SHM_HEADER.size
-        if len(self._shared) < _SHM_SIZE or self._shared[:half] != self._shared[half:]:
-            return None
-        version, complete, frames, salts = _SHM_HEADER.unpack(self._shared[:half])
-        is_known = version == _SHM_VERSION and complete
-        intact = int.from_bytes(self._header[:4], "big") in LOG_MAGIC
         # If the header of the log is damaged, nothing tells which log it was.
-        return frames if is_known and (salts == self._header[16:24] or not intact) else None
+        intact = int.from_bytes(self._header[:4], "big") in LOG_MAGIC
+        for found in self._evidence:
+            if len(found) == _SHM_SIZE and found[:half] == found[half:]:
+                version, complete, frames, salts = _SHM_HEADER.unpack(found[:half])
+                is_of_log = salts == self._header[16:24] or not intact
+                if version == _SHM_VERSION and complete and is_of_log:
+                    return int(frames)
+        return None
 
     def _commits(self, first: int, page_size: int, salts: bytes) -> list[int]:
         """Return the sizes of the database in pages after this log's commits, from a frame on."""

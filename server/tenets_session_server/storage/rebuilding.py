@@ -52,12 +52,14 @@ class Rebuilt(Struct, frozen=True, rename="camel"):
     """What could be read of a damaged database.
 
     ``unreadable_pages`` are the numbers of pages that could not; ``nameless`` is how many sessions
-    got a new name.
+    got a new name; ``unowned``, how many rows were recognised. Of these some may have been deleted,
+    if it is not known which pages are free.
     """
 
     contents: Contents
     unreadable_pages: list[int]
     nameless: int
+    unowned: int
 
 
 def rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
@@ -84,9 +86,11 @@ def rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
         for root in roots.values():  # what is theirs is not lost
             for _ in damaged.rows(root):
                 pass
+        unowned = 0
         if has_lost:
             for row in damaged.lost_rows():
                 owner = _table_of(row)
+                unowned += owner is not None
                 if owner in schema.UPSTREAM_COLUMNS:
                     _insert(new, owner, [row])
                 elif owner is not None:
@@ -97,7 +101,7 @@ def rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
         nameless = _name_sessions(new) if has_lost else 0
         new.execute("PRAGMA journal_mode = DELETE").fetchall()
         found = backups.contents(new)
-    return Rebuilt(found, sorted(damaged.unreadable), nameless)
+    return Rebuilt(found, sorted(damaged.unreadable), nameless, unowned)
 
 
 def _insert(new: apsw.Connection, table: str, rows: Iterable[Row]) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 import apsw
-from msgspec import Struct
 
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import (
@@ -35,52 +34,32 @@ from tenets_session_server.storage import (
 from tenets_session_server.storage.backups import Progress, nothing
 from tenets_session_server.storage.damage import quick_check
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.hidden_context import visible
 from tenets_session_server.storage.sqlite_errors import translate
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds for which other processes' locks are waited for."""
+CHECK_TIMEOUT: Final = 60.0
+"""Seconds for which it is looked for damage."""
 CHUNK: Final = 1024 * 1024
-SHOWN_NAMES: Final = 10
-"""Names of a difference that are listed."""
-
-
-class Difference(Struct, frozen=True, rename="camel"):
-    """What would be another after a recovery: numbers, and the names of some of the sessions."""
-
-    lost_sessions: int
-    lost_names: list[str]
-    lost_entries: int
-    gained_sessions: int
-    gained_names: list[str]
-    gained_entries: int
-    changed_entries: int
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is another."""
-        return not any(
-            (
-                *(self.lost_sessions, self.lost_entries, self.changed_entries),
-                *(self.gained_sessions, self.gained_entries),
-            )
-        )
 
 
 def problem_of(path: Path) -> str | None:
-    """Return what keeps a database from being used as it is, None if nothing does.
+    """Return what is lost or damaged, so that it has to be recovered; None if nothing is.
 
-    Nothing is written. Damage within a large file may not be found.
+    Nothing is written. Raises a ``DatabaseError`` if the file cannot be looked at, as another
+    program has locked it, for instance.
     """
+    log = file_system.size(file_system.companion(path, "-wal"))
     if not path.exists():
         return "the file is gone"
+    if not file_system.size(path) and not log and not backup_files.listed(path):
+        return None  # a new one
     try:
         with backups.opened(path) as connection:
             migrations.check_tables(connection)
-            backups.contents(connection)
-            if quick_check(connection, 60.0) is False:
+            if quick_check(connection, CHECK_TIMEOUT) is False:
                 return "the file is damaged"
-    except DatabaseError as error:
+    except DatabaseCorruptError as error:
         return str(error)
     return None
 
@@ -96,79 +75,67 @@ def is_of_another_program(path: Path) -> bool:
 
 
 def copy_bytes(database: Path, target: Path) -> bool:
-    """Copy the bytes of a database and its log as they are; return False if there is nothing.
+    """Copy the bytes of a database and its logs as they are; return False if there is nothing.
 
     No connection of this process may have the file open. Raises OSError.
     """
-    log = file_system.companion(database, "-wal")
-    if not file_system.size(database) and not file_system.size(log):
+    if not any(map(file_system.size, _files(database))):
         return False
-    for source, copied in ((log, file_system.companion(target, "-wal")), (database, target)):
-        descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as written:
-            if source.is_file():
-                with source.open("rb") as read:
-                    shutil.copyfileobj(read, written, CHUNK)
-            written.flush()
-            os.fsync(written.fileno())
+    for source, copied in zip(_files(database), _files(target), strict=True):
+        if source.is_file():
+            descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
+                shutil.copyfileobj(read, written, CHUNK)
+                written.flush()
+                os.fsync(written.fileno())
     return True
 
 
 def keep_bytes(database: Path, copied: Path) -> Path:
     """Move what :func:`copy_bytes` has copied to the backups; return its path there."""
     kept = backup_files.new(database, "damaged")
-    file_system.companion(copied, "-wal").rename(file_system.companion(kept, "-wal"))
-    copied.rename(kept)
+    copied.touch()  # where only the log is left
+    for source, target in zip(_files(copied), _files(kept), strict=True):
+        if source.exists():
+            backup_files.publish(source, target)
     return kept
 
 
-def difference(now: Path, then: Path) -> Difference:
-    """Return what differs between a database and the one that would replace it.
+def check_unchanged(database: Path, copied: Path, *, is_open: bool = False) -> None:
+    """Raise ``DatabaseBusyError`` unless a database and its log have the bytes that were copied.
 
-    Raises a ``DatabaseError`` if one of them cannot be read.
+    ``is_open``: this process has opened it, and SQLite may have made a journal, or removed the log
+    beside an empty file.
     """
-    with backups.opened(then) as connection:
-        connection.execute("ATTACH ? AS now", (file_system.sqlite_name(now),))
-
-        def count(sql: str) -> int:
-            return int(connection.execute(f"SELECT count(*) FROM {sql}").get or 0)
-
-        def sessions(table: str, other: str) -> tuple[int, list[str]]:
-            missing = f"""{table}.sessions AS s WHERE NOT EXISTS
-                (SELECT 1 FROM {other}.sessions AS o WHERE o.name = s.name)"""
-            names = connection.execute(
-                f"SELECT CAST(s.name AS BLOB) FROM {missing} ORDER BY s.id DESC LIMIT {SHOWN_NAMES}"
-            )
-            shown = [str(bytes(name), "utf-8", "replace") for (name,) in names.fetchall()]  # type: ignore[arg-type]
-            return count(missing), shown
-
-        def entries(table: str, other: str, condition: str) -> int:
-            return count(
-                f"""{table}.session_context AS c WHERE {_visible(connection, table, "c")}
-                AND {condition} (SELECT 1 FROM {other}.session_context AS o
-                    WHERE o.id = c.id AND o.created_at IS c.created_at
-                    {"AND o.content IS NOT c.content" if condition == "EXISTS" else ""}
-                    AND {_visible(connection, other, "o")})"""
+    copied_size = file_system.size(copied)
+    for file, copy in zip(_files(database), _files(copied), strict=True):
+        if is_open and (file.name.endswith("-journal") or (file != database and not copied_size)):
+            continue
+        if file_system.size(file) != file_system.size(copy) or not _is_same(file, copy):
+            raise DatabaseBusyError(
+                "the file has changed since it was looked at; nothing was done: run it again"
             )
 
-        lost, lost_names = sessions("now", "main")
-        gained, gained_names = sessions("main", "now")
-        return Difference(
-            lost,
-            lost_names,
-            entries("now", "main", "NOT EXISTS"),
-            gained,
-            gained_names,
-            entries("main", "now", "NOT EXISTS"),
-            entries("now", "main", "EXISTS"),
-        )
+
+def _files(database: Path) -> list[Path]:
+    beside = (file_system.companion(database, suffix) for suffix in ("-wal", "-journal"))
+    return [*beside, database]
 
 
-def _visible(connection: apsw.Connection, schema: str, alias: str) -> str:
-    """Return SQL for whether an entry is there for a reader."""
-    if not connection.table_exists(schema, "session_server_hidden"):
-        return "1"
-    return visible(alias, f"{schema}.")
+def _is_same(file: Path, copy: Path) -> bool:
+    """Compare bytes. The file is read through SQLite: this process may have it open."""
+    if not file_system.size(file):
+        return True
+    flags = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY
+    opened = apsw.VFSFile("", os.path.realpath(file), [flags, 0])
+    try:
+        with copy.open("rb") as other:
+            return all(
+                opened.xRead(len(chunk), number * CHUNK) == chunk
+                for number, chunk in enumerate(iter(lambda: other.read(CHUNK), b""))
+            )
+    finally:
+        opened.xClose()
 
 
 def bring_up_to_date(database: Path) -> None:
@@ -196,26 +163,40 @@ def match_page_size(copied: Path, database: Path) -> None:
         raise translate(error) or DatabaseError(str(error)) from error
 
 
-def replace(
-    database: Path, source: Path, *, is_sound: bool, progress: Progress = nothing
-) -> Path | None:
-    """Put the content of ``source`` into a database; return where what was there is kept.
+def replace(database: Path, source: Path, progress: Progress = nothing) -> Path:
+    """Put the content of ``source`` into a sound database; return where what was there is kept.
 
-    ``source`` is sound. ``is_sound`` says whether the database is; else its bytes have been kept
-    already, by :func:`keep_bytes`, and None is returned. Nothing that others commit meanwhile is
-    lost: it is in what is kept, or comes after. Raises a ``DatabaseError``.
+    Nothing that others commit meanwhile is lost: it is in what is kept, or comes after. Raises a
+    ``DatabaseError``.
     """
-    file_system.create_private(database)
     try:
         with backups.opened(source) as content:
-            if is_sound:
-                return _replace_sound(database, content, progress)
-            with closing(connection_setup.connect(database)) as target:
-                _declare_empty(target)
-                _write(target, content, lambda: None, progress)
+            return _replace_sound(database, content, progress)
     except apsw.Error as error:
         raise translate(error) or DatabaseError(str(error)) from error
-    return None
+
+
+def replace_damaged(
+    database: Path, source: Path, copied: Path, progress: Progress = nothing
+) -> None:
+    """Put the content of ``source`` in the place of a damaged database, or of none.
+
+    ``copied`` has the bytes that were there. Raises ``DatabaseBusyError`` if others are there by
+    now, as somebody else may have recovered it, and other ``DatabaseError``.
+    """
+    check_unchanged(database, copied)
+    file_system.create_private(database)
+    try:
+        with (
+            backups.opened(source) as content,
+            closing(connection_setup.connect(database)) as target,
+        ):
+            _declare_empty(target)
+            _write(
+                target, content, lambda: check_unchanged(database, copied, is_open=True), progress
+            )
+    except apsw.Error as error:
+        raise translate(error) or DatabaseError(str(error)) from error
 
 
 def _replace_sound(database: Path, content: apsw.Connection, progress: Progress) -> Path:

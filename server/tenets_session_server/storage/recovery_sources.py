@@ -6,33 +6,39 @@ comes from stays as it is.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
+from tenets_session_server.errors import DatabaseCorruptError
 from tenets_session_server.storage import (
     backup_files,
     backups,
     file_system,
+    migrations,
     rebuilding,
     recovery,
 )
 from tenets_session_server.storage.backups import Progress, nothing
+from tenets_session_server.storage.left_log import EVIDENCE
 from tenets_session_server.storage.rebuilding import Rebuilt
 
 
 class RecoverySources:
     """The sources for one database. ``problem`` is what keeps it from being used, None if nothing.
 
-    ``place`` is a folder for the copies.
+    ``place`` is a folder for the copies; :attr:`rebuilt` writes to ``readable`` what a damaged
+    database still has.
     """
 
     def __init__(self, database: Path, place: Path) -> None:
         self._database, self._place = database, place
+        self._damaged = place / "damaged.db"
+        self.readable = place / "readable.db"
         self.problem = recovery.problem_of(database)
-        self._copied: Path | None = None  # the bytes of a damaged database
-        self._rebuilt: Rebuilt | None = None
 
     @classmethod
     @contextmanager
@@ -42,29 +48,23 @@ class RecoverySources:
         is_new = not folder.exists()
         backup_files.create_folder(database)
         try:
-            with tempfile.TemporaryDirectory(dir=folder, prefix="recover-") as name:
+            with tempfile.TemporaryDirectory(
+                dir=folder, prefix=f"{backup_files.RECOVERY}{os.getpid()}-"
+            ) as name:
                 yield cls(database, Path(name))
         finally:
             if is_new:
                 with suppress(OSError):  # it is not empty
                     folder.rmdir()
 
-    @property
-    def readable(self) -> Path:
-        """Where :meth:`rebuild` writes what a damaged database still has."""
-        return self._place / "readable.db"
-
-    def rebuild(self) -> Rebuilt | None:
-        """Return what a damaged database still has, None if nothing."""
-        if self._rebuilt is None and self._copied is None and self.problem is not None:
-            copied = self._place / "damaged.db"
-            if recovery.copy_bytes(self._database, copied):
-                self._copied = copied
-                log = file_system.companion(copied, "-wal")
-                self._rebuilt = rebuilding.rebuild(copied, log, self.readable)
-        found = self._rebuilt
-        is_nothing = found is None or not (found.contents.sessions or found.contents.entries)
-        return None if is_nothing else found
+    @cached_property
+    def rebuilt(self) -> Rebuilt | None:
+        """What a damaged database still has, None if nothing."""
+        if self.problem is None or not recovery.copy_bytes(self._database, self._damaged):
+            return None
+        log = file_system.companion(self._damaged, "-wal")
+        found = rebuilding.rebuild(self._damaged, log, self.readable)
+        return found if found.contents.sessions or found.contents.entries else None
 
     def prepare(self, source: Path, progress: Progress = nothing) -> Path:
         """Return a sound copy of a backup, or of another database. Raises a ``DatabaseError``."""
@@ -73,19 +73,27 @@ class RecoverySources:
             rebuilding.rebuild(source, file_system.companion(source, "-wal"), copied)
         else:
             with backups.opened(source) as connection:
-                backups.contents(connection)  # raises if it is no database of tenets
+                migrations.check_tables(connection)
+                if not connection.table_exists("main", "sessions"):
+                    raise DatabaseCorruptError("it has no sessions: it is no database of tenets")
                 backups.copy(connection, copied, progress)
         recovery.bring_up_to_date(copied)
         return copied
 
     def put(self, chosen: Path, progress: Progress = nothing) -> Path | None:
-        """Put a sound copy in the place of the database; return where what was there is kept."""
-        self.rebuild()
-        kept = None
-        if self._copied is not None:
-            kept = recovery.keep_bytes(self._database, self._copied)
+        """Put a sound copy in the place of the database; return where what was there is kept.
+
+        Raises a ``DatabaseError`` and OSError; then nothing is another.
+        """
         recovery.match_page_size(chosen, self._database)
-        is_sound = self.problem is None
-        replaced = recovery.replace(self._database, chosen, is_sound=is_sound, progress=progress)
+        kept: Path | None = None
+        if self.problem is None:
+            kept = recovery.replace(self._database, chosen, progress)
+        else:
+            _ = self.rebuilt  # the bytes are copied
+            recovery.replace_damaged(self._database, chosen, self._damaged, progress)
+            if any(self._damaged.parent.glob("damaged.db*")):
+                kept = recovery.keep_bytes(self._database, self._damaged)
+            file_system.companion(self._database, EVIDENCE).unlink(missing_ok=True)
         recovery.bring_up_to_date(self._database)
-        return kept or replaced
+        return kept

@@ -37,15 +37,16 @@ _OTHER_TABLES: Final = re.compile(
 
 
 def translate(
-    error: apsw.Error, connection: apsw.Connection | None = None
+    error: apsw.Error, connection: apsw.Connection | None = None, sql: str = ""
 ) -> errors.DatabaseError | None:
-    """Return our error for one of apsw's, None if that is a bug."""
+    """Return our error for one of apsw's, None if that is a bug. ``sql`` has met it."""
     if isinstance(error, apsw.FullError) and connection and _ids_are_used_up(connection):
         return errors.DatabaseCorruptError(
             "a row has the largest id that SQLite can store (9223372036854775807), so nothing can"
             " be added; give that row another id"
         )
     of_index = isinstance(error, apsw.SQLError) and _OF_INDEX in str(error)
+    of_index |= isinstance(error, apsw.CorruptError) and _OF_INDEX in sql
     if of_index or getattr(error, "extendedresult", 0) == apsw.SQLITE_CORRUPT_VTAB:
         return errors.DamagedIndexError(f"the search index is damaged ({error})")
     if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
