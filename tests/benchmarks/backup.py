@@ -1,10 +1,10 @@
 """What editors notice of a backup: the daemon's own, of a large database, while four of them write.
 
-    python tests/benchmarks/backup.py [--megabytes N] [--rate N] [--smoke]
+    python tests/benchmarks/backup.py [--megabytes N] [--rate N] [--rounds N] [--smoke]
 
 Four windows add notes, ``--rate`` a second each. The daemon makes its first backup ten seconds
-after its start. Latencies while it is copied and checked stand beside those of as long before and
-after it, in one run.
+after its start, and looks each minute whether one is due. Latencies while one is copied and checked
+stand beside those of the time between them, in one run.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ from tenets_session_server.storage.session_db import SessionDB
 WINDOWS: Final = 4
 ENTRY: Final = 4000
 """Bytes of an entry that is there already."""
+POLL: Final = 0.1
+"""Seconds between two looks at the backups; it is the same while there is none."""
+PAUSE: Final = 8.0
+"""Seconds after the last backup; before it there are more, as the daemon looks each minute."""
+WARM_UP: Final = 2.0
+"""Seconds after the start that do not count."""
 NOTE: Final = "what a person has noted, in one sentence or two of a usual length. "
 Sample = tuple[float, float]
 """When a request was sent, and how long its reply took: seconds."""
@@ -64,16 +70,21 @@ def write(client: LeanClient, rate: float, samples: list[Sample], end: threading
         end.wait(due - time.monotonic())
 
 
-def watch(folder: Path, before: float) -> tuple[float, float]:
-    """Return when the backup was begun and when it was complete; go on for as long after it."""
-    while not (folder.is_dir() and any(folder.glob("*.unfinished"))):
-        time.sleep(0.005)
-    begin = time.perf_counter()
-    while any(folder.glob("*.unfinished")):
-        time.sleep(0.005)
-    done = time.perf_counter()
-    time.sleep(max(2.0, done - begin - before))
-    return begin, done
+def watch(folder: Path, rounds: int) -> list[tuple[float, float]]:
+    """Return when each backup was begun and complete; remove it, so that another one is due."""
+    found = list[tuple[float, float]]()
+    while len(found) < rounds:
+        while not any(folder.glob("*.unfinished")):
+            time.sleep(POLL)
+        begin = time.perf_counter()
+        while any(folder.glob("*.unfinished")):
+            time.sleep(POLL)
+        found.append((begin, time.perf_counter()))
+        (made,) = folder.glob("*.automatic.db")
+        print(f"backup of {made.stat().st_size / 1e6:,.0f} MB in {found[-1][1] - begin:.1f} s")
+        made.unlink()
+    time.sleep(PAUSE)
+    return found
 
 
 def describe(what: str, latencies: list[float]) -> tuple[float, float]:
@@ -92,34 +103,38 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     options.add_argument("--megabytes", type=int, default=1000)
     options.add_argument("--rate", type=float, default=20.0, help="notes a second of each window")
-    options.add_argument("--smoke", action="store_true", help="a small database")
+    options.add_argument("--rounds", type=int, default=3, help="backups")
+    options.add_argument("--smoke", action="store_true", help="one backup of a small database")
     given = options.parse_args()
     if given.smoke:
-        given.megabytes = 10
+        given.megabytes, given.rounds = 10, 1
     print(environment(), end="\n\n")
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as log:
         place = Place(Path(name), log)
         database = place.folder / "tenets.db"
         fill(database, given.megabytes)
         samples, end = list[Sample](), threading.Event()
-        started = time.perf_counter()
         windows = [place.window("tenets.db") for _ in range(WINDOWS)]
         threads = [
             threading.Thread(target=write, args=(window, given.rate, samples, end))
             for window in windows
         ]
+        started = time.perf_counter()
         for thread in threads:
             thread.start()
-        begin, done = watch(Path(f"{database}.backups"), time.perf_counter() - started)
+        backups = watch(Path(f"{database}.backups"), given.rounds)
         end.set()
         for thread in threads:
             thread.join()
         for window in windows:
             window.end()
-        (made,) = Path(f"{database}.backups").glob("*.automatic.db")
-        print(f"backup of {made.stat().st_size / 1e6:,.0f} MB in {done - begin:.1f} s", end="\n\n")
-    during = [taken for at, taken in samples if begin <= at <= done]
-    without = [taken for at, taken in samples if not begin - 1 <= at <= done and at > started + 2]
+    print()
+    during = [took for at, took in samples if any(b - POLL <= at <= e for b, e in backups)]
+    without = [
+        took
+        for at, took in samples
+        if at > started + WARM_UP and not any(b - 1 <= at <= e + 1 for b, e in backups)
+    ]
     p50, p99 = describe("without", without)
     p50_during, p99_during = describe("during it", during)
     print(f"ratio                     p50 {p50_during / p50:6.2f}  p99 {p99_during / p99:6.2f}")

@@ -62,6 +62,31 @@ def test_a_backup_is_a_complete_private_database(person: Person, database: Path)
     assert names(database) == [Path(made).name], "nothing is left over"
 
 
+def test_a_backup_does_not_join_what_stands_beside_it(person: Person, database: Path) -> None:
+    """SQLite would take a write-ahead log of that name for a part of the new file."""
+    person.does("note", "one", "--session", "a")
+    beside = person.folder / "copy.db-wal"
+    beside.write_bytes(b"another one's")
+    status, sentence = person.fails("backup", "copy.db")
+    assert (status, "copy.db-wal exists: choose another name" in sentence) == (1, True)
+    (person.folder / "link.db").symlink_to(database)
+    assert "exists" in person.fails("backup", "link.db")[1]
+    assert beside.read_bytes() == b"another one's"
+    assert not (person.folder / "copy.db").exists()
+    assert "has only" not in person.fails("backup", "missing/copy.db")[1]
+
+
+def test_the_folder_of_the_backups_is_not_one_of_somebody_else(
+    person: Person, database: Path, tmp_path: Path
+) -> None:
+    person.does("note", "one", "--session", "a")
+    (tmp_path / "elsewhere").mkdir()
+    folder(database).symlink_to(tmp_path / "elsewhere")
+    status, sentence = person.fails("backup")
+    assert (status, "not a folder of this user" in sentence) == (1, True)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_there_is_nothing_to_back_up(person: Person, database: Path) -> None:
     status, sentence = person.fails("backup")
     assert status == 1

@@ -392,3 +392,61 @@ def redefine(foreign: ForeignWriter, old: str, new: str) -> None:
         f"UPDATE sqlite_schema SET sql = replace(sql, '{old}', '{new}')"
         " WHERE name = 'session_context'"
     )
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.own_daemon
+@pytest.mark.asyncio
+async def test_pages_of_the_search_index_are_no_loss(
+    server_command: list[str], database: Path, person: Person
+) -> None:
+    """All in it can be made anew: notes are taken meanwhile, and found afterwards."""
+    person.does("search", "word")
+    with ForeignWriter(database) as foreign:
+        ((root,),) = foreign.rows(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'session_server_search_data'"
+        )
+    damage.overwrite(database, (root - 1) * damage.PAGE, damage.PAGE)
+    async with Client.opened(server_command) as client:
+        assert client.session_capability["warnings"] == []
+        for number in range(20):
+            await client.add_note("a", f"thereafter {number}")
+        while len((await client.result("search", {"query": "thereafter"}))["hits"]) < 20:
+            pass
+        assert len((await client.result("search", {"query": "b 7"}))["hits"]) > 0
+    assert person.run("doctor").returncode == 0
+    assert len(contents(database)) == 2 * NOTES + 20
+
+
+@pytest.mark.usefixtures("backup")
+def test_a_busy_database_is_not_called_damaged(database: Path, person: Person) -> None:
+    with ForeignWriter(database) as foreign:
+        foreign.execute("PRAGMA locking_mode = EXCLUSIVE")
+        foreign.execute("BEGIN EXCLUSIVE")
+        foreign.execute("UPDATE sessions SET name = name")
+        status, sentence = person.fails("recover", "--salvage", "--yes")
+        assert (status, "another" in sentence) == (1, True)
+        said = person.run("doctor").stdout
+        foreign.execute("COMMIT")
+    assert "damaged" not in said
+    (line,) = [one for one in said.splitlines() if one.startswith("problem\tdatabase\t")]
+    assert "end the other program" in line
+    assert len(contents(database)) == 2 * NOTES
+
+
+@pytest.mark.usefixtures("notes")
+@pytest.mark.timings(CHECK_TIMEOUT=0.0)
+@pytest.mark.own_daemon
+@pytest.mark.asyncio
+async def test_a_file_that_is_too_large_for_a_check_is_used_again_once_it_is_recovered(
+    server_command: list[str], database: Path, person: Person
+) -> None:
+    backup = person.does("backup").strip()
+    async with Client.opened(server_command) as client:
+        await client.result("getActive")
+        damage.pages(database)
+        await client.until_shown("Sessions are not available")
+        person.gets("recover", "--from", backup, "--yes")
+        await client.until_shown("Sessions are available again")
+        await client.add_note("a", "after")
+    assert len(contents(database)) == 2 * NOTES + 1

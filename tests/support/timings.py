@@ -21,6 +21,7 @@ MODULES: Final = {
     "ADOPTION_TIMEOUT": "storage.adoption",
     "ANSWER_TIMEOUT": "daemon.admin",
     "BUSY_TIMEOUT": "rpc.calls",
+    "CHECK_TIMEOUT": "storage.damage",
     "CHECKPOINT_AFTER": "storage.maintenance",
     "CONSTANT_SIZE": "storage.file_identity",
     "FIRST_LOOK": "daemon.automatic_backups",

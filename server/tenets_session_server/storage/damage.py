@@ -205,12 +205,13 @@ def _begins_well(connection: apsw.Connection) -> bool:
     return is_database and size >= page_size and size % page_size == 0
 
 
-def quick_check(connection: apsw.Connection, seconds: float = CHECK_TIMEOUT) -> bool | None:
+def quick_check(connection: apsw.Connection, seconds: float | None = None) -> bool | None:
     """Return whether a database is sound, None if there was not enough time to say so.
 
-    The search index is left out: it holds nothing that is not elsewhere.
+    ``seconds`` is :data:`CHECK_TIMEOUT` where nothing else is given. The search index is left out:
+    it holds nothing that is not elsewhere.
     """
-    until = time.monotonic() + seconds
+    until = time.monotonic() + (CHECK_TIMEOUT if seconds is None else seconds)
     connection.set_progress_handler(lambda: time.monotonic() > until, INSTRUCTIONS)
     try:
         return not any(found for _, found in check_tables(connection, "quick_check"))

@@ -5,10 +5,12 @@ See sqlite.org/fileformat2.html, section 4. SQLite reads the log itself; this is
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from tenets_session_server.storage import file_system
 
 LOG_HEADER: Final = struct.Struct(">IIII8sII")
 """Magic number, version, page size, checkpoint number, salts, checksum."""
@@ -19,38 +21,40 @@ PAGE_SIZES: Final = tuple(1 << exponent for exponent in range(9, 17))
 """Bytes that a page may have."""
 
 
-def newest_pages(log: Path, page_size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the pages of a write-ahead log, the newest one of a number last.
+def newest_pages(log: Path, page_size: int) -> dict[int, int]:
+    """Return where the newest version of each page is in a write-ahead log, in bytes.
 
     Each frame is checked by itself, with the checksum that the one before it has. So the frames
-    behind a damaged one are still used.
+    behind a damaged one are still used. The log is read a frame at a time.
     """
-    data = log.read_bytes() if log.exists() else b""
-    if len(data) < LOG_HEADER.size:
-        return
-    size = FRAME_HEADER.size + page_size
-    frames = [data[at : at + size] for at in range(LOG_HEADER.size, len(data) - size + 1, size)]
-    magic, *_, salts, one, two = LOG_HEADER.unpack(data[: LOG_HEADER.size])
-    if magic not in LOG_MAGIC and frames:  # the header is damaged; the first frame is of this log
-        magic, salts = LOG_MAGIC[0], frames[0][8:16]
-    words = ">" if magic == LOG_MAGIC[1] else "<"
-    before, waiting = (one, two), list[tuple[int, bytes]]()
-    for frame in frames:
-        number, commit, found, one, two = FRAME_HEADER.unpack(frame[: FRAME_HEADER.size])
-        if found != salts:
-            return  # of an earlier cycle of the log
-        if _checksum(frame[:8] + frame[FRAME_HEADER.size :], before, words) == (one, two):
-            waiting.append((number, frame[FRAME_HEADER.size :]))
-        before = one, two
-        if commit:
-            yield from waiting
-            waiting.clear()
+    found, waiting = dict[int, int](), dict[int, int]()
+    if file_system.size(log) < LOG_HEADER.size:
+        return found
+    with log.open("rb") as opened:
+        magic, _, _, _, salts, *before = LOG_HEADER.unpack(opened.read(LOG_HEADER.size))
+        for at in itertools.count(LOG_HEADER.size, FRAME_HEADER.size + page_size):
+            header, page = opened.read(FRAME_HEADER.size), opened.read(page_size)
+            if len(page) < page_size:
+                break
+            number, commit, frame_salts, *checksum = FRAME_HEADER.unpack(header)
+            if magic not in LOG_MAGIC:  # the header is damaged; the first frame is of this log
+                magic, salts = LOG_MAGIC[0], frame_salts
+            if frame_salts != salts:
+                break  # of an earlier cycle of the log
+            words = ">" if magic == LOG_MAGIC[1] else "<"
+            if _checksum(header[:8] + page, before, words) == checksum:
+                waiting[number] = at + FRAME_HEADER.size
+            before = checksum
+            if commit:
+                found.update(waiting)
+                waiting.clear()
+    return found
 
 
-def _checksum(data: bytes, before: tuple[int, int], words: str) -> tuple[int, int]:
+def _checksum(data: bytes, before: list[int], words: str) -> list[int]:
     """Return the checksum that the log has for a frame (fileformat2.html, 4.2)."""
     one, two = before
     for first, second in struct.iter_unpack(f"{words}II", data):
         one = one + first + two & 0xFFFFFFFF
         two = two + second + one & 0xFFFFFFFF
-    return one, two
+    return [one, two]

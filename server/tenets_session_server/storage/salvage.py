@@ -54,13 +54,13 @@ class DamagedFile:
     """
 
     def __init__(self, file: Path, log: Path) -> None:
-        self._data = _mapped(file)
+        self._data, self._log = _mapped(file), _mapped(log)
         self.page_size = self._find_page_size(log)
-        self._changed = dict(newest_pages(log, self.page_size))
+        self._in_log = newest_pages(log, self.page_size)
         reserved = self._data[20] if self._has_header else 0
         self._usable = self.page_size - min(reserved, 32)
         size = -(-len(self._data) // self.page_size)
-        self.pages = max([size, *self._changed])
+        self.pages = max([size, *self._in_log])
         self.unreadable = set[int]()
         self._seen = set[int]()
 
@@ -109,8 +109,8 @@ class DamagedFile:
 
     def page(self, number: int) -> bytes:
         """Return a page; it is empty beyond the end."""
-        if (changed := self._changed.get(number)) is not None:
-            return changed
+        if (at := self._in_log.get(number)) is not None:
+            return self._log[at : at + self.page_size]
         return self._data[(number - 1) * self.page_size : number * self.page_size]
 
     @property
