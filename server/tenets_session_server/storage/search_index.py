@@ -10,7 +10,7 @@ of its own, leaves it in order, and several processes may work on it in turns.
 * The log tells of a session that comes with its context, but not of each entry: that session is
   scanned. Entries that go without a change show when the index has more than there are.
 
-Entries that are hidden, in the trash for instance, stay in the index as long as their rows.
+Entries that are hidden, as in the trash, stay in the index as long as their rows.
 """
 
 from __future__ import annotations
@@ -23,13 +23,7 @@ from tenets_session_server.models.changes import State
 from tenets_session_server.storage import states
 from tenets_session_server.storage.database import Database, Row, as_json
 from tenets_session_server.storage.hidden_context import FIRST, LAST
-from tenets_session_server.storage.search_rows import (
-    LEAST,
-    STALE_BATCH,
-    TABLES,
-    IndexRows,
-    batch,
-)
+from tenets_session_server.storage.search_rows import LEAST, STALE_BATCH, TABLES, IndexRows, batch
 from tenets_session_server.storage.trash import STAGED
 
 BATCH: Final = 400
@@ -129,10 +123,11 @@ class SearchIndex:
             return self._rows.merge()
 
     def make_anew(self) -> None:
-        """Begin with an empty index, as the one that is there cannot be used."""
+        """Begin with an empty index."""
+        damaged = self._rows.damaged_tables()
         with self._database.transaction():
             self._database.keep_quiet()
-            self._rows.make_anew()
+            self._rows.make_anew(damaged)
 
     def repair(self, seconds: float) -> bool:
         """Look for entries that came or went without a change; return whether there is more.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
+from tenets_session_server.errors import DamagedIndexError
 from tenets_session_server.storage import schema, search_text
 from tenets_session_server.storage.database import Database, as_json
 
@@ -38,6 +39,9 @@ _PRESENT: Final = f"SELECT rowid FROM {{0}} WHERE rowid IN {_GIVEN}"
 _MISSING: Final = """SELECT value FROM json_each(?)
     WHERE value NOT IN (SELECT id FROM session_context)"""
 _DELETE: Final = "DELETE FROM {0} WHERE rowid = ?"
+_TABLES: Final = """SELECT name FROM sqlite_schema
+    WHERE type = 'table' AND name GLOB 'session_server_search*'
+        AND sql NOT LIKE 'CREATE VIRTUAL%'"""
 _INSERT: Final = """INSERT INTO session_server_search (rowid, text, parts, session)
     VALUES (?, ?, ?, ?)"""
 _INSERT_NAME: Final = """INSERT INTO session_server_search_names (rowid, text, parts)
@@ -88,13 +92,40 @@ class IndexRows:
         for table in TABLES.values():
             self._database.run(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
-    def make_anew(self) -> None:
-        """Replace the index, which is damaged or gone, by an empty one."""
-        for table in TABLES.values():
-            self._database.run(f"DROP TABLE IF EXISTS {table}")
-        made = (*schema.SEARCH_INDEX, *schema.SEARCH_MERGES, *schema.SEARCH_PREFIXES)
-        for sql in (*made, *schema.SEARCH_ANEW):
+    def damaged_tables(self) -> list[str]:
+        """Return the tables of the index that SQLite cannot read, and so cannot drop.
+
+        Call it in no transaction: in one in which it has met damage, SQLite changes no schema.
+        """
+        return [table for (table,) in self._database.run(_TABLES) if not self._is_sound(table)]
+
+    def make_anew(self, damaged: Iterable[str]) -> None:
+        """Replace the index by an empty one.
+
+        The ``damaged`` tables are taken out of the schema, and their pages stay unused until
+        somebody runs VACUUM.
+        """
+        # Without the virtual tables, those that hold their data are tables like others.
+        self._take_out([*TABLES.values(), *damaged])
+        for (table,) in self._database.run(_TABLES):
+            self._database.run(f"DROP TABLE {table}")
+        for sql in (*schema.SEARCH_TABLES, *schema.SEARCH_MERGES, *schema.SEARCH_PREFIXES):
             self._database.run(sql)
+
+    def _is_sound(self, table: str) -> bool:
+        try:
+            return self._database.run(f"PRAGMA quick_check('{table}')") == [("ok",)]
+        except DamagedIndexError:
+            return False
+
+    def _take_out(self, tables: Iterable[str]) -> None:
+        """Remove tables and their indexes from the schema, and leave their pages as they are."""
+        self._database.run("PRAGMA writable_schema = ON")
+        try:
+            for table in tables:
+                self._database.run("DELETE FROM sqlite_schema WHERE tbl_name = ?", (table,))
+        finally:
+            self._database.run("PRAGMA writable_schema = RESET")
 
     def within(self, what: What, lowest: int, highest: int, limit: int) -> list[int]:
         """Return the ids of rows, the highest first."""
