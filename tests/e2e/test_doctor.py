@@ -63,6 +63,22 @@ def test_before_the_first_session(database: Path, tmp_path: Path) -> None:
     assert not database.parent.exists()
 
 
+def test_a_file_of_the_public_package_alone(database: Path, tmp_path: Path) -> None:
+    """It is sound, and needs nothing; its cache is in the same file, and often nothing else is."""
+    database.parent.mkdir()
+    with ForeignWriter(database) as foreign:
+        foreign.execute("CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB)")
+        foreign.execute("INSERT INTO cache VALUES ('a', x'00')")
+    before = database.read_bytes()
+    person = Person(database, tmp_path / "app")
+    assert finding(person, "triggers and indexes")["status"] == "ok"
+    assert finding(person, "database")["status"] == "ok"
+    assert person.run("doctor").returncode == 0
+    assert database.read_bytes() == before
+    person.does("note", "one", "--session", "a")
+    assert finding(person, "triggers and indexes")["says"] == "all are there"
+
+
 def test_what_is_missing_in_the_file_is_put_back(person: Person, database: Path) -> None:
     with ForeignWriter(database) as foreign:
         foreign.execute("DROP TRIGGER session_server_make_room_update")

@@ -111,9 +111,16 @@ def check_up_to_date(connection: apsw.Connection) -> None:
 
 def missing_parts(connection: apsw.Connection) -> list[str]:
     """Return the names of the steps, or else of the triggers, that a file lacks."""
+    return missing_steps(connection) or _wrong_triggers(connection)
+
+
+def missing_steps(connection: apsw.Connection) -> list[str]:
+    """Return the names of the steps that a file lacks: the next server that opens it applies them.
+
+    A file of upstream lacks all of them.
+    """
     applied = _applied(connection)
-    names = [name for name, _ in MIGRATIONS if name not in applied]
-    return names or _wrong_triggers(connection)
+    return [name for name, _ in MIGRATIONS if name not in applied]
 
 
 def missing_indexes(connection: apsw.Connection) -> dict[str, str]:
