@@ -14,11 +14,9 @@ from tenets_session_server.features.documents import (
     ContentChange,
     Document,
     Documents,
-    index_of,
-    split,
-    units_of,
 )
 from tenets_session_server.models.context import Position, Range
+from tenets_session_server.storage.lines import index_of, split, units_of
 
 TEXTS = st.text(st.sampled_from("ab \t\r\né\u2028\x0b😀"), max_size=30)
 

@@ -6,12 +6,12 @@ while all other clients wait. A list of lines takes 1.5 us.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from tenets_session_server.models.context import Position, Range
+from tenets_session_server.models.context import Range
+from tenets_session_server.storage.lines import index_of, split
 
 LARGEST: Final = 1024 * 1024
 """Characters of the largest document that is kept."""
@@ -19,7 +19,6 @@ LARGEST_SUM: Final = 16 * LARGEST
 """Characters of all documents of a client. In memory they take about three bytes each."""
 MOST: Final = 2000
 """Documents of a client whose text is kept."""
-_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
 class ContentChange(Struct):
@@ -30,7 +29,7 @@ class ContentChange(Struct):
 
 
 class Edit(NamedTuple):
-    """What an edit has done to lines: those from ``start`` to ``end`` are ``count`` lines now.
+    """What an edit has done to lines: those from ``start`` to ``end`` are ``lines`` lines now.
 
     ``end`` is the last line that was touched. ``at_start``: the edit began before the first
     character of its line. ``at_end``: it ended before the first character of the line ``end``,
@@ -39,7 +38,7 @@ class Edit(NamedTuple):
 
     start: int
     end: int
-    count: int
+    lines: int
     at_start: bool
     at_end: bool
     after_text: bool
@@ -47,7 +46,7 @@ class Edit(NamedTuple):
     @property
     def shift(self) -> int:
         """By how many lines the edit moves what is below it."""
-        return self.count - (self.end - self.start + 1)
+        return self.lines - (self.end - self.start + 1)
 
 
 class Document:
@@ -144,50 +143,3 @@ class Documents:
         size = sum(one.size for one in self._open.values())
         if document.size > LARGEST or size > LARGEST_SUM or len(self._open) > MOST:
             document.lines, document.size = None, 0
-
-
-def split(text: str) -> list[str]:
-    """Return the lines of a text with their ends; the last one may be empty.
-
-    LSP knows three ends of lines; ``str.splitlines`` knows eleven.
-    """
-    found = _LINE.findall(text)
-    # At the end of the text, the pattern matches an empty line once more.
-    return found[:-1] if len(found) > 1 and not found[-2].endswith(("\n", "\r")) else found
-
-
-def index_of(line: str, units: int) -> int:
-    """Return which character is at a position of a line, in UTF-16 units.
-
-    A position behind the text of the line is at its end (LSP 3.17, Position); one inside of a
-    character is before it.
-    """
-    text = line.rstrip("\r\n")
-    if units >= len(text) * 2:
-        return len(text)
-    if text.isascii():
-        return min(units, len(text))
-    found = text.encode("utf-16-le", "surrogatepass")[: 2 * units]
-    return len(found.decode("utf-16-le", "ignore"))
-
-
-def units_of(line: str, index: int) -> int:
-    """Return the position of a character in a line, in UTF-16 units."""
-    before = line[:index]
-    return index if before.isascii() else len(before.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def lines_of(range_: Range) -> tuple[int, int]:
-    """Return the first and the last line of a range; an end at character 0 excludes that line."""
-    start, end = range_.start.line, range_.end.line
-    if range_.end.character == 0 and end > start:
-        end -= 1
-    return start, max(start, end)
-
-
-def whole_lines(lines: list[str], first: int, last: int) -> Range:
-    """Return the range of whole lines."""
-    if last + 1 < len(lines):
-        return Range(Position(first, 0), Position(last + 1, 0))
-    text = lines[last].rstrip("\r\n")
-    return Range(Position(first, 0), Position(last, units_of(text, len(text))))

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
-from tenets_session_server.errors import InvalidParamsError
+from tenets_session_server.errors import InvalidParamsError, LimitExceededError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Content,
@@ -27,13 +27,14 @@ from tenets_session_server.models.context import (
     AddedContext,
     ContextList,
     ContextPiece,
+    LocatedContext,
     Location,
     RemovedContext,
     WrittenContext,
 )
-from tenets_session_server.storage import names
+from tenets_session_server.storage import names, texts
 from tenets_session_server.storage.context import LONGEST_KEY
-from tenets_session_server.storage.context import Location as StoredLocation
+from tenets_session_server.storage.context_locations import Location as StoredLocation
 from tenets_session_server.storage.context_listing import ContextListing
 
 SHOWN: Final = 10
@@ -92,19 +93,25 @@ class AddContextParams(Params, frozen=True, kw_only=True):
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none of that name."""
+    location = _location(call, params.location)
     if params.session_name is not None or params.session_id is not None:
-        return _add(call, params, params.session_id)
+        return _add(call, params, location, params.session_id)
     with call.store.database.transaction():
-        return _add(call, params, call.session_id(params.folder))
+        return _add(call, params, location, call.session_id(params.folder))
 
 
-def _add(call: CallContext, params: AddContextParams, session_id: int | None) -> AddedContext:
+def _add(
+    call: CallContext,
+    params: AddContextParams,
+    location: StoredLocation | None,
+    session_id: int | None,
+) -> AddedContext:
     return call.store.context.add(
         params.session_name,
         _checked_kind(params.kind),
         params.content,
         session_id=session_id,
-        location=_location(params.location),
+        location=location,
         identity_key=params.identity_key,
         replace=params.replace,
         check_name=True,
@@ -183,6 +190,32 @@ def get_context(call: CallContext, params: GetContextParams) -> ContextPiece | N
     return call.store.context.piece(params.id, params.offset, params.max_bytes)
 
 
+class LocateParams(Params, frozen=True, kw_only=True):
+    """Params of ``locate``."""
+
+    uri: Folder
+    text: Annotated[str, Meta(description="the text of the document")] | None = None
+    session_name: Name | None = None
+    session_id: SessionId | None = None
+
+
+@method(
+    "locate",
+    LocateParams,
+    LocatedContext,
+    {"uri": "file:///work/app/login.py", "text": "import time\n\n\ndef log_in(user):\n    pass\n"},
+    {"uri": "/work/app/login.py", "sessionName": "fix login"},
+)
+def locate(call: CallContext, params: LocateParams) -> LocatedContext:
+    """Return where the entries of a file are now, in its text as it is. It never guesses."""
+    named = params.session_name is not None or params.session_id is not None
+    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
+    text = call.text(params.uri) if params.text is None else params.text
+    if text is None and not texts.can_be_read(params.uri):
+        raise InvalidParamsError("text is required: only a file of this machine can be read")
+    return call.store.context.locate(params.uri, text, session)
+
+
 class UpdateContextParams(Params, frozen=True, kw_only=True):
     """Params of ``updateContext``."""
 
@@ -207,7 +240,7 @@ def update_context(call: CallContext, params: UpdateContextParams) -> WrittenCon
         params.id,
         kind=None if params.kind is None else _checked_kind(params.kind),
         content=params.content,
-        location=_location(params.location),
+        location=_location(call, params.location),
         if_state=params.if_state,
     )
 
@@ -238,12 +271,19 @@ def _checked_kind(kind: str) -> str:
     return kind
 
 
-def _location(given: Raw) -> StoredLocation | None:
-    """Return a location to store, checked but otherwise as it was given."""
+def _location(call: CallContext, given: Raw) -> StoredLocation | None:
+    """Return a location to store: as it was given, and with an anchor where the text is known."""
     if not given:
         return None
     try:
         location = _decode_location(given)
     except InvalidParamsError as error:
         raise InvalidParamsError(f"location.{error}") from None
-    return StoredLocation(bytes(given), location.uri)
+    stored = StoredLocation(bytes(given), location.uri)
+    if location.range is None or location.anchor is not None:
+        return stored
+    try:
+        text = call.text(location.uri)
+    except LimitExceededError:
+        return stored
+    return stored if text is None else stored.anchored(location.range, text)

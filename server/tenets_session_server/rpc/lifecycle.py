@@ -30,7 +30,8 @@ from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
-from tenets_session_server.storage.context import LARGEST_LOCATION, LONGEST_KEY
+from tenets_session_server.storage.context import LONGEST_KEY
+from tenets_session_server.storage.context_locations import LARGEST_LOCATION
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
