@@ -169,10 +169,21 @@ def test_without_a_backup_what_can_be_read_is_salvaged(
     assert person.run("doctor").returncode == 0
 
 
+def without_shared_memory(harm: Damage) -> Damage:
+    def both(database: Path) -> None:
+        database.with_name(f"{database.name}-shm").unlink()
+        harm(database)
+
+    both.__name__ = f"without_shared_memory_{harm.__name__}"
+    return both
+
+
 LOGS: list[tuple[Damage, int]] = [
     (damage.log_header, 25),
     (damage.log_frame, 25),
     (damage.log_cut, 5),
+    (without_shared_memory(damage.log_header), 25),
+    (without_shared_memory(damage.log_frame), 25),
 ]
 """What happens to the log that a crash has left, and how many notes of it come back at least."""
 

@@ -12,13 +12,16 @@ import pytest
 from support import shared
 from support.client import Client
 from support.foreign import ForeignWriter
-from support.people import Person, an_editor, on_terminal
+from support.people import Person, PersonWithoutOptions, an_editor, on_terminal
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
 
-@pytest.fixture(params=["alone", "with an editor"])
+@pytest.fixture(params=["alone", "without options", "with an editor"])
 def person(request: pytest.FixtureRequest, database: Path, tmp_path: Path) -> Iterator[Person]:
+    if request.param == "without options":
+        yield PersonWithoutOptions(tmp_path / "app")
+        return
     found = Person(database, tmp_path / "app")
     if request.param == "alone":
         yield found

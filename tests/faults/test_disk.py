@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import resource
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from support import shared
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import INITIALIZE, frame, notification, request
+from support.people import COMMAND, Person
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
@@ -202,3 +207,38 @@ async def test_a_message_that_memory_is_lacking_for_ends_the_connection(
         with contextlib.suppress(ConnectionError):
             await client.send(request(900, ADD, note))
         assert await client.ended() == 1  # the log's thread may find no memory, either
+
+
+@pytest.mark.usefixtures("server_command")
+async def test_recovering_without_room_says_so_and_changes_nothing(
+    database: Path, tmp_path: Path
+) -> None:
+    person = Person(database, tmp_path / "app")
+    person.does("note", "-", "--session", "a", given="x" * 200_000)
+    small = tmp_path / "small"
+    small.mkdir()
+    recover = shlex.join(
+        [str(COMMAND), "--database", f"{small}/tenets.db", "recover", "--salvage", "--yes"]
+    )
+    script = f"""
+        mount -t tmpfs -o size=600k tmpfs {small}
+        cp {database} {small}/tenets.db
+        dd if=/dev/zero of={small}/tenets.db bs=16 count=1 conv=notrunc 2>/dev/null
+        sha256sum {small}/tenets.db
+        {recover}
+        echo status $?
+        sha256sum {small}/tenets.db
+    """
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["unshare", "-rm", "sh", "-c", script],
+        env=person.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, status, after = done.stdout.splitlines()
+    assert (status, before) == ("status 1", after)
+    (sentence,) = done.stderr.splitlines()
+    assert re.search("full|No space left|bytes left", sentence), sentence
+    assert "internal error" not in sentence

@@ -87,6 +87,17 @@ class Person:
         return done.returncode, sentence.removeprefix("tenets-session: ")
 
 
+class PersonWithoutOptions(Person):
+    """Somebody whose database is in the default place, and who names none."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder.parent / "home" / ".tenets" / "cache" / "tenets.db", folder)
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command line."""
+        return [str(COMMAND), *arguments]
+
+
 @contextlib.contextmanager
 def an_editor(person: Person) -> Iterator[None]:
     """Have an editor open, which is served by the daemon of the person's database."""

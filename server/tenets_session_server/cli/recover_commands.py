@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tenets_session_server import locations
 from tenets_session_server.cli import text
 from tenets_session_server.cli.backup_commands import amount, contents, described, print_backups
 from tenets_session_server.cli.invocation import (
@@ -213,6 +214,7 @@ def _copy_sessions(
     run: Invocation, sources: RecoverySources, chosen: Path, names: tuple[str, ...]
 ) -> None:
     """Bring back some sessions, beside what is there; a taken name gets a number."""
+    from tenets_session_server.errors import SessionNotFoundError  # noqa: PLC0415
     from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
 
     if sources.problem is not None:
@@ -220,10 +222,14 @@ def _copy_sessions(
             f"the database cannot be used: {sources.problem}; recover all of it first"
         )
     with (
-        closing(local.store(str(chosen), run.reason)) as then,
+        closing(local.store(str(chosen), locations.BY_OPTION)) as then,
         closing(local.store(run.database, run.reason)) as now,
     ):
-        ids = [then.sessions.id_of(name, None) for name in names]
+        try:
+            ids = [then.sessions.id_of(name, None) for name in names]
+        except SessionNotFoundError as error:
+            name = text.line(error.name or "")
+            raise NotFoundError(f"the backup has no session that is named {name}") from None
         now.database.author = run.author
         with closing(then.exporter.json(ids)) as document:
             found = local.plain(now.importer.run(document, "rename"))

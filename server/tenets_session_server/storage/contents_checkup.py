@@ -70,8 +70,8 @@ class ContentsCheckup:
         with backups.opened(self._path) as connection:
             found, size = backups.contents(connection), file_system.size(self._path)
             says = (
-                f"{self._name} ({self._reason}): {found.sessions} sessions, {found.entries} notes,"
-                f" {size:,} bytes"
+                f"{self._name} ({self._reason}): sessions: {found.sessions}, notes:"
+                f" {found.entries}, bytes: {size:,}"
             )
             yield Finding("database", "ok", says)
             yield from self._integrity(connection, size)

@@ -49,10 +49,9 @@ class LeftLog:
         self._log = file_system.companion(path, "-wal")
         self._header = _beginning(self._log, LOG_HEADER.size)
         self._kept = file_system.companion(path, EVIDENCE)
-        self._evidence = [
-            _beginning(file, _SHM_SIZE)
-            for file in (self._kept, file_system.companion(path, "-shm"))
-        ]
+        # An opening that found damage has made the shared memory anew: it proves nothing then.
+        shm = self._kept if self._kept.exists() else file_system.companion(path, "-shm")
+        self._evidence = _beginning(shm, _SHM_SIZE)
 
     def __bool__(self) -> bool:
         return bool(self._header)
@@ -87,7 +86,7 @@ class LeftLog:
         with contextlib.suppress(OSError):  # it is there already, or the folder is read-only
             file = os.open(self._kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(file, "wb") as opened:
-                opened.write(self._evidence[1])
+                opened.write(self._evidence)
 
     def _lost_after(self, readable: int) -> bool:
         recorded = self._recorded()
@@ -103,12 +102,12 @@ class LeftLog:
         half = _SHM_HEADER.size
         # If the header of the log is damaged, nothing tells which log it was.
         intact = int.from_bytes(self._header[:4], "big") in LOG_MAGIC
-        for found in self._evidence:
-            if len(found) == _SHM_SIZE and found[:half] == found[half:]:
-                version, complete, frames, salts = _SHM_HEADER.unpack(found[:half])
-                is_of_log = salts == self._header[16:24] or not intact
-                if version == _SHM_VERSION and complete and is_of_log:
-                    return int(frames)
+        found = self._evidence
+        if len(found) == _SHM_SIZE and found[:half] == found[half:]:
+            version, complete, frames, salts = _SHM_HEADER.unpack(found[:half])
+            is_of_log = salts == self._header[16:24] or not intact
+            if version == _SHM_VERSION and complete and is_of_log:
+                return int(frames)
         return None
 
     def _commits(self, first: int, page_size: int, salts: bytes) -> list[int]:

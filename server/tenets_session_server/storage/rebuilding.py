@@ -15,6 +15,7 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
+from tenets_session_server.errors import DatabaseError
 from tenets_session_server.storage import (
     backups,
     connection_setup,
@@ -25,6 +26,7 @@ from tenets_session_server.storage import (
 )
 from tenets_session_server.storage.backups import Contents
 from tenets_session_server.storage.salvage import DamagedFile, Row, Value
+from tenets_session_server.storage.sqlite_errors import translate
 
 SHAPES: Final = {
     "sessions": "nstS",
@@ -65,8 +67,15 @@ class Rebuilt(Struct, frozen=True, rename="camel"):
 def rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
     """Write what can be read of a damaged file and its log to ``target``, a new database.
 
-    Raises apsw's errors and OSError for the target only.
+    Raises a ``DatabaseError`` and OSError for the target only.
     """
+    try:
+        return _rebuild(file, log, target)
+    except apsw.Error as error:
+        raise translate(error) or DatabaseError(str(error)) from error
+
+
+def _rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
     damaged = DamagedFile(file, log)
     file_system.create_private(target)
     with closing(connection_setup.connect(target)) as new:
