@@ -104,6 +104,7 @@ AT_REST: list[tuple[Damage, str]] = [
     (damage.schema, "damaged"),
     (damage.truncated, "damaged"),
     (damage.emptied, "empty"),
+    (damage.shortened, "not a SQLite database"),
     (damage.text, "not a SQLite database"),
 ]
 """What happens to a file that nobody has open, and words that say what."""

@@ -56,6 +56,12 @@ def emptied(database: Path) -> None:
         opened.truncate(0)
 
 
+def shortened(database: Path) -> None:
+    """Leave sixteen bytes: the header is longer."""
+    with database.open("r+b") as opened:
+        opened.truncate(16)
+
+
 def gone(database: Path) -> None:
     """Remove the file."""
     database.unlink()

@@ -57,7 +57,7 @@ class DamagedFile:
         self._data, self._log = _mapped(file), _mapped(log)
         self.page_size = self._find_page_size(log)
         self._in_log = newest_pages(log, self.page_size)
-        reserved = self._data[20] if self._has_header else 0
+        reserved = int.from_bytes(self._data[20:21], "big") if self._has_header else 0
         self._usable = self.page_size - min(reserved, 32)
         size = -(-len(self._data) // self.page_size)
         self.pages = max([size, *self._in_log])
