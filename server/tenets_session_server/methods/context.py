@@ -34,8 +34,8 @@ from tenets_session_server.models.context import (
 )
 from tenets_session_server.storage import names, texts
 from tenets_session_server.storage.context import LONGEST_KEY
-from tenets_session_server.storage.context_locations import Location as StoredLocation
 from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.context_locations import Location as StoredLocation
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
