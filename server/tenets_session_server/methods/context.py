@@ -6,7 +6,11 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
-from tenets_session_server.errors import InvalidParamsError, LimitExceededError
+from tenets_session_server.errors import (
+    InvalidArgumentError,
+    InvalidParamsError,
+    LimitExceededError,
+)
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Content,
@@ -34,8 +38,9 @@ from tenets_session_server.models.context import (
 )
 from tenets_session_server.storage import names, texts
 from tenets_session_server.storage.context import LONGEST_KEY
-from tenets_session_server.storage.context_locations import Location as StoredLocation
 from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.context_locations import Location as StoredLocation
+from tenets_session_server.storage.steps import Steps
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
@@ -205,8 +210,9 @@ class LocateParams(Params, frozen=True, kw_only=True):
     LocatedContext,
     {"uri": "file:///work/app/login.py", "text": "import time\n\n\ndef log_in(user):\n    pass\n"},
     {"uri": "/work/app/login.py", "sessionName": "fix login"},
+    in_steps=True,
 )
-def locate(call: CallContext, params: LocateParams) -> LocatedContext:
+def locate(call: CallContext, params: LocateParams) -> Steps[LocatedContext]:
     """Return where the entries of a file are now, in its text as it is. It never guesses."""
     named = params.session_name is not None or params.session_id is not None
     session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
@@ -279,11 +285,13 @@ def _location(call: CallContext, given: Raw) -> StoredLocation | None:
         location = _decode_location(given)
     except InvalidParamsError as error:
         raise InvalidParamsError(f"location.{error}") from None
+    if location.anchor is not None:
+        return StoredLocation(bytes(given), location.uri, "client")
     stored = StoredLocation(bytes(given), location.uri)
-    if location.range is None or location.anchor is not None:
+    if location.range is None:
         return stored
     try:
         text = call.text(location.uri)
-    except LimitExceededError:
+    except (InvalidArgumentError, LimitExceededError):  # the store says it of a bad URI
         return stored
     return stored if text is None else stored.anchored(location.range, text)

@@ -42,6 +42,12 @@ def units_of(line: str, index: int) -> int:
     return index if before.isascii() else len(before.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def indent_of(line: str) -> int:
+    """Return how many UTF-16 units of white space a line begins with."""
+    text = line.rstrip("\r\n")
+    return len(text) - len(text.lstrip())  # white space has one unit a character
+
+
 def lines_of(range_: Range) -> tuple[int, int]:
     """Return the first and the last line of a range; an end at character 0 excludes that line."""
     start, end = range_.start.line, range_.end.line
