@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from tenets_session_server.models.context import Anchor, Position, Range
-from tenets_session_server.storage.anchors import CONTEXT, LONGEST, MOST_PLACES, MOST_QUOTED, Text
+from tenets_session_server.storage.anchors import (
+    CONTEXT,
+    LONGEST,
+    MOST_PLACES,
+    MOST_QUOTED,
+    MOST_SCREENED,
+    Text,
+)
 from tenets_session_server.storage.lines import split
 from tenets_session_server.storage.steps import finished
 
@@ -193,6 +200,7 @@ def test_a_line_of_which_there_are_very_many() -> None:
     assert moved(block + many, f"new\n{many}{block}", whole(3)) == whole(3 * MOST_PLACES + 4)
     # Four lines fit, as may be at a place that was not compared.
     assert moved(block + many, f"{many}b\nc\n}}\nd\ne\n", whole(3)) is None
+    assert moved(block, block + "}\n" * MOST_SCREENED, whole(3)) is None
     pairs = "c\n}\n" * (2 * MOST_PLACES)
     assert moved(block + pairs, block + pairs, whole(3)) is None
 

@@ -46,6 +46,8 @@ ENOUGH: Final = 20
 """Letters and digits with which a quote that occurs once needs no line around it."""
 MOST_PLACES: Final = 100
 """Places of one quote that are compared. With more, those without a fitting neighbour are not."""
+MOST_SCREENED: Final = 5_000
+"""Places whose neighbours are looked at, which takes 5 ms. With more, the note is lost."""
 UNBEATABLE: Final = 2 * CONTEXT
 _MOST_WITHOUT_NEIGHBOUR: Final = 2 * (CONTEXT - 1)
 """Lines that fit at most where the lines directly before and after a place do not."""
@@ -172,6 +174,8 @@ class Text:
 
         Of a place that is not compared, it is the most that may fit.
         """
+        if len(places) > MOST_SCREENED:
+            return None
         compared = places
         if len(places) > MOST_PLACES:
             compared = [at for at in places if self._has_neighbour(at, span, before, after)]
