@@ -1,7 +1,7 @@
 """Where the notes of an open document are: they move with its edits, and are never guessed.
 
-An edit shifts what is below it. Where it straddles an end of a note, the note is looked for again by
-its anchor, as it is when the document is opened or saved. What is not found then is lost.
+An edit shifts what is below it. Where it straddles an end of a note, the note is looked for again
+by its anchor, as it is when the document is opened or saved. What is not found then is lost.
 """
 
 from __future__ import annotations

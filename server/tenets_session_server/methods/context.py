@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
-from tenets_session_server.errors import InvalidParamsError, LimitExceededError
+from tenets_session_server.errors import InvalidParamsError
+from tenets_session_server.methods import locations
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Content,
@@ -20,7 +21,6 @@ from tenets_session_server.methods.params import (
     Limit,
     Name,
     Params,
-    ParamsDecoder,
     SessionId,
 )
 from tenets_session_server.models.context import (
@@ -28,14 +28,14 @@ from tenets_session_server.models.context import (
     ContextList,
     ContextPiece,
     LocatedContext,
-    Location,
     RemovedContext,
     WrittenContext,
 )
 from tenets_session_server.storage import names, texts
 from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context_listing import ContextListing
-from tenets_session_server.storage.context_locations import Location as StoredLocation
+from tenets_session_server.storage.context_locations import Location
+from tenets_session_server.storage.steps import Steps
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
@@ -48,7 +48,6 @@ IdentityKey = Annotated[
         description=f"a string of 1 to {LONGEST_KEY} characters",
     ),
 ]
-_decode_location: Final = ParamsDecoder(Location).decode
 
 
 def show_newest(call: CallContext) -> tuple[ContextList | None, str]:
@@ -85,6 +84,12 @@ class AddContextParams(Params, frozen=True, kw_only=True):
         "location": {
             "uri": "file:///work/app/login.py",
             "range": {"start": {"line": 6, "character": 0}, "end": {"line": 7, "character": 0}},
+            "anchor": {
+                "quote": "cookie = cached(user)",
+                "before": ["", "def log_in(user):", "check(user)"],
+                "after": ["send(cookie)"],
+                "occurrences": 1,
+            },
         },
         "identityKey": "cookie",
     },
@@ -93,7 +98,7 @@ class AddContextParams(Params, frozen=True, kw_only=True):
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none of that name."""
-    location = _location(call, params.location)
+    location = locations.read(call, params.location)
     if params.session_name is not None or params.session_id is not None:
         return _add(call, params, location, params.session_id)
     with call.store.database.transaction():
@@ -103,7 +108,7 @@ def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
 def _add(
     call: CallContext,
     params: AddContextParams,
-    location: StoredLocation | None,
+    location: Location | None,
     session_id: int | None,
 ) -> AddedContext:
     return call.store.context.add(
@@ -203,10 +208,14 @@ class LocateParams(Params, frozen=True, kw_only=True):
     "locate",
     LocateParams,
     LocatedContext,
-    {"uri": "file:///work/app/login.py", "text": "import time\n\n\ndef log_in(user):\n    pass\n"},
+    {
+        "uri": "file:///work/app/login.py",
+        "text": "def log_in(user):\n    check(user)\n    cookie = cached(user)\n    send(cookie)\n",
+    },
     {"uri": "/work/app/login.py", "sessionName": "fix login"},
+    in_steps=True,
 )
-def locate(call: CallContext, params: LocateParams) -> LocatedContext:
+def locate(call: CallContext, params: LocateParams) -> Steps[LocatedContext]:
     """Return where the entries of a file are now, in its text as it is. It never guesses."""
     named = params.session_name is not None or params.session_id is not None
     session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
@@ -240,7 +249,7 @@ def update_context(call: CallContext, params: UpdateContextParams) -> WrittenCon
         params.id,
         kind=None if params.kind is None else _checked_kind(params.kind),
         content=params.content,
-        location=_location(call, params.location),
+        location=locations.read(call, params.location),
         if_state=params.if_state,
     )
 
@@ -269,21 +278,3 @@ def _checked_kind(kind: str) -> str:
     if not kind.isascii():
         names.check_kind(kind)
     return kind
-
-
-def _location(call: CallContext, given: Raw) -> StoredLocation | None:
-    """Return a location to store: as it was given, and with an anchor where the text is known."""
-    if not given:
-        return None
-    try:
-        location = _decode_location(given)
-    except InvalidParamsError as error:
-        raise InvalidParamsError(f"location.{error}") from None
-    stored = StoredLocation(bytes(given), location.uri)
-    if location.range is None or location.anchor is not None:
-        return stored
-    try:
-        text = call.text(location.uri)
-    except LimitExceededError:
-        return stored
-    return stored if text is None else stored.anchored(location.range, text)

@@ -51,6 +51,17 @@ class Anchor(Struct, frozen=True):
         Annotated[UInteger, Meta(description="lines around it that fitted best at another place")]
         | UnsetType
     ) = UNSET
+    indents: (
+        Annotated[
+            list[UInteger],
+            Meta(
+                min_length=2,
+                max_length=2,
+                description="white space before its first and its last line, in UTF-16 units",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Location(Struct, frozen=True):

@@ -31,7 +31,7 @@ from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
 from tenets_session_server.storage.context import LONGEST_KEY
-from tenets_session_server.storage.context_locations import LARGEST_LOCATION
+from tenets_session_server.storage.context_locations import LARGEST_LOCATION, LARGEST_TEXT
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
@@ -51,6 +51,7 @@ LIMITS: Final = {
     "author": names.LONGEST_AUTHOR,
     "identityKey": LONGEST_KEY,
     "location": LARGEST_LOCATION,
+    "text": LARGEST_TEXT,
     "uri": uris.LONGEST,
     "folders": folders.MOST,
 }

@@ -34,6 +34,7 @@ from tenets_session_server.storage.database import SWALLOWED, Database
 from tenets_session_server.storage.hidden_context import OWNERS, VISIBLE
 from tenets_session_server.storage.schema import CHANGES_KEPT, PRUNE_INTERVAL
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.steps import Steps
 from tenets_session_server.storage.trash import Trash
 
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, identity_key,
@@ -44,10 +45,11 @@ _WITH_KEY: Final = f"""SELECT e.id FROM session_server_entries AS e
         AND c.session_id = e.key_session_id AND {VISIBLE} LIMIT 1"""
 _EQUAL: Final = """SELECT (:kind IS NULL OR c.kind = :kind)
         AND (:content IS NULL OR c.content = :content)
-        AND (NOT :move OR e.location IS :location OR (:is_anchored
-            AND json_remove(e.location, '$.anchor') IS json_remove(:location, '$.anchor')))
+        AND (NOT :move OR e.location IS :location)
     FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
     WHERE c.id = :id"""
+_SAME_BUT_ANCHOR: Final = """SELECT 1 FROM session_server_entries WHERE id = :id
+    AND json_remove(location, '$.anchor') = json_remove(:location, '$.anchor')"""
 _UPDATE: Final = """UPDATE session_context SET kind = coalesce(:kind, kind),
     content = coalesce(:content, content) WHERE id = :id"""
 _UPDATE_DETAILS: Final = """INSERT INTO session_server_entries (id, updated_at) VALUES (:id, :now)
@@ -114,7 +116,7 @@ class Context:
                 key = (session_id, identity_key, author)
                 if rows := self._database.run(_WITH_KEY, key):
                     if replace:
-                        self._change(rows[0][0], kind, content, location, move=True)
+                        self._change(rows[0][0], kind, content, location, move=True, again=True)
                     return AddedContext(
                         **self._written(rows[0][0]), session_created=False, duplicate=True
                     )
@@ -208,7 +210,9 @@ class Context:
         """Return a page of entries, see :func:`.context_pages.read_page`."""
         return read_page(self._database, listing, limit, cursor)
 
-    def locate(self, uri: str, text: str | None, session: int | None = None) -> LocatedContext:
+    def locate(
+        self, uri: str, text: str | None, session: int | None = None
+    ) -> Steps[LocatedContext]:
         """Return where the entries of a file are, see :func:`.context_locations.locate`."""
         return locate(self._database, uri, text, session)
 
@@ -227,20 +231,28 @@ class Context:
         location: Location | None,
         *,
         move: bool,
+        again: bool = False,
     ) -> None:
         """Change an entry, unless it is already so; None leaves that part as it is.
 
-        The location changes only with ``move``.
+        The location changes only with ``move``. One that is equal but for an anchor that the client
+        did not give stays as it is, if there is no anchor now, or the same note is sent ``again``:
+        the file may have changed meanwhile.
         """
         bindings: dict[str, Any] = {
             "id": entry_id,
             "kind": kind,
             "content": content,
-            "move": move,
-            "is_anchored": location is not None and location.is_anchored,
             "now": timestamps.now(),
             **(_NOWHERE if location is None else location.columns()),
         }
+        if (
+            move
+            and location is not None
+            and (location.anchored_by == "nobody" or (again and location.anchored_by == "server"))
+        ):
+            move = not self._database.run(_SAME_BUT_ANCHOR, bindings)
+        bindings["move"] = move
         if self._database.run(_EQUAL, bindings)[0][0]:
             return
         self._database.change(_UPDATE, bindings)  # also if it is only moved: this is recorded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -16,6 +16,7 @@ from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.context_pages import read_page
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.lines import split
+from tenets_session_server.storage.steps import Steps
 
 _decode_location: Final = msgspec.json.Decoder(models.Location).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -24,17 +25,21 @@ MOST_LOCATED: Final = 1000
 """Entries of one file that are looked for."""
 LARGEST_LOCATION: Final = 64 * 1024
 """Bytes of JSON: twenty lines, and three before and after, are a few kibibytes."""
+LARGEST_TEXT: Final = 1024 * 1024
+"""Characters of a text in which notes are looked for."""
+MOST_LINES: Final = 100_000
+"""Lines of such a text: splitting it into them takes 10 ms."""
 
 
 class Location(Struct, frozen=True):
     """Where an entry belongs: the JSON text as it was given, and its ``uri``.
 
-    ``is_anchored``: this server has added the anchor.
+    ``anchored_by``: who has added its anchor.
     """
 
     text: bytes
     uri: str
-    is_anchored: bool = False
+    anchored_by: Literal["client", "server", "nobody"] = "nobody"
 
     @classmethod
     def checked(cls, text: Raw) -> Self:
@@ -44,9 +49,22 @@ class Location(Struct, frozen=True):
         return found
 
     def anchored(self, range_: Range, text: str) -> Location:
-        """Return the same with the anchor that its range has in a text."""
-        members = {**_decode_members(self.text), "anchor": Text(split(text)).anchor(range_)}
-        found = Location(_encode(members), self.uri, is_anchored=True)
+        """Return the same with the anchor that its range has in a text, if it has one there.
+
+        The rest of the JSON text stays as it is.
+        """
+        try:
+            anchor = Text(checked_lines(text)).anchor(range_)
+        except LimitExceededError:
+            return self
+        if anchor is None:
+            return self
+        members = _decode_members(self.text)
+        if "anchor" in members:  # null
+            added = _encode({**members, "anchor": anchor})
+        else:
+            added = self.text.rstrip()[:-1] + b',"anchor":' + _encode(anchor) + b"}"
+        found = Location(added, self.uri, anchored_by="server")
         # Lines of control characters take six bytes each; without an anchor it is still a place.
         return found if len(found.text) <= LARGEST_LOCATION else self
 
@@ -79,17 +97,29 @@ def location_of(entry: models.ContextEntry) -> models.Location | None:
         return None
 
 
+def checked_lines(text: str) -> list[str]:
+    """Return the lines of a text; raises :class:`LimitExceededError` if it is too large."""
+    if len(text) > LARGEST_TEXT:
+        raise LimitExceededError("text (characters)", LARGEST_TEXT)
+    if max(text.count("\n"), text.count("\r")) >= MOST_LINES:
+        raise LimitExceededError("text (lines)", MOST_LINES)
+    return split(text)
+
+
 def locate(
     database: Database, uri: str, text: str | None, session: int | None = None
-) -> LocatedContext:
+) -> Steps[LocatedContext]:
     """Return where the entries of a file are in its ``text``, None where there is none.
 
     ``session`` is the id of the one whose entries are meant. Entries without a range belong to the
-    file as a whole, and are left out.
+    file as a whole, and are left out. Raises :class:`LimitExceededError`, and
+    :class:`InvalidArgumentError` for a bad ``uri``.
     """
     listing = ContextListing(session, uri=uri, order="newest", include_content=False)
+    there = None
+    if text is not None:
+        there = yield from Text.indexed(checked_lines(text))
     page = read_page(database, listing, MOST_LOCATED, None)
-    there = None if text is None else Text(split(text))
     placed, lost = list[PlacedContext](), list[int]()
     for entry in page.entries:
         location = location_of(entry)
@@ -98,6 +128,7 @@ def locate(
         found = None
         if there is not None and location.anchor is not None:
             found = there.locate(location.range, location.anchor)
+            yield 0.0
         if found is None:
             lost.append(entry.id)
         else:

