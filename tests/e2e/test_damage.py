@@ -467,3 +467,15 @@ async def test_a_file_that_is_too_large_for_a_check_is_used_again_once_it_is_rec
         await client.until_shown("Sessions are available again")
         await client.add_note("a", "after")
     assert len(contents(database)) == 2 * NOTES + 1
+
+
+@pytest.mark.usefixtures("notes")
+def test_damage_that_only_a_write_meets_is_found(database: Path, person: Person) -> None:
+    """Without its counter of ids, no note can be added, and all of them can be read."""
+    damage.sequence(database)
+    assert "damaged" in person.fails("note", "more", "--session", "a")[1]
+    assert_doctor_says(person, "damaged")
+    assert "damaged" in person.fails("backup")[1], "such a backup would be no way out"
+    assert person.gets("recover", "--salvage", "--yes")["entries"] == 2 * NOTES
+    assert person.does("note", "more", "--session", "a")
+    assert person.run("doctor").returncode == 0

@@ -77,6 +77,18 @@ def test_nothing_differs(person: Person, backup: str) -> None:
     assert person.gets("recover", "--from", backup, "--yes") == {"recovered": False}
 
 
+def test_it_has_to_be_said_from_what(person: Person, backup: str) -> None:
+    """A script that goes on after it must not believe that anything was done."""
+    for arguments in (["--yes"], ["fix login"]):
+        done = person.run("recover", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--from" in done.stderr
+    with on_terminal(person, "recover", columns=80) as terminal:
+        terminal.expect(backup)
+        terminal.types("\x03")
+        terminal.end()
+
+
 def test_what_cannot_be_recovered_from(person: Person, backup: str, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with ForeignWriter(other) as foreign:

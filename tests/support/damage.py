@@ -67,6 +67,15 @@ def gone(database: Path) -> None:
     database.unlink()
 
 
+def sequence(database: Path) -> None:
+    """Put bytes over the page that has the newest ids."""
+    with ForeignWriter(database) as foreign:
+        ((root,),) = foreign.rows(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+        )
+    overwrite(database, (root - 1) * PAGE, PAGE)
+
+
 def text(database: Path) -> None:
     """Have another file in its place."""
     database.write_bytes(b"no database at all, " * 1000)

@@ -64,7 +64,7 @@ def recover_command(
                 " is: move it away, or name another file with --database"
             )
         with RecoverySources.of(database) as sources:
-            chosen = _chosen(run, sources, source, salvage=salvage)
+            chosen = _chosen(run, sources, source, names, salvage=salvage, yes=yes)
             if chosen is not None and names:
                 _copy_sessions(run, sources, chosen, names)
             elif chosen is not None:
@@ -72,13 +72,21 @@ def recover_command(
 
 
 def _chosen(
-    run: Invocation, sources: RecoverySources, source: str | None, *, salvage: bool
+    run: Invocation,
+    sources: RecoverySources,
+    source: str | None,
+    names: tuple[str, ...],
+    *,
+    salvage: bool,
+    yes: bool,
 ) -> Path | None:
     """Return a sound copy of what to recover from; None if that was only listed."""
     if source is not None:
         return _prepared(sources, _named(run, source))
     if salvage:
         return _readable(sources)
+    if yes or (names and not run.out.asks):
+        raise click.UsageError("from what? expected --from FILE, or --salvage")
     found = _list(run, sources)
     if not run.out.asks or run.out.as_json or not found:
         return None

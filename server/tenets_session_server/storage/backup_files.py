@@ -103,14 +103,20 @@ def create_folder(database: Path) -> Path:
     Raises OSError, also if somebody else has put something there.
     """
     place = folder(database)
-    place.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "posix":
-        status = place.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "not a folder of this user", str(place))
-        if status.st_mode & 0o077:
-            place.chmod(0o700)
+    with contextlib.suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+    if not is_usable(place):
+        raise PermissionError(errno.EPERM, "is not a folder of yours: move it away", str(place))
+    if os.name == "posix" and place.stat().st_mode & 0o077:
+        place.chmod(0o700)
     return place
+
+
+def is_usable(place: Path) -> bool:
+    """Tell whether a path is a folder of this user, and no link."""
+    status = place.lstat()
+    is_own = os.name != "posix" or status.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and is_own
 
 
 def new(database: Path, kind: Kind) -> Path:

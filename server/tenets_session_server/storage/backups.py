@@ -140,8 +140,8 @@ def copy(
     free = shutil.disk_usage(target.parent).free
     if free < size + SPARE_BYTES:
         raise DatabaseFullError(
-            f"a backup takes {size:,} bytes and leaves {SPARE_BYTES:,} bytes free, but"
-            f" {target.parent} has only {free:,} bytes left"
+            f"{target.parent} has {free:,} bytes left: a backup takes {size:,} bytes, and"
+            f" {SPARE_BYTES:,} bytes have to stay free"
         )
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:

@@ -248,6 +248,8 @@ def faults(found: Iterable[str]) -> list[str]:
 
 SEARCH_INDEX: Final = "session_server_search"
 """Begins the names of the search index's tables."""
-_TABLES: Final = f"""SELECT name FROM sqlite_schema WHERE type = 'table'
-    AND name NOT LIKE 'sqlite#_%' ESCAPE '#' AND substr(name, 1, {len(SEARCH_INDEX)}) <>
-        '{SEARCH_INDEX}' ORDER BY name"""
+# The schema itself stands for the list of free pages, too.
+ALL_TABLES: Final = """SELECT name FROM (SELECT 'sqlite_schema' AS name
+    UNION ALL SELECT name FROM sqlite_schema WHERE type = 'table')"""
+_TABLES: Final = f"""{ALL_TABLES}
+    WHERE substr(name, 1, {len(SEARCH_INDEX)}) <> '{SEARCH_INDEX}' ORDER BY name"""

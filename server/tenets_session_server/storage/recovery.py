@@ -81,13 +81,16 @@ def copy_bytes(database: Path, target: Path) -> bool:
     """
     if not any(map(file_system.size, _files(database))):
         return False
-    for source, copied in zip(_files(database), _files(target), strict=True):
-        if source.is_file():
-            descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
-                shutil.copyfileobj(read, written, CHUNK)
-                written.flush()
-                os.fsync(written.fileno())
+    try:
+        for source, copied in zip(_files(database), _files(target), strict=True):
+            if source.is_file():
+                descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
+                    shutil.copyfileobj(read, written, CHUNK)
+                    written.flush()
+                    os.fsync(written.fileno())
+    except OSError as error:  # writing does not say where
+        raise OSError(error.errno, error.strerror, error.filename or str(target)) from error
     return True
 
 
