@@ -89,7 +89,7 @@ def test_it_has_to_be_said_from_what(person: Person, backup: str) -> None:
     with on_terminal(person, "recover", columns=80) as terminal:
         terminal.expect(backup)
         terminal.expect("Recover from which one?")
-        terminal.types("\x03")
+        terminal.types("\x04")
         terminal.end()
 
 

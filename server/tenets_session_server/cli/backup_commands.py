@@ -87,7 +87,7 @@ def _back_up(run: Invocation, file: str | None) -> None:
     with backups.opened(database) as source:
         found = backups.contents(source)
         with progress("Backing up", None) as advance:
-            backups.copy(source, target, advance)
+            target = backups.copy(source, target, advance)
     result = {
         "file": str(target),
         "size": target.stat().st_size,

@@ -187,7 +187,16 @@ class Checkup:
         if os.path.lexists(folder) and not backup_files.is_usable(folder):
             says = f"{file_system.readable_name(folder)} is not a folder of yours"
             yield Finding("backups", "problem", says, "move it away: backups go there")
-        elif kept == 0:
+            return
+        if os.name == "posix" and folder.exists() and folder.stat().st_mode & 0o077:
+
+            def close() -> str:
+                backup_files.create_folder(self._path)
+                return "other users may not read them any more"
+
+            says = f"other users may read {file_system.readable_name(folder)}"
+            yield Finding("backups", "note", says, "run: tenets-session doctor --fix", close)
+        if kept == 0:
             todo = f"to have them: tenets-session backup --keep {settings.KEPT_BACKUPS}"
             yield Finding("backups", "note", "automatic backups are switched off", todo)
         elif not good:
