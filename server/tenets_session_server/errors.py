@@ -20,6 +20,7 @@
         ├── DatabaseReadOnlyError   the file may not be written
         ├── DatabaseCorruptError    not a database, or a damaged one
         │   ├── ChangeRefusedError  by a constraint or trigger that is not ours
+        │   ├── OtherProgramsDatabaseError
         │   ├── DamagedIndexError   only the search index is damaged, which can be made anew
         │   └── LostCommitsError    the write-ahead log of a crash is damaged
         ├── DatabaseUnavailableError  cannot be opened or read
@@ -238,6 +239,10 @@ class DatabaseCorruptError(DatabaseError):
 
 class ChangeRefusedError(DatabaseCorruptError):
     """A constraint or a trigger of another program refuses, or swallows, the change."""
+
+
+class OtherProgramsDatabaseError(DatabaseCorruptError):
+    """The file is a database, but none of tenets."""
 
 
 class DamagedIndexError(DatabaseCorruptError):

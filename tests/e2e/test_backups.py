@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,27 @@ def test_a_backup_does_not_join_what_stands_beside_it(person: Person, database: 
     assert "has only" not in person.fails("backup", "missing/copy.db")[1]
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", "-evidence", ".backups"])
+def test_names_that_belong_to_the_database_are_refused(
+    person: Person, database: Path, suffix: str
+) -> None:
+    """SQLite would remove such a file, or it would be in the way of all further backups."""
+    person.does("note", "one", "--session", "a")
+    status, sentence = person.fails("backup", f"{database}{suffix}")
+    assert (status, "is a name of the database: choose another one" in sentence) == (1, True)
+    assert person.does("backup")
+
+
+def test_what_is_in_the_place_of_the_folder_is_named(person: Person, database: Path) -> None:
+    person.does("note", "one", "--session", "a")
+    folder(database).write_text("a file")
+    for command in (["backup"], ["recover", "--salvage", "--yes"]):
+        assert "move it away" in person.fails(*command)[1]
+    done = person.run("doctor")
+    assert done.returncode == 1
+    assert re.search("^problem\tbackups\t.*\tmove it away", done.stdout, re.MULTILINE)
+
+
 def test_the_folder_of_the_backups_is_not_one_of_somebody_else(
     person: Person, database: Path, tmp_path: Path
 ) -> None:
@@ -83,7 +105,7 @@ def test_the_folder_of_the_backups_is_not_one_of_somebody_else(
     (tmp_path / "elsewhere").mkdir()
     folder(database).symlink_to(tmp_path / "elsewhere")
     status, sentence = person.fails("backup")
-    assert (status, "not a folder of this user" in sentence) == (1, True)
+    assert (status, "not a folder of yours" in sentence) == (1, True)
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

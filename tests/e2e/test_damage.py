@@ -61,12 +61,15 @@ def crash(database: Path) -> None:
     assert damage.log_of(database).stat().st_size > 30 * damage.PAGE
 
 
-async def assert_refused(server_command: list[str], database: Path) -> str:
+async def assert_refused(
+    server_command: list[str], database: Path, way_out: str | None = None
+) -> str:
     """Start an editor, which gets databaseCorrupt; return the sentence that it is shown."""
+    way_out = way_out or f"tenets-session --database {database} recover"
     before = damage.bytes_of(database)
     async with Client.started(server_command) as client:
         (warning,) = (await client.initialize())["warnings"]
-        assert f"tenets-session --database {database} recover" in warning
+        assert way_out in warning
         for method, params in (
             ("list", {}),
             ("addContext", {"sessionName": "a", "kind": "note", "content": "x"}),
@@ -74,7 +77,7 @@ async def assert_refused(server_command: list[str], database: Path) -> str:
         ):
             error = (await client.call(method, params))["error"]
             assert error["data"] == {"kind": "databaseCorrupt", "retryable": False}
-            assert "recover" in error["message"]
+            assert way_out in error["message"]
         client.end_input()
         await client.ended()
         assert "Traceback" not in await client.log()
@@ -183,7 +186,11 @@ LOGS: list[tuple[Damage, int]] = [
     (damage.log_header, 25),
     (damage.log_frame, 25),
     (damage.log_cut, 5),
+    (damage.log_salts, 25),
+    (damage.log_emptied, 0),
+    (damage.log_gone, 0),
     (without_shared_memory(damage.log_header), 25),
+    (without_shared_memory(damage.log_salts), 25),
     (without_shared_memory(damage.log_frame), 25),
 ]
 """What happens to the log that a crash has left, and how many notes of it come back at least."""
@@ -269,7 +276,8 @@ async def test_another_programs_database_is_not_touched(
 ) -> None:
     damage.another_programs(database)
     before = database.read_bytes()
-    assert "another program" in await assert_refused(server_command, database)
+    way_out = "move it away, or name another file"
+    assert "another program" in await assert_refused(server_command, database, way_out)
     assert_doctor_says_move(person)
     status, sentence = person.fails("recover", "--from", backup, "--yes")
     assert status == 1
@@ -467,3 +475,40 @@ async def test_a_file_that_is_too_large_for_a_check_is_used_again_once_it_is_rec
         await client.until_shown("Sessions are available again")
         await client.add_note("a", "after")
     assert len(contents(database)) == 2 * NOTES + 1
+
+
+@pytest.mark.usefixtures("notes")
+def test_damage_that_only_a_write_meets_is_found(database: Path, person: Person) -> None:
+    """Without its counter of ids, no note can be added, and all of them can be read."""
+    damage.sequence(database)
+    assert "damaged" in person.fails("note", "more", "--session", "a")[1]
+    assert_doctor_says(person, "damaged")
+    assert "damaged" in person.fails("backup")[1], "such a backup would be no way out"
+    assert person.gets("recover", "--salvage", "--yes")["entries"] == 2 * NOTES
+    assert person.does("note", "more", "--session", "a")
+    assert person.run("doctor").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TABLE sessions",
+        "DROP TABLE session_context",
+        "DROP TABLE session_server_entries",
+        "DROP TABLE session_server_totals",
+        "DELETE FROM session_server_totals",
+        "DELETE FROM session_server_migrations",
+    ],
+)
+@pytest.mark.asyncio
+async def test_tables_that_are_gone(
+    server_command: list[str], database: Path, person: Person, backup: str, sql: str
+) -> None:
+    with ForeignWriter(database) as foreign:
+        foreign.execute("PRAGMA foreign_keys = OFF")
+        foreign.execute(sql)
+    assert "tables of the database are gone" in await assert_refused(server_command, database)
+    assert_doctor_says(person, "gone")
+    assert person.gets("recover")["problem"] is not None
+    assert person.gets("recover", "--from", backup, "--yes")["entries"] == 2 * NOTES
+    assert person.run("doctor").returncode == 0

@@ -63,6 +63,12 @@ def test_before_the_first_session(database: Path, tmp_path: Path) -> None:
     assert not database.parent.exists()
 
 
+def test_a_file_that_was_deleted(person: Person, database: Path) -> None:
+    database.unlink()
+    one = finding(person, "database")
+    assert (one["status"], "recover" in one["todo"]) == ("problem", True)
+
+
 def test_a_file_of_the_public_package_alone(database: Path, tmp_path: Path) -> None:
     """It is sound, and needs nothing; its cache is in the same file, and often nothing else is."""
     database.parent.mkdir()

@@ -166,7 +166,7 @@ async def test_only_a_new_server_creates_a_deleted_file_again(
     async with Client.opened(server_command) as client:
         await client.result("create", {"name": "a"})
         shutil.rmtree(database.parent)
-        await client.until_shown("put it back, or restart the server")
+        await client.until_shown("put it back, bring back a backup")
         assert "error" in await client.call("create", {"name": "b"})
         assert not database.parent.exists()
     async with Client.opened(server_command) as client:

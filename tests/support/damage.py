@@ -5,6 +5,7 @@ The files are opened here without SQLite. So no connection of this process may h
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -67,6 +68,15 @@ def gone(database: Path) -> None:
     database.unlink()
 
 
+def sequence(database: Path) -> None:
+    """Put bytes over the page that has the newest ids."""
+    with ForeignWriter(database) as foreign:
+        ((root,),) = foreign.rows(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+        )
+    overwrite(database, (root - 1) * PAGE, PAGE)
+
+
 def text(database: Path) -> None:
     """Have another file in its place."""
     database.write_bytes(b"no database at all, " * 1000)
@@ -75,6 +85,25 @@ def text(database: Path) -> None:
 def log_header(database: Path) -> None:
     """Put random bytes at the beginning of the write-ahead log."""
     overwrite(log_of(database), 0, 32)
+
+
+def log_salts(database: Path) -> None:
+    """Change one bit of what says to which log a frame belongs."""
+    with log_of(database).open("r+b") as opened:
+        opened.seek(16)
+        byte = opened.read(1)[0]
+        opened.seek(16)
+        opened.write(bytes([byte ^ 1]))
+
+
+def log_emptied(database: Path) -> None:
+    """Cut all of the write-ahead log off."""
+    os.truncate(log_of(database), 0)
+
+
+def log_gone(database: Path) -> None:
+    """Remove the write-ahead log, as somebody does who takes it for a temporary file."""
+    log_of(database).unlink()
 
 
 def log_frame(database: Path) -> None:

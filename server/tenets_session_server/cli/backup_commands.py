@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """End the names of what SQLite would take for a part of a database beside it."""
+RESERVED = (*COMPANIONS, "-evidence", ".backups")
+"""End the names of what belongs to a database."""
 READABLE = "what can still be read of the damaged file"
 
 
@@ -74,6 +76,10 @@ def _back_up(run: Invocation, file: str | None) -> None:
         target = backup_files.new(database, "manual")
     else:
         target = Path(run.folder, file).expanduser()
+        own = {os.path.realpath(f"{os.path.realpath(database)}{one}") for one in RESERVED}
+        if os.path.realpath(target) in own:
+            shown = text.line(str(target))
+            raise click.ClickException(f"{shown} is a name of the database: choose another one")
         for path in (target, *(file_system.companion(target, one) for one in COMPANIONS)):
             if os.path.lexists(path):
                 shown = text.line(str(path))
@@ -81,7 +87,7 @@ def _back_up(run: Invocation, file: str | None) -> None:
     with backups.opened(database) as source:
         found = backups.contents(source)
         with progress("Backing up", None) as advance:
-            backups.copy(source, target, advance)
+            target = backups.copy(source, target, advance)
     result = {
         "file": str(target),
         "size": target.stat().st_size,
@@ -161,13 +167,14 @@ def print_backups(run: Invocation, found: list[Json], more: Json | None = None) 
         out.line("There are no backups.")
     else:
         rows = [_row(run, number, one) for number, one in enumerate(found, 1)]
-        columns = ("", "MADE", "WHAT", "NOTES", "NEWEST", "WHY", "SIZE")
-        out.table(columns, rows, flexible=2, optional=(6, 5))
+        columns = ("", "MADE", "NAME", "SESSIONS", "NOTES", "NEWEST", "WHY", "SIZE")
+        longest = max(len(row[2]) for row in rows)  # it is needed for --from
+        out.table(columns, rows, flexible=2, optional=(7, 6, 5, 1), least=longest)
 
 
 def _row(run: Invocation, number: int, one: Json) -> tuple[str, ...]:
     made = "" if one["madeAt"] is None else text.ago(one["madeAt"])
-    number_of = "" if one["sessions"] is None else text.count(one["sessions"], "session")
+    sessions = "" if one["sessions"] is None else f"{one['sessions']:,}"
     what = READABLE if one["kind"] == "readable" else Path(one["file"]).name
     if one["problem"] is not None:
         what = f"{what} (damaged)"
@@ -175,6 +182,6 @@ def _row(run: Invocation, number: int, one: Json) -> tuple[str, ...]:
     notes = "" if one["entries"] is None else f"{one['entries']:,}"
     return (
         *(run.out.styled(str(number), "id"), made),
-        text.line(f"{what}: {number_of}" if number_of else what),
-        *(notes, newest, one["kind"], text.size(one["size"])),
+        text.line(what),
+        *(sessions, notes, newest, one["kind"], text.size(one["size"])),
     )

@@ -113,10 +113,12 @@ class Output:
         *,
         flexible: int,
         optional: Sequence[int] = (),
+        least: int = LEAST,
     ) -> None:
         """Print rows on a terminal, within its width.
 
-        For that one column may be shortened, and others left out, the first ones first.
+        For that one column may be shortened to ``least`` characters, and others left out, the first
+        ones first.
         """
         from rich.console import Console  # noqa: PLC0415 - 40 ms, on terminals only
         from rich.table import Table  # noqa: PLC0415
@@ -133,10 +135,10 @@ class Output:
         shown, left_out = list(range(len(columns))), list(optional)
         while True:
             others = sum(widths[number] + GAP for number in shown if number != flexible)
-            if others + LEAST <= console.width or not left_out:
+            if others + least <= console.width or not left_out:
                 break
             shown.remove(left_out.pop(0))
-        widths[flexible] = min(widths[flexible], max(LEAST, console.width - others))
+        widths[flexible] = min(widths[flexible], max(least, console.width - others))
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
         for number in shown:
             table.add_column(

@@ -56,7 +56,10 @@ def recover_command(
 
     database = Path(run.database)
     if not database.parent.is_dir():
-        raise NotFoundError(f"there is no folder {text.line(str(database.parent))}")
+        if source is None:
+            shown = text.line(str(database.parent))
+            raise NotFoundError(f"there is no folder {shown}; --from FILE makes it anew")
+        database.parent.mkdir(parents=True, mode=0o700)
     with storage_errors():
         if recovery.is_of_another_program(database):
             raise click.ClickException(
@@ -64,7 +67,7 @@ def recover_command(
                 " is: move it away, or name another file with --database"
             )
         with RecoverySources.of(database) as sources:
-            chosen = _chosen(run, sources, source, salvage=salvage)
+            chosen = _chosen(run, sources, source, names, salvage=salvage, yes=yes)
             if chosen is not None and names:
                 _copy_sessions(run, sources, chosen, names)
             elif chosen is not None:
@@ -72,20 +75,28 @@ def recover_command(
 
 
 def _chosen(
-    run: Invocation, sources: RecoverySources, source: str | None, *, salvage: bool
+    run: Invocation,
+    sources: RecoverySources,
+    source: str | None,
+    names: tuple[str, ...],
+    *,
+    salvage: bool,
+    yes: bool,
 ) -> Path | None:
     """Return a sound copy of what to recover from; None if that was only listed."""
     if source is not None:
         return _prepared(sources, _named(run, source))
     if salvage:
-        return _readable(sources)
+        return _readable(run, sources)
+    if yes or (names and not run.out.asks):
+        raise click.UsageError("from what? expected --from FILE, or --salvage")
     found = _list(run, sources)
     if not run.out.asks or run.out.as_json or not found:
         return None
     question = "Recover from which one? (nothing is changed yet)"
     number = click.prompt(question, type=click.IntRange(1, len(found)), default=1)
     one = found[number - 1]
-    return _readable(sources) if one["file"] is None else _prepared(sources, Path(one["file"]))
+    return _readable(run, sources) if one["file"] is None else _prepared(sources, Path(one["file"]))
 
 
 def _list(run: Invocation, sources: RecoverySources) -> list[Json]:
@@ -138,13 +149,17 @@ def _prepared(sources: RecoverySources, path: Path) -> Path:
         return sources.prepare(path, advance)
 
 
-def _readable(sources: RecoverySources) -> Path:
+def _readable(run: Invocation, sources: RecoverySources) -> Path:
     if sources.problem is None:
         raise click.ClickException(
-            "the database is sound, there is nothing to salvage; --from takes a backup"
+            "the database is sound, there is nothing to salvage; --from takes a backup, and"
+            " `tenets-session doctor` says what else may be wrong"
         )
     if sources.rebuilt is None:
-        raise NotFoundError(f"nothing can be read of the database: {sources.problem}")
+        raise NotFoundError(
+            f"nothing can be read of the database: {sources.problem}; to begin anew, move it away:"
+            f" {text.line(run.database)}"
+        )
     return sources.readable
 
 

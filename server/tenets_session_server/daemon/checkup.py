@@ -54,9 +54,9 @@ def check(database: str) -> Iterator[Finding]:
 def _of_report(report: dict[str, object]) -> Finding:
     clients = report["clients"]
     count = len(clients) if isinstance(clients, list) else 0
-    says = f"process {report['pid']} of version {report['version']} serves {count} clients"
+    says = f"process {report['pid']} of version {report['version']} serves {count} client(s)"
     if report.get("problem"):
-        todo = "see what is said about the database; it tries again by itself"
+        todo = "see what is said about the database; if it is gone: tenets-session recover"
         return Finding(
             "daemon", "problem", f"{says}, but not the database: {report['problem']}", todo
         )

@@ -41,7 +41,7 @@ def make(database: Path) -> Path | None:
         if last is not None and _state_of(last) == backups.state(source):
             return None
         made = backup_files.new(database, "automatic")
-        backups.copy(source, made, pause=PAUSE)
+        made = backups.copy(source, made, pause=PAUSE)
     for old in sorted(before, key=lambda one: one.age)[kept - 1 :]:
         old.path.unlink(missing_ok=True)
     return made

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import re
 import shutil
@@ -80,16 +79,25 @@ def is_backup(path: Path) -> bool:
     return _NAME.fullmatch(path.name) is not None and path.parent.name.endswith(SUFFIX)
 
 
-def publish(unfinished: Path, target: Path) -> None:
-    """Give a file that is complete its name, unless another file has that. Raises OSError."""
-    try:
-        os.link(unfinished, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        unfinished.rename(target)
-    else:
-        unfinished.unlink()
+def publish(unfinished: Path, target: Path) -> Path:
+    """Give a file that is complete its name, unless another file has that; return the name.
+
+    Where another process has made a backup in the same second, the next number is taken. Raises
+    OSError.
+    """
+    while True:
+        try:
+            os.link(unfinished, target)
+        except FileExistsError:
+            if not is_backup(target):
+                raise
+            target = _next(target)
+            continue
+        except OSError:  # a file system without hard links
+            unfinished.rename(target)
+        else:
+            unfinished.unlink()
+        return target
 
 
 def is_damaged(path: Path) -> bool:
@@ -103,24 +111,35 @@ def create_folder(database: Path) -> Path:
     Raises OSError, also if somebody else has put something there.
     """
     place = folder(database)
-    place.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "posix":
-        status = place.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "not a folder of this user", str(place))
-        if status.st_mode & 0o077:
-            place.chmod(0o700)
+    with contextlib.suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+    if not is_usable(place):
+        raise PermissionError(errno.EPERM, "is not a folder of yours: move it away", str(place))
+    if os.name == "posix" and place.stat().st_mode & 0o077:
+        place.chmod(0o700)
     return place
+
+
+def is_usable(place: Path) -> bool:
+    """Tell whether a path is a folder of this user, and no link."""
+    status = place.lstat()
+    is_own = os.name != "posix" or status.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and is_own
 
 
 def new(database: Path, kind: Kind) -> Path:
     """Return a path for a new backup in the folder, which is created. Raises OSError."""
-    place, stamp = create_folder(database), datetime.now(UTC).strftime(_FORMAT)
-    for number in itertools.count(1):
-        path = place / f"{stamp}{'' if number == 1 else f'-{number}'}.{kind}.db"
-        if not path.exists():
-            break
+    path = create_folder(database) / f"{datetime.now(UTC).strftime(_FORMAT)}.{kind}.db"
+    while path.exists():
+        path = _next(path)
     return path
+
+
+def _next(path: Path) -> Path:
+    """Return the same name with the next number."""
+    stem, rest = path.name.split(".", 1)
+    start, _, number = stem.partition("Z-")
+    return path.with_name(f"{start.removesuffix('Z')}Z-{int(number or 1) + 1}.{rest}")
 
 
 def left_over(database: Path) -> list[Path]:

@@ -123,13 +123,16 @@ def contents(connection: apsw.Connection) -> Contents:
         if connection.table_exists("main", table)
         and (found := connection.execute(sql).get) is not None
     ]
-    return Contents(int(sessions), int(entries), max(times, default=None))
+    # Of a damaged database, what hides an entry may be left without it.
+    return Contents(int(sessions), max(0, int(entries)), max(times, default=None))
 
 
 def copy(
     source: apsw.Connection, target: Path, progress: Progress = nothing, pause: float = 0.0
-) -> None:
-    """Copy what a connection sees now to a new file, check it, and give it its name.
+) -> Path:
+    """Copy what a connection sees now to a new file, check it, and give it its name; return that.
+
+    It is ``target``, or the next number of a backup's name.
 
     ``pause``: for how long others have the disk after each piece, as a multiple of the time that
     the piece took. Raises a ``DatabaseError``, ``DatabaseCorruptError`` if the copy is damaged as
@@ -140,8 +143,8 @@ def copy(
     free = shutil.disk_usage(target.parent).free
     if free < size + SPARE_BYTES:
         raise DatabaseFullError(
-            f"a backup takes {size:,} bytes and leaves {SPARE_BYTES:,} bytes free, but"
-            f" {target.parent} has only {free:,} bytes left"
+            f"{target.parent} has {free:,} bytes left: a backup takes {size:,} bytes, and"
+            f" {SPARE_BYTES:,} bytes have to stay free"
         )
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -152,13 +155,14 @@ def copy(
             copied.execute("PRAGMA journal_mode = DELETE").fetchall()
             check(copied, progress, pause)
         _sync(unfinished)
-        backup_files.publish(unfinished, target)
+        target = backup_files.publish(unfinished, target)
         if os.name == "posix":
             _sync(target.parent)
     except apsw.Error as error:
         raise translate(error) or DatabaseError(str(error)) from error
     finally:
         unfinished.unlink(missing_ok=True)
+    return target
 
 
 def _copy_pages(

@@ -24,6 +24,7 @@ from tenets_session_server.storage import (
     backup_files,
     backups,
     connection_setup,
+    explanations,
     file_system,
     settings,
 )
@@ -56,7 +57,12 @@ class Checkup:
         yield from self._other_places()
         yield self._file_system()
         if not self._path.exists() and not file_system.size(self._log):
-            yield Finding("database", "ok", f"{self._name} ({self._reason}) does not exist yet")
+            says = f"{self._name} ({self._reason}) does not exist"
+            if backup_files.listed(self._path):
+                todo = f"run: {explanations.recover_command(self._path, named=self._named)}"
+                yield Finding("database", "problem", f"{says}, but it has backups", todo)
+            else:
+                yield Finding("database", "ok", f"{says} yet")
             yield from self._backups(None)
             return
         yield self._links()
@@ -177,6 +183,19 @@ class Checkup:
 
             says = f"{len(left)} unfinished ones of processes that have ended are left"
             yield Finding("backups", "note", says, "run: tenets-session doctor --fix", fix)
+        folder = backup_files.folder(self._path)
+        if os.path.lexists(folder) and not backup_files.is_usable(folder):
+            says = f"{file_system.readable_name(folder)} is not a folder of yours"
+            yield Finding("backups", "problem", says, "move it away: backups go there")
+            return
+        if os.name == "posix" and folder.exists() and folder.stat().st_mode & 0o077:
+
+            def close() -> str:
+                backup_files.create_folder(self._path)
+                return "other users may not read them any more"
+
+            says = f"other users may read {file_system.readable_name(folder)}"
+            yield Finding("backups", "note", says, "run: tenets-session doctor --fix", close)
         if kept == 0:
             todo = f"to have them: tenets-session backup --keep {settings.KEPT_BACKUPS}"
             yield Finding("backups", "note", "automatic backups are switched off", todo)

@@ -15,7 +15,7 @@ from typing import Final
 import apsw
 
 from tenets_session_server.config import CacheConfig, TenetsConfig
-from tenets_session_server.errors import DatabaseError
+from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.storage import (
     backups,
     explanations,
@@ -25,7 +25,7 @@ from tenets_session_server.storage import (
     settings,
 )
 from tenets_session_server.storage.backups import Contents, Progress
-from tenets_session_server.storage.damage import SEARCH_INDEX, faults
+from tenets_session_server.storage.damage import ALL_TABLES, SEARCH_INDEX, faults
 from tenets_session_server.storage.findings import Finding
 from tenets_session_server.storage.store import Store
 
@@ -33,8 +33,6 @@ FUTURE: Final = timedelta(minutes=5)
 """How far behind the newest note the clock may be."""
 FEED: Final = 0.1
 """Seconds of one transaction that makes the search index anew."""
-_TABLES: Final = """SELECT name FROM sqlite_schema WHERE type = 'table'
-    AND name NOT LIKE 'sqlite#_%' ESCAPE '#' ORDER BY name"""
 
 
 class ContentsCheckup:
@@ -60,7 +58,9 @@ class ContentsCheckup:
         try:
             problem, todo = recovery.problem_of(self._path), self._recover
         except DatabaseError as error:
-            problem, todo = str(error), "end the other program, or see what is said about the file"
+            problem, todo = str(error), "see what is said about the place and the disk space"
+            if isinstance(error, DatabaseBusyError):
+                todo = "end the other program"
         if problem is not None:
             yield Finding("database", "problem", f"{self._name} cannot be used: {problem}", todo)
             return
@@ -91,7 +91,9 @@ class ContentsCheckup:
     def _integrity(self, connection: apsw.Connection, size: int) -> Iterator[Finding]:
         """Check one table after the other, so that no long read keeps the log from shrinking."""
         wrong, odd, of_index = list[str](), list[str](), list[str]()
-        tables = [str(row[0]) for row in connection.execute(_TABLES).fetchall()]
+        tables = [
+            str(row[0]) for row in connection.execute(f"{ALL_TABLES} ORDER BY name").fetchall()
+        ]
         for number, table in enumerate(tables):
             self._progress(size * number // len(tables), size)
             quoted = table.replace("'", "''")

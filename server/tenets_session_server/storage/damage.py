@@ -33,6 +33,8 @@ CHECK_TIMEOUT: Final = 0.1
 """Seconds of the check after a crash; a larger database is not checked to its end."""
 CREATION_TIME: Final = 0.005
 """Seconds that another process needs at most to write the first page of a new file."""
+EMPTY: Final = 1
+"""Bytes of a file that SQLite takes for an empty database, at most."""
 LOOK_INTERVAL: Final = 0.25
 """Seconds between two looks at whether the open file was overwritten."""
 INSTRUCTIONS: Final = 20_000
@@ -64,9 +66,10 @@ class Damage:
         creating the file.
         """
         looks = not self._checked_log and not file_use.is_in_use(str(self._path))
-        self._left = LeftLog(self._path) if looks else None
+        has_content = file_system.size(self._path) > EMPTY
+        self._left = LeftLog(self._path) if looks and has_content else None
         is_gone = not self._path.exists()
-        if not is_gone and file_system.size(self._path):
+        if has_content:
             return
         log = file_system.companion(self._path, "-wal")
         if file_system.size(log):
@@ -248,6 +251,8 @@ def faults(found: Iterable[str]) -> list[str]:
 
 SEARCH_INDEX: Final = "session_server_search"
 """Begins the names of the search index's tables."""
-_TABLES: Final = f"""SELECT name FROM sqlite_schema WHERE type = 'table'
-    AND name NOT LIKE 'sqlite#_%' ESCAPE '#' AND substr(name, 1, {len(SEARCH_INDEX)}) <>
-        '{SEARCH_INDEX}' ORDER BY name"""
+# The schema itself stands for the list of free pages, too.
+ALL_TABLES: Final = """SELECT name FROM (SELECT 'sqlite_schema' AS name
+    UNION ALL SELECT name FROM sqlite_schema WHERE type = 'table')"""
+_TABLES: Final = f"""{ALL_TABLES}
+    WHERE substr(name, 1, {len(SEARCH_INDEX)}) <> '{SEARCH_INDEX}' ORDER BY name"""

@@ -36,6 +36,9 @@ def with_way_out(
     error: errors.DatabaseCorruptError, path: Path, *, named: bool
 ) -> errors.DatabaseCorruptError:
     """Return an error about damage that names the command that helps."""
+    if isinstance(error, errors.OtherProgramsDatabaseError):
+        sentence = f"{error}; move it away, or name another file with --database"
+        return errors.OtherProgramsDatabaseError(sentence)
     command = recover_command(path, named=named)
     return errors.DatabaseCorruptError(
         f"{error}; to get your sessions back, run in a terminal: {command}"

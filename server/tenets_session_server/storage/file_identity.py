@@ -132,7 +132,8 @@ class FileIdentity:
             status = self._path.stat()
         except OSError:
             raise self._unavailable(
-                "has been deleted or moved: put it back, or restart the server to create a new one"
+                "has been deleted or moved: put it back, bring back a backup with `tenets-session"
+                " recover`, or restart the server to create a new one"
             ) from None
         if not status.st_size:
             raise self._unavailable("has been replaced by an empty file")

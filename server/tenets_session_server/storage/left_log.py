@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +23,7 @@ from tenets_session_server.storage import file_system
 from tenets_session_server.storage.log_format import (
     FRAME_HEADER,
     LOG_HEADER,
-    LOG_MAGIC,
-    PAGE_SIZES,
+    is_intact,
 )
 
 MISMATCH: Final = (
@@ -32,7 +33,8 @@ MISMATCH: Final = (
 # Version, whether it is complete, the frames of the log, its salts; in the machine's byte order.
 _SHM_HEADER: Final = struct.Struct("=I8xB3xI12x8s8x")
 _SHM_VERSION: Final = 3007000
-_SHM_SIZE: Final = 2 * _SHM_HEADER.size
+_SHM_SIZE: Final = 2 * _SHM_HEADER.size + 4
+"""Bytes of what is looked at: two copies of the header, and how many frames are in the database."""
 EVIDENCE: Final = "-evidence"
 """Ends the name of the file that keeps what the shared memory said, once damage was found.
 
@@ -52,9 +54,10 @@ class LeftLog:
         # An opening that found damage has made the shared memory anew: it proves nothing then.
         shm = self._kept if self._kept.exists() else file_system.companion(path, "-shm")
         self._evidence = _beginning(shm, _SHM_SIZE)
+        self._is_removed = not self._header and _is_of_this_boot(shm) and self._has_lost_all()
 
     def __bool__(self) -> bool:
-        return bool(self._header)
+        return bool(self._header) or self._is_removed
 
     def check(self, connection: apsw.Connection) -> None:
         """Raise ``DatabaseCorruptError`` if the log is not that of the file as it is.
@@ -63,6 +66,12 @@ class LeftLog:
         been written since the opening.
         """
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
+        if self._is_removed:
+            self._keep_evidence()
+            raise LostCommitsError(
+                f"the write-ahead log {file_system.readable_name(self._log)} is gone, and changes"
+                " that were committed were in it"
+            )
         state = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchall()[0]
         readable = max(0, int(state[1] or 0))  # the frames that SQLite has found; or -1
         if self._lost_after(readable) and not self._is_another_log():
@@ -92,23 +101,28 @@ class LeftLog:
         recorded = self._recorded()
         if recorded is not None:
             return recorded > readable
-        magic, _, page_size, _, salts, _, _ = LOG_HEADER.unpack(self._header.ljust(32, b"\0"))
-        if magic not in LOG_MAGIC or page_size not in PAGE_SIZES:
+        if not is_intact(self._header):
             return any(self._header)  # a file that was never written may have zeros
+        _, _, page_size, _, salts, _, _ = LOG_HEADER.unpack(self._header)
         return len(self._commits(readable, page_size, salts)) > 1
 
     def _recorded(self) -> int | None:
         """Return how many frames the log had; None if nothing says so."""
         half = _SHM_HEADER.size
         # If the header of the log is damaged, nothing tells which log it was.
-        intact = int.from_bytes(self._header[:4], "big") in LOG_MAGIC
+        intact = is_intact(self._header)
         found = self._evidence
-        if len(found) == _SHM_SIZE and found[:half] == found[half:]:
+        if len(found) == _SHM_SIZE and found[:half] == found[half : 2 * half]:
             version, complete, frames, salts = _SHM_HEADER.unpack(found[:half])
             is_of_log = salts == self._header[16:24] or not intact
             if version == _SHM_VERSION and complete and is_of_log:
                 return int(frames)
         return None
+
+    def _has_lost_all(self) -> bool:
+        """Tell whether the log had frames that are not in the database."""
+        frames = self._recorded()
+        return frames is not None and frames > int.from_bytes(self._evidence[-4:], sys.byteorder)
 
     def _commits(self, first: int, page_size: int, salts: bytes) -> list[int]:
         """Return the sizes of the database in pages after this log's commits, from a frame on."""
@@ -124,6 +138,20 @@ class LeftLog:
     def _frames(self, page_size: int) -> int:
         size = file_system.size(self._log) - LOG_HEADER.size
         return max(0, size // (FRAME_HEADER.size + page_size))
+
+
+def _is_of_this_boot(file: Path) -> bool:
+    """Tell whether a file was written since the system has started.
+
+    A power cut may leave shared memory of any time before it, as it is never synchronized.
+    """
+    if sys.platform != "linux":
+        return False
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        return file.stat().st_mtime > boot
+    except OSError:
+        return False
 
 
 def _beginning(file: Path, size: int) -> bytes:

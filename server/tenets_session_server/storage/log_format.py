@@ -31,14 +31,17 @@ def newest_pages(log: Path, page_size: int) -> dict[int, int]:
     if file_system.size(log) < LOG_HEADER.size:
         return found
     with log.open("rb") as opened:
-        magic, _, _, _, salts, *before = LOG_HEADER.unpack(opened.read(LOG_HEADER.size))
+        log_header = opened.read(LOG_HEADER.size)
+        magic, _, _, _, salts, *before = LOG_HEADER.unpack(log_header)
+        is_known = is_intact(log_header)
         for at in itertools.count(LOG_HEADER.size, FRAME_HEADER.size + page_size):
             header, page = opened.read(FRAME_HEADER.size), opened.read(page_size)
             if len(page) < page_size:
                 break
             number, commit, frame_salts, *checksum = FRAME_HEADER.unpack(header)
-            if magic not in LOG_MAGIC:  # the header is damaged; the first frame is of this log
-                magic, salts = LOG_MAGIC[0], frame_salts
+            if not is_known:  # the header is damaged; the first frame is of this log
+                salts, is_known = frame_salts, True
+                magic = magic if magic in LOG_MAGIC else LOG_MAGIC[0]
             if frame_salts != salts:
                 break  # of an earlier cycle of the log
             words = ">" if magic == LOG_MAGIC[1] else "<"
@@ -49,6 +52,19 @@ def newest_pages(log: Path, page_size: int) -> dict[int, int]:
                 found.update(waiting)
                 waiting.clear()
     return found
+
+
+def is_intact(header: bytes) -> bool:
+    """Tell whether the header of a write-ahead log is one; SQLite reads no log without it."""
+    if len(header) < LOG_HEADER.size:
+        return False
+    magic, _, page_size, _, _, *checksum = LOG_HEADER.unpack(header)
+    words = ">" if magic == LOG_MAGIC[1] else "<"
+    return (
+        magic in LOG_MAGIC
+        and page_size in PAGE_SIZES
+        and _checksum(header[:-8], [0, 0], words) == checksum
+    )
 
 
 def _checksum(data: bytes, before: list[int], words: str) -> list[int]:

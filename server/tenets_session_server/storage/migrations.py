@@ -15,7 +15,11 @@ from typing import Any, Final
 
 import apsw
 
-from tenets_session_server.errors import DatabaseCorruptError, DatabaseReadOnlyError
+from tenets_session_server.errors import (
+    DatabaseCorruptError,
+    DatabaseReadOnlyError,
+    OtherProgramsDatabaseError,
+)
 from tenets_session_server.storage import schema, triggers
 
 logger = logging.getLogger(__name__)
@@ -65,13 +69,13 @@ def migrate(connection: apsw.Connection) -> tuple[bool, list[str]]:
 def check_tables(connection: apsw.Connection) -> None:
     """Refuse another program's file before anything is written to it.
 
-    Raises :class:`DatabaseCorruptError` if none of its tables is ours or upstream's, or if a table
-    of upstream's name lacks upstream's columns, or is a view, virtual or without rowids: then
-    triggers or ids do not work.
+    Raises :class:`OtherProgramsDatabaseError` if none of its tables is ours or upstream's, or if a
+    table of upstream's name lacks upstream's columns, or is a view, virtual or without rowids: then
+    triggers or ids do not work. Raises :class:`DatabaseCorruptError` if it has lost tables.
     """
     ((tables, known),) = _rows(connection, _KNOWN_TABLES)
     if tables and not known:
-        raise DatabaseCorruptError(
+        raise OtherProgramsDatabaseError(
             "it is the database of another program: none of its tables is one of tenets"
         )
     odd = _rows(
@@ -81,15 +85,37 @@ def check_tables(connection: apsw.Connection) -> None:
         " AND (type <> 'table' OR wr)",
     )
     for name, kind in odd:
-        raise DatabaseCorruptError(f"{name} is {kind}: this is not a database of tenets")
+        raise OtherProgramsDatabaseError(f"{name} is {kind}: this is not a database of tenets")
     for table, expected in schema.UPSTREAM_COLUMNS.items():
         rows = _rows(connection, "SELECT name FROM pragma_table_info(?)", table)
         columns = {row[0] for row in rows}
         if columns and not expected <= columns:
-            raise DatabaseCorruptError(
+            raise OtherProgramsDatabaseError(
                 f"table {table} lacks the column(s) {', '.join(sorted(expected - columns))}: "
                 "this is not a database of tenets"
             )
+
+    if lost := _lost_tables(connection):
+        raise DatabaseCorruptError(
+            f"tables of the database are gone, or have lost their row: {', '.join(lost)}"
+        )
+
+
+def _lost_tables(connection: apsw.Connection) -> list[str]:
+    """Return the tables that a file must have had, and has not; not those of the search index."""
+    rows = _rows(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+    present = {row[0] for row in rows}
+    if not present & schema.OWN_TABLES:
+        return []  # of upstream alone, or new
+    if not _applied(connection):
+        return [MIGRATIONS_TABLE]
+    if missing_steps(connection):
+        return []
+    lost = {*schema.UPSTREAM_COLUMNS, *schema.OWN_TABLES} - present
+    for table in schema.ONE_ROW_TABLES & schema.OWN_TABLES & present:
+        if not _rows(connection, f"SELECT 1 FROM {table}"):
+            lost.add(table)
+    return sorted(lost)
 
 
 def is_up_to_date(connection: apsw.Connection) -> bool:

@@ -23,6 +23,7 @@ from tenets_session_server.errors import (
     DatabaseBusyError,
     DatabaseCorruptError,
     DatabaseError,
+    OtherProgramsDatabaseError,
 )
 from tenets_session_server.storage import (
     backup_files,
@@ -32,7 +33,7 @@ from tenets_session_server.storage import (
     migrations,
 )
 from tenets_session_server.storage.backups import Progress, nothing
-from tenets_session_server.storage.damage import quick_check
+from tenets_session_server.storage.damage import EMPTY, quick_check
 from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.sqlite_errors import translate
 
@@ -52,7 +53,7 @@ def problem_of(path: Path) -> str | None:
     log = file_system.size(file_system.companion(path, "-wal"))
     if not path.exists():
         return "the file is gone"
-    if not file_system.size(path) and not log and not backup_files.listed(path):
+    if file_system.size(path) <= EMPTY and not log and not backup_files.listed(path):
         return None  # a new one
     try:
         with backups.opened(path) as connection:
@@ -69,8 +70,10 @@ def is_of_another_program(path: Path) -> bool:
     with suppress(DatabaseError), backups.opened(path) as connection:
         try:
             migrations.check_tables(connection)
-        except DatabaseCorruptError:
+        except OtherProgramsDatabaseError:
             return quick_check(connection) is not False
+        except DatabaseCorruptError:
+            return False
     return False
 
 
@@ -81,13 +84,16 @@ def copy_bytes(database: Path, target: Path) -> bool:
     """
     if not any(map(file_system.size, _files(database))):
         return False
-    for source, copied in zip(_files(database), _files(target), strict=True):
-        if source.is_file():
-            descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
-                shutil.copyfileobj(read, written, CHUNK)
-                written.flush()
-                os.fsync(written.fileno())
+    try:
+        for source, copied in zip(_files(database), _files(target), strict=True):
+            if source.is_file():
+                descriptor = os.open(copied, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
+                    shutil.copyfileobj(read, written, CHUNK)
+                    written.flush()
+                    os.fsync(written.fileno())
+    except OSError as error:  # writing does not say where
+        raise OSError(error.errno, error.strerror, error.filename or str(target)) from error
     return True
 
 
@@ -204,13 +210,14 @@ def _replace_sound(database: Path, content: apsw.Connection, progress: Progress)
     with closing(connection_setup.connect(database)) as reader:
         connection_setup.set_busy_timeout(reader, BUSY_TIMEOUT)
         version = reader.execute("PRAGMA data_version").get
-        backups.copy(reader, kept)
+        kept = backups.copy(reader, kept)
 
         def keep_again() -> None:
             """Keep it once more if others have committed since; now they cannot."""
+            nonlocal kept
             if reader.execute("PRAGMA data_version").get != version:
                 kept.unlink()
-                backups.copy(reader, kept)
+                kept = backups.copy(reader, kept)
 
         with closing(connection_setup.connect(database)) as target:
             _write(target, content, keep_again, progress)

@@ -18,6 +18,7 @@ from tenets_session_server.storage import (
     backup_files,
     backups,
     file_system,
+    file_use,
     migrations,
     rebuilding,
     recovery,
@@ -92,6 +93,9 @@ class RecoverySources:
         else:
             _ = self.rebuilt  # the bytes are copied
             recovery.replace_damaged(self._database, chosen, self._damaged, progress)
+            if not file_use.is_in_use(str(self._database)):
+                # It tells of the log that was there before.
+                file_system.companion(self._database, "-shm").unlink(missing_ok=True)
             if any(self._damaged.parent.glob("damaged.db*")):
                 kept = recovery.keep_bytes(self._database, self._damaged)
             file_system.companion(self._database, EVIDENCE).unlink(missing_ok=True)

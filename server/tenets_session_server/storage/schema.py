@@ -257,8 +257,8 @@ SEARCH_MERGES: Final = tuple(
 )
 """How many parts of the search index of about one size are merged into one.
 
-With 16, an entry is merged half as often as with FTS5's 4. Indexing much takes four fifths of the
-time for it, and a search for a rare word 10 us more."""
+With 16, an entry is merged half as often as with FTS5's 4: indexing much takes four fifths of the
+time, and a search for a rare word 10 us more."""
 _PREFIX_OF_2: Final = SEARCH_INDEX[0].replace("prefix='2 3'", "prefix='2'")
 SEARCH_PREFIXES: Final = (
     "DROP TABLE IF EXISTS session_server_search",
@@ -289,11 +289,12 @@ ONE_ROW_TABLES: Final = {
     "session_server_totals",
     "session_server_history",
 }
-
-ALL_INDEXES: Final = {
-    statement.split()[2]: statement
-    for statements in (INDEXES, ENTRY_DETAILS, BINDINGS_TABLE, PURGES_INDEX, TRASH_TABLES)
-    for statement in statements
-    if statement.startswith("CREATE INDEX ")
-}
+_ALL: Final = (
+    *(*INDEXES, *ACTIVE_TABLE, *CHANGES_TABLE, *HISTORY_TABLE, *ENTRIES_TABLE, *ENTRY_DETAILS),
+    *(*BINDINGS_TABLE, *PURGES_INDEX, *UNREPORTED_TABLE, *REPLACED_TABLE, *PURGES_TABLE),
+    *(*TOTALS_TABLE, *TRASH_TABLES, *SETTINGS_TABLE),
+)
+OWN_TABLES: Final = {sql.split()[2] for sql in _ALL if sql.startswith("CREATE TABLE ")}
+"""Our tables, but those of the search index, which is made anew if it is gone."""
+ALL_INDEXES: Final = {sql.split()[2]: sql for sql in _ALL if sql.startswith("CREATE INDEX ")}
 """The SQL that creates each index of ours, by its name."""

@@ -48,7 +48,9 @@ def translate(
     of_index = isinstance(error, apsw.SQLError) and _OF_INDEX in str(error)
     of_index |= isinstance(error, apsw.CorruptError) and _OF_INDEX in sql
     if of_index or getattr(error, "extendedresult", 0) == apsw.SQLITE_CORRUPT_VTAB:
-        return errors.DamagedIndexError(f"the search index is damaged ({error})")
+        return errors.DamagedIndexError(
+            f"the search index is damaged ({error}); run in a terminal: tenets-session doctor --fix"
+        )
     if isinstance(error, apsw.SQLError) and _OTHER_TABLES.search(str(error)):
         # Our statements fit the tables that opening checked: another program has changed them.
         return errors.DatabaseCorruptError(f"the tables are not those of tenets ({error})")
