@@ -38,7 +38,7 @@ def test_what_an_edit_does_not_touch_keeps_its_lines(
     if found is None:  # two lines were joined: the anchor has to decide
         assert is_above
         return
-    there = document.lines[found[0] : found[1] + 1]
-    assert len(there) == last - first + 1
-    for text, line in zip(texts[first : last + 1], there, strict=True):
+    now = document.lines[found[0] : found[1] + 1]
+    assert len(now) == last - first + 1
+    for text, line in zip(texts[first : last + 1], now, strict=True):
         assert text in line

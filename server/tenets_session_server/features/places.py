@@ -27,12 +27,18 @@ class Note(Struct):
     anchor: Anchor | None
     lines: tuple[int, int] | None = None
 
+    def whole_lines(self, document: Document) -> Range | None:
+        """Return its lines in its document as a range, None if they are lost."""
+        if self.lines is None or document.lines is None:
+            return None
+        return whole_lines(document.lines, *self.lines)
+
 
 class Places:
     """The places of the notes of one document."""
 
-    def __init__(self, store: Store, document: Document) -> None:
-        self._store, self._document = store, document
+    def __init__(self, store: Store, document: Document, uri: str) -> None:
+        self._store, self._document, self._uri = store, document, uri
         self._notes = dict[int, Note]()
         self._state = ""  # of the database when they were read
 
@@ -70,7 +76,7 @@ class Places:
             note.lines = note.lines or lines
 
     def _read(self) -> None:
-        listing = ContextListing(uri=self._document.uri, order="newest", include_content=False)
+        listing = ContextListing(uri=self._uri, order="newest", include_content=False)
         page = self._store.context.page(listing, MOST_LOCATED)
         before, self._notes = self._notes, {}
         new = list[Note]()
@@ -97,12 +103,6 @@ class Places:
                 text = text or Text(lines)
                 found = text.locate(note.range, note.anchor)
                 note.lines = None if found is None else lines_of(found)
-
-    def range_of(self, note: Note) -> Range | None:
-        """Return the whole lines of a note, None if it is lost."""
-        if note.lines is None or self._document.lines is None:
-            return None
-        return whole_lines(self._document.lines, *note.lines)
 
 
 def shifted(lines: tuple[int, int], edit: Edit) -> tuple[int, int] | None:
