@@ -23,7 +23,7 @@ from tenets_session_server.features.messages import (
     RangeParams,
     SymbolParams,
 )
-from tenets_session_server.features.options import Options
+from tenets_session_server.features.options import EditorFeatureOptions
 from tenets_session_server.features.shown_files import ShownFiles
 from tenets_session_server.features.window import Window, is_file
 from tenets_session_server.methods.method import CallContext
@@ -44,7 +44,7 @@ HINT: Final = "textDocument/inlayHint"
 class EditorFeatures:
     """The features that ``options`` has. ``handlers`` take the params of a message."""
 
-    def __init__(self, call: CallContext, editor: Editor, options: Options) -> None:
+    def __init__(self, call: CallContext, editor: Editor, options: EditorFeatureOptions) -> None:
         self.window = Window(call, editor)
         self._files = ShownFiles(call.store)
         self._files.remove_old()

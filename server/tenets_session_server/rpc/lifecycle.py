@@ -11,8 +11,7 @@ from lsprotocol import types
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
-from tenets_session_server.features.options import Options as EditorOptions
-from tenets_session_server.features.options import unwrapped_options
+from tenets_session_server.features.options import EditorFeatureOptions, unwrapped_options
 from tenets_session_server.methods import context
 from tenets_session_server.methods.params import (
     Flag,
@@ -128,7 +127,7 @@ class Options(Struct, rename="camel"):
         Annotated[list[Folder], Meta(description="an array of URIs or absolute paths")] | None
     ) = None
     editor_features: Annotated[
-        bool | EditorOptions | list[None], Meta(description="true, false or an object")
+        bool | EditorFeatureOptions | list[None], Meta(description="true, false or an object")
     ] = False
 
 
@@ -226,7 +225,7 @@ class Lifecycle:
             return Pending(self._initialized_later(outcome))
         return outcome
 
-    def _add_features(self, options: EditorOptions, params: Raw) -> None:
+    def _add_features(self, options: EditorFeatureOptions, params: Raw) -> None:
         from tenets_session_server.rpc.standard_features import StandardFeatures  # noqa: PLC0415
 
         self._features = StandardFeatures(self._server, options, Raw(unwrapped(params)))

@@ -20,7 +20,7 @@ from tenets_session_server.errors import DatabaseBusyError, TenetsSessionError
 from tenets_session_server.features import editor_features
 from tenets_session_server.features.editor import Features, features_of
 from tenets_session_server.features.editor_features import EditorFeatures
-from tenets_session_server.features.options import Options
+from tenets_session_server.features.options import EditorFeatureOptions
 from tenets_session_server.rpc.calls import retry
 from tenets_session_server.rpc.client import INFO, WARNING
 from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
@@ -40,7 +40,7 @@ _REFRESHES: Final = {
 class StandardFeatures:
     """The features of one connection: ``handlers`` of messages, and ``commands``."""
 
-    def __init__(self, server: SessionServer, options: Options, params: Raw) -> None:
+    def __init__(self, server: SessionServer, options: EditorFeatureOptions, params: Raw) -> None:
         client = server.client
         self._server = server
         editor = ConnectedEditor(server, features_of(params, client.name))
