@@ -38,6 +38,7 @@ EXAMPLES: dict[type[TenetsSessionError], TenetsSessionError] = {
     errors.ChangeRefusedError: errors.ChangeRefusedError("m"),
     errors.DamagedIndexError: errors.DamagedIndexError("m"),
     errors.LostCommitsError: errors.LostCommitsError("m"),
+    errors.OtherProgramsDatabaseError: errors.OtherProgramsDatabaseError("m"),
     errors.InterruptedQueryError: errors.InterruptedQueryError("m"),
     errors.DatabaseUnavailableError: errors.DatabaseUnavailableError("m"),
     errors.OutcomeUnknownError: errors.OutcomeUnknownError("m"),
