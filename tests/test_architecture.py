@@ -25,8 +25,9 @@ BELOW = {
     "__main__": {"cli"},
     "cli": {"daemon", "rpc", "storage", "config", "errors", "locations", "import_path"},
     "daemon": {"rpc", "storage", "locations", "errors"},
-    "rpc": {"methods", "wire", "storage", "models", "errors"},
+    "rpc": {"features", "methods", "wire", "storage", "models", "errors"},
     "methods": {"storage", "models", "errors"},
+    "features": {"methods", "storage", "models", "errors"},
     "wire": set[str](),
     "storage": {"models", "config", "errors", "locations"},
     "config": {"locations"},
@@ -46,7 +47,7 @@ OWNERS = {
     "pygls": {"rpc.pygls_server"},
     "cattrs": {"rpc.pygls_server"},
     "lsprotocol": {"rpc"},
-    "msgspec": {"rpc", "wire", "methods", "storage", "models"},
+    "msgspec": {"rpc", "features", "wire", "methods", "storage", "models"},
     "platformdirs": {"locations", "daemon.process"},
 }
 # Parts of the standard library that only some modules may know.

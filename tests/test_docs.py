@@ -26,6 +26,7 @@ from tenets_session_server.cli import options
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.models.changes import ChangeBatch
+from tenets_session_server.rpc import lifecycle
 from tenets_session_server.wire.messages import OutgoingNotification
 
 ROOT = Path(__file__).parents[1]
@@ -80,12 +81,11 @@ def test_the_sections_of_the_methods_are_in_the_order_of_the_table() -> None:
     assert sections == [*(method.name for method in METHODS), DID_CHANGE]
 
 
-def test_what_is_not_there_yet_is_not_there() -> None:
-    text = PROTOCOL.read_text(encoding="utf-8").partition("## Not yet")[2]
-    methods = text.partition("**Methods**")[2].partition("- **")[0]
-    missing = set(re.findall(r"`(\w+)`", methods))
-    assert missing
-    assert missing.isdisjoint(method.verb for method in METHODS)
+def test_each_option_of_initialize_is_described() -> None:
+    text = PROTOCOL.read_text(encoding="utf-8").partition("### initialize")[2]
+    described = re.findall(r"^- `(\w+)`:", text.partition("<!-- table")[0], re.MULTILINE)
+    there = {field.encode_name for field in msgspec.structs.fields(lifecycle.Options)}
+    assert {*described} == there
 
 
 def test_the_daemon_answers_as_the_reference_shows() -> None:

@@ -162,6 +162,7 @@ def limits() -> str:
         "author": ("characters of an author", "-32602"),
         "identityKey": ("characters of an identity key", "-32602"),
         "location": ("bytes of a location, as JSON", "`limitExceeded`"),
+        "text": ("characters of a text in which notes are located", "`limitExceeded`"),
         "uri": ("characters of a URI or path", "-32602"),
         "folders": ("folders of one window", "further ones are left out, with a warning"),
     }

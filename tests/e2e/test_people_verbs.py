@@ -148,6 +148,14 @@ def test_a_note_says_where_it_belongs(
     assert f"at {alone.folder / place}" in alone.does("show", "a")
 
 
+def test_a_note_at_a_line_stays_on_it(person: Person) -> None:
+    (person.folder / "auth.py").write_text("import time\n\n\ndef log_in():\n    pass\n")
+    person.does("note", "why?", "--session", "a", "--at", "auth.py:4-5")
+    location = person.gets("show", "a")["entries"][0]["location"]
+    assert location["anchor"]["quote"] == "def log_in():\npass"
+    assert "why?" in person.does("show", "a")
+
+
 def test_a_note_is_changed(person: Person) -> None:
     person.does("note", "before", "--session", "a")
     assert person.does("edit", "1", "after") == "1\n"

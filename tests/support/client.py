@@ -44,6 +44,8 @@ class Client:
         self._checks = Checks()
         self._next_id = 0
         self._received = bytearray()
+        self.asked: list[Json] = []
+        """Requests of the server that are not answered yet."""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -219,6 +221,19 @@ class Client:
             await self._read_notification()
         return self.shown[-1]
 
+    async def next_request(self, method: str) -> Json:
+        """Return the next request of the server of this method."""
+        while True:
+            for message in self.asked:
+                if message["method"] == method:
+                    self.asked.remove(message)
+                    return message
+            await self.read()
+
+    async def answer(self, message: Json, result: object) -> None:
+        """Reply to a request of the server."""
+        await self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
     # -- bytes and messages ------------------------------------------------------------------
 
     async def send(self, *parts: object) -> None:
@@ -236,6 +251,8 @@ class Client:
         """Return the next message, whatever it is."""
         message = json.loads(await self.read_body())
         assert isinstance(message, dict)
+        if "method" in message and "id" in message:
+            self.asked.append(message)
         return message
 
     async def read_body(self) -> bytes:

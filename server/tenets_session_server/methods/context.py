@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Raw
 
 from tenets_session_server.errors import InvalidParamsError
+from tenets_session_server.methods import locations
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Content,
@@ -20,21 +21,21 @@ from tenets_session_server.methods.params import (
     Limit,
     Name,
     Params,
-    ParamsDecoder,
     SessionId,
 )
 from tenets_session_server.models.context import (
     AddedContext,
     ContextList,
     ContextPiece,
-    Location,
+    LocatedContext,
     RemovedContext,
     WrittenContext,
 )
-from tenets_session_server.storage import names
+from tenets_session_server.storage import names, texts
 from tenets_session_server.storage.context import LONGEST_KEY
-from tenets_session_server.storage.context import Location as StoredLocation
 from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.context_locations import Location
+from tenets_session_server.storage.steps import Steps
 
 SHOWN: Final = 10
 """How many entries are shown when the command is picked."""
@@ -47,7 +48,6 @@ IdentityKey = Annotated[
         description=f"a string of 1 to {LONGEST_KEY} characters",
     ),
 ]
-_decode_location: Final = ParamsDecoder(Location).decode
 
 
 def show_newest(call: CallContext) -> tuple[ContextList | None, str]:
@@ -84,6 +84,12 @@ class AddContextParams(Params, frozen=True, kw_only=True):
         "location": {
             "uri": "file:///work/app/login.py",
             "range": {"start": {"line": 6, "character": 0}, "end": {"line": 7, "character": 0}},
+            "anchor": {
+                "quote": "cookie = cached(user)",
+                "before": ["", "def log_in(user):", "check(user)"],
+                "after": ["send(cookie)"],
+                "occurrences": 1,
+            },
         },
         "identityKey": "cookie",
     },
@@ -92,19 +98,25 @@ class AddContextParams(Params, frozen=True, kw_only=True):
 )
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none of that name."""
+    location = locations.read(call, params.location)
     if params.session_name is not None or params.session_id is not None:
-        return _add(call, params, params.session_id)
+        return _add(call, params, location, params.session_id)
     with call.store.database.transaction():
-        return _add(call, params, call.session_id(params.folder))
+        return _add(call, params, location, call.session_id(params.folder))
 
 
-def _add(call: CallContext, params: AddContextParams, session_id: int | None) -> AddedContext:
+def _add(
+    call: CallContext,
+    params: AddContextParams,
+    location: Location | None,
+    session_id: int | None,
+) -> AddedContext:
     return call.store.context.add(
         params.session_name,
         _checked_kind(params.kind),
         params.content,
         session_id=session_id,
-        location=_location(params.location),
+        location=location,
         identity_key=params.identity_key,
         replace=params.replace,
         check_name=True,
@@ -183,6 +195,36 @@ def get_context(call: CallContext, params: GetContextParams) -> ContextPiece | N
     return call.store.context.piece(params.id, params.offset, params.max_bytes)
 
 
+class LocateParams(Params, frozen=True, kw_only=True):
+    """Params of ``locate``."""
+
+    uri: Folder
+    text: Annotated[str, Meta(description="the text of the document")] | None = None
+    session_name: Name | None = None
+    session_id: SessionId | None = None
+
+
+@method(
+    "locate",
+    LocateParams,
+    LocatedContext,
+    {
+        "uri": "file:///work/app/login.py",
+        "text": "def log_in(user):\n    check(user)\n    cookie = cached(user)\n    send(cookie)\n",
+    },
+    {"uri": "/work/app/login.py", "sessionName": "fix login"},
+    in_steps=True,
+)
+def locate(call: CallContext, params: LocateParams) -> Steps[LocatedContext]:
+    """Return where the entries of a file are now, in its text as it is. It never guesses."""
+    named = params.session_name is not None or params.session_id is not None
+    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
+    text = call.text(params.uri) if params.text is None else params.text
+    if text is None and not texts.can_be_read(params.uri):
+        raise InvalidParamsError("text is required: only a file of this machine can be read")
+    return call.store.context.locate(params.uri, text, session)
+
+
 class UpdateContextParams(Params, frozen=True, kw_only=True):
     """Params of ``updateContext``."""
 
@@ -207,7 +249,7 @@ def update_context(call: CallContext, params: UpdateContextParams) -> WrittenCon
         params.id,
         kind=None if params.kind is None else _checked_kind(params.kind),
         content=params.content,
-        location=_location(params.location),
+        location=locations.read(call, params.location),
         if_state=params.if_state,
     )
 
@@ -236,14 +278,3 @@ def _checked_kind(kind: str) -> str:
     if not kind.isascii():
         names.check_kind(kind)
     return kind
-
-
-def _location(given: Raw) -> StoredLocation | None:
-    """Return a location to store, checked but otherwise as it was given."""
-    if not given:
-        return None
-    try:
-        location = _decode_location(given)
-    except InvalidParamsError as error:
-        raise InvalidParamsError(f"location.{error}") from None
-    return StoredLocation(bytes(given), location.uri)

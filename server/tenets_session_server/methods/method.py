@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from tenets_session_server.errors import SessionNotFoundError
 from tenets_session_server.methods.params import Params, ParamsDecoder
+from tenets_session_server.storage import texts
 
 if TYPE_CHECKING:
     from tenets_session_server.models.totals import AttachedClient
@@ -27,13 +28,23 @@ class CallContext:
     """What a handler may use.
 
     The store, ``clients()``, who is attached to it, ``author()``, under which name the caller
-    writes, and ``folders()``, the folders of its window.
+    writes, ``folders()``, the folders of its window, and ``document(uri)``, the text of a document
+    that it has open, if the server knows it.
     """
 
     store: Store
     clients: Callable[[], list[AttachedClient]]
     author: Callable[[], str | None]
     folders: Callable[[], tuple[str, ...]]
+    document: Callable[[str], str | None] = lambda _uri: None
+
+    def text(self, uri: str) -> str | None:
+        """Return the text of a document or a file, None if nothing has it.
+
+        Raises :class:`InvalidArgumentError` and :class:`LimitExceededError`.
+        """
+        text = self.document(uri)
+        return texts.read(uri, self.store.database.path) if text is None else text
 
     def session_id(self, folder: str | None) -> int:
         """Return the id of the session that a folder shows; None: the first of the window.

@@ -47,6 +47,21 @@ class Anchor(Struct, frozen=True):
         list[str], Meta(max_length=3, description="an array of the lines after it, at most three")
     ]
     occurrences: Annotated[UInteger, Meta(description="how often the quote occurred")]
+    rival: (
+        Annotated[UInteger, Meta(description="lines around it that fitted best at another place")]
+        | UnsetType
+    ) = UNSET
+    indents: (
+        Annotated[
+            list[UInteger],
+            Meta(
+                min_length=2,
+                max_length=2,
+                description="white space before its first and its last line, in UTF-16 units",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Location(Struct, frozen=True):
@@ -116,6 +131,28 @@ class ContextList(Struct, rename="camel", frozen=True):
         Meta(description="at most `limit`; fewer if they are large, or few of them match"),
     ]
     next_cursor: NextCursor
+    revision: NewestRevision
+    state: StateText
+
+
+class PlacedContext(Struct, frozen=True):
+    """Where an entry is now."""
+
+    id: Annotated[int, Meta(description="the entry")]
+    range: Annotated[Range, Meta(description="its range in the text as it is now")]
+    moved: Annotated[bool, Meta(description="whether that is not the range of its location")]
+
+
+class LocatedContext(Struct, rename="camel", frozen=True):
+    """Where the entries of a file are now."""
+
+    placed: Annotated[list[PlacedContext], Meta(description="those that were found, by line")]
+    lost: Annotated[
+        list[int], Meta(description="those that were not: nothing says for sure where they are")
+    ]
+    is_incomplete: Annotated[
+        bool, Meta(description="true if there are more entries: only the newest were looked for")
+    ]
     revision: NewestRevision
     state: StateText
 

@@ -11,6 +11,7 @@ one look at :meth:`Database.version`, which is less than any query.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -114,6 +115,8 @@ class Calls:
     ) -> None:
         self._context, self._handlers, self._cache, self._show = context, handlers, cache, show
         self._database = context.store.database
+        self.others: Mapping[str, Callable[[Raw], Outcome]] = {}
+        """Commands that are no methods: of the features for editors without a plugin."""
 
     def method(self, method: Method[Any], params: Raw) -> Outcome:
         """Execute a method."""
@@ -124,7 +127,7 @@ class Calls:
                 return Pending(self._in_steps(method, params))
             return Completed(self.execute(method, params))
         except DatabaseBusyError:
-            return Pending(_retry(lambda: self.execute(method, params)))
+            return Pending(retry(lambda: self.execute(method, params)))
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             return Failed(error)
 
@@ -159,10 +162,19 @@ class Calls:
     def command(self, params: Raw) -> Outcome:
         """Execute ``workspace/executeCommand``."""
         try:
+            if self.others and (run := self._other(params)) is not None:
+                return run()
             method, argument = _decode_command(params)
             return self._picked(method) if argument is None else self.method(method, argument)
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             return Failed(error)
+
+    def _other(self, params: Raw) -> Callable[[], Outcome] | None:
+        given = _execute_command_params.decode(params)
+        if (run := self.others.get(given.command)) is None:
+            return None
+        argument = (given.arguments or Items()).first
+        return functools.partial(run, Raw(b"{}") if bytes(argument) in {b"", b"null"} else argument)
 
     def _picked(self, method: Method[Any]) -> Outcome:
         """Execute a command that was picked from a list: its user wants to see what came of it."""
@@ -179,7 +191,7 @@ class Calls:
         try:
             return Completed(call())
         except DatabaseBusyError:
-            return Pending(_retry(call))
+            return Pending(retry(call))
 
     def _cached(self, method: Method[Any], params: bytes) -> Raw:
         key = (method.name, params)
@@ -234,7 +246,7 @@ def _uri(argument: Raw) -> str | None:
     return found.external or f"{found.scheme}://{found.authority}{quote(found.path)}"
 
 
-async def _retry(call: Callable[[], Any]) -> Any:
+async def retry(call: Callable[[], Any]) -> Any:
     """Repeat a call that met another process' lock, with jitter, for :data:`BUSY_TIMEOUT`."""
     until = time.monotonic() + BUSY_TIMEOUT
     pauses = iter(BUSY_PAUSES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -38,7 +39,8 @@ class Client:
     """The client of one connection.
 
     Until ``writer`` is set nothing is sent. ``last_sent`` belongs to the publisher.
-    ``command_pid`` is the process id of the command that the editor started.
+    ``command_pid`` is the process id of the command that the editor started. ``document`` returns
+    the text of an open document, and ``on_changes`` is called when something was committed.
     """
 
     def __init__(self, command_pid: int) -> None:
@@ -50,6 +52,8 @@ class Client:
         self.process_id: int | None = None
         self.author: str | None = None
         self.folders: tuple[str, ...] = ()
+        self.document: Callable[[str], str | None] = lambda _uri: None
+        self.on_changes: Callable[[], None] | None = None
         self._command_pid, self._connected_at = command_pid, datetime.now(UTC)
         self._log_context = logs.CLIENT.get()
 

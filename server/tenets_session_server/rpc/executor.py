@@ -213,6 +213,7 @@ class RequestExecutor:
         if (method := BY_NAME.get(name)) is not None:
             return self._calls.method(method, params)
         if name == types.WORKSPACE_EXECUTE_COMMAND:
+            self._calls.others = self._lifecycle.commands
             return self._calls.command(params)
         if name in IGNORED_PARAMS:
             params = msgspec.Raw(b"")

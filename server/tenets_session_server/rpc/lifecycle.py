@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from lsprotocol import types
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import DatabaseError, InvalidParamsError
+from tenets_session_server.features.options import EditorFeatureOptions, unwrapped_options
 from tenets_session_server.methods import context
 from tenets_session_server.methods.params import (
     Flag,
@@ -30,9 +31,13 @@ from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
-from tenets_session_server.storage.context import LARGEST_LOCATION, LONGEST_KEY
+from tenets_session_server.storage.context import LONGEST_KEY
+from tenets_session_server.storage.context_locations import LARGEST_LOCATION, LARGEST_TEXT
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
+
+if TYPE_CHECKING:
+    from tenets_session_server.rpc.standard_features import StandardFeatures
 
 PROTOCOL_VERSION: Final = 1
 LONGEST_NAME: Final = 255
@@ -50,6 +55,7 @@ LIMITS: Final = {
     "author": names.LONGEST_AUTHOR,
     "identityKey": LONGEST_KEY,
     "location": LARGEST_LOCATION,
+    "text": LARGEST_TEXT,
     "uri": uris.LONGEST,
     "folders": folders.MOST,
 }
@@ -120,6 +126,9 @@ class Options(Struct, rename="camel"):
     folders: (
         Annotated[list[Folder], Meta(description="an array of URIs or absolute paths")] | None
     ) = None
+    editor_features: Annotated[
+        bool | EditorFeatureOptions | list[None], Meta(description="true, false or an object")
+    ] = False
 
 
 class _ClientInfo(Struct):
@@ -148,7 +157,7 @@ class Lifecycle:
         self.state = State.UNINITIALIZED
         self.exit_status = 1
         """What the process should end with now: 0 after ``shutdown``, else 1 (LSP 3.17, exit)."""
-        self.handlers: Final = {
+        self.handlers: Final[dict[str, Callable[[Raw, MessageId], Outcome]]] = {
             types.INITIALIZE: self._initialize,
             types.SHUTDOWN: self._shutdown,
             types.EXIT: self._exit,
@@ -159,6 +168,9 @@ class Lifecycle:
         self._on_initialize = on_initialize
         self._announces_commands = True
         self._warnings: list[str] = []
+        self.commands: Mapping[str, Callable[[Raw], Outcome]] = {}
+        """Commands that are no methods, once the client is initialized."""
+        self._features: StandardFeatures | None = None
 
     def check_request(self, method: str) -> None:
         """Raise :class:`RpcError` where a request is not allowed before or after ``RUNNING``."""
@@ -204,12 +216,21 @@ class Lifecycle:
             self._warnings.append(
                 f"Only the first {folders.MOST} folders of this window are looked at."
             )
+        if (wanted := unwrapped_options(options.editor_features)) is not None:
+            self._add_features(wanted, params)
         outcome = self._server.protocol.initialize(client, message_id)
         if isinstance(outcome, Completed):
             return Completed(self._initialized(outcome.result))
         if isinstance(outcome, Pending):  # an extension's own handler takes its time
             return Pending(self._initialized_later(outcome))
         return outcome
+
+    def _add_features(self, options: EditorFeatureOptions, params: Raw) -> None:
+        from tenets_session_server.rpc.standard_features import StandardFeatures  # noqa: PLC0415
+
+        self._features = StandardFeatures(self._server, options, Raw(unwrapped(params)))
+        self.handlers.update(self._features.handlers)
+        self.commands = self._features.commands
 
     async def _initialized_later(self, pending: Pending) -> Any:
         return self._initialized(await pending.coroutine)
@@ -234,6 +255,8 @@ class Lifecycle:
             database_reason=self._server.reason,
             warnings=[*database.warnings, *database.take_repairs(), *problems],
         )
+        if self._features is not None:
+            self._features.add_to(result["capabilities"], commands=self._announces_commands)
         if not self._announces_commands:
             del result["capabilities"]["executeCommandProvider"]
         result["capabilities"]["workspace"] = {

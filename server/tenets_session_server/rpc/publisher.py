@@ -261,6 +261,8 @@ class Publisher:
             client.last_sent = newest  # first: sending may make it catch up
             if client.wants_changes:
                 client.send(messages[key])
+            if client.on_changes is not None:
+                client.on_changes()
 
     def show(self, kind: int, message: str) -> None:
         """Show a sentence to the users of all clients (``window/showMessage``)."""

@@ -185,6 +185,7 @@ class SessionServer(LanguageServer):
             clients=lambda: publisher.describe_clients(client),
             author=lambda: client.author,
             folders=lambda: client.folders,
+            document=lambda uri: client.document(uri),  # noqa: PLW0108 - it is set later
         )
         for method in METHODS:
             handler = functools.partial(method.handler, self.context)

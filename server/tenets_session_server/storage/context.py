@@ -6,26 +6,25 @@ entries that need one. Another program's entries have none.
 
 from __future__ import annotations
 
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw
 
 from tenets_session_server.errors import (
     ChangeRefusedError,
     ContextNotFoundError,
-    LimitExceededError,
 )
-from tenets_session_server.models import context as models
 from tenets_session_server.models.context import (
     AddedContext,
     ContextList,
     ContextPiece,
+    LocatedContext,
     RemovedContext,
     WrittenContext,
 )
-from tenets_session_server.storage import previews, states, timestamps, uris
+from tenets_session_server.storage import previews, states, timestamps
 from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.context_locations import Location, locate
 from tenets_session_server.storage.context_pages import (
     read_members,
     read_page,
@@ -35,6 +34,7 @@ from tenets_session_server.storage.database import SWALLOWED, Database
 from tenets_session_server.storage.hidden_context import OWNERS, VISIBLE
 from tenets_session_server.storage.schema import CHANGES_KEPT, PRUNE_INTERVAL
 from tenets_session_server.storage.sessions import Sessions
+from tenets_session_server.storage.steps import Steps
 from tenets_session_server.storage.trash import Trash
 
 _INSERT_DETAILS: Final = """INSERT OR REPLACE INTO session_server_entries (id, author, identity_key,
@@ -48,6 +48,8 @@ _EQUAL: Final = """SELECT (:kind IS NULL OR c.kind = :kind)
         AND (NOT :move OR e.location IS :location)
     FROM session_context AS c LEFT JOIN session_server_entries AS e ON e.id = c.id
     WHERE c.id = :id"""
+_SAME_BUT_ANCHOR: Final = """SELECT 1 FROM session_server_entries WHERE id = :id
+    AND json_remove(location, '$.anchor') = json_remove(:location, '$.anchor')"""
 _UPDATE: Final = """UPDATE session_context SET kind = coalesce(:kind, kind),
     content = coalesce(:content, content) WHERE id = :id"""
 _UPDATE_DETAILS: Final = """INSERT INTO session_server_entries (id, updated_at) VALUES (:id, :now)
@@ -65,46 +67,8 @@ _COPY_DETAILS: Final = f"""INSERT OR REPLACE INTO session_server_entries (id, au
     FROM (SELECT c.id, row_number() OVER (ORDER BY c.id DESC) - 1 AS behind {_COPIED}) AS copied
     JOIN session_server_entries AS e ON e.id = copied.id"""
 
-
-_decode_location: Final = msgspec.json.Decoder(models.Location).decode
-LARGEST_LOCATION: Final = 64 * 1024
-"""Bytes of JSON: twenty lines, and three before and after, are a few kibibytes."""
-
-
 LONGEST_KEY: Final = 128
 """Characters of an identity key."""
-
-
-class Location(Struct, frozen=True):
-    """Where an entry belongs: the JSON text as it was given, and its ``uri``."""
-
-    text: bytes
-    uri: str
-
-    @classmethod
-    def checked(cls, text: Raw) -> Self:
-        """Return a location that is one; raises msgspec's errors, and those of :meth:`check`."""
-        found = cls(bytes(text), _decode_location(text).uri)
-        found.check()
-        return found
-
-    def check(self) -> None:
-        """Raise :class:`LimitExceededError` if it is too large."""
-        if len(self.text) > LARGEST_LOCATION:
-            raise LimitExceededError("location (bytes of JSON)", LARGEST_LOCATION)
-
-    def columns(self) -> dict[str, str]:
-        """Return what is stored.
-
-        Raises :class:`InvalidArgumentError` if ``uri`` is no URI, and :class:`LimitExceededError`.
-        """
-        self.check()
-        place = uris.parse(self.uri, "location.uri")
-        return {
-            "location": self.text.decode("utf-8"),
-            "place": place.key,
-            "resolved": uris.resolved(place).key,
-        }
 
 
 _REPORT_ORPHANS: Final = f"""{OWNERS}
@@ -152,7 +116,7 @@ class Context:
                 key = (session_id, identity_key, author)
                 if rows := self._database.run(_WITH_KEY, key):
                     if replace:
-                        self._change(rows[0][0], kind, content, place)
+                        self._change(rows[0][0], kind, content, location, move=True, again=True)
                     return AddedContext(
                         **self._written(rows[0][0]), session_created=False, duplicate=True
                     )
@@ -207,12 +171,13 @@ class Context:
         Raises :class:`ContextNotFoundError`, and :class:`ConflictError` if it has changed after
         ``if_state``.
         """
-        place = None if location is None else location.columns()
+        if location is not None:
+            location.check()
         with self._database.transaction():
             if read_members(self._database, entry_id) is None:
                 raise ContextNotFoundError(entry_id)
             self._check(entry_id, if_state)
-            self._change(entry_id, kind, content, place)
+            self._change(entry_id, kind, content, location, move=location is not None)
             return WrittenContext(**self._written(entry_id))
 
     def remove(self, entry_id: int, *, if_state: str | None = None) -> RemovedContext:
@@ -245,6 +210,12 @@ class Context:
         """Return a page of entries, see :func:`.context_pages.read_page`."""
         return read_page(self._database, listing, limit, cursor)
 
+    def locate(
+        self, uri: str, text: str | None, session: int | None = None
+    ) -> Steps[LocatedContext]:
+        """Return where the entries of a file are, see :func:`.context_locations.locate`."""
+        return locate(self._database, uri, text, session)
+
     def piece(self, entry_id: int, offset: int, size: int) -> ContextPiece | None:
         """Return an entry with a piece of its content, see :func:`.context_pages.read_piece`."""
         return read_piece(self._database, entry_id, offset, size)
@@ -257,22 +228,36 @@ class Context:
         entry_id: int,
         kind: str | None,
         content: str | None,
-        place: dict[str, str] | dict[str, str | None] | None,
+        location: Location | None,
+        *,
+        move: bool,
+        again: bool = False,
     ) -> None:
-        """Change an entry, unless it is already so; None leaves that part as it is."""
+        """Change an entry, unless it is already so; None leaves that part as it is.
+
+        The location changes only with ``move``. One that is equal but for an anchor that the client
+        did not give stays as it is, if there is no anchor now, or the same note is sent ``again``:
+        the file may have changed meanwhile.
+        """
         bindings: dict[str, Any] = {
             "id": entry_id,
             "kind": kind,
             "content": content,
-            "move": place is not None,
             "now": timestamps.now(),
-            **(place or _NOWHERE),
+            **(_NOWHERE if location is None else location.columns()),
         }
+        if (
+            move
+            and location is not None
+            and (location.anchored_by == "nobody" or (again and location.anchored_by == "server"))
+        ):
+            move = not self._database.run(_SAME_BUT_ANCHOR, bindings)
+        bindings["move"] = move
         if self._database.run(_EQUAL, bindings)[0][0]:
             return
         self._database.change(_UPDATE, bindings)  # also if it is only moved: this is recorded
         self._database.change(_UPDATE_DETAILS, bindings)
-        if place is not None:
+        if move:
             self._database.change(_MOVE, bindings)
 
     def _written(self, entry_id: int) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from tenets_session_server.errors import (
     TenetsSessionError,
 )
 from tenets_session_server.storage import timestamps, uris
-from tenets_session_server.storage.context import LONGEST_KEY, Location
+from tenets_session_server.storage.context import LONGEST_KEY
+from tenets_session_server.storage.context_locations import Location
 from tenets_session_server.storage.json_stream import JsonStream
 
 

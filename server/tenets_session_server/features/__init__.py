@@ -1,0 +1,1 @@
+"""Standard LSP features for editors that have no plugin: they show notes, and take them."""

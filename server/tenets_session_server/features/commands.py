@@ -1,0 +1,202 @@
+"""The commands of the features: what a person picks from a menu. Each also works without argument.
+
+A command answers at once. What came of it is shown to the user.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from tenets_session_server.errors import SessionNotFoundError
+from tenets_session_server.features import code_actions
+from tenets_session_server.features.code_actions import is_pinned, lines
+from tenets_session_server.features.notes_shown import full_text
+from tenets_session_server.features.shown_files import ShownFiles
+from tenets_session_server.features.window import Window
+from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.models.context import Range
+from tenets_session_server.models.sessions import Session
+from tenets_session_server.storage.context_locations import Location
+from tenets_session_server.storage.lines import lines_of, whole_lines
+
+KIND: Final = "code"
+"""The kind of an entry that is made of lines."""
+LONGEST_MESSAGE: Final = 300
+"""Characters of a note that is shown in a message."""
+MOST_NOTES: Final = 5
+"""Notes that are opened at once."""
+
+
+class Argument(Struct, rename="camel", frozen=True):
+    """The argument of a command, an object; members that a command does not need are ignored."""
+
+    uri: Annotated[str, Meta(description="the URI of a document")] | None = None
+    range: Annotated[Range, Meta(description="an LSP range")] | None = None
+    session_id: Annotated[int, Meta(description="the id of a session")] | None = None
+    id: Annotated[int, Meta(description="the id of a note, or of a session")] | None = None
+    pinned: Annotated[bool, Meta(description="true or false")] | None = None
+
+
+_decode: Final = ParamsDecoder(Argument).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Commands:
+    """The commands of one window, by their names."""
+
+    def __init__(self, window: Window, files: ShownFiles) -> None:
+        self._window, self._files = window, files
+        self._by_name = {
+            code_actions.ADD: self._add,
+            code_actions.PIN: self._pin,
+            code_actions.SHOW: self._show,
+            code_actions.SWITCH: self._switch,
+            code_actions.OPEN: self._open,
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all commands."""
+        return list(self._by_name)
+
+    def run(self, name: str, argument: Raw) -> None:
+        """Run a command. Raises :class:`InvalidParamsError`, and what the store raises."""
+        if bytes(argument).strip().isdigit():  # an id by itself
+            argument = Raw(b'{"id":' + bytes(argument) + b"}")
+        self._by_name[name](_decode(argument))
+
+    def _add(self, given: Argument) -> None:
+        """Add the lines of a range to a session."""
+        uri, range_ = given.uri, given.range
+        if uri is None or range_ is None:
+            if self._window.last is None:
+                self._say("Select the lines, and pick it from the code actions")
+                return
+            uri, range_ = self._window.last
+        session = self._session(uri, given.session_id)
+        text = self._window.lines(uri)
+        first, last = lines_of(range_)
+        if text is None or first >= len(text):
+            self._say("The lines cannot be read; is the document open?")
+            return
+        last = min(last, len(text) - 1)
+        whole = whole_lines(text, first, last)
+        content = "".join(text[first : last + 1])
+        location = Location(_encode({"uri": uri, "range": whole}), uri)
+        self._window.call.store.context.add(
+            None,
+            KIND,
+            content,
+            session_id=session.id,
+            location=location.anchored(whole, "".join(text)),
+        )
+        self._say(f"Added {lines(first, last)} to {session.name}")
+
+    def _pin(self, given: Argument) -> None:
+        """Pin a file to a session, or unpin it."""
+        uri = given.uri or (self._window.last[0] if self._window.last else None)
+        if uri is None:
+            self._say("Open the file, and pick it from the code actions")
+            return
+        session = self._session(uri, given.session_id)
+        pinned = given.pinned if given.pinned is not None else not is_pinned(session, uri)
+        self._window.call.store.workspace.pin(None, uri, session_id=session.id, pinned=pinned)
+        self._say(f"{'Pinned the file to' if pinned else 'Unpinned the file from'} {session.name}")
+
+    def _show(self, given: Argument) -> None:
+        """Show a note, or those of some lines."""
+        ids = [] if given.id is None else [given.id]
+        if not ids:
+            place = self._window.last
+            if given.uri is not None and given.range is not None:
+                place = (given.uri, given.range)
+            if place is not None:
+                ids = [
+                    note.entry.id for note in self._window.notes_at(place[0], *lines_of(place[1]))
+                ]
+        if not ids:
+            self._say("No note is at this line")
+        for entry_id in ids[:MOST_NOTES]:
+            self._show_one(entry_id)
+
+    def _show_one(self, entry_id: int) -> None:
+        text = full_text(self._window, entry_id)
+        if text is None:
+            self._say(f"The note {entry_id} is not there any more")
+            return
+        short = text.strip()
+        if len(short) > LONGEST_MESSAGE:
+            short = f"{short[:LONGEST_MESSAGE]} ..."
+        try:
+            path = self._files.note(entry_id)
+        except OSError:
+            self._say(short)
+            return
+        whole = "" if short == text.strip() else f" (all of it: {path})"
+        self._window.editor.open(path, f"{short}{whole}")
+
+    def _open(self, given: Argument) -> None:
+        """Open a session as Markdown."""
+        uri = self._window.last[0] if self._window.last else None
+        session = self._session(uri, given.id if given.id is not None else given.session_id)
+        try:
+            path = self._files.session(session)
+        except OSError as error:
+            self._say(f"{session.name} cannot be shown as a file: {error.strerror}")
+            return
+        self._window.editor.open(path, f"{session.name} is in {path}")
+
+    def _switch(self, _given: Argument) -> None:
+        """Have the user choose the active session: the current one first, then the newest."""
+        store, editor = self._window.call.store, self._window.editor
+        uri = self._window.last[0] if self._window.last else None
+        current = self._window.session(uri)
+        found = store.sessions.page(limit=editor.features.most_choices + 1, order="recent").sessions
+        others = [one for one in found if current is None or one.id != current.id]
+        choices = {} if current is None else {f"{current.name} (current)": current.id}
+        for one in others[: editor.features.most_choices - len(choices)]:
+            choices[one.name] = one.id
+        if not choices:
+            self._say("There is no session yet; create one with: tenets-session create NAME")
+            return
+        editor.ask(
+            "Switch to which session?", list(choices), lambda name: self._chosen(choices, name)
+        )
+
+    def _chosen(self, choices: dict[str, int], name: str) -> None:
+        if (session_id := choices.get(name)) is None:
+            return
+
+        def activate() -> None:
+            store = self._window.call.store
+            store.database.author = self._window.call.author()
+            session = store.sessions.set_active(None, session_id=session_id)
+            uri = self._window.last[0] if self._window.last else None
+            folder = None if uri is None else self._window.folder(uri)
+            shown = store.workspace.current(self._window.call.folder(folder))
+            sentence = f"Active session: {session.name}"
+            if shown.binding is not None and shown.session is not None:
+                sentence += f"; this folder stays bound to {shown.session.name}"
+            self._say(sentence)
+
+        self._window.editor.run(activate)
+
+    def _session(self, uri: str | None, session_id: int | None) -> Session:
+        """Return the session that is meant; raises :class:`SessionNotFoundError`."""
+        if session_id is not None:
+            return self._window.call.store.sessions.require(None, session_id)
+        session = self._window.session(uri)
+        if session is None:
+            raise SessionNotFoundError(None, "no session is active: switch to one first")
+        return session
+
+    def _say(self, sentence: str) -> None:
+        self._window.editor.show(sentence)
+
+
+def argument_of(arguments: Any) -> Raw:
+    """Return the first argument of a command, an empty object where there is none."""
+    return Raw(b"{}") if not arguments else arguments[0]

@@ -1,0 +1,126 @@
+"""Workspace symbols: notes and sessions are found like functions, and jumped to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tenets_session_server.errors import LimitExceededError
+from tenets_session_server.features.messages import Place, Symbol
+from tenets_session_server.features.shown_files import ShownFiles
+from tenets_session_server.features.window import Window, is_file, key_of
+from tenets_session_server.models.context import ContextEntry, Position, Range
+from tenets_session_server.models.search import SearchHit
+from tenets_session_server.storage.anchors import Text
+from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.context_locations import location_of
+from tenets_session_server.storage.search_query import Scope
+
+logger = logging.getLogger(__name__)
+
+MOST: Final = 50
+MOST_FILES: Final = 20
+"""Files that are read, and as many that are written, for one answer."""
+MOST_WORDS: Final = 5
+"""Words that are searched for one by one."""
+LONGEST: Final = 80
+"""Characters of a note in a name."""
+_STRING, _NAMESPACE = 15, 3
+_TOP: Final = Range(Position(0, 0), Position(0, 0))
+
+
+def symbols(window: Window, files: ShownFiles, query: str) -> list[Symbol]:
+    """Return what is found: first what has all words, then what has any of them.
+
+    VS Code sends the first word only, and then filters by name. Without a query it is the newest
+    notes of the session that is shown.
+    """
+    places = _Places(window, files)
+    if not query.strip():
+        session = window.session(None)
+        if session is None:
+            return []
+        listing = ContextListing(session.id, order="newest", include_content=False)
+        page = window.call.store.context.page(listing, MOST)
+        return [one for entry in page.entries if (one := places.of_note(entry, entry.preview))]
+    found = dict[tuple[int, int | None], SearchHit]()
+    for text in dict.fromkeys((query, *query.split()[:MOST_WORDS])):
+        if len(found) < MOST:
+            hits = window.call.store.search.search(text, Scope(), MOST).hits
+            for hit in hits:
+                found.setdefault((hit.session.id, hit.entry.id if hit.entry else None), hit)
+    shown = (places.of_hit(hit) for hit in list(found.values())[:MOST])
+    return [one for one in shown if one is not None]
+
+
+class _Places:
+    """The places of what one query has found."""
+
+    def __init__(self, window: Window, files: ShownFiles) -> None:
+        self._window, self._files = window, files
+        self._texts = dict[str, Text | None]()
+        self._written = 0
+
+    def of_hit(self, hit: SearchHit) -> Symbol | None:
+        if hit.entry is not None:
+            return self.of_note(hit.entry, hit.snippet)
+        session = self._window.call.store.sessions.get(None, hit.session.id)
+        if session is None or not (path := self._file(lambda: self._files.session(session))):
+            return None
+        return Symbol(session.name, _NAMESPACE, Place(path.as_uri(), _TOP), "session")
+
+    def of_note(self, entry: ContextEntry, line: str) -> Symbol | None:
+        """Return the symbol of a note, None if there is no place to jump to."""
+        location, lost = location_of(entry), ""
+        if location is not None and is_file(location.uri):
+            range_ = _TOP
+            if location.range is not None:
+                placed = self._placed(location.uri, entry.id)
+                range_ = placed or _TOP
+                lost = "" if placed else f" (line lost, was {location.range.start.line + 1})"
+            place = Place(location.uri, range_)
+        elif path := self._file(lambda: self._files.note(entry.id)):
+            place = Place(path.as_uri(), _TOP)
+        else:
+            return None
+        line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+        session = f" — {entry.session_name}" if entry.session_name else ""
+        return Symbol(f"✎ {line or entry.kind}{session}{lost}", _STRING, place)
+
+    def _placed(self, uri: str, entry_id: int) -> Range | None:
+        document = self._window.document(uri)
+        if document is not None:
+            for note in self._window.notes(uri):
+                if note.entry.id == entry_id:
+                    return note.whole_lines(document)
+            return None
+        return self._in_file(uri, entry_id)
+
+    def _in_file(self, uri: str, entry_id: int) -> Range | None:
+        key = key_of(uri)
+        if key not in self._texts:
+            self._texts[key] = None
+            if len(self._texts) <= MOST_FILES:
+                try:
+                    lines = self._window.lines(uri)
+                except LimitExceededError:
+                    lines = None
+                self._texts[key] = None if lines is None else Text(lines)
+        text = self._texts[key]
+        entry = self._window.call.store.context.piece(entry_id, 0, 4)
+        location = None if entry is None else location_of(entry)
+        if text is None or location is None or location.range is None or location.anchor is None:
+            return None
+        return text.locate(location.range, location.anchor)
+
+    def _file(self, write: Callable[[], Path]) -> Path | None:
+        if self._written == MOST_FILES:
+            return None
+        self._written += 1
+        try:
+            return write()
+        except OSError as error:
+            logger.warning("a note cannot be shown as a file: %s", error)
+            return None

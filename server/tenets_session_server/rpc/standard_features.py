@@ -1,0 +1,172 @@
+"""Joins the features for editors without a plugin to one connection: its requests, its replies.
+
+Loaded only for a client that asks for them (``initializationOptions.editorFeatures``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+
+from lsprotocol import types
+from msgspec import Raw
+
+from tenets_session_server.errors import DatabaseBusyError, TenetsSessionError
+from tenets_session_server.features import editor_features
+from tenets_session_server.features.editor import Features, features_of
+from tenets_session_server.features.editor_features import EditorFeatures
+from tenets_session_server.features.options import EditorFeatureOptions
+from tenets_session_server.rpc.calls import retry
+from tenets_session_server.rpc.client import INFO, WARNING
+from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
+from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.wire.messages import MessageId
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT: Final = 120.0
+"""Seconds for which an answer of the user is waited for. Some editors never send one."""
+_REFRESHES: Final = {
+    editor_features.LENS: types.WORKSPACE_CODE_LENS_REFRESH,
+    editor_features.HINT: types.WORKSPACE_INLAY_HINT_REFRESH,
+}
+
+
+class StandardFeatures:
+    """The features of one connection: ``handlers`` of messages, and ``commands``."""
+
+    def __init__(self, server: SessionServer, options: EditorFeatureOptions, params: Raw) -> None:
+        client = server.client
+        self._server = server
+        editor = ConnectedEditor(server, features_of(params, client.name))
+        self._features = EditorFeatures(server.context, editor, options)
+        client.document, client.on_changes = self._features.window.text, self._features.committed
+        self.handlers: Mapping[str, Callable[[Raw, MessageId], Outcome]] = {
+            name: functools.partial(self._call, handler)
+            for name, handler in self._features.handlers.items()
+        }
+        self.commands: Mapping[str, Callable[[Raw], Outcome]] = {
+            name: functools.partial(self._run, name) for name in self._features.commands.names
+        }
+
+    def add_to(self, capabilities: dict[str, Any], *, commands: bool) -> None:
+        """Add to what is announced to the client."""
+        capabilities.update(self._features.capabilities())
+        if commands:
+            provider = capabilities["executeCommandProvider"]
+            provider["commands"] = [*provider["commands"], *self.commands]
+
+    def _call(self, handler: Callable[[Raw], Any], params: Raw, _message_id: MessageId) -> Outcome:
+        try:
+            return Completed(handler(params))
+        except DatabaseBusyError:
+            return Pending(retry(lambda: handler(params)))
+
+    def _run(self, name: str, argument: Raw) -> Outcome:
+        """Run a command; what goes wrong is shown, as it was picked from a menu."""
+
+        def action() -> None:
+            self._server.store.database.author = self._server.context.author()
+            self._features.commands.run(name, argument)
+
+        try:
+            action()
+        except DatabaseBusyError:
+            return Pending(retry(action))
+        except TenetsSessionError as error:
+            self._server.client.show(WARNING, str(error))
+            raise
+        return Completed(None)
+
+
+class ConnectedEditor:
+    """The editor at the other end of a connection (see :class:`.features.editor.Editor`)."""
+
+    def __init__(self, server: SessionServer, features: Features) -> None:
+        self.features = features
+        self._server, self._client = server, server.client
+        self._loop = asyncio.get_running_loop()
+        self._is_refreshing = False
+        self._tasks = set[asyncio.Task[None]]()
+
+    def show(self, sentence: str) -> None:
+        """Show the user a sentence."""
+        self._client.show(INFO, sentence)
+
+    def ask(self, question: str, choices: Sequence[str], then: Callable[[str], None]) -> None:
+        """Have the user choose (``window/showMessageRequest``)."""
+        params = types.ShowMessageRequestParams(
+            types.MessageType.Info, question, [types.MessageActionItem(one) for one in choices]
+        )
+
+        def answered(reply: Any) -> None:
+            if (title := getattr(reply, "title", None)) is not None:
+                then(title)
+
+        self._request(types.WINDOW_SHOW_MESSAGE_REQUEST, params, answered, lambda: None)
+
+    def open(self, path: Path, instead: str) -> None:
+        """Open a file (``window/showDocument``), or show a sentence."""
+        if not self.features.opens_files:
+            self.show(instead)
+            return
+        params = types.ShowDocumentParams(path.as_uri(), take_focus=True)
+
+        def answered(reply: Any) -> None:
+            if not getattr(reply, "success", False):
+                self.show(instead)
+
+        self._request(types.WINDOW_SHOW_DOCUMENT, params, answered, lambda: self.show(instead))
+
+    def refresh(self) -> None:
+        """Have annotations asked for anew, once for all changes of this moment."""
+        if not self._is_refreshing and self.features.refreshes:
+            self._is_refreshing = True
+            self._loop.call_soon(self._refresh)
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Run an action now, or as soon as another program lets go of the database."""
+        try:
+            action()
+        except DatabaseBusyError:
+            task = self._loop.create_task(self._run_later(action))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        except TenetsSessionError as error:
+            self._client.show(WARNING, str(error))
+
+    async def _run_later(self, action: Callable[[], None]) -> None:
+        try:
+            await retry(action)
+        except TenetsSessionError as error:
+            self._client.show(WARNING, str(error))
+
+    def _refresh(self) -> None:
+        self._is_refreshing = False
+        for name, method in _REFRESHES.items():
+            if name in self.features.refreshes:
+                self._request(method, None, lambda _reply: None, lambda: None)
+
+    def _request(
+        self, method: str, params: Any, then: Callable[[Any], None], failed: Callable[[], None]
+    ) -> None:
+        """Send a request; nothing waits for the reply, and a late one is ignored."""
+        future = self._server.protocol.send_request(method, params)
+        timer = self._loop.call_later(ANSWER_TIMEOUT, future.cancel)
+
+        def done(reply: Future[Any]) -> None:
+            timer.cancel()
+            try:
+                if reply.cancelled() or reply.exception() is not None:
+                    failed()
+                else:
+                    then(reply.result())
+            except Exception:  # a bug of ours; nobody else would log it
+                logger.exception("the reply to %s could not be used", method)
+
+        future.add_done_callback(done)

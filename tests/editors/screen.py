@@ -1,0 +1,63 @@
+"""A program on a screen of its own, as its user sees it (tmux)."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+DEADLINE = 20.0
+
+
+class Screen:
+    """A terminal of 110 columns and 34 lines. Its methods do what a user does, and sees."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(
+        cls, command: str, folder: Path, socket: Path, environment: Mapping[str, str]
+    ) -> Iterator[Self]:
+        """Run a shell command; the block gets its screen, and in the end it is gone."""
+        if shutil.which("tmux") is None:
+            pytest.fail("tmux is not on the PATH: install it (Debian: apt-get install tmux)")
+        screen = cls(socket)
+        start = ["new-session", "-d", "-x", "110", "-y", "34", "-c", str(folder), command]
+        subprocess.run(screen._tmux("-f", "/dev/null", *start), check=True, env=dict(environment))
+        try:
+            yield screen
+        finally:
+            subprocess.run(screen._tmux("kill-server"), check=False, capture_output=True)
+
+    def types(self, *keys: str) -> None:
+        """Type keys, by tmux's names of them."""
+        subprocess.run(self._tmux("send-keys", *keys), check=True)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        done = subprocess.run(
+            self._tmux("capture-pane", "-p"), check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def wait_for(self, is_there: str | Callable[[str], bool]) -> str:
+        """Wait until something is on the screen; return the screen."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            text = self.text
+            if is_there in text if isinstance(is_there, str) else is_there(text):
+                return text
+            time.sleep(0.05)  # there is nothing to wait for but the screen itself
+        pytest.fail(f"{is_there!r} is not on the screen:\n{self.text}")
+
+    def _tmux(self, *arguments: str) -> list[str]:
+        return ["tmux", "-S", str(self._socket), *arguments]
