@@ -227,6 +227,23 @@ async def test_an_edit_that_does_not_fit_loses_the_notes_and_nothing_is_guessed(
         assert await located_at(client, uri) == []
 
 
+async def test_a_change_that_cannot_be_understood_loses_the_notes(
+    server_command: list[str], source: Path
+) -> None:
+    async with editor(server_command) as client:
+        await client.create("a", active=True)
+        uri = await open_document(client, source)
+        await pick(client, uri, range_(4, 5), "Add line 5")
+        # Some clients do not count versions.
+        change = {"range": range_(0, 0), "text": "\n"}
+        params = {"textDocument": {"uri": uri, "version": None}, "contentChanges": [change]}
+        await client.send(notification("textDocument/didChange", params))
+        assert await located_at(client, uri) == [5]
+        params["contentChanges"] = [{"text": 7}]
+        await client.send(notification("textDocument/didChange", params))
+        assert await located_at(client, uri) == []
+
+
 async def test_notes_of_others_are_shown_at_once(server_command: list[str], source: Path) -> None:
     async with (
         editor(server_command, {"annotations": "lens"}) as client,

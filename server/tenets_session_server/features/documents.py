@@ -115,15 +115,17 @@ class Documents:
         return document
 
     def change(
-        self, document: Document, version: int, changes: list[ContentChange]
+        self, document: Document, version: int | None, changes: list[ContentChange]
     ) -> list[Edit] | None:
         """Apply changes in their order; return what they have done, None as :meth:`Document.apply`.
 
-        A version that is not newer says that changes were lost, or are told twice.
+        A version that is not newer says that changes were lost, or are told twice. None is one that
+        the client does not know.
         """
-        if version <= document.version and all(change.range is not None for change in changes):
+        is_old = version is not None and version <= document.version
+        if is_old and all(change.range is not None for change in changes):
             document.lines, document.size = None, 0
-        document.version = version
+        document.version = document.version if version is None else version
         edits = [document.apply(change) for change in changes]
         self._limit(document)
         if document.lines is None:
@@ -138,6 +140,11 @@ class Documents:
     def get(self, uri: str) -> Document | None:
         """Return an open document."""
         return self._open.get(uri)
+
+    def forget(self) -> None:
+        """Forget the texts: one of them has changed in a way that is not known."""
+        for document in self._open.values():
+            document.lines, document.size = None, 0
 
     def _limit(self, document: Document) -> None:
         size = sum(one.size for one in self._open.values())

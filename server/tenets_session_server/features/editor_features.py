@@ -5,11 +5,13 @@ Nothing of this is loaded for a client that has not asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from msgspec import Raw
 
+from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.features import code_actions, notes_shown, symbols
 from tenets_session_server.features.commands import Commands
 from tenets_session_server.features.documents import LARGEST, Document
@@ -89,11 +91,13 @@ class EditorFeatures:
     # -- documents ---------------------------------------------------------------------------
 
     def _opened(self, params: Raw) -> None:
-        given = _open(params).text_document
+        with self._forgetting_in_doubt():
+            given = _open(params).text_document
         self._tell_if_unknown(self.window.open(given.uri, given.version, given.text))
 
     def _changed(self, params: Raw) -> None:
-        given = _change(params)
+        with self._forgetting_in_doubt():
+            given = _change(params)
         document = self.window.document(given.text_document.uri)
         if document is None:
             return
@@ -104,6 +108,15 @@ class EditorFeatures:
         self.window.edited(given.text_document.uri, edits)
         if known:
             self._tell_if_unknown(document)
+
+    @contextlib.contextmanager
+    def _forgetting_in_doubt(self) -> Iterator[None]:
+        """Forget all texts if a change of one cannot be understood."""
+        try:
+            yield
+        except InvalidParamsError:
+            self.window.documents.forget()
+            raise
 
     def _saved(self, params: Raw) -> None:
         self.window.saved(_document(params).text_document.uri)

@@ -16,7 +16,7 @@ class DocumentId(Struct):
     """``TextDocumentIdentifier``; the version is there where it is one with a version."""
 
     uri: Uri
-    version: int = 0
+    version: int | None = None
 
 
 class DocumentItem(Struct):

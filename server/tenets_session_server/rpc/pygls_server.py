@@ -95,6 +95,11 @@ class PyglsProtocol(LanguageServerProtocol):
         except Exception as error:  # noqa: BLE001 - every request gets its reply
             return Failed(_translated(error))
 
+    def forget(self, message_id: str) -> None:
+        """Wait no more for the reply to a request of ours; a late one is ignored."""
+        self._request_futures.pop(message_id, None)
+        self._result_types.pop(message_id, None)
+
     def receive_response(self, message: Response) -> None:
         """Resolve what waits for the client's reply to a request of ours."""
         result_type = self._result_types.pop(message.id, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT: Final = 120.0
 """Seconds for which an answer of the user is waited for. Some editors never send one."""
+REFRESH_DELAY: Final = 0.2
+"""Seconds for which changes are collected before annotations are drawn anew."""
 _REFRESHES: Final = {
     editor_features.LENS: types.WORKSPACE_CODE_LENS_REFRESH,
     editor_features.HINT: types.WORKSPACE_INLAY_HINT_REFRESH,
@@ -127,7 +130,7 @@ class ConnectedEditor:
         """Have annotations asked for anew, once for all changes of this moment."""
         if not self._is_refreshing and self.features.refreshes:
             self._is_refreshing = True
-            self._loop.call_soon(self._refresh)
+            self._loop.call_later(REFRESH_DELAY, self._refresh)
 
     def run(self, action: Callable[[], None]) -> None:
         """Run an action now, or as soon as another program lets go of the database."""
@@ -156,11 +159,14 @@ class ConnectedEditor:
         self, method: str, params: Any, then: Callable[[Any], None], failed: Callable[[], None]
     ) -> None:
         """Send a request; nothing waits for the reply, and a late one is ignored."""
-        future = self._server.protocol.send_request(method, params)
+        message_id = f"tenets-{secrets.token_hex(8)}"
+        future = self._server.protocol.send_request(method, params, msg_id=message_id)
         timer = self._loop.call_later(ANSWER_TIMEOUT, future.cancel)
 
         def done(reply: Future[Any]) -> None:
             timer.cancel()
+            # Not now: pygls' shutdown is cancelling what waits, one after the other.
+            self._loop.call_soon(self._server.protocol.forget, message_id)
             try:
                 if reply.cancelled() or reply.exception() is not None:
                     failed()
