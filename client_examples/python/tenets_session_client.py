@@ -118,8 +118,7 @@ class SessionClient(SessionShortcuts):
         self._settled = asyncio.Event()  # there is a connection, or a problem
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._listeners: set[asyncio.Queue[DidChange | None]] = set()
-        self._last_id = 0
-        self._state, self._revision = "", 0  # what was told
+        self._last_id, self._state, self._revision = 0, "", 0  # the state is the one that was told
         self._held: list[DidChange] | None = None  # until what was before it is told
 
     async def __aenter__(self) -> Self:
