@@ -1253,6 +1253,11 @@ export type SessionPage = SessionList;
  * - `protocolError`: anything else, see `code`.
  */
 export class TenetsSessionError extends Error {
+  constructor(
+    kind: string,
+    message: string,
+    more?: { code?: number; retryable?: boolean; data?: Record<string, unknown>; cause?: unknown },
+  );
   readonly kind:
     | ErrorKind
     | "invalidParams"

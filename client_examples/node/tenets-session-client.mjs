@@ -1,11 +1,9 @@
 /**
  * A client of `tenets-session-server`: promises and events, and a server that is started again.
  *
- * Copy it with `tenets-session-client.d.mts`, which has its types and says what each of its methods
- * does. It needs Node and `vscode-jsonrpc` only. Its events have the shape of VS Code's (call with
- * a listener, dispose the result), so code that uses it can move into an extension.
- *
- * @module tenets-session-client
+ * Copy it with `tenets-session-client.d.mts`, which has its types and says what its methods do. It
+ * needs Node and `vscode-jsonrpc` only. Its events have the shape of VS Code's (call with a
+ * listener, dispose the result), so code that uses it can move into an extension.
  */
 
 import { spawn } from "node:child_process";
@@ -30,16 +28,13 @@ const READS = new Set([
 // </generated>
 
 const PREFIX = "tenets/session.";
-const DID_CHANGE = `${PREFIX}didChange`;
 const PROTOCOL_VERSION = 1;
-
 // Milliseconds.
 const STOP_TIMEOUT = 5_000; // for a server to end after `exit`; then it is killed
 const LAST_OUTPUT_TIMEOUT = 1_000; // to wait for the output of a process that has ended
 const FIRST_DELAY = 100; // before a server that has ended is started again; it doubles each time
 const LONGEST_DELAY = 10_000;
 const STABLE = 30_000; // that a connection has to last for the first delay to apply again
-
 const PATIENCE = 5; // attempts after which requests fail at once, until an attempt succeeds
 const REPEATS = 2; // how often a request is sent again after the server has ended
 
@@ -54,13 +49,12 @@ export class TenetsSessionError extends Error {
 class Server {
   constructor(child, onDidChange) {
     const { stdin, stdout } = child;
-    this.child = child;
-    this.startedAt = Date.now();
+    Object.assign(this, { child, startedAt: Date.now() });
     // If a process cannot be signalled, Node emits an error, and throws it without a listener.
     child.on("error", () => {});
     const reader = new StreamMessageReader(stdout);
     this.connection = createMessageConnection(reader, new StreamMessageWriter(stdin));
-    this.connection.onNotification(DID_CHANGE, onDidChange);
+    this.connection.onNotification(`${PREFIX}didChange`, onDidChange);
     // vscode-jsonrpc answers every other request with MethodNotFound.
     this.connection.onRequest("window/showMessageRequest", () => null);
     // After invalid data the next message cannot be found, so pending requests would wait forever.
@@ -81,11 +75,8 @@ class Server {
         }
       });
       child.once("close", (code, signal) => {
-        // When the streams close, the connection leaves pending requests pending. dispose()
-        // rejects them.
-        this.connection.dispose();
-        this.status = { code, signal };
-        resolve(this.status);
+        this.connection.dispose(); // which rejects pending requests
+        resolve({ code, signal });
       });
     });
     this.connection.listen();
@@ -93,9 +84,8 @@ class Server {
 
   static async spawned({ command, args, env, stderr }, onDidChange) {
     try {
-      const stdio = ["pipe", "pipe", stderr];
-      const environment = { ...process.env, ...env };
-      const child = spawn(command, args, { env: environment, stdio, windowsHide: true });
+      const options = { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", stderr] };
+      const child = spawn(command, args, { ...options, windowsHide: true });
       await once(child, "spawn");
       return new Server(child, onDidChange);
     } catch (error) {
@@ -108,9 +98,9 @@ class Server {
     if (signal?.aborted) throw cancelled(signal);
     const source = new CancellationTokenSource();
     // Without params the member has to be absent: undefined would be sent as [null].
-    const given = params === undefined ? [] : [params];
-    const reply = this.connection.sendRequest(method, ...given, source.token);
+    const given = params === undefined ? [source.token] : [params, source.token];
     try {
+      const reply = this.connection.sendRequest(method, ...given);
       return await (signal ? untilAborted(reply, signal, () => source.cancel()) : reply);
     } catch (error) {
       throw this.#translated(error);
@@ -121,16 +111,13 @@ class Server {
 
   #translated(error) {
     if (error instanceof TenetsSessionError) return error;
-    if (!(error instanceof ResponseError) || error.code === ErrorCodes.PendingResponseRejected) {
-      return connectionLost(error);
-    }
-    if (error.code === ErrorCodes.MessageWriteError) {
-      // If the pipe is open, the reason is that the params cannot be written as JSON.
-      return this.child.stdin?.writable
-        ? new TenetsSessionError("invalidParams", error.message, { cause: error })
-        : connectionLost(error);
-    }
     const { code, message } = error;
+    if (code === ErrorCodes.MessageWriteError && this.child.stdin?.writable) {
+      // The pipe is open, so the reason is that the params cannot be written as JSON.
+      return new TenetsSessionError("invalidParams", message, { cause: error });
+    }
+    const own = [ErrorCodes.MessageWriteError, ErrorCodes.PendingResponseRejected];
+    if (!(error instanceof ResponseError) || own.includes(code)) return connectionLost(error);
     const { kind, retryable, ...data } = error.data ?? {};
     const named = kind ?? (code === ErrorCodes.InvalidParams ? "invalidParams" : "protocolError");
     return new TenetsSessionError(named, message, { code, retryable, data, cause: error });
@@ -145,10 +132,9 @@ export class TenetsSessionClient {
   #stopping = null;
   #stopped = new AbortController();
   #ended;
-  // What was told, and what came before that is known.
-  #state = null;
+  #state = ""; // that was told
   #revision = 0;
-  #held = null;
+  #held = []; // until what was before it is told; then null
   #waiting = null; // while there is no connection: resolves when there is one, or a problem
   #wake = () => {};
   #problem = null; // why requests fail at once
@@ -184,7 +170,6 @@ export class TenetsSessionClient {
   get pid() {
     return this.#server.child.pid;
   }
-
   onDidChange = (listener) => this.#didChange.event(listener);
   onExit = (listener) => this.#exit.event(listener);
 
@@ -203,18 +188,16 @@ export class TenetsSessionClient {
   search = async (query, params = {}) => (await this.request("search", { ...params, query })).hits;
 
   async *sessions(params = {}) {
-    let cursor = params.cursor ?? null;
+    let page = { nextCursor: params.cursor };
     do {
-      const page = await this.list({ ...params, cursor });
+      page = await this.list({ ...params, cursor: page.nextCursor });
       yield* page.sessions;
-      cursor = page.nextCursor;
-    } while (cursor !== null);
+    } while (page.nextCursor !== null);
   }
 
   async undo() {
-    const [item = null] = (await this.request("listTrash", { limit: 1 })).items;
-    if (item !== null) await this.request("restore", { id: item.id });
-    return item;
+    const [item] = (await this.request("listTrash", { limit: 1 })).items;
+    return item ? (await this.request("restore", { id: item.id })) && item : null;
   }
 
   async delete(name, params = {}) {
@@ -251,14 +234,9 @@ export class TenetsSessionClient {
     this.#stopped.abort();
     const server = this.#server;
     const timer = setTimeout(() => server.child.kill("SIGKILL"), timeout);
-    try {
-      await server.send("shutdown");
-      await server.connection.sendNotification("exit");
-    } catch {
-      // The server has ended, or the timer killed it; the status says which.
-    } finally {
-      server.child.stdin?.end();
-    }
+    const asked = server.send("shutdown").then(() => server.connection.sendNotification("exit"));
+    await asked.catch(() => {}); // it has ended, or the timer killed it; the status says which
+    server.child.stdin.end();
     await server.exited;
     clearTimeout(timer);
     return this.exited;
@@ -323,13 +301,12 @@ export class TenetsSessionClient {
     if (catchUp) return this.#catchUp(server);
     this.#state = capability.state ?? "";
     this.#revision = capability.revision ?? 0;
-    try {
-      this.active = await server.send(`${PREFIX}getActive`);
-    } catch (error) {
-      // A database that cannot be opened does not prevent a client: `warnings` has the problem, and
-      // each request tries again.
+    // A database that cannot be opened does not prevent a client: `warnings` has the problem, and
+    // each request tries again.
+    this.active = await server.send(`${PREFIX}getActive`).catch((error) => {
       if (isLost(error)) throw error;
-    }
+      return null;
+    });
   }
 
   /** Tell of what was committed since listeners were last told of something. */
@@ -342,8 +319,7 @@ export class TenetsSessionClient {
         batch.active = plain(await ask("getActive"));
         const page = await ask("changes", { sinceState: batch.state, limit: 1000 });
         batch.changes.push(...page.changes);
-        batch.state = page.state;
-        batch.revision = page.revision;
+        Object.assign(batch, { state: page.state, revision: page.revision });
         if (page.changes.length === 0) break;
       }
       for (const folder of this.capability.folders ?? []) {
@@ -351,8 +327,7 @@ export class TenetsSessionClient {
       }
     } catch (error) {
       if (isLost(error)) throw error;
-      // Those changes are not known, or the database cannot be read.
-      const { state, revision } = this.capability;
+      const { state, revision } = this.capability; // the changes are not known, or not readable
       Object.assign(batch, { state: state ?? "", revision, changes: [], incomplete: true });
     }
     if (batch.incomplete || batch.changes.length > 0) this.#tell(batch);
@@ -422,8 +397,8 @@ const connectionLost = (cause, message = "the server has ended") =>
 const cancelled = ({ reason: cause }) =>
   new TenetsSessionError("cancelled", "the request was cancelled", { cause });
 const startFailed = (message, cause) => new TenetsSessionError("startFailed", message, { cause });
-const reasonFor = ({ code, message }) =>
-  ({
-    ENOENT: "there is no such program; is it installed, and on the PATH?",
-    EACCES: "it may not be executed",
-  })[code] ?? message;
+const REASONS = {
+  ENOENT: "there is no such program; is it installed, and on the PATH?",
+  EACCES: "it may not be executed",
+};
+const reasonFor = ({ code, message }) => REASONS[code] ?? message;

@@ -64,7 +64,7 @@ def test_wrong_usage_is_an_error_of_tsc(node: str, example: Path) -> None:
     compiler = str(example / "node_modules" / "typescript" / "bin" / "tsc")
     options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom"]
     checked = subprocess.run(
-        [node, compiler, *options, "--module", "nodenext", "--types", "", sample.name],
+        [node, compiler, *options, "--module", "nodenext", sample.name],
         cwd=example,
         capture_output=True,
         text=True,
