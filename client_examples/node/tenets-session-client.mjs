@@ -59,7 +59,7 @@ class Server {
     this.connection.onRequest("window/showMessageRequest", () => null);
     // After invalid data the next message cannot be found, so pending requests would wait forever.
     reader.onError(() => child.kill("SIGKILL"));
-    this.connection.onError(() => child.kill("SIGKILL"));
+    this.connection.onError(() => stdin.writable || child.kill("SIGKILL"));
     this.exited = new Promise((resolve) => {
       // The streams end after the process: until "close" there may be replies to read. But if
       // another process has inherited stdout, it may stay open forever.
