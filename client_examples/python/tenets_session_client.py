@@ -1,10 +1,11 @@
 """A small client for ``tenets-session-server``: asyncio and the standard library, nothing else.
 
-Copy it into a plugin or script, and change it there::
+Copy it and ``tenets_session_types.py`` into a plugin or script, and change it there::
 
     async with SessionClient() as sessions:
         await sessions.create("bug 4711", active=True)
         await sessions.add_context("bug 4711", "note", "reproduced on main")
+        print(await sessions.methods.stats())
 
 A client starts ``tenets-session-server`` and talks to it over stdin and stdout: Language Server
 Protocol framing, JSON-RPC 2.0. All clients of a user share one database, unless they name another.
@@ -18,9 +19,31 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from types import TracebackType
-from typing import Any, Final, Literal, NotRequired, Self, TypedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Self, cast
+
+from tenets_session_types import (
+    READS,
+    AddedContext,
+    Capability,
+    Change,
+    ContextEntry,
+    Current,
+    DidChange,
+    ErrorKind,
+    Hit,
+    Session,
+    SessionList,
+    SessionMethods,
+    SessionName,
+    SessionShortcuts,
+    TrashItem,
+    WrittenContext,
+)
+
+__all__ = ["COMMAND", "AddedContext", "Change", "ContextEntry", "Current", "DidChange", "Hit"]
+__all__ += ["Session", "SessionClient", "SessionError", "SessionList", "SessionName"]
+__all__ += ["SessionMethods", "TrashItem", "WrittenContext"]
 
 COMMAND: Final = (
     # With -P Python does not look for modules in the working directory.
@@ -30,126 +53,14 @@ COMMAND: Final = (
 )
 """The command that starts the server: this Python's if it is installed there, else the PATH's."""
 
-STOP_TIMEOUT: Final = 5.0
-"""Seconds for a server to end after ``exit``; then it is killed."""
-
-
-class Session(TypedDict):
-    """A session. ``createdAt`` is RFC 3339; ``contextCount`` is there if it was asked for."""
-
-    id: int
-    name: str
-    createdAt: str
-    active: bool
-    metadata: dict[str, Any]
-    contextCount: NotRequired[int]
-
-
-class SessionList(TypedDict):
-    """A page of sessions, newest first. ``nextCursor`` is None on the last page."""
-
-    sessions: list[Session]
-    nextCursor: str | None
-
-
-class ContextEntry(TypedDict):
-    """A context entry. ``size`` is in UTF-8 bytes; a large ``content`` is not in a list."""
-
-    id: int
-    sessionId: int
-    sessionName: str | None
-    kind: str
-    preview: str
-    content: NotRequired[str]
-    size: int
-    createdAt: str
-    updatedAt: NotRequired[str]
-    author: str | None
-    location: NotRequired[dict[str, Any]]
-
-
-class WrittenContext(ContextEntry):
-    """A context entry right after it was written, without its content."""
-
-    revision: int
-    state: str
-
-
-class AddedContext(WrittenContext):
-    """A context entry that was added; ``duplicate``: its ``identity_key`` was there before."""
-
-    sessionCreated: bool
-    duplicate: bool
-
-
-class SessionName(TypedDict):
-    """Which session a hit is in. ``name`` is None if that was deleted."""
-
-    id: int
-    name: str | None
-
-
-class Hit(TypedDict):
-    """What a search has found: an entry, or (None) a session by its name.
-
-    ``matches`` are the places in ``snippet`` that match, in UTF-16 units.
-    """
-
-    session: SessionName
-    entry: ContextEntry | None
-    snippet: str
-    matches: list[list[int]]
-    score: float
-
-
-class TrashItem(TypedDict):
-    """What one request has removed. ``type`` is ``"sessions"`` or ``"context"``."""
-
-    id: int
-    type: str
-    sessions: int
-    entries: int
-    names: list[str]
-    size: int
-    deletedAt: str
-    expiresAt: str
-    author: str | None
-
-
-class Current(TypedDict):
-    """What a folder shows. ``binding`` is the bound folder that decides, None: none does."""
-
-    folder: str | None
-    session: Session | None
-    binding: str | None
-
-
-class Change(TypedDict):
-    """One committed change, by any program. ``contextId`` is there if it is about context."""
-
-    revision: int
-    type: str
-    sessionId: int | None
-    sessionName: str | None
-    author: str | None
-    contextId: NotRequired[int]
-    folder: NotRequired[str]
-    contextKept: NotRequired[bool]
-
-
-class DidChange(TypedDict):
-    """Changes that were committed, and the session that is active after them.
-
-    ``currents`` has one for each folder of the client, if a binding concerns one of them. If
-    ``incomplete`` is there and true, changes are missing: fetch the sessions again.
-    """
-
-    revision: int
-    state: str
-    changes: list[Change]
-    active: Session | None
-    currents: NotRequired[list[Current]]
-    incomplete: NotRequired[bool]
+START_TIMEOUT: Final = 30.0  # seconds for a server to get ready
+STOP_TIMEOUT: Final = 5.0  # seconds for a server to end after exit; then it is killed
+NOT_RUNNING: Final = "the server is not running"
+# Seconds before a server that has ended is started again; they double with each attempt.
+FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
+STABLE: Final = 30.0  # seconds that a connection has to last for the first delay to apply again
+PATIENCE: Final = 5  # attempts after which requests fail at once, until an attempt succeeds
+REPEATS: Final = 2  # how often a request is sent again after the server has ended
 
 
 class SessionError(Exception):
@@ -163,18 +74,24 @@ class SessionError(Exception):
         super().__init__(error["message"])
         data = error.get("data") or {}
         self.code: int = error["code"]
-        self.kind: str | None = data.get("kind")
+        self.kind: ErrorKind | None = data.get("kind")
         self.retryable: bool = data.get("retryable", False)
         self.data: dict[str, Any] = data
 
 
-class SessionClient:
+class SessionClient(SessionShortcuts):
     """Starts a server and holds the connection to it; an asynchronous context manager.
 
+    ``methods`` has every method of the protocol; the client's own are shorter to write.
     ``database`` is the path of the file, by default the user's own. ``author`` is the name under
     which it writes, and ``folders`` are those whose session it shows. ``on_notification`` is called
     with the method and params of each notification. Requests raise :class:`SessionError` if the
-    server refuses them, and ``ConnectionError`` once the server has ended.
+    server refuses them. If one is cancelled, as by ``asyncio.timeout``, the server is told.
+
+    If the server ends, the client starts it again, and :meth:`changes` continues with what was
+    committed meanwhile. Requests wait for that. One that was waiting for its reply is sent again if
+    it only reads, or has an identity key; otherwise nobody knows whether it was executed, and it
+    raises ``ConnectionError``. Without ``reconnect``, all of them do, once the server has ended.
     """
 
     def __init__(
@@ -185,215 +102,59 @@ class SessionClient:
         author: str = "tenets_session_client",
         folders: Sequence[str | os.PathLike[str]] = (),
         on_notification: Callable[[str, Any], None] = lambda _method, _params: None,
+        reconnect: bool = True,
     ) -> None:
-        self.capability: dict[str, Any] = {}
+        self.capability = cast(Capability, {})
+        self.methods = SessionMethods()
+        self.methods.session = self.session  # type: ignore[method-assign]
         self._command = [*command, *(("--database", os.fspath(database)) if database else ())]
         self._options = {"author": author, "folders": [os.fspath(one) for one in folders]}
         self._on_notification = on_notification
+        self._reconnects = reconnect
         self._process: asyncio.subprocess.Process | None = None
         self._receiving: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._problem: str | None = NOT_RUNNING
+        self._settled = asyncio.Event()  # there is a connection, or a problem
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._listeners: set[asyncio.Queue[DidChange | None]] = set()
-        self._last_id = 0
+        self._last_id, self._state, self._revision = 0, "", 0  # the state is the one that was told
+        self._held: list[DidChange] | None = None  # until what was before it is told
 
     async def __aenter__(self) -> Self:
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            # In a session of its own, Ctrl-C does not end it before the shutdown request.
-            *self._command,
-            stdin=pipe,
-            stdout=pipe,
-            start_new_session=True,
-        )
-        self._receiving = asyncio.create_task(self._receive())
-        try:
-            result = await self.request(
-                "initialize",
-                {
-                    "processId": os.getpid(),
-                    "clientInfo": {"name": "tenets_session_client"},
-                    "rootUri": None,
-                    "capabilities": {},
-                    "initializationOptions": self._options,
-                },
-            )
-        except BaseException:
-            await self._end()
-            raise
-        self.capability = result["capabilities"]["experimental"]["tenetsSession"]
-        self._send({"method": "initialized", "params": {}})
+        await self._start(catch_up=False)
+        self._keeping = asyncio.create_task(self._keep())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(STOP_TIMEOUT):
-                await self.request("shutdown")
-                self._send({"method": "exit"})
-        await self._end()
+    async def __aexit__(self, *_error: object) -> None:
+        assert self._keeping is not None
+        self._reconnects = False
+        if self._problem is None and self._settled.is_set():
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await self.request("shutdown")
+                    self._send({"method": "exit"})
+            await self._end()
+        else:
+            self._keeping.cancel()
+        await asyncio.wait({self._keeping})
 
-    # -- the methods of tenets/session.* -------------------------------------------------------
-
-    async def create(
-        self, name: str, metadata: dict[str, Any] | None = None, *, active: bool = False
-    ) -> Session:
-        """Create a session. A taken name raises ``sessionExists``."""
-        params = {"name": name, "metadata": metadata, "active": active}
-        created: Session = await self.session("create", params)
-        return created
-
-    async def get(self, name: str) -> Session | None:
-        """Return the session of that name, or None."""
-        found: Session | None = await self.session("get", {"name": name})
-        return found
-
-    async def list(
-        self,
-        *,
-        active: bool | None = None,
-        name_prefix: str | None = None,
-        order: Literal["newest", "oldest", "recent"] = "newest",
-        include_context_count: bool = False,
-        limit: int = 100,
-    ) -> AsyncIterator[Session]:
-        """Yield all sessions that match, newest first by default; ``limit`` is that of a page.
-
-        The order ``"recent"``, by the last change, has one page only.
-        """
-        filters = {
-            "active": active,
-            "namePrefix": name_prefix,
-            "order": order,
-            "includeContextCount": include_context_count,
-            "limit": limit,
-        }
-        cursor: str | None = None
-        while True:
-            page: SessionList = await self.session("list", {**filters, "cursor": cursor})
-            for session in page["sessions"]:
-                yield session
-            cursor = page["nextCursor"]
-            if cursor is None:
-                return
-
-    async def get_active(self) -> Session | None:
-        """Return the active session, or None."""
-        found: Session | None = await self.session("getActive")
-        return found
-
-    async def set_active(self, name: str, *, active: bool = True) -> Session:
-        """Activate a session and deactivate the one that was active; or deactivate it."""
-        session: Session = await self.session("setActive", {"name": name, "active": active})
-        return session
-
-    async def update_metadata(self, name: str, updates: dict[str, Any]) -> Session:
-        """Set members at the top level of a session's metadata; the others stay."""
-        session: Session = await self.session("updateMetadata", {"name": name, "updates": updates})
-        return session
-
-    async def add_context(
-        self,
-        session_name: str | None,
-        kind: str,
-        content: str,
-        *,
-        location: dict[str, Any] | None = None,
-        identity_key: str | None = None,
-        replace: bool = False,
-    ) -> AddedContext:
-        """Add an entry to a session; None is the one that the client's first folder shows.
-
-        Creates the session if there is none of that name. ``location`` is where the entry belongs:
-        ``{"uri": ..., "range": ...}``. With ``identity_key`` it is kept once, however often this is
-        called; with ``replace`` it takes the new content.
-        """
-        params = {"sessionName": session_name, "kind": kind, "content": content}
-        more = {"location": location, "identityKey": identity_key, "replace": replace}
-        added: AddedContext = await self.session("addContext", {**params, **more})
-        return added
-
-    async def update_context(
-        self,
-        entry_id: int,
-        content: str | None = None,
-        *,
-        kind: str | None = None,
-        if_state: str | None = None,
-    ) -> WrittenContext:
-        """Change an entry. With ``if_state``, ``conflict`` if it has changed after that state."""
-        params = {"id": entry_id, "content": content, "kind": kind, "ifState": if_state}
-        changed: WrittenContext = await self.session("updateContext", params)
-        return changed
-
-    async def remove_context(self, entry_id: int, *, if_state: str | None = None) -> bool:
-        """Remove an entry; return whether there was one."""
-        params = {"id": entry_id, "ifState": if_state}
-        return bool((await self.session("removeContext", params))["removed"])
+    # -- what is not generated ------------------------------------------------------------------
 
     async def context(self, session_name: str) -> AsyncIterator[ContextEntry]:
         """Yield the entries of a session with their contents, oldest first."""
-        cursor: str | None = None
-        while True:
-            params = {"sessionName": session_name, "cursor": cursor}
-            page = await self.session("listContext", params)
-            for entry in page["entries"]:
-                if "content" not in entry:
-                    entry["content"] = await self._content(entry["id"])
-                yield entry
-            if (cursor := page["nextCursor"]) is None:
-                return
+        async for entry in self.entries(session_name=session_name):
+            if "content" not in entry:  # it is large
+                entry["content"] = await self._content(entry["id"])
+            yield entry
 
     async def _content(self, entry_id: int) -> str:
-        pieces, offset = [], 0
-        while True:
-            piece = await self.session("getContext", {"id": entry_id, "offset": offset})
-            if piece is None:  # it was removed meanwhile
-                return ""
-            pieces.append(piece["content"])
-            if (offset := piece["nextOffset"]) is None:
-                return "".join(pieces)
-
-    async def delete(self, name: str, *, purge_context: bool = True) -> bool:
-        """Delete a session; return whether there was one."""
-        params = {"name": name, "purgeContext": purge_context}
-        return bool((await self.session("delete", params))["deleted"])
-
-    async def delete_all(self, *, purge_context: bool = True) -> int:
-        """Delete every session; return how many there were."""
-        return int((await self.session("deleteAll", {"purgeContext": purge_context}))["deleted"])
-
-    async def search(
-        self, query: str, *, session_name: str | None = None, limit: int = 50
-    ) -> Sequence[Hit]:
-        """Return what has all words of the query, best first; ``"a phrase"``, ``-without``."""
-        params = {"query": query, "sessionName": session_name, "limit": limit}
-        hits: Sequence[Hit] = (await self.session("search", params))["hits"]
-        return hits
-
-    async def trash(self) -> AsyncIterator[TrashItem]:
-        """Yield what was deleted and can be restored, newest first."""
-        cursor: str | None = None
-        while True:
-            page = await self.session("listTrash", {"cursor": cursor})
-            for item in page["items"]:
-                yield item
-            if (cursor := page["nextCursor"]) is None:
-                return
-
-    async def restore(
-        self, item_id: int, *, new_name: str | None = None, replace: bool = False
-    ) -> Sequence[Session]:
-        """Bring back an item of the trash; return its sessions.
-
-        A taken name raises ``sessionExists``: give a ``new_name``, or ``replace`` what has it.
-        """
-        params = {"id": item_id, "newName": new_name, "replace": replace}
-        sessions: Sequence[Session] = (await self.session("restore", params))["sessions"]
-        return sessions
+        content, offset = "", 0
+        while piece := await self.methods.get_context(id=entry_id, offset=offset):
+            content += piece.get("content", "")
+            if (offset := piece["nextOffset"] or 0) == 0:
+                return content
+        return ""  # it was removed meanwhile
 
     async def undo(self) -> TrashItem | None:
         """Bring back what was deleted last; return that item, None if the trash is empty."""
@@ -404,139 +165,235 @@ class SessionClient:
 
     async def export(self, *names: str, form: Literal["json", "markdown"] = "json") -> str:
         """Return these sessions as a text, by default all of them."""
-        params = {"names": [*names] or None, "format": form}
-        content: str = (await self.session("export", params))["content"]
-        return content
-
-    async def import_sessions(
-        self,
-        content: str,
-        on_conflict: Literal["error", "skip", "rename", "overwrite"] = "error",
-    ) -> int:
-        """Import what was exported as JSON; return how many sessions that were."""
-        params = {"content": content, "onConflict": on_conflict}
-        return int((await self.session("import", params))["imported"])
-
-    async def rename(self, name: str, new_name: str) -> Session:
-        """Give a session another name. A taken one raises ``sessionExists``."""
-        renamed: Session = await self.session("rename", {"name": name, "newName": new_name})
-        return renamed
-
-    async def copy(self, name: str, new_name: str, *, overwrite: bool = False) -> Session:
-        """Create a session with the metadata and the entries of another one."""
-        params = {"name": name, "newName": new_name, "overwrite": overwrite}
-        copied: Session = await self.session("copy", params)
-        return copied
-
-    async def reset(self, name: str) -> Session:
-        """Remove all entries of a session, and activate it."""
-        found: Session = await self.session("reset", {"name": name})
-        return found
-
-    async def current(self, folder: str | os.PathLike[str] | None = None) -> Current:
-        """Return the session that a folder shows, by default the client's first one."""
-        params = {"folder": None if folder is None else os.fspath(folder)}
-        found: Current = await self.session("getCurrent", params)
-        return found
-
-    async def bind(self, name: str | None, folder: str | os.PathLike[str] | None = None) -> Current:
-        """Have a folder show the session of a name; None: the active one again."""
-        params = {"name": name, "folder": None if folder is None else os.fspath(folder)}
-        found: Current = await self.session("bind", params)
-        return found
+        return (await self.methods.export(names=names or None, format=form))["content"]
 
     def changes(self) -> AsyncIterator[DidChange]:
-        """Yield what is committed from this call on, by any program, until the server ends."""
+        """Yield what is committed from this call on, by any program, until the client ends.
+
+        Each change comes once, in order, also if the server was started again. ``incomplete`` in a
+        batch says that some are not known: look at everything anew.
+        """
         batches: asyncio.Queue[DidChange | None] = asyncio.Queue()
         self._listeners.add(batches)  # now, not when the iteration begins
+        if self._keeping is None or self._keeping.done():
+            batches.put_nowait(None)
         return self._listen(batches)
 
     async def _listen(self, batches: asyncio.Queue[DidChange | None]) -> AsyncIterator[DidChange]:
         try:
-            while self._receiving is not None and not self._receiving.done():
-                if (batch := await batches.get()) is None:
-                    return
+            while (batch := await batches.get()) is not None:
                 yield batch
         finally:
             self._listeners.discard(batches)
 
-    # -- the protocol --------------------------------------------------------------------------
+    # -- the protocol -----------------------------------------------------------------------------
 
-    async def session(self, verb: str, params: dict[str, Any] | None = None) -> Any:
+    async def session(self, verb: str, params: Mapping[str, Any] | None = None) -> Any:
         """Send the request ``tenets/session.<verb>`` and return its result."""
-        return await self.request(f"tenets/session.{verb}", params)
+        given = {name: one for name, one in (params or {}).items() if one is not None}
+        return await self.request(f"tenets/session.{verb}", given)
 
-    async def request(self, method: str, params: dict[str, Any] | None = None) -> Any:
+    async def request(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Send any request and return its result."""
-        self._last_id += 1
-        message_id = self._last_id
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending[message_id] = reply
-        try:
-            self._send({"id": message_id, "method": method, "params": params or {}})
-            assert self._process is not None
-            assert self._process.stdin is not None
-            await self._process.stdin.drain()
-            return await reply
-        finally:
-            self._pending.pop(message_id, None)
+        params = params or {}
+        repeats = REPEATS if method in READS or params.get("identityKey") else 0
+        while True:
+            while self._problem is None and not self._settled.is_set():
+                await self._settled.wait()
+            if self._problem is not None:
+                raise ConnectionError(self._problem)
+            try:
+                return await self._ask(method, params)
+            except ConnectionError:
+                if not (repeats and self._reconnects):
+                    raise
+                repeats -= 1
 
-    def _send(self, message: dict[str, Any]) -> None:
+    async def _ask(self, method: str, params: Mapping[str, Any]) -> Any:
+        number = self._last_id = self._last_id + 1
+        reply = self._pending[number] = asyncio.get_running_loop().create_future()
+        try:
+            stdin = self._send({"id": number, "method": method, "params": params})
+            try:
+                await stdin.drain()
+            except ConnectionError:
+                self._kill()  # it does not read; so it shall end, and with it its output
+            return await reply
+        except asyncio.CancelledError:
+            with contextlib.suppress(ConnectionError):
+                self._send({"method": "$/cancelRequest", "params": {"id": number}})
+            raise
+        finally:
+            self._pending.pop(number, None)
+
+    def _send(self, message: dict[str, Any]) -> asyncio.StreamWriter:
         if self._process is None or self._receiving is None or self._receiving.done():
-            raise ConnectionError("the server is not running")
+            raise ConnectionError(NOT_RUNNING)
         # As ASCII it could be twice as long. Half a surrogate pair has no UTF-8, and is refused.
-        text = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False)
+        text = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, default=os.fspath)
         body = text.encode("utf-8", "surrogatepass")
         assert self._process.stdin is not None
         self._process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        return self._process.stdin
 
-    async def _receive(self) -> None:
-        """Dispatch each message, until the server closes its output."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        output = self._process.stdout
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            assert self._process is not None
+            self._process.kill()
+
+    async def _receive(self, output: asyncio.StreamReader) -> None:
+        """Dispatch each message, until the server closes its output, or sends something else."""
         try:
             while True:
                 header = await output.readuntil(b"\r\n\r\n")
                 body = await output.readexactly(int(header.split(b":")[1]))
                 self._dispatch(json.loads(body))
-        except asyncio.IncompleteReadError:
-            pass  # the server has closed its output
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, LookupError):
+            pass  # the next message cannot be found
         finally:
-            for batches in self._listeners:
-                batches.put_nowait(None)
+            if self._problem is None and self._reconnects:
+                self._settled.clear()
+            self._problem = self._problem or (None if self._reconnects else NOT_RUNNING)
             for reply in self._pending.values():
                 if not reply.done():
                     reply.set_exception(ConnectionError("the server has ended"))
 
     def _dispatch(self, message: dict[str, Any]) -> None:
-        if "method" in message:
-            if message["method"] == "tenets/session.didChange":
-                for batches in self._listeners:
-                    batches.put_nowait(message["params"])
-            try:
-                self._on_notification(message["method"], message.get("params"))
-            except Exception as error:  # noqa: BLE001 - replies must still arrive
-                problem = {"message": "on_notification failed", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(problem)
-            return
-        reply = self._pending.get(message["id"])
-        if reply is None or reply.done():
-            return  # its caller no longer waits
-        if "error" in message:
-            reply.set_exception(SessionError(message["error"]))
+        method = message.get("method")
+        if method is None:
+            reply = self._pending.get(message["id"])
+            if reply is None or reply.done():
+                return  # its caller no longer waits
+            if "error" in message:
+                reply.set_exception(SessionError(message["error"]))
+            else:
+                reply.set_result(message["result"])
+        elif "id" in message:
+            unknown = {"error": {"code": -32601, "message": f"{method} is not known here"}}
+            is_known = method == "window/showMessageRequest"
+            self._send({"id": message["id"], **({"result": None} if is_known else unknown)})
+        elif method != "tenets/session.didChange":
+            self._notify(method, message.get("params"))
         else:
-            reply.set_result(message["result"])
+            (self._tell if self._held is None else self._held.append)(message["params"])
+
+    def _tell(self, batch: DidChange) -> None:
+        if not batch.get("incomplete"):
+            if batch["revision"] <= self._revision:
+                return
+            later = [one for one in batch["changes"] if one["revision"] > self._revision]
+            batch = {**batch, "changes": later}
+        self._state, self._revision = batch["state"], batch["revision"]
+        for batches in self._listeners:
+            batches.put_nowait(batch)
+        self._notify("tenets/session.didChange", batch)
+
+    def _notify(self, method: str, params: Any) -> None:
+        try:
+            self._on_notification(method, params)
+        except Exception as error:  # noqa: BLE001 - replies must still arrive
+            problem = {"message": "on_notification failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(problem)
+
+    # -- the server's process ---------------------------------------------------------------------
+
+    async def _start(self, *, catch_up: bool) -> None:
+        self._held = []
+        pipe = asyncio.subprocess.PIPE
+        # In a session of its own, Ctrl-C does not end it before the shutdown request.
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=pipe, stdout=pipe, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        self._receiving = asyncio.create_task(self._receive(self._process.stdout))
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                client = {"processId": os.getpid(), "clientInfo": {"name": "tenets_session_client"}}
+                more = {"rootUri": None, "capabilities": {}, "initializationOptions": self._options}
+                result = await self._ask("initialize", {**client, **more})
+                known = self.capability = result["capabilities"]["experimental"]["tenetsSession"]
+                self._send({"method": "initialized", "params": {}})
+                if catch_up:
+                    await self._catch_up()
+                else:
+                    self._state, self._revision = known["state"] or "", known["revision"]
+        except BaseException:
+            await self._end()
+            raise
+        if not self._receiving.done():
+            self._problem = None
+            self._settled.set()
+        held, self._held = self._held, None
+        for batch in held:
+            self._tell(batch)
+
+    async def _catch_up(self) -> None:
+        """Tell of what was committed since listeners were last told of something."""
+        known, state, revision = self.capability, self._state, self._revision
+        changes: Any = []
+        shown: dict[str, Any] = {"active": None}
+        try:
+            for _ in range(100):
+                # It is that of the last state if nothing has changed afterwards.
+                shown["active"] = _plain(await self._ask("tenets/session.getActive", {}))
+                params = {"sinceState": state, "limit": 1000}
+                page = await self._ask("tenets/session.changes", params)
+                changes += page["changes"]
+                state, revision = page["state"], page["revision"]
+                if not page["changes"]:
+                    break
+            for folder in known["folders"]:
+                current = await self._ask("tenets/session.getCurrent", {"folder": folder})
+                shown.setdefault("currents", []).append(_plain(current))
+        except SessionError:  # those changes are not known, or the database cannot be read
+            shown["incomplete"] = True
+            changes, state, revision = [], known["state"] or "", known["revision"]
+        if changes or "incomplete" in shown:
+            shown |= {"revision": revision, "state": state, "changes": changes}
+            self._tell(cast(DidChange, shown))
+
+    async def _keep(self) -> None:
+        """Start the server again whenever it has ended, until the client is closed."""
+        attempts, clock = -1, asyncio.get_running_loop().time
+        try:
+            while self._receiving is not None:
+                started = clock()
+                await asyncio.wait({self._receiving})
+                await self._end()
+                if not self._reconnects:
+                    return
+                attempts = 0 if clock() - started > STABLE else attempts + 1
+                while True:
+                    await asyncio.sleep(min(FIRST_DELAY * 2 ** min(attempts, 30), LONGEST_DELAY))
+                    try:
+                        await self._start(catch_up=True)
+                        break
+                    except (OSError, SessionError, LookupError, TypeError) as error:
+                        attempts += 1
+                        if attempts >= PATIENCE:
+                            self._problem = f"the server cannot be started again: {error}"
+                            self._settled.set()
+        finally:
+            self._problem = NOT_RUNNING
+            self._settled.set()
+            for batches in self._listeners:
+                batches.put_nowait(None)
 
     async def _end(self) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        process, receiving = self._process, self._receiving
+        if process is None or process.stdin is None or receiving is None:
+            return
+        process.stdin.close()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
-                await self._process.wait()
+                await process.wait()
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        if self._receiving is not None:
-            await self._receiving
+            self._kill()
+            await process.wait()
+        await asyncio.wait({receiving}, timeout=1.0)  # another process may hold the pipe
+        receiving.cancel()
+
+
+def _plain(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    # A session, without the state that it was read in.
+    return found and {name: found[name] for name in found if name not in {"revision", "state"}}

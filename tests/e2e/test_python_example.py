@@ -101,7 +101,7 @@ async def test_watching(database: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_changes_end_with_the_server(database: Path) -> None:
-    async with SessionClient(database=database) as sessions:
+    async with SessionClient(database=database, reconnect=False) as sessions:
         changes = sessions.changes()
         first = asyncio.ensure_future(anext(changes))
         await sessions.create("a", active=True)
@@ -197,7 +197,8 @@ async def test_overlapping_requests_fail_separately(database: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_killed_server_is_a_connection_error(database: Path) -> None:
-    async with SessionClient((*COMMAND, "--standalone"), database=database) as sessions:
+    command = (*COMMAND, "--standalone")
+    async with SessionClient(command, database=database, reconnect=False) as sessions:
         assert sessions._process is not None
         os.kill(sessions._process.pid, signal.SIGSTOP)  # so that the request is not answered
         waiting = asyncio.ensure_future(sessions.get_active())

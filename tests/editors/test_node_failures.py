@@ -35,7 +35,8 @@ def failed_start(run: Snippet, *server: str, options: str = "{}") -> str:
 
 def test_pending_requests_fail_when_the_server_is_killed(run: Snippet) -> None:
     found = run("""
-        const client = await start("--standalone");
+        const client = await TenetsSessionClient.start({
+          command, args: [...args, "--database", database, "--standalone"], reconnect: false });
         const exits = [];
         client.onExit((status) => exits.push(status));
         client.onExit(() => { throw new Error("a bad listener harms no other"); });
