@@ -409,6 +409,18 @@ export interface DeletedCount {
   trashId?: number | null;
 }
 
+/** `initializationOptions.editorFeatures`; `true` is an object without members. */
+export interface EditorFeatureOptions {
+  /** true or false (default: true) */
+  codeAction?: boolean;
+  /** true or false (default: true) */
+  workspaceSymbol?: boolean;
+  /** true or false (default: true) */
+  hover?: boolean;
+  /** "off", "lens" or "hint" (default: "off") */
+  annotations?: string;
+}
+
 /** How much of the trash was removed for good. */
 export interface Emptied {
   /** number of items */
@@ -651,6 +663,8 @@ export interface Options {
   author?: string | null;
   /** an array of URIs or absolute paths */
   folders?: string[] | null;
+  /**  (default: false) */
+  editorFeatures?: boolean | null[] | EditorFeatureOptions | null;
 }
 
 /** Params of `pin` and `unpin`. */

@@ -474,6 +474,19 @@ class DeletedCount(TypedDict):
     """What ``restore`` brings it back with; null if nothing was kept."""
 
 
+class EditorFeatureOptions(TypedDict):
+    """``initializationOptions.editorFeatures``; ``true`` is an object without members."""
+
+    codeAction: NotRequired[bool]
+    """True or false (default: true)"""
+    workspaceSymbol: NotRequired[bool]
+    """True or false (default: true)"""
+    hover: NotRequired[bool]
+    """True or false (default: true)"""
+    annotations: NotRequired[str]
+    """"off", "lens" or "hint" (default: "off")"""
+
+
 class Emptied(TypedDict):
     """How much of the trash was removed for good."""
 
@@ -737,6 +750,8 @@ class Options(TypedDict):
     """1 to 64 characters, no control or bidirectional characters, not blank."""
     folders: NotRequired[list[str] | None]
     """An array of URIs or absolute paths."""
+    editorFeatures: NotRequired[bool | list[None] | EditorFeatureOptions | None]
+    """ (default: false)"""
 
 
 class PinParams(TypedDict):
