@@ -53,8 +53,7 @@ COMMAND: Final = (
 )
 """The command that starts the server: this Python's if it is installed there, else the PATH's."""
 
-START_TIMEOUT: Final = 30.0  # seconds for a server to get ready
-STOP_TIMEOUT: Final = 5.0  # seconds for a server to end after exit; then it is killed
+START_TIMEOUT, STOP_TIMEOUT = 30.0, 5.0  # seconds to get ready; to end, before it is killed
 NOT_RUNNING: Final = "the server is not running"
 # Seconds before a server that has ended is started again; they double with each attempt.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
@@ -190,7 +189,8 @@ class SessionClient(SessionShortcuts):
 
     async def session(self, verb: str, params: Mapping[str, Any] | None = None) -> Any:
         """Send the request ``tenets/session.<verb>`` and return its result."""
-        given = {name: one for name, one in (params or {}).items() if one is not None}
+        keeps_null = verb == "emptyTrash"  # which refuses it: it would be everything
+        given = {key: one for key, one in (params or {}).items() if keeps_null or one is not None}
         return await self.request(f"tenets/session.{verb}", given)
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> Any:

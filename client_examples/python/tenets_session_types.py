@@ -1783,15 +1783,13 @@ class SessionMethods(Requests):
     async def empty_trash(
         self,
         *,
-        id: int | None = None,
+        id: int | Literal["all"],
     ) -> Emptied:
         """Remove one item of the trash for good, or all of them.
 
         - ``id``: the id of an item of the trash
         """
-        params = {
-            "id": id,
-        }
+        params = {} if id == "all" else {"id": id}
         result: Emptied = await self.session("emptyTrash", params)
         return result
 

@@ -216,12 +216,22 @@ def _typed_dict(name: str, component: Json) -> str:
     return "".join(lines)
 
 
+NULL_IS_REFUSED: Final = {"emptyTrash"}
+"""Methods whose one param may be left out, and not null: a ``trashId`` that is null would mean the
+whole trash."""
+
+
 def _python_method(method: Method[Any]) -> str:
     members = sorted(_members(_params(method)), key=lambda member: not member[2])
     signature = [
         (member, python_name(member), _python_param(of), "" if always else " = None")
         for member, of, always in members
     ]
+    if method.verb in NULL_IS_REFUSED:
+        signature = [
+            (member, name, f'{annotation.removesuffix(" | None")} | Literal["all"]', "")
+            for member, name, annotation, _ in signature
+        ]
     result = _python_type(_document()["requests"][method.name]["result"])
     return "".join(
         [
@@ -310,7 +320,10 @@ def _python_about(method: Method[Any], signature: list[_Param]) -> str:
 
 
 def _request(method: Method[Any], signature: list[_Param], result: str, end: str) -> Iterator[str]:
-    if signature:
+    if method.verb in NULL_IS_REFUSED:
+        ((member, name, *_),) = signature
+        yield f'        params = {{}} if {name} == "all" else {{"{member}": {name}}}\n'
+    elif signature:
         yield "        params = {\n"
         yield from (f'            "{member}": {name},\n' for member, name, *_ in signature)
         yield "        }\n"

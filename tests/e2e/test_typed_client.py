@@ -62,6 +62,8 @@ def test_every_method_has_the_result_of_the_raw_request(tmp_path: Path) -> None:
             for method, example in examples:
                 call = getattr(sessions.methods, clients.python_name(method.verb))
                 params = {clients.python_name(name): one for name, one in example.items()}
+                if method.verb in clients.NULL_IS_REFUSED and not params:
+                    params = {"id": "all"}
                 try:
                     found.append(await call(**params))
                 except SessionError as error:
@@ -74,6 +76,19 @@ def test_every_method_has_the_result_of_the_raw_request(tmp_path: Path) -> None:
         examples, map(comparable, raw), map(comparable, asyncio.run(typed())), strict=True
     ):
         assert left == right, (method.verb, example)
+
+
+def test_a_trash_id_that_is_null_is_not_the_whole_trash(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with SessionClient(exchanges.COMMAND, database=tmp_path / "tenets.db") as sessions:
+            await sessions.create("a")
+            await sessions.delete("a")
+            nothing = await sessions.methods.delete(name="no such session")
+            with pytest.raises(SessionError, match="id"):
+                await sessions.methods.empty_trash(id=nothing["trashId"])  # type: ignore[arg-type]
+            assert await sessions.methods.empty_trash(id="all") == {"removed": 1}
+
+    asyncio.run(scenario())
 
 
 VARYING = {"createdAt", "updatedAt", "deletedAt", "expiresAt", "exportedAt", "author", "state"}
