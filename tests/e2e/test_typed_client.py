@@ -234,7 +234,7 @@ async def test_a_cancelled_request_is_cancelled_at_the_server(database: Path) ->
                 async with asyncio.timeout(0.2):
                     await sessions.create("timed out")
             waiting = asyncio.ensure_future(sessions.create("cancelled"))
-            while not sessions._pending:  # until it is sent
+            while not sessions._pending:  # noqa: ASYNC110 - nothing else says that it is sent
                 await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
