@@ -11,7 +11,6 @@ Without ``--write`` the files that are out of date are named, and the exit statu
 
 from __future__ import annotations
 
-import argparse
 import json
 import keyword
 import re
@@ -453,19 +452,9 @@ def _comment(text: str, indent: int) -> str:
 
 def main() -> int:
     """Write or check the generated parts; return the exit status."""
-    parser = argparse.ArgumentParser(description="Renew the generated parts of the clients.")
-    parser.add_argument("--write", action="store_true", help="instead of only naming stale files")
-    write = parser.parse_args().write
-    status = 0
-    for file in FILES:
-        if not is_stale(file):
-            continue
-        if write:
-            file.write_text(fresh(file), encoding="utf-8")
-        else:
-            print(f"{file.relative_to(ROOT)} is out of date: run {COMMAND}")
-            status = 1
-    return status
+    parts = {file: lambda _text, file=file: fresh(file) for file in FILES}
+    description = "Renew the generated parts of the clients."
+    return reference.write_or_check(description, COMMAND, parts)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -333,23 +333,34 @@ def _with_value(action: argparse.Action) -> list[str]:
     return [f"{option} {value}".strip() for option in action.option_strings]
 
 
-def main() -> int:
-    """Write or check the tables; return the exit status."""
-    parser = argparse.ArgumentParser(description="Renew the tables of the documentation.")
+def write_or_check(
+    description: str, command: str, fresh: Mapping[Path, Callable[[str], str]]
+) -> int:
+    """Write files, or name the stale ones and the command for it; return the exit status.
+
+    ``fresh`` returns what a file should have, given what it has.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--write", action="store_true", help="instead of only naming stale files")
     write = parser.parse_args().write
     status = 0
-    for document in (*DOCUMENTS, schema.FILE):
-        text = document.read_text(encoding="utf-8") if document.exists() else ""
-        fresh = schema.text() if document == schema.FILE else renewed(text)
-        if fresh == text:
+    for file, renew in fresh.items():
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        if (new := renew(text)) == text:
             continue
         if write:
-            document.write_text(fresh, encoding="utf-8")
+            file.write_text(new, encoding="utf-8")
         else:
-            print(f"{document.relative_to(ROOT)} is out of date: run this with --write")
+            print(f"{file.relative_to(ROOT)} is out of date: run {command}")
             status = 1
     return status
+
+
+def main() -> int:
+    """Write or check the tables; return the exit status."""
+    fresh: dict[Path, Callable[[str], str]] = dict.fromkeys(DOCUMENTS, renewed)
+    fresh[schema.FILE] = lambda _text: schema.text()
+    return write_or_check("Renew the tables of the documentation.", "this with --write", fresh)
 
 
 if __name__ == "__main__":

@@ -120,12 +120,20 @@ def test_a_lost_file_is_begun_anew_by_all_of_them(database: Path, person: Person
         assert sorted(contents(database)) == sorted(written)
 
 
-def test_one_recovers_and_the_others_are_told_so(database: Path, person: Person) -> None:
+@pytest.fixture
+def backup(database: Path, person: Person) -> str:
+    """Return the name of a backup; the database is damaged by now."""
     with SessionDB(TenetsConfig(database=database)) as db:
         for number in range(200):
             db.add_context("s", "note", f"{number} " + "word " * 100)
-    backup = Path(person.does("backup").strip()).name
+    found = Path(person.does("backup").strip()).name
     damage.schema(database)
+    return found
+
+
+def test_one_recovers_and_the_others_are_told_so(
+    database: Path, person: Person, backup: str
+) -> None:
     command = person.command("recover", "--json", "--from", backup, "--yes")
     with ExitStack() as stack:
         ended = outcomes(starting(stack, [command] * TOGETHER, person.environment))
@@ -139,15 +147,9 @@ def test_one_recovers_and_the_others_are_told_so(database: Path, person: Person)
 
 
 def test_a_note_that_follows_a_recovery_is_not_replaced_by_another_one(
-    database: Path, person: Person
+    database: Path, person: Person, backup: str
 ) -> None:
     """Who has looked at the damaged file does not replace the one that is there by now."""
-    with SessionDB(TenetsConfig(database=database)) as db:
-        for number in range(200):
-            db.add_context("s", "note", f"{number} " + "word " * 100)
-    backup = Path(person.does("backup").strip()).name
-    damage.schema(database)
-    script = '"$@" && "$0" --database "$2" -c note "after $$" --session s'
     recover = person.command("recover", "--from", backup, "--yes")
     script = f'"$@" >/dev/null 2>&1; "{recover[0]}" --database "{database}" note "after $$" -s s'
     with ExitStack() as stack:

@@ -22,10 +22,6 @@ from tenets_session_server.cli.output import progress
 if TYPE_CHECKING:
     from tenets_session_server.storage.backup_files import BackupFile
 
-COMPANIONS = ("-wal", "-shm", "-journal")
-"""End the names of what SQLite would take for a part of a database beside it."""
-RESERVED = (*COMPANIONS, "-evidence", ".backups")
-"""End the names of what belongs to a database."""
 READABLE = "what can still be read of the damaged file"
 
 
@@ -67,6 +63,7 @@ def _back_up(run: Invocation, file: str | None) -> None:
         backup_files,
         backups,
         file_system,
+        left_log,
     )
 
     database = Path(run.database)
@@ -76,11 +73,13 @@ def _back_up(run: Invocation, file: str | None) -> None:
         target = backup_files.new(database, "manual")
     else:
         target = Path(run.folder, file).expanduser()
-        own = {os.path.realpath(f"{os.path.realpath(database)}{one}") for one in RESERVED}
-        if os.path.realpath(target) in own:
+        own = [*file_system.beside(database), file_system.companion(database, left_log.EVIDENCE)]
+        own.append(backup_files.folder(database))
+        if os.path.realpath(target) in map(os.path.realpath, own):
             shown = text.line(str(target))
             raise click.ClickException(f"{shown} is a name of the database: choose another one")
-        for path in (target, *(file_system.companion(target, one) for one in COMPANIONS)):
+        # What stands beside it, SQLite would take for a part of the new file.
+        for path in (target, *file_system.beside(target)):
             if os.path.lexists(path):
                 shown = text.line(str(path))
                 raise click.ClickException(f"{shown} exists: choose another name, or remove it")

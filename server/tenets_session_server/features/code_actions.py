@@ -43,7 +43,6 @@ def code_actions(window: Window, params: CodeActionParams) -> list[CodeAction]:
         what = "the note" if len(notes) == 1 else f"the {len(notes)} notes"
         where = {"uri": uri, "range": params.range}
         commands.append(Command(f"Read {what} at {lines(first, last)}", SHOW, [where]))
-    window.last = (uri, params.range)
     commands.append(Command("Switch session ...", SWITCH, []))
     if session is not None:
         commands.append(Command(f"Open {session.name} as Markdown", OPEN, [{"id": session.id}]))

@@ -5,7 +5,7 @@ A command answers at once. What came of it is shown to the user.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -97,7 +97,7 @@ class Commands:
 
     def _pin(self, given: Argument) -> None:
         """Pin a file to a session, or unpin it."""
-        uri = given.uri or (self._window.last[0] if self._window.last else None)
+        uri = given.uri or self._window.last_uri
         if uri is None:
             self._say("Open the file, and pick it from the code actions")
             return
@@ -110,10 +110,9 @@ class Commands:
         """Show a note, or those of some lines."""
         ids = [] if given.id is None else [given.id]
         if not ids:
-            place = self._window.last
             if given.uri is not None and given.range is not None:
-                place = (given.uri, given.range)
-            if place is not None:
+                self._window.last = (given.uri, given.range)
+            if (place := self._window.last) is not None:
                 ids = [
                     note.entry.id for note in self._window.notes_at(place[0], *lines_of(place[1]))
                 ]
@@ -140,8 +139,9 @@ class Commands:
 
     def _open(self, given: Argument) -> None:
         """Open a session as Markdown."""
-        uri = self._window.last[0] if self._window.last else None
-        session = self._session(uri, given.id if given.id is not None else given.session_id)
+        session = self._session(
+            self._window.last_uri, given.id if given.id is not None else given.session_id
+        )
         try:
             path = self._files.session(session)
         except OSError as error:
@@ -152,8 +152,7 @@ class Commands:
     def _switch(self, _given: Argument) -> None:
         """Have the user choose the active session: the current one first, then the newest."""
         store, editor = self._window.call.store, self._window.editor
-        uri = self._window.last[0] if self._window.last else None
-        current = self._window.session(uri)
+        current = self._window.session(self._window.last_uri)
         found = store.sessions.page(limit=editor.features.most_choices + 1, order="recent").sessions
         others = [one for one in found if current is None or one.id != current.id]
         choices = {} if current is None else {f"{current.name} (current)": current.id}
@@ -174,7 +173,7 @@ class Commands:
             store = self._window.call.store
             store.database.author = self._window.call.author()
             session = store.sessions.set_active(None, session_id=session_id)
-            uri = self._window.last[0] if self._window.last else None
+            uri = self._window.last_uri
             folder = None if uri is None else self._window.folder(uri)
             shown = store.workspace.current(self._window.call.folder(folder))
             sentence = f"Active session: {session.name}"
@@ -195,8 +194,3 @@ class Commands:
 
     def _say(self, sentence: str) -> None:
         self._window.editor.show(sentence)
-
-
-def argument_of(arguments: Any) -> Raw:
-    """Return the first argument of a command, an empty object where there is none."""
-    return Raw(b"{}") if not arguments else arguments[0]

@@ -17,7 +17,7 @@ from tenets_session_server.features.messages import (
 from tenets_session_server.features.places import Note
 from tenets_session_server.features.window import Window
 from tenets_session_server.models.context import ContextEntry, Position, Range
-from tenets_session_server.storage.lines import units_of, whole_lines
+from tenets_session_server.storage.lines import units_of
 
 LONGEST_HINT: Final = 40
 """Characters of a hint."""
@@ -28,16 +28,17 @@ _FENCE: Final = "`" * 3
 
 def hover(window: Window, uri: str, line: int) -> Hover | None:
     """Return the notes of a line, None if it has none."""
+    window.last = (uri, Range(Position(line, 0), Position(line + 1, 0)))
     notes = window.notes_at(uri, line, line)
     document = window.document(uri)
-    if not notes or document is None or document.lines is None:
+    place = notes[0].whole_lines(document) if notes and document is not None else None
+    if place is None:
         return None
     as_markdown = window.editor.features.markdown_in_hovers
     parts = [_described(window, note.entry, as_markdown=as_markdown) for note in notes]
     value = ("\n\n---\n\n" if as_markdown else "\n\n").join(parts)
-    first, last = notes[0].lines or (line, line)
     kind = "markdown" if as_markdown else "plaintext"
-    return Hover(Markup(kind, value), whole_lines(document.lines, first, last))
+    return Hover(Markup(kind, value), place)
 
 
 def code_lenses(window: Window, uri: str) -> list[CodeLens]:
@@ -60,9 +61,7 @@ def inlay_hints(window: Window, uri: str, range_: Range) -> list[InlayHint]:
     for line, notes in _by_line(window, uri).items():
         if range_.start.line <= line <= range_.end.line:
             text = document.lines[line].rstrip("\r\n")
-            label = _title(notes)
-            if len(label) > LONGEST_HINT:
-                label = f"{label[: LONGEST_HINT - 1]}…"
+            label = shortened(_title(notes), LONGEST_HINT)
             tooltip = "\n\n".join(_described(window, one.entry, as_markdown=False) for one in notes)
             found.append(InlayHint(Position(line, units_of(text, len(text))), label, tooltip))
     return found
@@ -96,6 +95,11 @@ def _described(window: Window, entry: ContextEntry, *, as_markdown: bool) -> str
     while fence in content:
         fence += "`"
     return f"✎ {heading}\n{fence}\n{content}\n{fence}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, or its beginning with an ellipsis if it has more characters than ``most``."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def full_text(window: Window, entry_id: int) -> str | None:

@@ -6,7 +6,7 @@ by its anchor, as it is when the document is opened or saved. What is not found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from tenets_session_server.storage.anchors import Text
 from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.context_locations import MOST_LOCATED, location_of
 from tenets_session_server.storage.lines import lines_of, whole_lines
+from tenets_session_server.storage.steps import finished
 from tenets_session_server.storage.store import Store
 
 
@@ -94,15 +95,17 @@ class Places:
         self._find(new)
         self._state = page.state
 
-    def _find(self, notes: Iterable[Note]) -> None:
+    def _find(self, notes: Collection[Note]) -> None:
         lines = self._document.lines
         text: Text | None = None
+        if lines is not None and notes:
+            # For one note, an index takes longer than it saves.
+            text = Text(lines) if len(notes) == 1 else finished(Text.indexed(lines))
         for note in notes:
-            note.lines = None
-            if lines is not None and note.anchor is not None:
-                text = text or Text(lines)
+            found = None
+            if text is not None and note.anchor is not None:
                 found = text.locate(note.range, note.anchor)
-                note.lines = None if found is None else lines_of(found)
+            note.lines = None if found is None else lines_of(found)
 
 
 def shifted(lines: tuple[int, int], edit: Edit) -> tuple[int, int] | None:

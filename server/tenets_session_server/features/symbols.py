@@ -9,14 +9,16 @@ from typing import Final
 
 from tenets_session_server.errors import LimitExceededError
 from tenets_session_server.features.messages import Place, Symbol
+from tenets_session_server.features.notes_shown import shortened
 from tenets_session_server.features.shown_files import ShownFiles
 from tenets_session_server.features.window import Window, is_file, key_of
-from tenets_session_server.models.context import ContextEntry, Position, Range
+from tenets_session_server.models.context import ContextEntry, Location, Position, Range
 from tenets_session_server.models.search import SearchHit
 from tenets_session_server.storage.anchors import Text
 from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.context_locations import location_of
 from tenets_session_server.storage.search_query import Scope
+from tenets_session_server.storage.steps import finished
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class _Places:
         if location is not None and is_file(location.uri):
             range_ = _TOP
             if location.range is not None:
-                placed = self._placed(location.uri, entry.id)
+                placed = self._placed(entry.id, location)
                 range_ = placed or _TOP
                 lost = "" if placed else f" (line lost, was {location.range.start.line + 1})"
             place = Place(location.uri, range_)
@@ -85,20 +87,24 @@ class _Places:
             place = Place(path.as_uri(), _TOP)
         else:
             return None
-        line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
         session = f" — {entry.session_name}" if entry.session_name else ""
-        return Symbol(f"✎ {line or entry.kind}{session}{lost}", _STRING, place)
+        shown = shortened(line, LONGEST) or entry.kind
+        return Symbol(f"✎ {shown}{session}{lost}", _STRING, place)
 
-    def _placed(self, uri: str, entry_id: int) -> Range | None:
-        document = self._window.document(uri)
+    def _placed(self, entry_id: int, location: Location) -> Range | None:
+        document = self._window.document(location.uri)
         if document is not None:
-            for note in self._window.notes(uri):
+            for note in self._window.notes(location.uri):
                 if note.entry.id == entry_id:
                     return note.whole_lines(document)
             return None
-        return self._in_file(uri, entry_id)
+        text = self._text(location.uri)
+        if text is None or location.range is None or location.anchor is None:
+            return None
+        return text.locate(location.range, location.anchor)
 
-    def _in_file(self, uri: str, entry_id: int) -> Range | None:
+    def _text(self, uri: str) -> Text | None:
+        """Return the text of a file that is not open; each is read once."""
         key = key_of(uri)
         if key not in self._texts:
             self._texts[key] = None
@@ -107,13 +113,9 @@ class _Places:
                     lines = self._window.lines(uri)
                 except LimitExceededError:
                     lines = None
-                self._texts[key] = None if lines is None else Text(lines)
-        text = self._texts[key]
-        entry = self._window.call.store.context.piece(entry_id, 0, 4)
-        location = None if entry is None else location_of(entry)
-        if text is None or location is None or location.range is None or location.anchor is None:
-            return None
-        return text.locate(location.range, location.anchor)
+                if lines is not None:
+                    self._texts[key] = finished(Text.indexed(lines))
+        return self._texts[key]
 
     def _file(self, write: Callable[[], Path]) -> Path | None:
         if self._written == MOST_FILES:

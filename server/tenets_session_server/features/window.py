@@ -7,7 +7,7 @@ from tenets_session_server.features.documents import Document, Documents, Edit
 from tenets_session_server.features.editor import Editor
 from tenets_session_server.features.places import Note, Places
 from tenets_session_server.methods.method import CallContext
-from tenets_session_server.models.context import Position, Range
+from tenets_session_server.models.context import Range
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.storage import states, uris
 from tenets_session_server.storage.lines import split
@@ -21,6 +21,11 @@ class Window:
         self.documents = Documents()
         self.last: tuple[str, Range] | None = None
         self._places = dict[str, Places]()
+
+    @property
+    def last_uri(self) -> str | None:
+        """The document that its user was in at last."""
+        return None if self.last is None else self.last[0]
 
     def open(self, uri: str, version: int, text: str) -> Document:
         """Take a document that was opened."""
@@ -59,7 +64,6 @@ class Window:
 
     def notes_at(self, uri: str, first: int, last: int) -> list[Note]:
         """Return the notes of some lines."""
-        self.last = (uri, Range(Position(first, 0), Position(last + 1, 0)))
         return [
             note
             for note in self.notes(uri)

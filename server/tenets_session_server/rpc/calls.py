@@ -103,20 +103,21 @@ _execute_command_params: Final = ParamsDecoder(ExecuteCommandParams)
 class Calls:
     """The calls of one client.
 
-    ``handlers`` are the registered features, by method. ``show`` shows the user a sentence.
+    ``handlers`` are the registered features, by method. ``others`` are commands that are no
+    methods, of the features for editors without a plugin. ``show`` shows the user a sentence.
     """
 
     def __init__(
         self,
         context: CallContext,
         handlers: Mapping[str, Callable[..., Any]],
+        others: Mapping[str, Callable[[Raw], Outcome]],
         cache: ResultCache,
         show: Callable[[str], None],
     ) -> None:
         self._context, self._handlers, self._cache, self._show = context, handlers, cache, show
+        self._others = others
         self._database = context.store.database
-        self.others: Mapping[str, Callable[[Raw], Outcome]] = {}
-        """Commands that are no methods: of the features for editors without a plugin."""
 
     def method(self, method: Method[Any], params: Raw) -> Outcome:
         """Execute a method."""
@@ -162,7 +163,7 @@ class Calls:
     def command(self, params: Raw) -> Outcome:
         """Execute ``workspace/executeCommand``."""
         try:
-            if self.others and (run := self._other(params)) is not None:
+            if self._others and (run := self._other(params)) is not None:
                 return run()
             method, argument = _decode_command(params)
             return self._picked(method) if argument is None else self.method(method, argument)
@@ -171,7 +172,7 @@ class Calls:
 
     def _other(self, params: Raw) -> Callable[[], Outcome] | None:
         given = _execute_command_params.decode(params)
-        if (run := self.others.get(given.command)) is None:
+        if (run := self._others.get(given.command)) is None:
             return None
         argument = (given.arguments or Items()).first
         return functools.partial(run, Raw(b"{}") if bytes(argument) in {b"", b"null"} else argument)
@@ -188,10 +189,7 @@ class Calls:
             self._show(sentence)
             return result
 
-        try:
-            return Completed(call())
-        except DatabaseBusyError:
-            return Pending(retry(call))
+        return attempt(call)
 
     def _cached(self, method: Method[Any], params: bytes) -> Raw:
         key = (method.name, params)
@@ -244,6 +242,17 @@ def _uri(argument: Raw) -> str | None:
     except msgspec.MsgspecError:
         return None
     return found.external or f"{found.scheme}://{found.authority}{quote(found.path)}"
+
+
+def attempt(call: Callable[[], Any]) -> Outcome:
+    """Return the outcome of a call, which is repeated if it meets another process' lock.
+
+    Raises what it raises otherwise.
+    """
+    try:
+        return Completed(call())
+    except DatabaseBusyError:
+        return Pending(retry(call))
 
 
 async def retry(call: Callable[[], Any]) -> Any:

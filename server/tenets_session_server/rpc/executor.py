@@ -72,6 +72,7 @@ class RequestExecutor:
         self._calls = Calls(
             server.context,
             server.protocol.fm.features,
+            lifecycle.commands,
             self._cache,
             functools.partial(server.client.show, INFO),
         )
@@ -213,7 +214,6 @@ class RequestExecutor:
         if (method := BY_NAME.get(name)) is not None:
             return self._calls.method(method, params)
         if name == types.WORKSPACE_EXECUTE_COMMAND:
-            self._calls.others = self._lifecycle.commands
             return self._calls.command(params)
         if name in IGNORED_PARAMS:
             params = msgspec.Raw(b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -168,7 +168,7 @@ class Lifecycle:
         self._on_initialize = on_initialize
         self._announces_commands = True
         self._warnings: list[str] = []
-        self.commands: Mapping[str, Callable[[Raw], Outcome]] = {}
+        self.commands: Final[dict[str, Callable[[Raw], Outcome]]] = {}
         """Commands that are no methods, once the client is initialized."""
         self._features: StandardFeatures | None = None
 
@@ -230,7 +230,7 @@ class Lifecycle:
 
         self._features = StandardFeatures(self._server, options, Raw(unwrapped(params)))
         self.handlers.update(self._features.handlers)
-        self.commands = self._features.commands
+        self.commands.update(self._features.commands)
 
     async def _initialized_later(self, pending: Pending) -> Any:
         return self._initialized(await pending.coroutine)

@@ -22,9 +22,9 @@ from tenets_session_server.features import editor_features
 from tenets_session_server.features.editor import Features, features_of
 from tenets_session_server.features.editor_features import EditorFeatures
 from tenets_session_server.features.options import EditorFeatureOptions
-from tenets_session_server.rpc.calls import retry
+from tenets_session_server.rpc.calls import attempt, retry
 from tenets_session_server.rpc.client import INFO, WARNING
-from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
+from tenets_session_server.rpc.outcome import Outcome
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.wire.messages import MessageId
 
@@ -65,10 +65,7 @@ class StandardFeatures:
             provider["commands"] = [*provider["commands"], *self.commands]
 
     def _call(self, handler: Callable[[Raw], Any], params: Raw, _message_id: MessageId) -> Outcome:
-        try:
-            return Completed(handler(params))
-        except DatabaseBusyError:
-            return Pending(retry(lambda: handler(params)))
+        return attempt(lambda: handler(params))
 
     def _run(self, name: str, argument: Raw) -> Outcome:
         """Run a command; what goes wrong is shown, as it was picked from a menu."""
@@ -78,13 +75,10 @@ class StandardFeatures:
             self._features.commands.run(name, argument)
 
         try:
-            action()
-        except DatabaseBusyError:
-            return Pending(retry(action))
+            return attempt(action)
         except TenetsSessionError as error:
             self._server.client.show(WARNING, str(error))
             raise
-        return Completed(None)
 
 
 class ConnectedEditor:

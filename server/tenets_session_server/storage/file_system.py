@@ -116,7 +116,7 @@ def make_private(path: Path) -> None:
     """
     if os.name != "posix":
         return
-    for file in (Path(os.path.realpath(path)), *_beside(path)):
+    for file in (Path(os.path.realpath(path)), *beside(path)):
         with contextlib.suppress(OSError):  # there is none, or the disk is read-only
             status = file.stat()
             if status.st_uid == os.getuid() and status.st_mode & 0o077:
@@ -128,7 +128,7 @@ def check_files(path: Path) -> None:
 
     SQLite could wait for it for ever.
     """
-    for file in (path, *_beside(path)):
+    for file in (path, *beside(path)):
         if file.exists() and not file.is_file():
             raise _unavailable(file, "is no regular file, but SQLite would use it: remove it")
 
@@ -140,7 +140,7 @@ def _prepare_files_beside(path: Path) -> None:
     Raises as :func:`check_files` does.
     """
     check_files(path)
-    for file in _beside(path):
+    for file in beside(path):
         with contextlib.suppress(OSError):  # there is none, or it is another user's
             mode, wanted = file.stat().st_mode, path.stat().st_mode & stat.S_IWUSR
             if wanted & ~mode:
@@ -150,7 +150,7 @@ def _prepare_files_beside(path: Path) -> None:
 def permissions(path: Path) -> tuple[object, ...]:
     """Return what decides whether a database may be written; compare it with an earlier value."""
     found: list[object] = [is_read_only(path)]
-    for file in (path, path.parent, *_beside(path)):
+    for file in (path, path.parent, *beside(path)):
         try:
             status = file.stat()
         except OSError:
@@ -161,7 +161,7 @@ def permissions(path: Path) -> tuple[object, ...]:
 
 def not_writable(path: Path) -> str:
     """Return a database's name, or that of a file beside it, if only that may not be written."""
-    for file in _beside(path):
+    for file in beside(path):
         if file.exists() and os.access(path, os.W_OK) and not os.access(file, os.W_OK):
             return readable_name(file)
     return "The database"
@@ -172,7 +172,8 @@ def companion(path: Path, suffix: str) -> Path:
     return Path(f"{os.path.realpath(path)}{suffix}")
 
 
-def _beside(path: Path) -> list[Path]:
+def beside(path: Path) -> list[Path]:
+    """Return the files that SQLite may have beside a database, whether they exist or not."""
     return [companion(path, suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 

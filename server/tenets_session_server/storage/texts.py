@@ -63,8 +63,7 @@ def can_be_read(uri: str) -> bool:
 
 
 def _is_of(database: Path, status: os.stat_result) -> bool:
-    files = (file_system.companion(database, suffix) for suffix in ("-wal", "-shm", "-journal"))
-    for file in (database, *files):
+    for file in (database, *file_system.beside(database)):
         try:
             if os.path.samestat(file.stat(), status):
                 return True
