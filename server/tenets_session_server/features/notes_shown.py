@@ -17,13 +17,13 @@ from tenets_session_server.features.messages import (
 from tenets_session_server.features.places import Note
 from tenets_session_server.features.window import Window
 from tenets_session_server.models.context import ContextEntry, Position, Range
+from tenets_session_server.storage import markdown
 from tenets_session_server.storage.lines import units_of
 
 LONGEST_HINT: Final = 40
 """Characters of a hint."""
 MOST_IN_HOVER: Final = 2000
 """Characters of a note in a hover."""
-_FENCE: Final = "`" * 3
 
 
 def hover(window: Window, uri: str, line: int) -> Hover | None:
@@ -91,9 +91,7 @@ def _described(window: Window, entry: ContextEntry, *, as_markdown: bool) -> str
     heading = " · ".join(fact for fact in (entry.session_name or "", *facts) if fact)
     if not as_markdown:
         return f"✎ {heading}\n{content}"
-    fence = _FENCE
-    while fence in content:
-        fence += "`"
+    fence = markdown.fence_of(content)
     return f"✎ {heading}\n{fence}\n{content}\n{fence}"
 
 

@@ -81,9 +81,14 @@ def _quoted(content: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _fenced(content: str, language: str) -> str:
+def fence_of(content: str) -> str:
+    """Return a fence that is longer than any in a content."""
     longest = max(map(len, _BACKTICKS.findall(content)), default=0)
-    fence = "`" * max(3, longest + 1)
+    return "`" * max(3, longest + 1)
+
+
+def _fenced(content: str, language: str) -> str:
+    fence = fence_of(content)
     info = language if _LANGUAGE.fullmatch(language) else ""
     text = content if content.endswith("\n") or not content else f"{content}\n"
     return f"{fence}{info}\n{text}{fence}\n"
