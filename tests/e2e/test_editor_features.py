@@ -32,7 +32,7 @@ async def editor(
     command: list[str],
     features: object = True,
     capabilities: Json = CLIENT,
-    name: str = "Vim",
+    name: str | None = "Vim",
     **params: Any,
 ) -> AsyncIterator[Client]:
     """Open an editor without a plugin."""
@@ -41,7 +41,7 @@ async def editor(
         command,
         initializationOptions=options,
         capabilities=capabilities,
-        clientInfo={"name": name},
+        **({} if name is None else {"clientInfo": {"name": name}}),
         **params,
     ) as client:
         yield client
@@ -337,6 +337,24 @@ async def test_a_session_is_chosen(server_command: list[str], source: Path) -> N
         message = await client.next_request("window/showMessageRequest")
         await client.answer(message, None)  # the user wants none
         assert await client.active_name() == "four"
+
+
+async def test_an_editor_that_shows_no_questions_gets_an_action_for_each_session(
+    server_command: list[str], source: Path
+) -> None:
+    async with editor(server_command, capabilities={}, name=None) as client:
+        for name in ("one", "two", "three", "four", "five", "six", "seven"):
+            await client.create(name, active=name == "two")
+        uri = await open_document(client, source)
+        titles = [one["title"] for one in await actions(client, uri, range_(0, 0))]
+        switching = [title for title in titles if title.startswith("Switch")]
+        assert switching == [f"Switch to {one}" for one in ("seven", "six", "five", "four", "three")]
+        await pick(client, uri, range_(0, 0), "Switch to four")
+        await client.until_shown("Active session: four")
+        assert await client.active_name() == "four"
+        seven = await client.result("tenets/session.get", {"name": "seven"})
+        await client.execute("tenets.session.switch", seven["id"])  # as it is typed in Helix
+        assert await client.active_name() == "seven"
 
 
 async def test_a_bound_folder_keeps_its_session_and_says_so(

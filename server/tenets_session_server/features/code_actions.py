@@ -17,6 +17,8 @@ from tenets_session_server.storage.workspace import PINNED
 
 KIND: Final = "source.tenets"
 _AUTOMATIC: Final = 2
+MOST_OTHERS: Final = 5
+"""Sessions that have an action each, in an editor that cannot ask which one."""
 ADD: Final = "tenets.session.addSelection"
 PIN: Final = "tenets.session.pinFile"
 SHOW: Final = "tenets.session.show"
@@ -43,7 +45,11 @@ def code_actions(window: Window, params: CodeActionParams) -> list[CodeAction]:
         what = "the note" if len(notes) == 1 else f"the {len(notes)} notes"
         where = {"uri": uri, "range": params.range}
         commands.append(Command(f"Read {what} at {lines(first, last)}", SHOW, [where]))
-    commands.append(Command("Switch session ...", SWITCH, []))
+    if window.editor.features.asks:
+        commands.append(Command("Switch session ...", SWITCH, []))
+    else:
+        for other in window.other_sessions(session, MOST_OTHERS):
+            commands.append(Command(f"Switch to {other.name}", SWITCH, [{"id": other.id}]))
     if session is not None:
         commands.append(Command(f"Open {session.name} as Markdown", OPEN, [{"id": session.id}]))
     kind = KIND if only else UNSET

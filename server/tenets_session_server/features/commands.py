@@ -149,14 +149,18 @@ class Commands:
             return
         self._window.editor.open(path, f"{session.name} is in {path}")
 
-    def _switch(self, _given: Argument) -> None:
-        """Have the user choose the active session: the current one first, then the newest."""
-        store, editor = self._window.call.store, self._window.editor
+    def _switch(self, given: Argument) -> None:
+        """Activate a session, or have the user choose: the current one first, then the newest."""
+        wanted = given.id if given.id is not None else given.session_id
+        if wanted is not None:
+            self._activate(wanted)
+            return
+        editor = self._window.editor
         current = self._window.session(self._window.last_uri)
-        found = store.sessions.page(limit=editor.features.most_choices + 1, order="recent").sessions
-        others = [one for one in found if current is None or one.id != current.id]
         choices = {} if current is None else {f"{current.name} (current)": current.id}
-        for one in others[: editor.features.most_choices - len(choices)]:
+        for one in self._window.other_sessions(
+            current, editor.features.most_choices - len(choices)
+        ):
             choices[one.name] = one.id
         if not choices:
             self._say("There is no session yet; create one with: tenets-session create NAME")
@@ -166,22 +170,20 @@ class Commands:
         )
 
     def _chosen(self, choices: dict[str, int], name: str) -> None:
-        if (session_id := choices.get(name)) is None:
-            return
+        if (session_id := choices.get(name)) is not None:
+            self._window.editor.run(lambda: self._activate(session_id))
 
-        def activate() -> None:
-            store = self._window.call.store
-            store.database.author = self._window.call.author()
-            session = store.sessions.set_active(None, session_id=session_id)
-            uri = self._window.last_uri
-            folder = None if uri is None else self._window.folder(uri)
-            shown = store.workspace.current(self._window.call.folder(folder))
-            sentence = f"Active session: {session.name}"
-            if shown.binding is not None and shown.session is not None:
-                sentence += f"; this folder stays bound to {shown.session.name}"
-            self._say(sentence)
-
-        self._window.editor.run(activate)
+    def _activate(self, session_id: int) -> None:
+        store = self._window.call.store
+        store.database.author = self._window.call.author()
+        session = store.sessions.set_active(None, session_id=session_id)
+        uri = self._window.last_uri
+        folder = None if uri is None else self._window.folder(uri)
+        shown = store.workspace.current(self._window.call.folder(folder))
+        sentence = f"Active session: {session.name}"
+        if shown.binding is not None and shown.session is not None:
+            sentence += f"; this folder stays bound to {shown.session.name}"
+        self._say(sentence)
 
     def _session(self, uri: str | None, session_id: int | None) -> Session:
         """Return the session that is meant; raises :class:`SessionNotFoundError`."""

@@ -39,6 +39,7 @@ class Editor(Protocol):
 class Features(Struct, frozen=True):
     """What an editor can do."""
 
+    asks: bool = True
     most_choices: int = 9
     opens_files: bool = False
     markdown_in_hovers: bool = False
@@ -71,7 +72,7 @@ class _Workspace(Struct, rename="camel", frozen=True):
 
 
 class _Capabilities(Struct, rename="camel", frozen=True):
-    window: _Window = _Window()
+    window: _Window | None = None
     text_document: _TextDocument = _TextDocument()
     workspace: _Workspace = _Workspace()
 
@@ -91,13 +92,17 @@ def features_of(params: Raw, client: str | None) -> Features:
         found = _decode(params).capabilities
     except msgspec.MsgspecError:  # members of other types: it can do nothing
         found = _Capabilities()
+    window = found.window or _Window()
     refreshes = {
         "textDocument/codeLens": found.workspace.code_lens.refresh_support,
         "textDocument/inlayHint": found.workspace.inlay_hint.refresh_support,
     }
     return Features(
+        # An editor that says nothing of its windows shows messages, but no questions (ALE). The others
+        # need not say that they show questions, so a name has to do, too.
+        asks=found.window is not None or client is not None,
         most_choices=FEW_CHOICES if "Visual Studio Code" in (client or "") else 9,
-        opens_files=found.window.show_document.support,
+        opens_files=window.show_document.support,
         markdown_in_hovers="markdown" in found.text_document.hover.content_format,
         refreshes=frozenset(name for name, has in refreshes.items() if has),
     )

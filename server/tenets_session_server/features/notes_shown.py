@@ -84,7 +84,7 @@ def _title(notes: list[Note]) -> str:
 
 def _described(window: Window, entry: ContextEntry, *, as_markdown: bool) -> str:
     """Return a note with its heading; what is in it is shown as it is, and does nothing."""
-    content = full_text(window, entry.id) or entry.preview
+    content = (full_text(window, entry.id) or entry.preview).rstrip("\r\n")
     if len(content) > MOST_IN_HOVER:
         content = f"{content[:MOST_IN_HOVER]}\n..."
     facts = [entry.kind, entry.author or "", entry.created_at[:16].replace("T", " ")]

@@ -89,6 +89,11 @@ class Window:
         folder = self.call.folder(None) if uri is None else self.folder(uri)
         return self.call.store.workspace.current(folder).session
 
+    def other_sessions(self, than: Session | None, most: int) -> list[Session]:
+        """Return some sessions, the newest first, without the one that is shown."""
+        found = self.call.store.sessions.page(limit=most + 1, order="recent").sessions
+        return [one for one in found if than is None or one.id != than.id][:most]
+
 
 def key_of(uri: str) -> str:
     """Return a text that is equal for URIs of one document."""

@@ -58,11 +58,11 @@ class StandardFeatures:
         }
 
     def add_to(self, capabilities: dict[str, Any], *, commands: bool) -> None:
-        """Add to what is announced to the client."""
+        """Add to what is announced to the client; what people pick from menus comes first."""
         capabilities.update(self._features.capabilities())
         if commands:
             provider = capabilities["executeCommandProvider"]
-            provider["commands"] = [*provider["commands"], *self.commands]
+            provider["commands"] = [*self.commands, *provider["commands"]]
 
     def _call(self, handler: Callable[[Raw], Any], params: Raw, _message_id: MessageId) -> Outcome:
         return attempt(lambda: handler(params))
