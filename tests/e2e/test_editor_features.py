@@ -348,13 +348,19 @@ async def test_an_editor_that_shows_no_questions_gets_an_action_for_each_session
         uri = await open_document(client, source)
         titles = [one["title"] for one in await actions(client, uri, range_(0, 0))]
         switching = [title for title in titles if title.startswith("Switch")]
-        assert switching == [f"Switch to {one}" for one in ("seven", "six", "five", "four", "three")]
+        newest = ("seven", "six", "five", "four", "three")
+        assert switching == [f"Switch to {one}" for one in newest]
         await pick(client, uri, range_(0, 0), "Switch to four")
         await client.until_shown("Active session: four")
         assert await client.active_name() == "four"
         seven = await client.result("tenets/session.get", {"name": "seven"})
         await client.execute("tenets.session.switch", seven["id"])  # as it is typed in Helix
         assert await client.active_name() == "seven"
+        await client.execute("tenets.session.switch", {"name": "one"})
+        assert await client.active_name() == "one"
+        with pytest.raises(ResponseError, match="no session is named 'two '"):
+            await client.execute("tenets.session.switch", {"name": "two "})
+        await client.until_shown("no session is named 'two '")
 
 
 async def test_a_bound_folder_keeps_its_session_and_says_so(

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
-def carry(name: str, source: BinaryIO, target: BinaryIO, record: BinaryIO) -> None:
+def carry(name: str, source: IO[bytes], target: IO[bytes], record: IO[bytes]) -> None:
     """Carry messages until the source ends."""
     while header := source.readline():
         size = 0

@@ -41,6 +41,10 @@ class Screen:
         """Type keys, by tmux's names of them."""
         subprocess.run(self._tmux("send-keys", *keys), check=True)
 
+    def types_text(self, text: str) -> None:
+        """Type a text as it is."""
+        subprocess.run(self._tmux("send-keys", "-l", text), check=True)
+
     @property
     def text(self) -> str:
         """What is on the screen."""

@@ -37,6 +37,7 @@ class Argument(Struct, rename="camel", frozen=True):
     range: Annotated[Range, Meta(description="an LSP range")] | None = None
     session_id: Annotated[int, Meta(description="the id of a session")] | None = None
     id: Annotated[int, Meta(description="the id of a note, or of a session")] | None = None
+    name: Annotated[str, Meta(description="the name of a session")] | None = None
     pinned: Annotated[bool, Meta(description="true or false")] | None = None
 
 
@@ -152,8 +153,8 @@ class Commands:
     def _switch(self, given: Argument) -> None:
         """Activate a session, or have the user choose: the current one first, then the newest."""
         wanted = given.id if given.id is not None else given.session_id
-        if wanted is not None:
-            self._activate(wanted)
+        if wanted is not None or given.name is not None:
+            self._activate(given.name, wanted)
             return
         editor = self._window.editor
         current = self._window.session(self._window.last_uri)
@@ -171,12 +172,12 @@ class Commands:
 
     def _chosen(self, choices: dict[str, int], name: str) -> None:
         if (session_id := choices.get(name)) is not None:
-            self._window.editor.run(lambda: self._activate(session_id))
+            self._window.editor.run(lambda: self._activate(None, session_id))
 
-    def _activate(self, session_id: int) -> None:
+    def _activate(self, name: str | None, session_id: int | None) -> None:
         store = self._window.call.store
         store.database.author = self._window.call.author()
-        session = store.sessions.set_active(None, session_id=session_id)
+        session = store.sessions.set_active(name, session_id=session_id)
         uri = self._window.last_uri
         folder = None if uri is None else self._window.folder(uri)
         shown = store.workspace.current(self._window.call.folder(folder))

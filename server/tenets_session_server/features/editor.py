@@ -98,8 +98,8 @@ def features_of(params: Raw, client: str | None) -> Features:
         "textDocument/inlayHint": found.workspace.inlay_hint.refresh_support,
     }
     return Features(
-        # An editor that says nothing of its windows shows messages, but no questions (ALE). The others
-        # need not say that they show questions, so a name has to do, too.
+        # ALE shows no questions, and sends neither. That it shows them is what an editor need not
+        # say (LSP 3.17, ShowMessageRequestClientCapabilities), so nothing better can be asked for.
         asks=found.window is not None or client is not None,
         most_choices=FEW_CHOICES if "Visual Studio Code" in (client or "") else 9,
         opens_files=window.show_document.support,
