@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.client import Client, ResponseError
-from support.messages import Json, notification
+from support.messages import notification
+from support.plain_editor import (
+    SOURCE,
+    actions,
+    edit,
+    editor,
+    hover,
+    located_at,
+    open_document,
+    pick,
+    range_,
+)
 
 pytestmark = pytest.mark.asyncio
 
-SOURCE = (
-    "import os\n\n\ndef log_in(user):\n    token = fetch(user)\n    return token\n\n\nprint(1)\n"
-)
-CLIENT = {
-    "window": {"showDocument": {"support": True}},
-    "textDocument": {"hover": {"contentFormat": ["markdown", "plaintext"]}},
-    "workspace": {"codeLens": {"refreshSupport": True}, "inlayHint": {"refreshSupport": True}},
-}
 STANDARD = {"codeActionProvider", "workspaceSymbolProvider", "hoverProvider", "textDocumentSync"}
-
-
-@contextlib.asynccontextmanager
-async def editor(
-    command: list[str],
-    features: object = True,
-    capabilities: Json = CLIENT,
-    name: str | None = "Vim",
-    **params: Any,
-) -> AsyncIterator[Client]:
-    """Open an editor without a plugin."""
-    options = {"notifications": False, "editorFeatures": features}
-    async with Client.opened(
-        command,
-        initializationOptions=options,
-        capabilities=capabilities,
-        **({} if name is None else {"clientInfo": {"name": name}}),
-        **params,
-    ) as client:
-        yield client
 
 
 @pytest.fixture
@@ -53,55 +33,6 @@ def source(tmp_path: Path) -> Path:
     file.parent.mkdir()
     file.write_text(SOURCE)
     return file
-
-
-def range_(first: int, last: int, character: int = 0) -> Json:
-    return {
-        "start": {"line": first, "character": 0},
-        "end": {"line": last, "character": character},
-    }
-
-
-async def open_document(client: Client, file: Path | str, text: str = SOURCE) -> str:
-    uri = file if isinstance(file, str) else file.as_uri()
-    item = {"uri": uri, "languageId": "python", "version": 1, "text": text}
-    await client.send(notification("textDocument/didOpen", {"textDocument": item}))
-    return uri
-
-
-async def edit(client: Client, uri: str, version: int, *changes: Json) -> None:
-    params = {"textDocument": {"uri": uri, "version": version}, "contentChanges": list(changes)}
-    await client.send(notification("textDocument/didChange", params))
-
-
-async def actions(client: Client, uri: str, where: Json, **context: Any) -> list[Json]:
-    params = {
-        "textDocument": {"uri": uri},
-        "range": where,
-        "context": {"diagnostics": [], **context},
-    }
-    found = await client.result("textDocument/codeAction", params)
-    assert isinstance(found, list)
-    return found
-
-
-async def pick(client: Client, uri: str, where: Json, title: str) -> None:
-    """Pick a code action by the beginning of its title."""
-    (action,) = [one for one in await actions(client, uri, where) if one["title"].startswith(title)]
-    command = action["command"]
-    assert await client.execute(command["command"], *command["arguments"]) is None
-
-
-async def hover(client: Client, uri: str, line: int) -> Json | None:
-    position = {"line": line, "character": 2}
-    params = {"textDocument": {"uri": uri}, "position": position}
-    found: Json | None = await client.result("textDocument/hover", params)
-    return found
-
-
-async def located_at(client: Client, uri: str) -> list[int]:
-    """Return the lines with notes in a document, as its hovers say."""
-    return [line for line in range(12) if await hover(client, uri, line) is not None]
 
 
 async def test_nothing_is_announced_without_being_asked(server_command: list[str]) -> None:

@@ -9,16 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenets_session_server.features.documents import (
-    LARGEST,
     LARGEST_SUM,
     ContentChange,
     Document,
     Documents,
 )
+from tenets_session_server.features.edits import Edit
 from tenets_session_server.models.context import Position, Range
+from tenets_session_server.storage.context_locations import LARGEST_TEXT
 from tenets_session_server.storage.lines import index_of, split, units_of
+from tenets_session_server.storage.steps import finished
 
 TEXTS = st.text(st.sampled_from("ab \t\r\né\u2028\x0b😀"), max_size=30)
+
+
+def changed(
+    documents: Documents, document: Document, version: int, changes: list[ContentChange]
+) -> list[Edit] | None:
+    return finished(documents.change(document, version, changes))
 
 
 def position(text: str, offset: int) -> Position:
@@ -62,7 +70,7 @@ def test_edits(text: str, edits: list[tuple[int, int, str]]) -> None:
 @pytest.mark.parametrize(
     "range_",
     [
-        Range(Position(2, 0), Position(2, 0)),
+        Range(Position(3, 0), Position(3, 0)),
         Range(Position(0, 0), Position(9, 0)),
         Range(Position(1, 0), Position(0, 0)),
         Range(Position(0, 3), Position(0, 1)),
@@ -78,6 +86,19 @@ def test_after_an_edit_that_does_not_fit_nothing_is_known(range_: Range) -> None
     assert document.text == "all of it"
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [((1, 1), (2, 0), "one\ntx"), ((2, 0), (2, 0), "one\ntwox"), ((0, 0), (2, 0), "x")],
+)
+def test_a_line_directly_behind_the_last_one_is_the_end(
+    start: tuple[int, int], end: tuple[int, int], text: str
+) -> None:
+    """Neovim 0.7.2 counts it where the text does not end with an end of line."""
+    document = Document("file:///a", 1, "one\ntwo")
+    assert document.apply(ContentChange("x", Range(Position(*start), Position(*end)))) is not None
+    assert document.text == text
+
+
 def test_positions_beyond_the_end_of_a_line_are_at_its_end() -> None:
     assert index_of("a😀b\n", 99) == 3
     assert index_of("a😀b\n", 3) == 2
@@ -89,20 +110,20 @@ def test_an_older_version_says_that_changes_were_lost() -> None:
     documents = Documents()
     document = documents.open("file:///a", 5, "text")
     change = ContentChange("x", between("", 0, 0))
-    assert documents.change(document, 6, [change]) is not None
-    assert documents.change(document, 6, [change]) is None
+    assert changed(documents, document, 6, [change]) is not None
+    assert changed(documents, document, 6, [change]) is None
     assert document.text is None
-    assert documents.change(document, 7, [ContentChange("anew")]) is None
+    assert changed(documents, document, 7, [ContentChange("anew")]) is None
     assert document.text == "anew"
 
 
 def test_too_large_or_too_many_are_not_kept() -> None:
     documents = Documents()
-    assert documents.open("file:///large", 1, "x" * (LARGEST + 1)).text is None
-    opened = [documents.open(f"file:///{n}", 1, "x" * LARGEST) for n in range(200)]
+    assert documents.open("file:///large", 1, "x" * (LARGEST_TEXT + 1)).text is None
+    opened = [documents.open(f"file:///{n}", 1, "x" * LARGEST_TEXT) for n in range(200)]
     assert sum(one.size for one in opened) == LARGEST_SUM
     documents.close("file:///0")
-    assert documents.open("file:///new", 1, "x" * LARGEST).text is not None
+    assert documents.open("file:///new", 1, "x" * LARGEST_TEXT).text is not None
     document = documents.open("file:///grows", 1, "")
-    assert documents.change(document, 2, [ContentChange("x", between("", 0, 0))]) is None
+    assert changed(documents, document, 2, [ContentChange("x", between("", 0, 0))]) is None
     assert document.text is None

@@ -13,6 +13,7 @@ from tenets_session_server.models.context import Range
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.storage import uris
 from tenets_session_server.storage.lines import lines_of
+from tenets_session_server.storage.steps import Steps
 from tenets_session_server.storage.workspace import PINNED
 
 KIND: Final = "source.tenets"
@@ -26,7 +27,7 @@ SWITCH: Final = "tenets.session.switch"
 OPEN: Final = "tenets.session.open"
 
 
-def code_actions(window: Window, params: CodeActionParams) -> list[CodeAction]:
+def code_actions(window: Window, params: CodeActionParams) -> Steps[list[CodeAction]]:
     """Return the actions for a range; none where the editor asks by itself, as with each move.
 
     They have a kind only where the editor asks for kinds: VS Code hides others' kinds from its
@@ -37,11 +38,11 @@ def code_actions(window: Window, params: CodeActionParams) -> list[CodeAction]:
         return []
     if only and not {KIND, "source"} & {*only}:
         return []
-    window.last = (uri, params.range)
+    window.visit(uri, params.range)
     first, last = lines_of(params.range)
     session = window.session(uri)
     commands = [] if session is None else _on_session(session, uri, params.range)
-    if notes := window.notes_at(uri, first, last):
+    if notes := (yield from window.notes_at(uri, first, last)):
         what = "the note" if len(notes) == 1 else f"the {len(notes)} notes"
         where = {"uri": uri, "range": params.range}
         commands.append(Command(f"Read {what} at {lines(first, last)}", SHOW, [where]))

@@ -5,6 +5,7 @@ A command answers at once. What came of it is shown to the user.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -16,11 +17,12 @@ from tenets_session_server.features.code_actions import is_pinned, lines
 from tenets_session_server.features.notes_shown import full_text
 from tenets_session_server.features.shown_files import ShownFiles
 from tenets_session_server.features.window import Window
-from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.methods.params import EntryId, ParamsDecoder, SessionId
 from tenets_session_server.models.context import Range
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.storage.context_locations import Location
 from tenets_session_server.storage.lines import lines_of, whole_lines
+from tenets_session_server.storage.steps import Steps
 
 KIND: Final = "code"
 """The kind of an entry that is made of lines."""
@@ -33,10 +35,10 @@ MOST_NOTES: Final = 5
 class Argument(Struct, rename="camel", frozen=True):
     """The argument of a command, an object; members that a command does not need are ignored."""
 
-    uri: Annotated[str, Meta(description="the URI of a document")] | None = None
+    uri: Annotated[str, Meta(min_length=1, description="the URI of a document")] | None = None
     range: Annotated[Range, Meta(description="an LSP range")] | None = None
-    session_id: Annotated[int, Meta(description="the id of a session")] | None = None
-    id: Annotated[int, Meta(description="the id of a note, or of a session")] | None = None
+    session_id: SessionId | None = None
+    id: EntryId | None = None  # or of a session
     name: Annotated[str, Meta(description="the name of a session")] | None = None
     pinned: Annotated[bool, Meta(description="true or false")] | None = None
 
@@ -50,7 +52,7 @@ class Commands:
 
     def __init__(self, window: Window, files: ShownFiles) -> None:
         self._window, self._files = window, files
-        self._by_name = {
+        self._by_name: dict[str, Callable[[Argument], Steps[None] | None]] = {
             code_actions.ADD: self._add,
             code_actions.PIN: self._pin,
             code_actions.SHOW: self._show,
@@ -63,11 +65,14 @@ class Commands:
         """The names of all commands."""
         return list(self._by_name)
 
-    def run(self, name: str, argument: Raw) -> None:
-        """Run a command. Raises :class:`InvalidParamsError`, and what the store raises."""
+    def run(self, name: str, argument: Raw) -> Steps[None] | None:
+        """Run a command, or return its steps.
+
+        Raises :class:`InvalidParamsError`, and what the store raises.
+        """
         if bytes(argument).strip().isdigit():  # an id by itself
             argument = Raw(b'{"id":' + bytes(argument) + b"}")
-        self._by_name[name](_decode(argument))
+        return self._by_name[name](_decode(argument))
 
     def _add(self, given: Argument) -> None:
         """Add the lines of a range to a session."""
@@ -86,14 +91,19 @@ class Commands:
         last = min(last, len(text) - 1)
         whole = whole_lines(text, first, last)
         content = "".join(text[first : last + 1])
+        if not content.strip():
+            verb = "is" if first == last else "are"
+            self._say(f"Nothing is added: {lines(first, last)} {verb} blank")
+            return
         location = Location(_encode({"uri": uri, "range": whole}), uri)
-        self._window.call.store.context.add(
+        added = self._window.call.store.context.add(
             None,
             KIND,
             content,
             session_id=session.id,
             location=location.anchored(whole, "".join(text)),
         )
+        self._window.give(uri, added.id, first, last)
         self._say(f"Added {lines(first, last)} to {session.name}")
 
     def _pin(self, given: Argument) -> None:
@@ -107,16 +117,15 @@ class Commands:
         self._window.call.store.workspace.pin(None, uri, session_id=session.id, pinned=pinned)
         self._say(f"{'Pinned the file to' if pinned else 'Unpinned the file from'} {session.name}")
 
-    def _show(self, given: Argument) -> None:
+    def _show(self, given: Argument) -> Steps[None]:
         """Show a note, or those of some lines."""
         ids = [] if given.id is None else [given.id]
         if not ids:
             if given.uri is not None and given.range is not None:
-                self._window.last = (given.uri, given.range)
+                self._window.visit(given.uri, given.range)
             if (place := self._window.last) is not None:
-                ids = [
-                    note.entry.id for note in self._window.notes_at(place[0], *lines_of(place[1]))
-                ]
+                notes = yield from self._window.notes_at(place[0], *lines_of(place[1]))
+                ids = [note.entry.id for note in notes]
         if not ids:
             self._say("No note is at this line")
         for entry_id in ids[:MOST_NOTES]:
@@ -138,13 +147,13 @@ class Commands:
         whole = "" if short == text.strip() else f" (all of it: {path})"
         self._window.editor.open(path, f"{short}{whole}")
 
-    def _open(self, given: Argument) -> None:
+    def _open(self, given: Argument) -> Steps[None]:
         """Open a session as Markdown."""
         session = self._session(
             self._window.last_uri, given.id if given.id is not None else given.session_id
         )
         try:
-            path = self._files.session(session)
+            path = yield from self._files.session(session)
         except OSError as error:
             self._say(f"{session.name} cannot be shown as a file: {error.strerror}")
             return

@@ -6,19 +6,25 @@ while all other clients wait. A list of lines takes 1.5 us.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
-from tenets_session_server.models.context import Range
-from tenets_session_server.storage.lines import index_of, split
+from tenets_session_server.errors import LimitExceededError
+from tenets_session_server.features.edits import Edit
+from tenets_session_server.models.context import Position, Range
+from tenets_session_server.storage.context_locations import LARGEST_TEXT, MOST_LINES, checked_lines
+from tenets_session_server.storage.lines import index_of, split, units_of
+from tenets_session_server.storage.steps import Steps
 
-LARGEST: Final = 1024 * 1024
-"""Characters of the largest document that is kept."""
-LARGEST_SUM: Final = 16 * LARGEST
-"""Characters of all documents of a client. In memory they take about three bytes each."""
+LARGEST_SUM: Final = 16 * LARGEST_TEXT
+"""Characters of all documents of a client. In memory each takes one, two or four bytes."""
+MOST_LINES_SUM: Final = 500_000
+"""Lines of all documents of a client. In memory each takes 60 to 90 bytes beside its text."""
 MOST: Final = 2000
 """Documents of a client whose text is kept."""
+_CHANGES_A_STEP: Final = 200
+"""Changes that take about 3 ms."""
 
 
 class ContentChange(Struct):
@@ -28,37 +34,27 @@ class ContentChange(Struct):
     range: Range | None = None
 
 
-class Edit(NamedTuple):
-    """What an edit has done to lines: those from ``start`` to ``end`` are ``lines`` lines now.
-
-    ``end`` is the last line that was touched. ``at_start``: the edit began before the first
-    character of its line. ``at_end``: it ended before the first character of the line ``end``,
-    which was not touched otherwise. ``after_text``: it began behind the text of its line.
-    """
-
-    start: int
-    end: int
-    lines: int
-    at_start: bool
-    at_end: bool
-    after_text: bool
-
-    @property
-    def shift(self) -> int:
-        """By how many lines the edit moves what is below it."""
-        return self.lines - (self.end - self.start + 1)
-
-
 class Document:
     """One open document. ``lines`` have their ends; None if the text is not known.
 
     The text is not known of a document that is too large, or after an edit that does not fit.
     """
 
-    def __init__(self, uri: str, version: int, text: str | None) -> None:
+    def __init__(self, uri: str, version: int, text: str) -> None:
         self.uri, self.version = uri, version
-        self.lines = None if text is None else split(text)
-        self.size = 0 if text is None else len(text)
+        self._take(text)
+
+    def _take(self, text: str) -> None:
+        self.lines: list[str] | None
+        try:
+            self.lines, self.size = checked_lines(text), len(text)
+        except LimitExceededError:
+            self.forget()
+
+    @property
+    def line_count(self) -> int:
+        """The number of lines that are kept."""
+        return 0 if self.lines is None else len(self.lines)
 
     @property
     def text(self) -> str | None:
@@ -71,35 +67,38 @@ class Document:
         A range that is not in the document makes its text unknown, until all of it comes again.
         """
         if change.range is None:
-            self.lines, self.size = split(change.text), len(change.text)
-            return None
+            before = self.lines
+            self._take(change.text)
+            return None if before is None or self.lines is None else Edit(0, before, self.lines)
         if self.lines is None:
             return None
         start, end = change.range.start, change.range.end
-        in_order = (start.line, start.character) <= (end.line, end.character)
-        if not in_order or end.line >= len(self.lines):
-            self.lines, self.size = None, 0
+        if start.line <= end.line == len(self.lines):  # Neovim 0.7.2 counts a line that is none
+            end = Position(end.line - 1, units_of(self.lines[-1], len(self.lines[-1])))
+            start = min(start, end, key=_in_order)
+        if _in_order(start) > _in_order(end) or end.line >= len(self.lines):
+            self.forget()
             return None
-        first, last = self.lines[start.line], self.lines[end.line]
-        begin, stop = index_of(first, start.character), index_of(last, end.character)
-        replaced = split(first[:begin] + change.text + last[stop:])
+        lines = self.lines[start.line : end.line + 1]
+        begin, stop = index_of(lines[0], start.character), index_of(lines[-1], end.character)
+        replaced = split(lines[0][:begin] + change.text + lines[-1][stop:])
         if end.line + 1 < len(self.lines):
             replaced.pop()  # what is behind the end of the last line is the next line
-        before = self.lines[start.line - 1] if start.line else ""
-        size = sum(map(len, self.lines[start.line : end.line + 1]))
+        above = self.lines[start.line - 1] if start.line else ""
         self.lines[start.line : end.line + 1] = replaced
-        self.size += sum(map(len, replaced)) - size
-        if before.endswith("\r") and replaced[0].startswith("\n"):  # they are one end of a line now
+        self.size += sum(map(len, replaced)) - sum(map(len, lines))
+        if above.endswith("\r") and replaced[0].startswith("\n"):  # they are one end of a line now
             self.lines = split("".join(self.lines))
             return None
-        return Edit(
-            start.line,
-            end.line,
-            len(replaced),
-            at_start=begin == 0,
-            at_end=stop == 0,
-            after_text=begin == len(first.rstrip("\r\n")),
-        )
+        return Edit(start.line, lines, replaced, from_above=bool(lines[0][:begin].strip()))
+
+    def forget(self) -> None:
+        """Forget the text: nothing is known of it until all of it comes again."""
+        self.lines, self.size = None, 0
+
+
+def _in_order(position: Position) -> tuple[int, int]:
+    return position.line, position.character
 
 
 class Documents:
@@ -111,27 +110,34 @@ class Documents:
     def open(self, uri: str, version: int, text: str) -> Document:
         """Take a document, or all of its text anew."""
         self._open[uri] = document = Document(uri, version, text)
-        self._limit(document)
+        kept = sum(one.lines is not None for one in self._open.values())
+        if kept > MOST or self._is_too_large(document):
+            document.forget()
         return document
 
     def change(
         self, document: Document, version: int | None, changes: list[ContentChange]
-    ) -> list[Edit] | None:
+    ) -> Steps[list[Edit] | None]:
         """Apply changes in their order; return what they have done, None as :meth:`Document.apply`.
 
         A version that is not newer says that changes were lost, or are told twice. None is one that
         the client does not know.
         """
         is_old = version is not None and version <= document.version
-        if is_old and all(change.range is not None for change in changes):
-            document.lines, document.size = None, 0
+        if is_old and changes and all(change.range is not None for change in changes):
+            document.forget()
         document.version = document.version if version is None else version
-        edits = [document.apply(change) for change in changes]
-        self._limit(document)
+        edits = list[Edit | None]()
+        for number, change in enumerate(changes, start=1):
+            edits.append(document.apply(change))
+            if number % _CHANGES_A_STEP == 0:
+                yield 0.0
+        if self._is_too_large(document):
+            document.forget()
         if document.lines is None:
             return None
-        whole = [edit for edit in edits if edit is not None]
-        return whole if len(whole) == len(edits) else None
+        told = [edit for edit in edits if edit is not None]
+        return told if len(told) == len(edits) else None
 
     def close(self, uri: str) -> None:
         """Drop a document."""
@@ -142,11 +148,15 @@ class Documents:
         return self._open.get(uri)
 
     def forget(self) -> None:
-        """Forget the texts: one of them has changed in a way that is not known."""
+        """Forget all texts: one of them has changed in a way that is not known."""
         for document in self._open.values():
-            document.lines, document.size = None, 0
+            document.forget()
 
-    def _limit(self, document: Document) -> None:
-        size = sum(one.size for one in self._open.values())
-        if document.size > LARGEST or size > LARGEST_SUM or len(self._open) > MOST:
-            document.lines, document.size = None, 0
+    def _is_too_large(self, document: Document) -> bool:
+        kept = [one for one in self._open.values() if one.lines is not None]
+        return (
+            document.size > LARGEST_TEXT
+            or document.line_count > MOST_LINES
+            or sum(one.size for one in kept) > LARGEST_SUM
+            or sum(one.line_count for one in kept) > MOST_LINES_SUM
+        )

@@ -26,8 +26,8 @@ class Editor(Protocol):
     def open(self, path: Path, instead: str) -> None:
         """Open a file; an editor that cannot gets the sentence ``instead``."""
 
-    def refresh(self) -> None:
-        """Have the annotations of all documents asked for anew."""
+    def refresh(self, annotation: str) -> None:
+        """Have annotations asked for anew in all documents; ``annotation`` is their request."""
 
     def run(self, action: Callable[[], None]) -> None:
         """Run what uses the database, now or once another program lets go of it.

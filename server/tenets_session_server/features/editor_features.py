@@ -14,7 +14,7 @@ from msgspec import Raw
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.features import code_actions, notes_shown, symbols
 from tenets_session_server.features.commands import Commands
-from tenets_session_server.features.documents import LARGEST, Document
+from tenets_session_server.features.documents import Document
 from tenets_session_server.features.editor import Editor
 from tenets_session_server.features.messages import (
     ChangeParams,
@@ -30,6 +30,8 @@ from tenets_session_server.features.shown_files import ShownFiles
 from tenets_session_server.features.window import Window, is_file
 from tenets_session_server.methods.method import CallContext
 from tenets_session_server.methods.params import ParamsDecoder
+from tenets_session_server.storage.context_locations import LARGEST_TEXT
+from tenets_session_server.storage.steps import Steps
 
 _open: Final = ParamsDecoder(OpenParams).decode
 _change: Final = ParamsDecoder(ChangeParams).decode
@@ -44,7 +46,10 @@ HINT: Final = "textDocument/inlayHint"
 
 
 class EditorFeatures:
-    """The features that ``options`` has. ``handlers`` take the params of a message."""
+    """The features that ``options`` has.
+
+    ``handlers`` take the params of a message. They return the result, or the steps to it.
+    """
 
     def __init__(self, call: CallContext, editor: Editor, options: EditorFeatureOptions) -> None:
         self.window = Window(call, editor)
@@ -52,6 +57,7 @@ class EditorFeatures:
         self._files.remove_old()
         self.commands = Commands(self.window, self._files)
         self._editor, self._options = editor, options
+        self._annotation = HINT if options.annotations == "hint" else LENS
         self._has_told = False
         self.handlers: dict[str, Callable[[Raw], Any]] = {
             "textDocument/didOpen": self._opened,
@@ -85,51 +91,60 @@ class EditorFeatures:
 
     def committed(self) -> None:
         """Have annotations drawn anew, as notes may have come or gone."""
-        if self._options.annotations != "off":
-            self._editor.refresh()
+        if self._annotation in self.handlers:
+            self._editor.refresh(self._annotation)
 
     # -- documents ---------------------------------------------------------------------------
 
     def _opened(self, params: Raw) -> None:
-        with self._forgetting_in_doubt():
+        with self._forgetting_in_doubt(params):
             given = _open(params).text_document
         self._tell_if_unknown(self.window.open(given.uri, given.version, given.text))
 
-    def _changed(self, params: Raw) -> None:
-        with self._forgetting_in_doubt():
+    def _changed(self, params: Raw) -> Steps[None]:
+        with self._forgetting_in_doubt(params):
             given = _change(params)
         document = self.window.document(given.text_document.uri)
         if document is None:
             return
         known = document.lines is not None
-        edits = self.window.documents.change(
-            document, given.text_document.version, given.content_changes
-        )
-        self.window.edited(given.text_document.uri, edits)
+        yield from self.window.change(document, given.text_document.version, given.content_changes)
         if known:
             self._tell_if_unknown(document)
 
     @contextlib.contextmanager
-    def _forgetting_in_doubt(self) -> Iterator[None]:
-        """Forget all texts if a change of one cannot be understood."""
+    def _forgetting_in_doubt(self, params: Raw) -> Iterator[None]:
+        """Forget the text of a document whose change cannot be understood, if need be of all."""
         try:
             yield
         except InvalidParamsError:
-            self.window.documents.forget()
+            try:
+                self.forget(_document(params).text_document.uri)
+            except InvalidParamsError:
+                self.forget()
             raise
 
-    def _saved(self, params: Raw) -> None:
-        self.window.saved(_document(params).text_document.uri)
+    def forget(self, uri: str | None = None) -> None:
+        """Forget the text of a document, None: of all; a change of it did not arrive."""
+        self.window.forget(uri)
+        self._tell_of_unknown()
+
+    def _saved(self, params: Raw) -> Steps[None]:
+        yield from self.window.saved(_document(params).text_document.uri)
 
     def _closed(self, params: Raw) -> None:
         self.window.close(_document(params).text_document.uri)
 
     def _tell_if_unknown(self, document: Document) -> None:
-        if document.lines is None and is_file(document.uri) and not self._has_told:
+        if document.lines is None and is_file(document.uri):
+            self._tell_of_unknown()
+
+    def _tell_of_unknown(self) -> None:
+        if not self._has_told:
             self._has_told = True
             self._editor.show(
                 "Notes are not shown in some documents: they are larger than"
-                f" {LARGEST // 1024} KiB, too many are open, or an edit of theirs was lost"
+                f" {LARGEST_TEXT // 1024} KiB, too many are open, or an edit of theirs was lost"
             )
 
     # -- requests ----------------------------------------------------------------------------

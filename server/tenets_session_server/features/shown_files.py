@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,14 @@ from msgspec import UNSET
 from tenets_session_server.errors import ContextNotFoundError
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.models.transfer import ExportedEntry
-from tenets_session_server.storage import file_system, markdown
+from tenets_session_server.storage import file_system, markdown, states
+from tenets_session_server.storage.context_listing import ContextListing
+from tenets_session_server.storage.steps import Steps
 from tenets_session_server.storage.store import Store
 
 SUFFIX: Final = ".shown"
 LARGEST: Final = 1024 * 1024
-"""Bytes of what is shown of a session or of a note; the rest is left out, and that is said."""
+"""Characters that are shown of a session or of a note; the rest is left out, and that is said."""
 KEPT: Final = 24 * 3600.0
 """Seconds after which a file is removed."""
 _REST: Final = "\n*There is more: run `tenets-session show` or `tenets-session export`.*\n"
@@ -34,18 +37,61 @@ class ShownFiles:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._written = dict[tuple[str, str], Path]()
         self._folder = file_system.companion(store.database.path, SUFFIX)
 
     def remove_old(self) -> None:
         """Remove what nobody looks at any more."""
         with contextlib.suppress(OSError):
-            for path in self._folder.iterdir():
-                if time.time() - path.stat().st_mtime > KEPT:
-                    path.unlink()
+            for path in list(self._folder.iterdir()):
+                with contextlib.suppress(OSError):  # another editor's server does the same
+                    if time.time() - path.stat().st_mtime > KEPT:
+                        path.unlink()
 
     def note(self, entry_id: int) -> Path:
         """Write a note; return its file. Raises :class:`ContextNotFoundError` and OSError."""
-        found = self._store.context.piece(entry_id, 0, LARGEST)
+        key, state = f"note-{entry_id}", self._newest()
+        text, is_whole = self._entry(entry_id, LARGEST)
+        return self._write(key, f"{key}.md", text.lstrip("\n") + ("" if is_whole else _REST), state)
+
+    def session(self, session: Session) -> Steps[Path]:
+        """Write a session; return its file. Raises a ``DatabaseError`` and OSError."""
+        key, state = f"session-{session.id}", self._newest()
+        if (path := self._written.get((key, state))) is not None and path.exists():
+            return path
+        pieces, left, is_whole = [markdown.of_session(session)], LARGEST, True
+        for entry_id in self._ids(session.id):
+            is_whole = is_whole and left > 0
+            if not is_whole:
+                break
+            with contextlib.suppress(ContextNotFoundError):  # it was removed meanwhile
+                text, is_whole = self._entry(entry_id, left)
+                pieces.append(text)
+                left -= len(text)
+            yield 0.0
+        if not is_whole:
+            pieces.append(_REST)
+        name = _UNUSUAL.sub("-", session.name)[:60].strip("-.")
+        return self._write(key, f"{key}-{name}.md", "".join(pieces), state)
+
+    def _ids(self, session_id: int) -> Iterator[int]:
+        listing = ContextListing(session_id, include_content=False)
+        cursor: str | None = None
+        while True:
+            page = self._store.context.page(listing, cursor=cursor)
+            yield from (entry.id for entry in page.entries)
+            if (cursor := page.next_cursor) is None:
+                return
+
+    def _newest(self) -> str:
+        return str(states.newest(self._store.database))
+
+    def _entry(self, entry_id: int, most: int) -> tuple[str, bool]:
+        """Return an entry as Markdown, with at most some characters of it, and whether that is all.
+
+        Raises :class:`ContextNotFoundError`.
+        """
+        found = self._store.context.piece(entry_id, 0, most)
         if found is None:
             raise ContextNotFoundError(entry_id)
         entry = ExportedEntry(
@@ -57,23 +103,9 @@ class ShownFiles:
             imported_author=found.imported_author,
             location=found.location,
         )
-        text = markdown.of_entry(entry).lstrip("\n")
-        rest = "" if found.next_offset is None else _REST
-        return self._write(f"note-{entry_id}.md", text + rest)
+        return markdown.of_entry(entry), found.next_offset is None
 
-    def session(self, session: Session) -> Path:
-        """Write a session; return its file. Raises a ``DatabaseError`` and OSError."""
-        pieces, size = list[bytes](), 0
-        for piece in self._store.exporter.markdown([session.id]):
-            if size + len(piece) > LARGEST:
-                pieces.append(_REST.encode())
-                break
-            pieces.append(piece)
-            size += len(piece)
-        name = _UNUSUAL.sub("-", session.name)[:60].strip("-.")
-        return self._write(f"{name}-{session.id}.md", b"".join(pieces).decode())
-
-    def _write(self, name: str, text: str) -> Path:
+    def _write(self, key: str, name: str, text: str, state: str) -> Path:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / name
         unfinished = path.with_name(f"{name}.{os.getpid()}")
@@ -82,4 +114,6 @@ class ShownFiles:
         with os.fdopen(file, "w", encoding="utf-8") as opened:
             opened.write(text)
         unfinished.replace(path)
+        self._written = {one: file for one, file in self._written.items() if one[1] == state}
+        self._written[key, state] = path
         return path

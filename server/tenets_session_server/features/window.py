@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tenets_session_server.errors import InvalidArgumentError
-from tenets_session_server.features.documents import Document, Documents, Edit
+from tenets_session_server.features.documents import ContentChange, Document, Documents
 from tenets_session_server.features.editor import Editor
 from tenets_session_server.features.places import Note, Places
 from tenets_session_server.methods.method import CallContext
 from tenets_session_server.models.context import Range
 from tenets_session_server.models.sessions import Session
-from tenets_session_server.storage import states, uris
+from tenets_session_server.storage import uris
 from tenets_session_server.storage.lines import split
+from tenets_session_server.storage.steps import Steps
 
 
 class Window:
-    """The window of one client. ``last`` is the place that its user was at last."""
+    """The window of one client."""
 
     def __init__(self, call: CallContext, editor: Editor) -> None:
         self.call, self.editor = call, editor
         self.documents = Documents()
-        self.last: tuple[str, Range] | None = None
+        self._last: tuple[str, Range] | None = None
         self._places = dict[str, Places]()
+
+    @property
+    def last(self) -> tuple[str, Range] | None:
+        """The place in a file that its user was at last."""
+        return self._last
+
+    def visit(self, uri: str, range_: Range) -> None:
+        """Note where the user is. Other buffers than files do not count: no command is for them."""
+        if is_file(uri):
+            self._last = (uri, range_)
 
     @property
     def last_uri(self) -> str | None:
@@ -33,14 +46,31 @@ class Window:
         self._places[key_of(uri)] = Places(self.call.store, document, uri)
         return document
 
-    def edited(self, uri: str, edits: list[Edit] | None) -> None:
-        """Follow edits of a document, see :meth:`.Places.edited`."""
-        self._places[key_of(uri)].edited(edits)
+    def change(
+        self, document: Document, version: int | None, changes: list[ContentChange]
+    ) -> Steps[None]:
+        """Follow changes of an open document, and so do its notes."""
+        places = self._places[document.uri]
+        yield from places.before_edit()
+        edits = yield from self.documents.change(document, version, changes)
+        yield from places.edited(edits)
 
-    def saved(self, uri: str) -> None:
-        """Look at the notes of a document that was saved."""
+    def saved(self, uri: str) -> Steps[None]:
+        """Look for the notes of a document that was saved."""
         if (places := self._places.get(key_of(uri))) is not None:
-            places.saved()
+            yield from places.saved()
+
+    def give(self, uri: str, entry_id: int, first: int, last: int) -> None:
+        """Take the lines of a note that was just made of them."""
+        if (places := self._places.get(key_of(uri))) is not None:
+            places.give(entry_id, first, last)
+
+    def forget(self, uri: str | None) -> None:
+        """Forget the text of a document, None: of all, as a change of it is not known."""
+        if uri is None:
+            self.documents.forget()
+        elif (document := self.document(uri)) is not None:
+            document.forget()
 
     def close(self, uri: str) -> None:
         """Drop a document."""
@@ -51,22 +81,17 @@ class Window:
         """Return an open document."""
         return self.documents.get(key_of(uri))
 
-    def text(self, uri: str) -> str | None:
-        """Return the text of an open document, None if it is not known."""
-        document = self.document(uri)
-        return None if document is None else document.text
-
-    def notes(self, uri: str) -> list[Note]:
+    def notes(self, uri: str) -> Steps[list[Note]]:
         """Return the notes of an open document, see :meth:`.Places.notes`."""
         if not is_file(uri) or (places := self._places.get(key_of(uri))) is None:
             return []
-        return places.notes(str(states.newest(self.call.store.database)))
+        return (yield from places.notes())
 
-    def notes_at(self, uri: str, first: int, last: int) -> list[Note]:
+    def notes_at(self, uri: str, first: int, last: int) -> Steps[list[Note]]:
         """Return the notes of some lines."""
         return [
             note
-            for note in self.notes(uri)
+            for note in (yield from self.notes(uri))
             if note.lines is not None and note.lines[0] <= last and note.lines[1] >= first
         ]
 
@@ -101,6 +126,12 @@ def key_of(uri: str) -> str:
         return uris.parse(uri, "uri").key
     except InvalidArgumentError:  # whatever an editor calls a buffer without a name
         return uri
+
+
+def as_uri(uri: str) -> str:
+    """Return the URI of a file that may be given by its absolute path."""
+    path = uris.parse(uri, "uri").path
+    return uri if path is None or uri.lower().startswith("file:") else Path(path).as_uri()
 
 
 def is_file(uri: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from msgspec.structs import fields
 
@@ -23,28 +23,37 @@ PREFIX: Final = "tenets/session."
 COMMAND_PREFIX: Final = "tenets.session."
 
 
+class OpenDocument(Protocol):
+    """A document that a client has open."""
+
+    @property
+    def text(self) -> str | None:
+        """The text, None if it is not known."""
+
+
 @dataclass(frozen=True)
 class CallContext:
     """What a handler may use.
 
     The store, ``clients()``, who is attached to it, ``author()``, under which name the caller
-    writes, ``folders()``, the folders of its window, and ``document(uri)``, the text of a document
-    that it has open, if the server knows it.
+    writes, ``folders()``, the folders of its window, and ``document(uri)``, a document that it has
+    open.
     """
 
     store: Store
     clients: Callable[[], list[AttachedClient]]
     author: Callable[[], str | None]
     folders: Callable[[], tuple[str, ...]]
-    document: Callable[[str], str | None] = lambda _uri: None
+    document: Callable[[str], OpenDocument | None] = lambda _uri: None
 
     def text(self, uri: str) -> str | None:
         """Return the text of a document or a file, None if nothing has it.
 
-        Raises :class:`InvalidArgumentError` and :class:`LimitExceededError`.
+        The file of an open document is not read: it is another text. Raises
+        :class:`InvalidArgumentError` and :class:`LimitExceededError`.
         """
-        text = self.document(uri)
-        return texts.read(uri, self.store.database.path) if text is None else text
+        document = self.document(uri)
+        return texts.read(uri, self.store.database.path) if document is None else document.text
 
     def session_id(self, folder: str | None) -> int:
         """Return the id of the session that a folder shows; None: the first of the window.

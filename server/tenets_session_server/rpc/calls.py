@@ -27,7 +27,7 @@ from tenets_session_server.methods.params import Items, ParamsDecoder
 from tenets_session_server.methods.table import BY_COMMAND
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
 from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.steps import BUSY_TIMEOUT
+from tenets_session_server.storage.steps import BUSY_TIMEOUT, Steps
 
 STEP: Final = 0.004
 """Seconds for which a method goes on with its steps before other clients have their turns."""
@@ -146,19 +146,12 @@ class Calls:
 
     async def _in_steps(self, method: Method[Any], params: Raw) -> Any:
         """Execute a method whose handler does its work in steps; others are served in between."""
-        steps = self.execute(method, params)
-        try:
-            while True:
-                until, pause = time.monotonic() + STEP, 0.0
-                while not pause and time.monotonic() < until:
-                    self._database.author = self._context.author()
-                    self._cache.revalidate()
-                    pause = next(steps)
-                await asyncio.sleep(pause)
-        except StopIteration as done:
-            return done.value
-        finally:
-            steps.close()
+
+        def before_step() -> None:
+            self._database.author = self._context.author()
+            self._cache.revalidate()
+
+        return await all_turns(self.execute(method, params), before_step)
 
     def command(self, params: Raw) -> Outcome:
         """Execute ``workspace/executeCommand``."""
@@ -242,6 +235,27 @@ def _uri(argument: Raw) -> str | None:
     except msgspec.MsgspecError:
         return None
     return found.external or f"{found.scheme}://{found.authority}{quote(found.path)}"
+
+
+def turn(steps: Steps[Any], before_step: Callable[[], None]) -> float:
+    """Take steps for a while; return the seconds to pause. Raises StopIteration in the end."""
+    until, pause = time.monotonic() + STEP, 0.0
+    while not pause and time.monotonic() < until:
+        before_step()
+        pause = next(steps)
+    return pause
+
+
+async def all_turns(steps: Steps[Any], before_step: Callable[[], None], pause: float = 0.0) -> Any:
+    """Pause, then take all steps; others are served in between. Return their result."""
+    try:
+        while True:
+            await asyncio.sleep(pause)
+            pause = turn(steps, before_step)
+    except StopIteration as done:
+        return done.value
+    finally:
+        steps.close()
 
 
 def attempt(call: Callable[[], Any]) -> Outcome:

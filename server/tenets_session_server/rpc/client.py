@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tenets_session_server import logs
 from tenets_session_server.errors import DatabaseError
@@ -27,6 +27,9 @@ from tenets_session_server.wire.messages import (
 )
 from tenets_session_server.wire.transport import Writer
 
+if TYPE_CHECKING:
+    from tenets_session_server.methods.method import OpenDocument
+
 logger = logging.getLogger(__name__)
 
 ERROR: Final = 1
@@ -40,7 +43,8 @@ class Client:
 
     Until ``writer`` is set nothing is sent. ``last_sent`` belongs to the publisher.
     ``command_pid`` is the process id of the command that the editor started. ``document`` returns
-    the text of an open document, and ``on_changes`` is called when something was committed.
+    an open document, ``on_changes`` is called when something was committed, and ``on_invalid`` when
+    a message was refused that might have been about a document.
     """
 
     def __init__(self, command_pid: int) -> None:
@@ -52,8 +56,9 @@ class Client:
         self.process_id: int | None = None
         self.author: str | None = None
         self.folders: tuple[str, ...] = ()
-        self.document: Callable[[str], str | None] = lambda _uri: None
+        self.document: Callable[[str], OpenDocument | None] = lambda _uri: None
         self.on_changes: Callable[[], None] | None = None
+        self.on_invalid: Callable[[], None] | None = None
         self._command_pid, self._connected_at = command_pid, datetime.now(UTC)
         self._log_context = logs.CLIENT.get()
 

@@ -191,6 +191,8 @@ class RequestExecutor:
             error = error_codes.from_invalid(message)
             logger.warning("refused a message with %d", error.code)
             self._client.reply_error(message.id, error)
+            if self._client.on_invalid is not None:
+                self._client.on_invalid()
 
     def _execute_request(self, request: Request) -> None:
         if logs.debugging:

@@ -9,7 +9,7 @@ import asyncio
 import functools
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,9 @@ from tenets_session_server.features import editor_features
 from tenets_session_server.features.editor import Features, features_of
 from tenets_session_server.features.editor_features import EditorFeatures
 from tenets_session_server.features.options import EditorFeatureOptions
-from tenets_session_server.rpc.calls import attempt, retry
+from tenets_session_server.rpc.calls import all_turns, attempt, retry, turn
 from tenets_session_server.rpc.client import INFO, WARNING
-from tenets_session_server.rpc.outcome import Outcome
+from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.wire.messages import MessageId
 
@@ -48,7 +48,8 @@ class StandardFeatures:
         self._server = server
         editor = ConnectedEditor(server, features_of(params, client.name))
         self._features = EditorFeatures(server.context, editor, options)
-        client.document, client.on_changes = self._features.window.text, self._features.committed
+        client.document = self._features.window.document
+        client.on_changes, client.on_invalid = self._features.committed, self._features.forget
         self.handlers: Mapping[str, Callable[[Raw, MessageId], Outcome]] = {
             name: functools.partial(self._call, handler)
             for name, handler in self._features.handlers.items()
@@ -65,17 +66,43 @@ class StandardFeatures:
             provider["commands"] = [*self.commands, *provider["commands"]]
 
     def _call(self, handler: Callable[[Raw], Any], params: Raw, _message_id: MessageId) -> Outcome:
-        return attempt(lambda: handler(params))
+        return self._outcome(lambda: handler(params))
 
     def _run(self, name: str, argument: Raw) -> Outcome:
         """Run a command; what goes wrong is shown, as it was picked from a menu."""
 
-        def action() -> None:
-            self._server.store.database.author = self._server.context.author()
-            self._features.commands.run(name, argument)
+        def action() -> Any:
+            self._before_step()
+            return self._features.commands.run(name, argument)
 
         try:
-            return attempt(action)
+            outcome = self._outcome(action)
+        except TenetsSessionError as error:
+            self._server.client.show(WARNING, str(error))
+            raise
+        return Pending(self._shown(outcome.coroutine)) if isinstance(outcome, Pending) else outcome
+
+    def _outcome(self, work: Callable[[], Any]) -> Outcome:
+        """Return the outcome of work that returns its result, or the steps to it.
+
+        Most steps are done in one turn, as with each key that is typed.
+        """
+        outcome = attempt(work)
+        if not isinstance(outcome, Completed) or not isinstance(outcome.result, Generator):
+            return outcome
+        steps = outcome.result
+        try:
+            pause = turn(steps, self._before_step)
+        except StopIteration as done:
+            return Completed(done.value)
+        return Pending(all_turns(steps, self._before_step, pause))
+
+    def _before_step(self) -> None:
+        self._server.store.database.author = self._server.context.author()
+
+    async def _shown(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await coroutine
         except TenetsSessionError as error:
             self._server.client.show(WARNING, str(error))
             raise
@@ -120,11 +147,11 @@ class ConnectedEditor:
 
         self._request(types.WINDOW_SHOW_DOCUMENT, params, answered, lambda: self.show(instead))
 
-    def refresh(self) -> None:
+    def refresh(self, annotation: str) -> None:
         """Have annotations asked for anew, once for all changes of this moment."""
-        if not self._is_refreshing and self.features.refreshes:
+        if not self._is_refreshing and annotation in self.features.refreshes:
             self._is_refreshing = True
-            self._loop.call_later(REFRESH_DELAY, self._refresh)
+            self._loop.call_later(REFRESH_DELAY, self._refresh, annotation)
 
     def run(self, action: Callable[[], None]) -> None:
         """Run an action now, or as soon as another program lets go of the database."""
@@ -143,11 +170,9 @@ class ConnectedEditor:
         except TenetsSessionError as error:
             self._client.show(WARNING, str(error))
 
-    def _refresh(self) -> None:
+    def _refresh(self, annotation: str) -> None:
         self._is_refreshing = False
-        for name, method in _REFRESHES.items():
-            if name in self.features.refreshes:
-                self._request(method, None, lambda _reply: None, lambda: None)
+        self._request(_REFRESHES[annotation], None, lambda _reply: None, lambda: None)
 
     def _request(
         self, method: str, params: Any, then: Callable[[Any], None], failed: Callable[[], None]
@@ -162,7 +187,9 @@ class ConnectedEditor:
             # Not now: pygls' shutdown is cancelling what waits, one after the other.
             self._loop.call_soon(self._server.protocol.forget, message_id)
             try:
-                if reply.cancelled() or reply.exception() is not None:
+                if reply.cancelled():
+                    logger.debug("no reply to %s", method)
+                elif reply.exception() is not None:
                     failed()
                 else:
                     then(reply.result())

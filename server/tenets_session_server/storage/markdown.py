@@ -37,11 +37,11 @@ _decode_location: Final = msgspec.json.Decoder(Location).decode
 
 def of_session(session: Session) -> str:
     """Return the heading of a session, with what its metadata says."""
-    lines = [f"# {_escaped(session.name) or '(no name)'}", ""]
+    lines = [f"# {escaped(session.name) or '(no name)'}", ""]
     members = {} if session.metadata is UNSET else _decode_members(session.metadata)
     facts = [f"Created {_time(session.created_at)}"]
     facts += [
-        f"{_escaped(name)}: {_value(value)}"
+        f"{escaped(name)}: {_value(value)}"
         for name, value in members.items()
         if name not in _HIDDEN
     ]
@@ -53,8 +53,8 @@ def of_session(session: Session) -> str:
 def of_entry(entry: ExportedEntry) -> str:
     """Return an entry with its heading."""
     author = entry.author if entry.imported_author is UNSET else entry.imported_author
-    parts = [_escaped(entry.kind)]
-    parts += [_escaped(author)] if author else []
+    parts = [escaped(entry.kind)]
+    parts += [escaped(author)] if author else []
     parts.append(_time(entry.created_at))
     suffix = ""
     if entry.location is not UNSET:
@@ -109,7 +109,7 @@ def _link(location: Location) -> str:
         return _code(f"{location.uri}{lines}")
     label = "/".join(place.segments[-2:]) or location.uri
     target = quote(place.key, safe="/:%@!$&'*+,;=~")
-    return f"[{_escaped(label)}{lines}](<{target}{fragment}>)"
+    return f"[{escaped(label)}{lines}](<{target}{fragment}>)"
 
 
 def _pinned(value: msgspec.Raw | None) -> list[str]:
@@ -120,7 +120,7 @@ def _pinned(value: msgspec.Raw | None) -> list[str]:
 def _value(value: msgspec.Raw) -> str:
     found = json.loads(bytes(value))  # which takes any number
     return (
-        _escaped(found) if isinstance(found, str) else _code(json.dumps(found, ensure_ascii=False))
+        escaped(found) if isinstance(found, str) else _code(json.dumps(found, ensure_ascii=False))
     )
 
 
@@ -133,7 +133,8 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{line}{pad}{ticks}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text as one line in which nothing is Markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
