@@ -163,9 +163,8 @@ class PlainEditor(abc.ABC):
 
 
 class Neovim(PlainEditor):
-    """The Neovim on the PATH, 0.7.2 or newer; 0.7.2 shows the hover of the first server only."""
+    """The Neovim on the PATH, 0.7.2 or newer; 0.7.2 shows the hover of one server only."""
 
-    shows_both_hovers: ClassVar[bool] = False
     which: ClassVar[str] = "on the PATH"
     heading: ClassVar[str] = "Neovim 0.7.2"
     prompt: ClassVar[str] = "(q or empty cancels):"
@@ -182,11 +181,15 @@ class Neovim(PlainEditor):
                 }}))
               end,
             }})
-            {configuration(self.heading).replace("= true", '= { annotations = "lens" }')}
+            {self.with_lenses(configuration(self.heading))}
         """
         file = self.person.home / "init.lua"
         file.write_text(script)
         return [neovim_program(self.which), "-u", str(file), "-i", "NONE", self.file]
+
+    def with_lenses(self, configuration: str) -> str:
+        """Return a configuration that has notes drawn, too."""
+        return configuration.replace("hover = false", 'hover = false, annotations = "lens"')
 
     def enters(self, line: str) -> None:
         # C-u: with a selection, the prompt has its range, and some commands run for each line.
@@ -215,10 +218,16 @@ class Neovim(PlainEditor):
         self.enters(f"{line}")
         self.lua("buf.hover()")
         self.screen.wait_for(linter.HOVER)
-        if self.shows_both_hovers:
-            self.screen.wait_for(NOTE)
-        # With two replies, 0.7.2 goes into the hover of the first one.
-        self.enters("wincmd t | only")
+        self.reads_note()
+
+    def reads_note(self) -> None:
+        """Read the note of the line that has just been hovered over."""
+        self.lists_actions()
+        self.picks("Read the note", self.prompt)
+        # Of a message of several lines it shows the last one; `:messages` has all.
+        self.screen.wait_for(lambda text: text.rstrip().endswith("token = fetch(user)"))
+        self.enters("messages")
+        self.screen.wait_for("LSP[tenets][Info] def log_in(user):")
 
     def sees_annotation(self, text: str) -> None:
         self.lua("codelens.refresh()")
@@ -256,8 +265,13 @@ class NewestNeovim(Neovim):
 
     which = "newest"
     heading = "Neovim 0.11"
-    shows_both_hovers = True
     opens_files = True
+
+    def with_lenses(self, configuration: str) -> str:
+        return configuration.replace("= true", '= { annotations = "lens" }')
+
+    def reads_note(self) -> None:
+        self.screen.wait_for(NOTE)
 
     def lists_actions_of_selection(self) -> None:
         """Have the code actions shown that are for the lines which are selected."""
@@ -342,14 +356,18 @@ class Helix(PlainEditor):
     def picks_action(self, title: str) -> None:
         """Pick a code action."""
         self.lists_actions()
-        self.picks_from_menu(title, linter.ACTION)
+        # First are those of the server that answered first.
+        self.picks_from_menu(title, linter.ACTION, "Add line")
 
-    def picks_from_menu(self, title: str, first: str) -> None:
-        """Pick from a menu whose first line, which is selected, has the text ``first``."""
-        shown = self.screen.wait_for(lambda text: title in text and first in text).splitlines()
-        (start,) = [number for number, line in enumerate(shown) if first in line]
+    def picks_from_menu(self, title: str, *others: str) -> None:
+        """Pick from a menu that has ``others``, too; its first line is selected, one of them."""
+        wanted = (title, *others)
+        shown = self.screen.wait_for(lambda text: all(one in text for one in wanted)).splitlines()
+        numbers = [
+            number for number, line in enumerate(shown) if any(one in line for one in wanted)
+        ]
         (target,) = [number for number, line in enumerate(shown) if title in line]
-        self.types(*["Down"] * (target - start), "Enter")
+        self.types(*["Down"] * (target - min(numbers)), "Enter")
 
     def inserts_line_above(self) -> None:
         self.enters("1")
@@ -358,9 +376,12 @@ class Helix(PlainEditor):
     def reads_line(self, line: int) -> None:
         self.enters(f"{line}")
         self.types("Space", "k")
-        self.screen.wait_for(linter.HOVER)
+        shown = self.screen.wait_for("[1/2]")
+        # First is that of the server that answered first.
+        second = linter.HOVER if NOTE in shown else NOTE
+        assert (linter.HOVER in shown) is (second == NOTE)
         self.types("M-n")
-        self.screen.wait_for(NOTE)
+        self.screen.wait_for(second)
         self.types("Escape")
 
     def sees_annotation(self, text: str) -> None:

@@ -24,6 +24,8 @@ from tenets_session_server.storage.steps import Steps
 
 # Control characters, ends of lines, and what shows a line in another order (Unicode, UAX 9).
 _NOT_IN_LINE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+# What is Markdown inside of a line (CommonMark 6). Escapes would be no better: Neovim shows them.
+_MARKUP: Final = re.compile(r"[\\`*\[\]<>!&~]|(?<!\w)_|_(?!\w)")
 LONGEST_HINT: Final = 40
 """Characters of a hint."""
 MOST_IN_HOVER: Final = 2000
@@ -103,7 +105,8 @@ def _described(window: Window, entry: ContextEntry, *, as_markdown: bool) -> str
     if not as_markdown:
         return f"✎ {' · '.join(facts)}\n{content}"
     fence = markdown.fence_of(content)
-    return f"✎ {' · '.join(map(markdown.escaped, facts))}\n{fence}\n{content}\n{fence}"
+    heading = " · ".join(markdown.code(one) if _MARKUP.search(one) else one for one in facts)
+    return f"✎ {heading}\n{fence}\n{content}\n{fence}"
 
 
 def one_line(text: str) -> str:

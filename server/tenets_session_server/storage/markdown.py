@@ -37,24 +37,24 @@ _decode_location: Final = msgspec.json.Decoder(Location).decode
 
 def of_session(session: Session) -> str:
     """Return the heading of a session, with what its metadata says."""
-    lines = [f"# {escaped(session.name) or '(no name)'}", ""]
+    lines = [f"# {_escaped(session.name) or '(no name)'}", ""]
     members = {} if session.metadata is UNSET else _decode_members(session.metadata)
     facts = [f"Created {_time(session.created_at)}"]
     facts += [
-        f"{escaped(name)}: {_value(value)}"
+        f"{_escaped(name)}: {_value(value)}"
         for name, value in members.items()
         if name not in _HIDDEN
     ]
     lines += [f"- {fact}" for fact in facts]
-    lines += [f"- Pinned: {_code(path)}" for path in _pinned(members.get("pinned_files"))]
+    lines += [f"- Pinned: {code(path)}" for path in _pinned(members.get("pinned_files"))]
     return "\n".join(lines) + "\n"
 
 
 def of_entry(entry: ExportedEntry) -> str:
     """Return an entry with its heading."""
     author = entry.author if entry.imported_author is UNSET else entry.imported_author
-    parts = [escaped(entry.kind)]
-    parts += [escaped(author)] if author else []
+    parts = [_escaped(entry.kind)]
+    parts += [_escaped(author)] if author else []
     parts.append(_time(entry.created_at))
     suffix = ""
     if entry.location is not UNSET:
@@ -106,10 +106,10 @@ def _link(location: Location) -> str:
     try:
         place = uris.parse(location.uri, "uri")
     except InvalidArgumentError:
-        return _code(f"{location.uri}{lines}")
+        return code(f"{location.uri}{lines}")
     label = "/".join(place.segments[-2:]) or location.uri
     target = quote(place.key, safe="/:%@!$&'*+,;=~")
-    return f"[{escaped(label)}{lines}](<{target}{fragment}>)"
+    return f"[{_escaped(label)}{lines}](<{target}{fragment}>)"
 
 
 def _pinned(value: msgspec.Raw | None) -> list[str]:
@@ -120,11 +120,11 @@ def _pinned(value: msgspec.Raw | None) -> list[str]:
 def _value(value: msgspec.Raw) -> str:
     found = json.loads(bytes(value))  # which takes any number
     return (
-        escaped(found) if isinstance(found, str) else _code(json.dumps(found, ensure_ascii=False))
+        _escaped(found) if isinstance(found, str) else code(json.dumps(found, ensure_ascii=False))
     )
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Return text as inline code, whatever backticks are in it."""
     line = " ".join(text.split())
     longest = max(map(len, _BACKTICKS.findall(line)), default=0)
@@ -133,8 +133,7 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{line}{pad}{ticks}"
 
 
-def escaped(text: str) -> str:
-    """Return a text as one line in which nothing is Markdown."""
+def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
