@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -80,8 +81,9 @@ def finished(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             raise
-    with pytest.raises(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 0)
+        pytest.fail(f"a process is left of this one:\n{stdout}{stderr}")
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
@@ -101,6 +103,13 @@ connection.onRequest("tenets/session.getActive", () => null);
 connection.onRequest("tenets/session.change", async (params) => {{
   await connection.sendNotification("tenets/session.didChange", params);
   return null;
+}});
+connection.onRequest("tenets/session.ask", async (method) => {{
+  try {{
+    return {{ result: await connection.sendRequest(method, {{}}) }};
+  }} catch ({{ code }}) {{
+    return {{ code }};
+  }}
 }});
 connection.onRequest("tenets/session.holdPipe", () => {{
   const stdio = ["ignore", "inherit", "ignore"];

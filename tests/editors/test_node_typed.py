@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs import clients
-from editors.node_support import DEADLINE, EXAMPLE, Snippet
+from editors.node_support import CAPABILITY, DEADLINE, EXAMPLE, Snippet, stand_in
 from editors.stored import stored
 from tenets_session_server.methods.table import METHODS
 
@@ -139,6 +139,48 @@ def test_a_killed_server_is_started_again_and_no_change_is_lost(run: Snippet, op
     assert found["exits"] == [*["SIGKILL"] * 3, None]  # stop() ends the last one
     assert found["active"] == "while away 2"
     assert found["ends"] == [{"code": 0, "signal": None}] * 2
+
+
+def test_changes_of_another_history_are_incomplete(run: Snippet) -> None:
+    """As after the database was replaced by a copy that has gone other ways."""
+    found = run("""
+        import { execFileSync } from "node:child_process";
+        const client = await start("--standalone");
+        const batches = [];
+        client.onDidChange((batch) => batches.push(batch));
+        await client.create("a", { active: true });
+        while (batches.length === 0) await new Promise((next) => setTimeout(next, 20));
+        batches.length = 0;
+        const { pid } = client;
+        process.kill(pid, "SIGSTOP");
+        const tables = ["session_server_changes", "session_server_history"];
+        const script = tables.map((name) => `db.execute("UPDATE ${name} SET token = token + 1")`);
+        execFileSync(command, ["-c", `import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as db:
+    ${script.join("; ")}`, database]);
+        process.kill(pid, "SIGKILL");
+        await client.get("a");
+        while (batches.length === 0) await new Promise((next) => setTimeout(next, 20));
+        const { incomplete, changes, active } = batches[0];
+        await client.create("b");
+        while (batches.length === 1) await new Promise((next) => setTimeout(next, 20));
+        found({ incomplete, changes, active: active.name, next: batches[1].changes[0].type });
+        await client.stop();
+    """)
+    assert found == {"incomplete": True, "changes": [], "active": "a", "next": "created"}
+
+
+def test_requests_of_the_server_get_a_reply(run: Snippet, node: str, example: Path) -> None:
+    server = stand_in(example, capability=CAPABILITY)
+    body = """
+        const client = await start();
+        const asked = [];
+        for (const method of ["window/showMessageRequest", "workspace/configuration"])
+          asked.push(await client.request("ask", method));
+        found(asked);
+        await client.stop();
+    """
+    assert run(body, node, str(server)) == [{"result": None}, {"code": -32601}]
 
 
 def test_reads_are_sent_again_and_writes_are_not(run: Snippet, database: Path) -> None:
