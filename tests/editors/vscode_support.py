@@ -1,0 +1,247 @@
+"""A VS Code that a test drives: code-server in Chromium, with the extension as it is published."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, Self
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from editors.node_support import INSTALL_DEADLINE, program
+
+EXTENSION: Final = Path(__file__).parents[2] / "client_examples" / "vscode"
+CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
+DEADLINE: Final = 60.0
+"""Seconds within which anything awaited has to happen; generous, as machines are shared."""
+SETTINGS: Final[Mapping[str, object]] = {
+    "editor.minimap.enabled": False,
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "workbench.startupEditor": "none",
+    "window.confirmBeforeClose": "never",
+}
+# It asks the marketplace for updates, which no test needs.
+NO_GALLERY: Final = '{"serviceUrl":"http://127.0.0.1:9/","itemUrl":"","resourceUrlTemplate":""}'
+FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+expect.set_options(timeout=DEADLINE * 1000)
+
+
+def code_server() -> str:
+    """Return code-server's entry; its absence is a failure, for then nothing has been tested."""
+    entry = os.environ.get(CODE_SERVER_VARIABLE, "")
+    if not Path(entry).is_file():
+        pytest.fail(
+            f"{CODE_SERVER_VARIABLE} is {entry!r}, and has to name code-server's"
+            " out/node/entry.js: .ci/run builds it from npm",
+            pytrace=False,
+        )
+    return entry
+
+
+def packaged(folder: Path) -> Path:
+    """Return the VSIX of the extension, made in a copy of its folder as its README tells."""
+    npm = program("npm")
+    copy = folder / "client_examples" / "vscode"
+    shutil.copytree(
+        EXTENSION, copy, ignore=shutil.ignore_patterns("node_modules", "dist", "*.vsix")
+    )
+    node_client = EXTENSION.with_name("node") / "tenets-session-client.d.mts"
+    (folder / "client_examples" / "node").mkdir()
+    shutil.copy(node_client, folder / "client_examples" / "node")
+    for arguments in (("ci", "--no-audit", "--no-fund"), ("run", "package")):
+        done = subprocess.run(
+            [npm, *arguments],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_DEADLINE,
+            check=False,
+        )
+        if done.returncode != 0:
+            pytest.fail(f"npm {arguments[0]} failed:\n{done.stdout}{done.stderr}", pytrace=False)
+    return copy / "tenets-sessions.vsix"
+
+
+class CodeServer:
+    """One code-server. Each page that is opened is a window with an extension host of its own."""
+
+    def __init__(self, folder: Path, browser: Browser, extensions: Path, path: str) -> None:
+        self._folder, self._browser, self._extensions = folder, browser, extensions
+        home = folder / "home"
+        home.mkdir(parents=True)
+        # The extension host has the PATH of the user's shell.
+        (home / ".profile").write_text(f"export PATH={path}\n")
+        self._environment = {
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "EXTENSIONS_GALLERY": NO_GALLERY,
+            "XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"],
+        }
+        user = folder / "user" / "User"
+        user.mkdir(parents=True)
+        (user / "settings.json").write_text(json.dumps(SETTINGS))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command line."""
+        folders = ("--user-data-dir", self._folder / "user", "--extensions-dir", self._extensions)
+        start = [program("node"), code_server(), "--config", os.devnull, *map(str, folders)]
+        return [*start, *arguments]
+
+    def install(self, vsix: Path) -> None:
+        """Install an extension."""
+        command = self.command("--install-extension", str(vsix))
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        """Run it for the block."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        command = self.command(
+            *("--auth", "none", "--bind-addr", f"127.0.0.1:{self._port}", "--disable-telemetry"),
+            *("--disable-update-check", "--disable-workspace-trust"),
+            "--disable-getting-started-override",
+        )
+        with (
+            (self._folder / "log").open("wb") as log,
+            subprocess.Popen(command, env=self._environment, stdout=log, stderr=log) as process,
+        ):
+            try:
+                self._wait_until_ready()
+                yield self
+            finally:
+                process.terminate()
+
+    @contextlib.contextmanager
+    def window(self, folder: Path) -> Iterator[Window]:
+        """Open a folder in a window of its own."""
+        context = self._browser.new_context(viewport={"width": 1150, "height": 700})
+        try:
+            page = context.new_page()
+            page.set_default_timeout(DEADLINE * 1000)
+            page.goto(f"http://127.0.0.1:{self._port}/?folder={folder}")
+            page.locator(".monaco-workbench").wait_for()
+            yield Window(page)
+        finally:
+            context.close()
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/healthz"):
+                    return
+            except OSError:
+                assert time.monotonic() < end, (self._folder / "log").read_text()
+                time.sleep(0.1)  # it says nothing when it is ready
+
+
+class Window:
+    """A window of VS Code. Its methods do what a user does, and find what a user sees."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @property
+    def status(self) -> Locator:
+        """Our item of the status bar."""
+        return self.page.locator('.statusbar-item[id="tenets.tenets-sessions.tenets.session"]')
+
+    @property
+    def rows(self) -> Locator:
+        """The rows of our view."""
+        return self.page.locator(".sidebar .monaco-list-row")
+
+    def row(self, text: str) -> Locator:
+        """Return the row of our view with a text."""
+        return self.rows.filter(has_text=text)
+
+    def scrolls_to(self, text: str) -> None:
+        """Scroll down until the row with a text is drawn."""
+        self.page.locator(".sidebar .monaco-list").first.hover(force=True)
+        end = time.monotonic() + DEADLINE
+        while self.row(text).count() == 0:
+            assert time.monotonic() < end, f"there is no row: {text}"
+            self.page.mouse.wheel(0, 200)
+
+    def notification(self, text: str) -> Locator:
+        """Return the message with a text."""
+        return self.page.locator(".notification-toast").filter(has_text=text)
+
+    def presses(self, message: str, button: str) -> None:
+        """Press a button of a message."""
+        buttons = self.notification(message).locator(".monaco-button")
+        buttons.filter(has_text=button).click()
+
+    @property
+    def picker(self) -> Locator:
+        """The quick pick, or input box."""
+        return self.page.locator(".quick-input-widget")
+
+    @property
+    def editor(self) -> Locator:
+        """The text of the editor with the focus."""
+        return self.page.locator(".editor-group-container.active .view-lines")
+
+    def tab(self, text: str) -> Locator:
+        """Return the tab with a title."""
+        return self.page.locator(".tab").filter(has_text=text)
+
+    def opens_view(self) -> None:
+        """Show our view."""
+        self.page.locator('.activitybar .action-label[aria-label^="Tenets"]').click()
+
+    def runs(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.page.keyboard.press("F1")
+        self.page.keyboard.type(title)
+        self.pick(title)
+
+    def pick(self, text: str) -> None:
+        """Pick from the list that is open, once it has a text."""
+        self.picker.locator(".monaco-list-row").filter(has_text=text).first.click()
+
+    def answers(self, title: str, text: str) -> None:
+        """Answer the input box with a title."""
+        expect(self.picker).to_contain_text(title)
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
+    def opens(self, name: str) -> None:
+        """Open a file of the folder by its name."""
+        self.page.keyboard.press("Control+p")
+        self.page.keyboard.type(name)
+        self.pick(name)
+        expect(self.tab(name)).to_be_visible()
+
+    def selects_lines(self, first: int, last: int) -> None:
+        """Select whole lines."""
+        self.page.keyboard.press("Control+g")
+        expect(self.picker).to_be_visible()
+        self.page.keyboard.type(f"{first}")
+        self.page.keyboard.press("Enter")
+        expect(self.picker).to_be_hidden()
+        for _ in range(last - first + 1):
+            self.page.keyboard.press("Shift+ArrowDown")
+
+
+def settings(folder: Path, database: Path) -> None:
+    """Have the windows of a folder use a database."""
+    server = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    (folder / ".vscode").mkdir(parents=True)
+    given = json.dumps({"tenets.server.command": server})
+    (folder / ".vscode" / "settings.json").write_text(given)
