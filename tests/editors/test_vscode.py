@@ -234,3 +234,24 @@ def test_ten_thousand_sessions_are_paged_and_filtered(window: Window, person: Pe
     window.scrolls_to("session 7701")
     window.runs("Tenets: Clear the Filter")
     expect(window.rows.filter(has_text=re.compile("session 9[89]")).first).to_be_visible()
+
+
+def test_pinned_files_are_marked_and_lost_notes_listed(window: Window, person: Person) -> None:
+    person.does("note", "--at", "login.py:5", "why twice?")
+    person.does("note", "--at", "login.py:1", "import less")
+    window.opens("login.py")
+    window.runs("Tenets: Pin File to Session")
+    star = '- tab "login.py":\n  - text: /★/'  # drawn by a style sheet, so it is no text
+    expect(window.tab("login.py")).to_match_aria_snapshot(star)
+    person.does("unpin", "login.py")
+    expect(window.tab("login.py")).not_to_match_aria_snapshot(star)
+    # A line that is gone takes its note with it, in text that is not saved.
+    window.selects_lines(1, 1)
+    window.page.keyboard.press("Delete")
+    window.runs("Tenets: Notes of This File")
+    expect(window.picker).to_contain_text("Notes of this file")
+    rows = window.picker.locator(".monaco-list-row")
+    expect(rows.first).to_contain_text("line 4")
+    expect(rows.last).to_contain_text("was line 1")
+    window.pick("why twice?")
+    expect(window.page.locator(".statusbar-item").filter(has_text="Ln 4, Col 1")).to_be_visible()

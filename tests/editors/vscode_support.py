@@ -39,15 +39,16 @@ expect.set_options(timeout=DEADLINE * 1000)
 
 
 def code_server() -> str:
-    """Return code-server's entry; its absence is a failure, for then nothing has been tested."""
-    entry = os.environ.get(CODE_SERVER_VARIABLE, "")
-    if not Path(entry).is_file():
+    """Return the program; its absence is a failure, for then nothing has been tested."""
+    given = os.environ.get(CODE_SERVER_VARIABLE, "")
+    found = shutil.which(given) if given else None
+    if found is None:
         pytest.fail(
-            f"{CODE_SERVER_VARIABLE} is {entry!r}, and has to name code-server's"
-            " out/node/entry.js: .ci/run builds it from npm",
+            f"{CODE_SERVER_VARIABLE} is {given!r}, and has to name the program code-server, which"
+            " is VS Code: .ci/build-code-server DIR makes it from npm and prints its path",
             pytrace=False,
         )
-    return entry
+    return found
 
 
 def packaged(folder: Path) -> Path:
@@ -97,8 +98,7 @@ class CodeServer:
     def command(self, *arguments: str) -> list[str]:
         """Return a command line."""
         folders = ("--user-data-dir", self._folder / "user", "--extensions-dir", self._extensions)
-        start = [program("node"), code_server(), "--config", os.devnull, *map(str, folders)]
-        return [*start, *arguments]
+        return [code_server(), *map(str, folders), *arguments]
 
     def install(self, vsix: Path) -> None:
         """Install an extension."""

@@ -6,7 +6,7 @@ import { noteUri } from "./noteDocuments";
 import type { ContextEntry, Session } from "./protocol";
 import { search } from "./search";
 import { INSTALL, messageOf, SessionError } from "./server";
-import { ago, locationOf, titleOf, uriOf } from "./text";
+import { ago, iconOf, locationOf, titleOf, uriOf } from "./text";
 import type { Node, Tree } from "./tree";
 import type { Window } from "./window";
 
@@ -30,6 +30,9 @@ export class Commands {
       search: () => search(this.window, (name) => this.activate(name)),
       addNote: (node?: Node) => this.addNote(node),
       addSelection: () => this.addSelection(),
+      fileNotes: () => this.fileNotes(),
+      pin: (uri?: vscode.Uri) => this.pin(uri, true),
+      unpin: (uri?: vscode.Uri) => this.pin(uri, false),
       rename: (node?: Node) => this.rename(node),
       copy: (node?: Node) => this.copy(node),
       reset: (node?: Node) => this.reset(node),
@@ -375,6 +378,58 @@ export class Commands {
         l10n.t("The line is not there any more; it was line {0}.", location.range.start.line + 1),
       );
     }
+  }
+
+  /** The notes of the file in the editor, by their lines; those that have lost them come last. */
+  private async fileNotes(): Promise<void> {
+    const document = vscode.window.activeTextEditor?.document;
+    if (!document) throw new Error(l10n.t("Open a file first."));
+    const uri = document.uri.toString();
+    const [{ entries }, { placed }] = await Promise.all([
+      this.methods.listContext({ uri, includeContent: false, limit: MOST }),
+      this.methods.locate({ uri, text: document.getText() }),
+    ]);
+    const lines = new Map(placed.map(({ id, range }) => [id, range.start.line]));
+    const itemOf = (entry: ContextEntry) => {
+      const line = lines.get(entry.id);
+      const before = locationOf(entry)?.range?.start.line;
+      const where =
+        line !== undefined
+          ? l10n.t("line {0}", line + 1)
+          : before !== undefined
+            ? l10n.t("was line {0}", before + 1)
+            : l10n.t("the whole file");
+      const description = [where, entry.sessionName].filter(Boolean).join(" · ");
+      return { label: titleOf(entry), description, iconPath: iconOf(entry), entry, line };
+    };
+    const items = entries.map(itemOf).sort((one, other) => (one.line ?? 1e9) - (other.line ?? 1e9));
+    const lost = items.findIndex(({ line }) => line === undefined);
+    const separator = { label: l10n.t("without a line"), kind: vscode.QuickPickItemKind.Separator };
+    const all: (vscode.QuickPickItem & { entry?: ContextEntry; line?: number })[] = [...items];
+    if (lost >= 0) all.splice(lost, 0, separator);
+    const title = l10n.t("Notes of this file");
+    const placeHolder = items.length ? undefined : l10n.t("There are none.");
+    const picked = await vscode.window.showQuickPick(all, {
+      title,
+      placeHolder,
+      matchOnDescription: true,
+    });
+    if (!picked?.entry) return;
+    if (picked.line === undefined) {
+      await vscode.commands.executeCommand("vscode.open", noteUri(picked.entry));
+    } else {
+      const start = new vscode.Position(picked.line, 0);
+      await vscode.window.showTextDocument(document, { selection: new vscode.Range(start, start) });
+    }
+  }
+
+  private async pin(given: vscode.Uri | undefined, isPinned: boolean): Promise<void> {
+    const uri = given ?? vscode.window.activeTextEditor?.document.uri;
+    if (uri?.scheme !== "file") throw new Error(l10n.t("Open a file of this machine first."));
+    const session = await this.current();
+    if (!session) return;
+    const params = { sessionId: session.id, uri: uri.toString() };
+    await (isPinned ? this.methods.pin(params) : this.methods.unpin(params));
   }
 
   /** The session of this window; if there is none, the user is asked for one. */

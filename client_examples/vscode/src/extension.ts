@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { Commands, offerInstall } from "./commands";
 import { NoteDocuments } from "./noteDocuments";
+import { Pins } from "./pins";
 import { Server } from "./server";
 import { StatusBar } from "./statusBar";
 import { Tree } from "./tree";
@@ -21,6 +22,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new StatusBar(window),
     commands.tree,
     new NoteDocuments(window),
+    new Pins(window),
     ...commands.register(),
     server.onDidChangeState((state) => {
       if (state !== "missing" || hasTold) return;

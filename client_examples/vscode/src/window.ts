@@ -60,7 +60,7 @@ export class Window implements vscode.Disposable {
     try {
       const folder = vscode.workspace.workspaceFolders?.[0]?.uri.toString(true);
       const [current, active] = await Promise.all([
-        this.server.methods.getCurrent({ folder, includeMetadata: false }),
+        this.server.methods.getCurrent({ folder }),
         this.server.methods.getActive({ includeMetadata: false }),
       ]);
       this.shown = { session: current.session, binding: current.binding, active };
