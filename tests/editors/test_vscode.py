@@ -98,6 +98,22 @@ def test_without_a_server_it_says_how_to_get_one(
     shared.stop(database)
 
 
+def test_a_server_that_cannot_be_started_is_told_of_once(
+    code_server: CodeServer, person: Person
+) -> None:
+    settings = person.folder / ".vscode" / "settings.json"
+    right = settings.read_text()
+    settings.write_text(json.dumps({"tenets.server.command": ["/none/tenets-session-server"]}))
+    with code_server.window(person.folder) as window:
+        message = window.notification("could not be started: /none/tenets-session-server")
+        expect(message).to_be_visible()
+        # By then it has been tried several times.
+        expect(window.status).to_contain_text("disconnected")
+        assert window.page.locator(".notification-toast").count() == 1
+        settings.write_text(right)
+        expect(window.status).to_contain_text("no session")
+
+
 def test_a_switch_anywhere_is_shown_and_made_here(window: Window, person: Person) -> None:
     person.does("create", "--switch", "review")
     expect(window.status).to_contain_text("review")

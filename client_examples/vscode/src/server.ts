@@ -29,6 +29,13 @@ const DELAYS = [100, 500, 2000, 10_000, 30_000];
 /** Milliseconds after which a server is taken to be in order. */
 const STABLE = 60_000;
 
+/** It logs what it would show again with each attempt to start. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 /** An error of the server; `kind` is as in its protocol, or "" for another one. */
 export class SessionError extends Error {
   constructor(
@@ -76,7 +83,7 @@ export class Server implements vscode.Disposable {
     if (!command) return this.become("missing");
     this.log.info(`starting ${[command.command, ...(command.args ?? [])].join(" ")}`);
     this.startedAt = Date.now();
-    const client = new LanguageClient("tenets", "Tenets", command, this.options());
+    const client = new QuietClient("tenets", "Tenets", command, this.options());
     this.client = client;
     client.onNotification("tenets/session.didChange", (batch: ChangeBatch) =>
       this.changed.fire(batch),
@@ -89,8 +96,12 @@ export class Server implements vscode.Disposable {
       await client.start();
     } catch (error) {
       this.log.error(`the server could not be started: ${messageOf(error)}`);
-      if (client === this.client && !this.timer) this.lost();
-      return;
+      if (client !== this.client) return;
+      if (!this.timer) this.lost();
+      return this.warn(
+        vscode.l10n.t("The session server could not be started: {0}", command.command),
+        vscode.l10n.t("Show Log"),
+      );
     }
     if (client !== this.client) return;
     this.become("running");
@@ -183,11 +194,13 @@ export class Server implements vscode.Disposable {
     this.stateChanged.fire(state);
   }
 
-  /** Each warning is shown once in a window. */
-  private warn(warning: string): void {
+  /** Each warning is shown once in a window; a button shows the log. */
+  private warn(warning: string, ...buttons: string[]): void {
     if (this.told.has(warning)) return;
     this.told.add(warning);
-    void vscode.window.showWarningMessage(warning);
+    void vscode.window
+      .showWarningMessage(warning, ...buttons)
+      .then((pressed) => pressed && this.log.show());
   }
 }
 
