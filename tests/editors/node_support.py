@@ -61,6 +61,20 @@ def program(name: str) -> str:
     return path
 
 
+def npm(folder: Path, *arguments: str) -> None:
+    """Run npm in a folder."""
+    done = subprocess.run(
+        [program("npm"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_DEADLINE,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"npm {arguments[0]} failed:\n{done.stdout}{done.stderr}", pytrace=False)
+
+
 def finished(
     command: list[str], folder: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:

@@ -162,7 +162,18 @@ class PlainEditor(abc.ABC):
         """Open the current session as Markdown."""
 
 
-class Neovim(PlainEditor):
+class Vi(PlainEditor):
+    """What Vim and Neovim have in common."""
+
+    def inserts_line_above(self) -> None:
+        self.enters("call append(0, '# one more')")
+
+    def tells_line(self, line: int) -> None:
+        self.enters("echo 'at' line('.')")
+        self.screen.wait_for(f"at {line}")
+
+
+class Neovim(Vi):
     """The Neovim on the PATH, 0.7.2 or newer; 0.7.2 shows the hover of one server only."""
 
     which: ClassVar[str] = "on the PATH"
@@ -211,9 +222,6 @@ class Neovim(PlainEditor):
         """Have the code actions shown that are for the lines which are selected."""
         self.lua("buf.range_code_action()")
 
-    def inserts_line_above(self) -> None:
-        self.enters("call append(0, '# one more')")
-
     def reads_line(self, line: int) -> None:
         self.enters(f"{line}")
         self.lua("buf.hover()")
@@ -237,10 +245,6 @@ class Neovim(PlainEditor):
         self.lua(f"buf.workspace_symbol('{word}')")
         self.screen.wait_for("login.py|")
         self.enters("cc 1")
-
-    def tells_line(self, line: int) -> None:
-        self.enters("echo 'at' line('.')")
-        self.screen.wait_for(f"at {line}")
 
     def lists_actions(self) -> None:
         self.lua("buf.code_action()")
@@ -278,7 +282,7 @@ class NewestNeovim(Neovim):
         self.types("g", "r", "a")
 
 
-class VimWithAle(PlainEditor):
+class VimWithAle(Vi):
     """Vim 9 with ALE, as Debian has them."""
 
     def command(self) -> list[str]:
@@ -300,9 +304,6 @@ call ale#linter#Define('python', {{
     def adds_lines(self, first: int, last: int) -> None:
         self.enters(f"{first},{last}TenetsAdd")
 
-    def inserts_line_above(self) -> None:
-        self.enters("call append(0, '# one more')")
-
     def reads_line(self, line: int) -> None:
         self.enters(f"{line}")
         self.enters("ALEHover")
@@ -314,10 +315,6 @@ call ale#linter#Define('python', {{
         self.enters(f"ALESymbolSearch {word}")
         self.screen.wait_for("login.py:")
         self.types("Enter")
-
-    def tells_line(self, line: int) -> None:
-        self.enters("echo 'at' line('.')")
-        self.screen.wait_for(f"at {line}")
 
     def lists_actions(self) -> None:
         self.enters("ALECodeAction")

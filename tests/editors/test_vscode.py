@@ -271,3 +271,35 @@ def test_pinned_files_are_marked_and_lost_notes_listed(window: Window, person: P
     expect(rows.last).to_contain_text("was line 1")
     window.pick("why twice?")
     expect(window.page.locator(".statusbar-item").filter(has_text="Ln 4, Col 1")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "theme", ["Default Light Modern", "Default Dark Modern", "Default High Contrast"]
+)
+def test_nobody_is_kept_out_by_it(
+    code_server: CodeServer, person: Person, vsix: Path, theme: str
+) -> None:
+    """What is ours adds nothing serious, in each theme, to what axe-core finds without us."""
+    axe = vsix.parent / "node_modules" / "axe-core" / "axe.min.js"
+    vscode_support.settings(person.folder, person.database, colorTheme=theme)
+    person.does("create", "review")
+    person.does("create", "--switch", "billing")
+    person.does("note", "--at", "login.py:5", "why twice?")
+    person.does("delete", "--yes", "review")
+    with code_server.window(person.folder) as window:
+        expect(window.status).to_contain_text("billing")
+        window.opens("login.py")
+        # Its colours are those of every inlay hint: too pale for axe-core in the light theme.
+        expect(window.page.locator(".view-line").filter(has_text="why twice?")).to_be_visible()
+        before = window.violations(axe)
+        window.opens_view()
+        window.row("billing").locator(".monaco-tl-twistie").click()
+        window.row("Trash").locator(".monaco-tl-twistie").click()
+        expect(window.row("deleted")).to_be_visible()
+        rules = {rule for rule, _ in before}
+        added = {one for one in window.violations(axe) - before if one[0] not in rules}
+        window.page.screenshot(path=person.home / f"{theme} view.png")
+        assert added == set()
+        window.status.click()
+        expect(window.picker).to_contain_text("billing")
+        window.page.screenshot(path=person.home / f"{theme} switch.png")

@@ -18,7 +18,7 @@ from typing import Final, Self
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from editors.node_support import INSTALL_DEADLINE, program
+from editors.node_support import npm
 
 EXTENSION: Final = Path(__file__).parents[2] / "client_examples" / "vscode"
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
@@ -53,7 +53,6 @@ def code_server() -> str:
 
 def packaged(folder: Path) -> Path:
     """Return the VSIX of the extension, made in a copy of its folder as its README tells."""
-    npm = program("npm")
     copy = folder / "client_examples" / "vscode"
     shutil.copytree(
         EXTENSION, copy, ignore=shutil.ignore_patterns("node_modules", "dist", "*.vsix")
@@ -61,17 +60,8 @@ def packaged(folder: Path) -> Path:
     node_client = EXTENSION.with_name("node") / "tenets-session-client.d.mts"
     (folder / "client_examples" / "node").mkdir()
     shutil.copy(node_client, folder / "client_examples" / "node")
-    for arguments in (("ci", "--no-audit", "--no-fund"), ("run", "package")):
-        done = subprocess.run(
-            [npm, *arguments],
-            cwd=copy,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_DEADLINE,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.fail(f"npm {arguments[0]} failed:\n{done.stdout}{done.stderr}", pytrace=False)
+    npm(copy, "ci", "--no-audit", "--no-fund")
+    npm(copy, "run", "package")
     return copy / "tenets-sessions.vsix"
 
 
@@ -161,6 +151,17 @@ class Window:
         """Our item of the status bar."""
         return self.page.locator('.statusbar-item[id="tenets.tenets-sessions.tenets.session"]')
 
+    def violations(self, axe: Path) -> set[tuple[str, str]]:
+        """Return what axe-core finds serious: the rules, and the elements that break them."""
+        self.page.evaluate(axe.read_text())
+        found = self.page.evaluate("axe.run()")
+        return {
+            (one["id"], str(node["target"]))
+            for one in found["violations"]
+            if one["impact"] in {"serious", "critical"}
+            for node in one["nodes"]
+        }
+
     @property
     def rows(self) -> Locator:
         """The rows of our view."""
@@ -239,9 +240,10 @@ class Window:
             self.page.keyboard.press("Shift+ArrowDown")
 
 
-def settings(folder: Path, database: Path) -> None:
-    """Have the windows of a folder use a database."""
+def settings(folder: Path, database: Path, **others: object) -> None:
+    """Have the windows of a folder use a database; ``others`` are settings of the workbench."""
     server = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    (folder / ".vscode").mkdir(parents=True)
-    given = json.dumps({"tenets.server.command": server})
+    (folder / ".vscode").mkdir(parents=True, exist_ok=True)
+    workbench = {f"workbench.{name}": value for name, value in others.items()}
+    given = json.dumps({"tenets.server.command": server, **workbench})
     (folder / ".vscode" / "settings.json").write_text(given)
