@@ -339,7 +339,6 @@ WRONG_CODE = {
 
 
 def test_wrong_usage_is_an_error_of_mypy(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
     lines = [
         f"async def wrong_{number}(sessions: SessionClient) -> None:\n    {line}"
         for number, line in enumerate(WRONG_CODE)
