@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from editors import vscode_support
+from editors.node_support import npm
 from editors.plain_editors import SOURCE, installed
-from editors.vscode_support import FLAGS, CodeServer, Window
+from editors.vscode_support import EXTENSION, FLAGS, CodeServer, Window
 from support import shared
 from support.people import Person
 
@@ -303,3 +304,13 @@ def test_nobody_is_kept_out_by_it(
         window.status.click()
         expect(window.picker).to_contain_text("billing")
         window.page.screenshot(path=person.home / f"{theme} switch.png")
+
+
+def test_its_strings_are_ready_to_be_translated(vsix: Path) -> None:
+    """The strings of the code are in the bundle, and those of the manifest in package.nls.json."""
+    npm(vsix.parent, "run", "l10n")
+    bundle = Path("l10n") / "bundle.l10n.json"
+    assert (vsix.parent / bundle).read_text() == (EXTENSION / bundle).read_text(), "npm run l10n"
+    manifest = (EXTENSION / "package.json").read_text()
+    named = {*re.findall(r'"%([\w.]+)%"', manifest)}
+    assert named == {*json.loads((EXTENSION / "package.nls.json").read_text())}
