@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT: Final = 0.1
 """Seconds of the check after a crash; a larger database is not checked to its end."""
-CREATION_TIME: Final = 0.005
+CREATION_TIME: Final = 1.0
 """Seconds that another process needs at most to write the first page of a new file."""
 EMPTY: Final = 1
 """Bytes of a file that SQLite takes for an empty database, at most."""
