@@ -133,9 +133,9 @@ class SessionClient(SessionShortcuts):
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await self.request("shutdown")
                     self._send({"method": "exit"})
-            await self._end()
         else:
             self._keeping.cancel()
+        await self._end()
         await asyncio.wait({self._keeping})
 
     # -- what is not generated ------------------------------------------------------------------

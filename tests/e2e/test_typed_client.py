@@ -153,11 +153,14 @@ async def test_a_killed_server_is_started_again_and_no_change_is_lost(
         with ForeignWriter(database) as foreign:
             for number in range(4):
                 foreign.add_context("a", f"before {number}")
+                killed = sessions._process
                 kill(sessions)
                 foreign.create(f"while away {number}")
                 foreign.add_context("a", "while away")
                 assert await asyncio.wait_for(sessions.get("a"), DEADLINE)
                 foreign.add_context("a", f"after {number}")
+            # The daemon may answer a moment longer. A write at its end would be refused.
+            await eventually(lambda: sessions._process is not killed)
             await sessions.set_active("while away 3")
         expected = committed(database)
         await eventually(lambda: len(told.changes) >= len(expected))
@@ -357,3 +360,29 @@ def test_wrong_usage_is_an_error_of_mypy(tmp_path: Path) -> None:
     found = [line for line in checked.stdout.splitlines() if ": error: " in line]
     assert [line.rpartition("[")[2].rstrip("]") for line in found] == [*WRONG_CODE.values()], found
     assert all("user_code.py" in line for line in found)
+
+
+SERVER_THAT_LINGERS = """
+import json, os, sys, time
+header = sys.stdin.buffer.readline()
+sys.stdin.buffer.readline()
+message = json.loads(sys.stdin.buffer.read(int(header.split(b":")[1])))
+known = {"state": "1.a", "revision": 1, "folders": []}
+result = {"capabilities": {"experimental": {"tenetsSession": known}}}
+body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+os.write(1, b"Content-Length: %d\\r\\n\\r\\n%b" % (len(body), body))
+sys.stdin.buffer.readline()  # initialized
+os.close(1)
+sys.stdin.buffer.read()
+time.sleep(0.3)
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_ends_while_its_server_does_waits_for_it() -> None:
+    async with SessionClient((sys.executable, "-c", SERVER_THAT_LINGERS)) as sessions:
+        process, receiving = sessions._process, sessions._receiving
+        assert process is not None
+        await eventually(lambda: receiving is None or receiving.done())
+        await asyncio.sleep(0)
+    assert process.returncode == 0
