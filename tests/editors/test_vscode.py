@@ -21,7 +21,9 @@ from support.people import Person
 pytestmark = pytest.mark.editors
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is there, playwright has an event loop running, and tests of other
+# modules run their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = installed("chromium", "Debian: apt-get install chromium")
     with sync_playwright() as playwright:
@@ -33,14 +35,14 @@ def vsix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return vscode_support.packaged(tmp_path_factory.mktemp("extension"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def extensions(tmp_path_factory: pytest.TempPathFactory, vsix: Path, browser: Browser) -> Path:
     folder = tmp_path_factory.mktemp("extensions")
     CodeServer(tmp_path_factory.mktemp("install") / "x", browser, folder, "").install(vsix)
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def code_server(
     tmp_path_factory: pytest.TempPathFactory, browser: Browser, extensions: Path
 ) -> Iterator[CodeServer]:
