@@ -73,6 +73,13 @@ class ServerProgram:
         self.path.write_text(f"#!/bin/sh\n{script}")
         self.path.chmod(0o755)
 
+    def becomes(self, program: bytes) -> None:
+        """Replace the program by another one, also while it is being started."""
+        new = self.path.with_name("new")
+        new.write_bytes(program)
+        new.chmod(0o755)
+        new.replace(self.path)
+
     def pids(self) -> list[int]:
         """Return the ids of all processes so far, in the order they were started."""
         self._is_held()

@@ -40,12 +40,12 @@ def test_the_status_line_tells_disconnected_apart_from_no_session(
     nvim.command("TenetsSession create s")
     nvim.wait_until_status_is("tenets: s")
     program = server.path.read_bytes()
-    server.path.write_text("#!/bin/sh\nexit 3\n")
+    server.becomes(b"#!/bin/sh\nexit 3\n")
     (first,) = server.pids()
     os.kill(first, signal.SIGKILL)
     nvim.wait_until_status_is("tenets: disconnected")
     assert nvim.completions("TenetsSession switch ") == []
-    server.path.write_bytes(program)
+    server.becomes(program)
     nvim.wait_until_status_is("tenets: s")
     # The attempts in between are not reported.
     assert nvim.messages().count("tenets: ") == 2
