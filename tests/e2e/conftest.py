@@ -13,6 +13,7 @@ import pytest_asyncio
 from support import shared as shared_processes
 from support.client import Client
 from support.modes import OPTIONS
+from support.plain_editor import SOURCE
 from tenets_session_server.daemon.address import FOLDER
 
 
@@ -20,6 +21,15 @@ from tenets_session_server.daemon.address import FOLDER
 def lasting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the databases of all tests are that one daemon serves."""
     return tmp_path_factory.mktemp("lasting")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file that editors without a plugin have open."""
+    file = tmp_path / "app" / "login.py"
+    file.parent.mkdir()
+    file.write_text(SOURCE)
+    return file
 
 
 @pytest.fixture

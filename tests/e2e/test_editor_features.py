@@ -27,14 +27,6 @@ pytestmark = pytest.mark.asyncio
 STANDARD = {"codeActionProvider", "workspaceSymbolProvider", "hoverProvider", "textDocumentSync"}
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    file = tmp_path / "app" / "login.py"
-    file.parent.mkdir()
-    file.write_text(SOURCE)
-    return file
-
-
 async def test_nothing_is_announced_without_being_asked(server_command: list[str]) -> None:
     for features in (False, None, ...):
         options = {} if features is ... else {"editorFeatures": features}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from support.client import Client, ResponseError
-from support.messages import Json, notification
+from support.messages import notification
 from support.plain_editor import (
     SOURCE,
     actions,
     annotated,
+    between,
     edit,
     editor,
     found_by,
@@ -27,21 +28,6 @@ pytestmark = pytest.mark.asyncio
 
 LENS = {"annotations": "lens"}
 ADD = "tenets.session.addSelection"
-
-
-def between(start: tuple[int, int], end: tuple[int, int]) -> Json:
-    return {
-        "start": {"line": start[0], "character": start[1]},
-        "end": {"line": end[0], "character": end[1]},
-    }
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    file = tmp_path / "app" / "login.py"
-    file.parent.mkdir()
-    file.write_text(SOURCE)
-    return file
 
 
 async def with_token_noted(client: Client, source: Path) -> str:

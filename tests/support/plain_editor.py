@@ -42,9 +42,14 @@ async def editor(
 
 def range_(first: int, last: int, character: int = 0) -> Json:
     """Return a range of LSP, from the beginning of a line."""
+    return between((first, 0), (last, character))
+
+
+def between(start: tuple[int, int], end: tuple[int, int]) -> Json:
+    """Return a range of LSP, from one line and character to others."""
     return {
-        "start": {"line": first, "character": 0},
-        "end": {"line": last, "character": character},
+        "start": {"line": start[0], "character": start[1]},
+        "end": {"line": end[0], "character": end[1]},
     }
 
 

@@ -1,13 +1,9 @@
 // The types of the protocol are generated, with those of the Node client.
 export type {
   ChangeBatch,
-  Change,
   Capability,
   ContextEntry,
-  Current,
-  CurrentResult,
   Location,
-  Range,
   SearchHit,
   Session,
   SessionMethods,

@@ -42,6 +42,11 @@ class Argument(Struct, rename="camel", frozen=True):
     name: Annotated[str, Meta(description="the name of a session")] | None = None
     pinned: Annotated[bool, Meta(description="true or false")] | None = None
 
+    @property
+    def session(self) -> int | None:
+        """The id of a session, for a command that is about one."""
+        return self.session_id if self.id is None else self.id
+
 
 _decode: Final = ParamsDecoder(Argument).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -149,9 +154,7 @@ class Commands:
 
     def _open(self, given: Argument) -> Steps[None]:
         """Open a session as Markdown."""
-        session = self._session(
-            self._window.last_uri, given.id if given.id is not None else given.session_id
-        )
+        session = self._session(self._window.last_uri, given.session)
         try:
             path = yield from self._files.session(session)
         except OSError as error:
@@ -161,9 +164,8 @@ class Commands:
 
     def _switch(self, given: Argument) -> None:
         """Activate a session, or have the user choose: the current one first, then the newest."""
-        wanted = given.id if given.id is not None else given.session_id
-        if wanted is not None or given.name is not None:
-            self._activate(given.name, wanted)
+        if given.session is not None or given.name is not None:
+            self._activate(given.name, given.session)
             return
         editor = self._window.editor
         current = self._window.session(self._window.last_uri)

@@ -153,10 +153,9 @@ class Documents:
             document.forget()
 
     def _is_too_large(self, document: Document) -> bool:
-        kept = [one for one in self._open.values() if one.lines is not None]
         return (
             document.size > LARGEST_TEXT
             or document.line_count > MOST_LINES
-            or sum(one.size for one in kept) > LARGEST_SUM
-            or sum(one.line_count for one in kept) > MOST_LINES_SUM
+            or sum(one.size for one in self._open.values()) > LARGEST_SUM
+            or sum(one.line_count for one in self._open.values()) > MOST_LINES_SUM
         )

@@ -56,7 +56,7 @@ class EditorFeatures:
         self._files = ShownFiles(call.store)
         self._files.remove_old()
         self.commands = Commands(self.window, self._files)
-        self._editor, self._options = editor, options
+        self._editor = editor
         self._annotation = HINT if options.annotations == "hint" else LENS
         self._has_told = False
         self.handlers: dict[str, Callable[[Raw], Any]] = {

@@ -37,7 +37,8 @@ class ShownFiles:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._written = dict[tuple[str, str], Path]()
+        self._written = dict[str, Path]()
+        self._state = ""  # of the database when they were written
         self._folder = file_system.companion(store.database.path, SUFFIX)
 
     def remove_old(self) -> None:
@@ -50,14 +51,16 @@ class ShownFiles:
 
     def note(self, entry_id: int) -> Path:
         """Write a note; return its file. Raises :class:`ContextNotFoundError` and OSError."""
-        key, state = f"note-{entry_id}", self._newest()
+        key = f"note-{entry_id}"
+        if (path := self._already(key)) is not None:
+            return path
         text, is_whole = self._entry(entry_id, LARGEST)
-        return self._write(key, f"{key}.md", text.lstrip("\n") + ("" if is_whole else _REST), state)
+        return self._write(key, f"{key}.md", text.lstrip("\n") + ("" if is_whole else _REST))
 
     def session(self, session: Session) -> Steps[Path]:
         """Write a session; return its file. Raises a ``DatabaseError`` and OSError."""
-        key, state = f"session-{session.id}", self._newest()
-        if (path := self._written.get((key, state))) is not None and path.exists():
+        key = f"session-{session.id}"
+        if (path := self._already(key)) is not None:
             return path
         pieces, left, is_whole = [markdown.of_session(session)], LARGEST, True
         for entry_id in self._ids(session.id):
@@ -72,7 +75,7 @@ class ShownFiles:
         if not is_whole:
             pieces.append(_REST)
         name = _UNUSUAL.sub("-", session.name)[:60].strip("-.")
-        return self._write(key, f"{key}-{name}.md", "".join(pieces), state)
+        return self._write(key, f"{key}-{name}.md", "".join(pieces))
 
     def _ids(self, session_id: int) -> Iterator[int]:
         listing = ContextListing(session_id, include_content=False)
@@ -83,8 +86,14 @@ class ShownFiles:
             if (cursor := page.next_cursor) is None:
                 return
 
-    def _newest(self) -> str:
-        return str(states.newest(self._store.database))
+    def _already(self, key: str) -> Path | None:
+        """Return the file, if it is there and nothing has changed since it was written."""
+        state = str(states.newest(self._store.database))
+        if state != self._state:
+            self._written.clear()
+            self._state = state
+        path = self._written.get(key)
+        return path if path is not None and path.exists() else None
 
     def _entry(self, entry_id: int, most: int) -> tuple[str, bool]:
         """Return an entry as Markdown, with at most some characters of it, and whether that is all.
@@ -105,7 +114,7 @@ class ShownFiles:
         )
         return markdown.of_entry(entry), found.next_offset is None
 
-    def _write(self, key: str, name: str, text: str, state: str) -> Path:
+    def _write(self, key: str, name: str, text: str) -> Path:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / name
         unfinished = path.with_name(f"{name}.{os.getpid()}")
@@ -114,6 +123,5 @@ class ShownFiles:
         with os.fdopen(file, "w", encoding="utf-8") as opened:
             opened.write(text)
         unfinished.replace(path)
-        self._written = {one: file for one, file in self._written.items() if one[1] == state}
-        self._written[key, state] = path
+        self._written[key] = path
         return path

@@ -6,10 +6,11 @@ Loaded only for a client that asks for them (``initializationOptions.editorFeatu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from tenets_session_server.features.editor import Features, features_of
 from tenets_session_server.features.editor_features import EditorFeatures
 from tenets_session_server.features.options import EditorFeatureOptions
 from tenets_session_server.rpc.calls import all_turns, attempt, retry, turn
-from tenets_session_server.rpc.client import INFO, WARNING
+from tenets_session_server.rpc.client import INFO, WARNING, Client
 from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.wire.messages import MessageId
@@ -75,12 +76,9 @@ class StandardFeatures:
             self._before_step()
             return self._features.commands.run(name, argument)
 
-        try:
+        with _shown(self._server.client):
             outcome = self._outcome(action)
-        except TenetsSessionError as error:
-            self._server.client.show(WARNING, str(error))
-            raise
-        return Pending(self._shown(outcome.coroutine)) if isinstance(outcome, Pending) else outcome
+        return Pending(self._rest(outcome.coroutine)) if isinstance(outcome, Pending) else outcome
 
     def _outcome(self, work: Callable[[], Any]) -> Outcome:
         """Return the outcome of work that returns its result, or the steps to it.
@@ -100,12 +98,19 @@ class StandardFeatures:
     def _before_step(self) -> None:
         self._server.store.database.author = self._server.context.author()
 
-    async def _shown(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        try:
+    async def _rest(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with _shown(self._server.client):
             return await coroutine
-        except TenetsSessionError as error:
-            self._server.client.show(WARNING, str(error))
-            raise
+
+
+@contextlib.contextmanager
+def _shown(client: Client) -> Iterator[None]:
+    """Show the user what goes wrong in the block."""
+    try:
+        yield
+    except TenetsSessionError as error:
+        client.show(WARNING, str(error))
+        raise
 
 
 class ConnectedEditor:
@@ -165,10 +170,8 @@ class ConnectedEditor:
             self._client.show(WARNING, str(error))
 
     async def _run_later(self, action: Callable[[], None]) -> None:
-        try:
+        with contextlib.suppress(TenetsSessionError), _shown(self._client):
             await retry(action)
-        except TenetsSessionError as error:
-            self._client.show(WARNING, str(error))
 
     def _refresh(self, annotation: str) -> None:
         self._is_refreshing = False
