@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -118,6 +119,18 @@ def test_a_lost_file_is_begun_anew_by_all_of_them(database: Path, person: Person
                 file.unlink()
         written = write_together(database, f"{turn}.", 5, ["closed"] * TOGETHER)
         assert sorted(contents(database)) == sorted(written)
+
+
+def test_a_program_that_just_writes_to_a_new_file_is_waited_for(database: Path) -> None:
+    """SQLite itself does not wait for it where the journal mode is to be changed."""
+    with ForeignWriter.on_new_file(database) as foreign:
+        foreign.execute("BEGIN IMMEDIATE")
+        end = threading.Timer(0.3, foreign.execute, ["COMMIT"])
+        end.start()
+        with SessionDB(TenetsConfig(database=database)) as db:
+            db.add_context("s", "note", "after")
+        end.join()
+    assert contents(database) == ["after"]
 
 
 @pytest.fixture

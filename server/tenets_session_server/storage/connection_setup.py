@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +16,8 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite that cannot lose committed rows to the WAL-reset bug (sqlite.org/wal.html)."""
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CACHE_KIBIBYTES: Final = 8 * 1024
+PAUSE: Final = 0.005
+"""Seconds between two attempts to change the journal mode."""
 
 
 def connect(path: Path, *, immutable: bool = False) -> apsw.Connection:
@@ -70,13 +73,17 @@ def set_up(
 
 
 def _set_journal_mode(connection: apsw.Connection, wanted: str) -> str:
-    mode: str = connection.execute("PRAGMA journal_mode").get
-    if mode != wanted:
+    until = time.monotonic() + int(connection.execute("PRAGMA busy_timeout").get) / 1000
+    while (mode := str(connection.execute("PRAGMA journal_mode").get)) != wanted:
         try:
-            mode = connection.execute(f"PRAGMA journal_mode = {wanted}").get
+            return str(connection.execute(f"PRAGMA journal_mode = {wanted}").get)
         except apsw.BusyError:
-            if mode != "wal":  # it is about to become the right one
+            if mode == "wal":  # another program has it open
+                return mode
+            # SQLite does not wait where two processes change the mode at one moment.
+            if time.monotonic() > until:
                 raise
+            time.sleep(PAUSE)
     return mode
 
 

@@ -18,7 +18,6 @@ import apsw
 
 from tenets_session_server.config import Synchronous
 from tenets_session_server.errors import (
-    DatabaseBusyError,
     DatabaseCorruptError,
     LostCommitsError,
 )
@@ -33,6 +32,8 @@ CHECK_TIMEOUT: Final = 0.1
 """Seconds of the check after a crash; a larger database is not checked to its end."""
 CREATION_TIME: Final = 1.0
 """Seconds that another process needs at most to write the first page of a new file."""
+CREATION_PAUSE: Final = 0.005
+"""Seconds between two looks whether it has."""
 EMPTY: Final = 1
 """Bytes of a file that SQLite takes for an empty database, at most."""
 LOOK_INTERVAL: Final = 0.25
@@ -62,8 +63,8 @@ class Damage:
     def before_opening(self) -> None:
         """Look at the files while SQLite has not touched them.
 
-        Raises ``DatabaseCorruptError``, and ``DatabaseBusyError`` if another process is just
-        creating the file.
+        Raises ``DatabaseCorruptError``. An empty file that is new is waited for: another process
+        may be just creating it.
         """
         looks = not self._checked_log and not file_use.is_in_use(str(self._path))
         has_content = file_system.size(self._path) > EMPTY
@@ -78,10 +79,18 @@ class Damage:
                 f"the database file is {what}, and {file_system.readable_name(log)} still has"
                 " changes of it"
             )
-        if not is_gone and (self._had_content or backup_files.listed(self._path)):
-            if not self._had_content and file_system.age(self._path) < CREATION_TIME:
-                raise DatabaseBusyError("another process is just creating the database")
+        had_sessions = self._had_content or backup_files.listed(self._path)
+        if not is_gone and had_sessions and (self._had_content or not self._gets_content()):
             raise DatabaseCorruptError("the database file is empty, but it had sessions")
+
+    def _gets_content(self) -> bool:
+        """Tell whether another process writes to an empty file, as long as it is new."""
+        until = time.monotonic() + CREATION_TIME
+        while file_system.size(self._path) <= EMPTY:
+            if file_system.age(self._path) > CREATION_TIME or time.monotonic() > until:
+                return False
+            time.sleep(CREATION_PAUSE)
+        return True
 
     def opened(self, connection: apsw.Connection) -> None:
         """Check a file that was just opened; nothing has been written to it yet.
