@@ -286,3 +286,20 @@ async def test_commands_are_about_the_last_file_and_no_other_buffer(
         assert client.shown[-1]["message"] == "Pinned the file to a"
         metadata = (await client.session("get", name="a"))["metadata"]
         assert metadata["pinned_files"] == [str(source)]
+
+
+@pytest.mark.parametrize(
+    "uri", ["vscode-remote://ssh-remote%2Bhost/app/log in.py", "vscode-vfs://github/app/login.py"]
+)
+async def test_a_document_of_another_machine_shows_its_notes(
+    server_command: list[str], uri: str
+) -> None:
+    async with editor(server_command) as client:
+        await open_document(client, uri)
+        location = {"uri": uri, "range": range_(4, 5)}
+        note = {"sessionName": "a", "kind": "note", "content": "why twice?", "location": location}
+        await client.session("addContext", **note)
+        assert "why twice?" in str(await hover(client, uri, 4))
+        await edit(client, uri, 2, {"range": range_(0, 0), "text": "# one more\n"})
+        assert await hover(client, uri, 4) is None
+        assert "why twice?" in str(await hover(client, uri, 5))

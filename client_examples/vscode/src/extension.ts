@@ -1,29 +1,27 @@
 import * as vscode from "vscode";
-import { Commands, offerInstall } from "./commands";
+import { Commands } from "./commands";
+import { offerInstall } from "./dialogs";
 import { NoteDocuments } from "./noteDocuments";
 import { Pins } from "./pins";
 import { Server } from "./server";
 import { StatusBar } from "./statusBar";
-import { Tree } from "./tree";
 import { Window } from "./window";
 
 let server: Server | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("Tenets Sessions", { log: true });
-  server = new Server(log);
+  const isLocal = context.extension.extensionKind === vscode.ExtensionKind.UI;
+  server = new Server(log, isLocal && vscode.env.remoteName !== undefined);
   const window = new Window(server, context.workspaceState);
-  const commands = new Commands(window);
-  commands.tree = new Tree(window, (entry, session) => commands.move(entry, session));
   let hasTold = false;
   context.subscriptions.push(
     log,
     window,
     new StatusBar(window),
-    commands.tree,
     new NoteDocuments(window),
     new Pins(window),
-    ...commands.register(),
+    new Commands(window),
     server.onDidChangeState((state) => {
       if (state !== "missing" || hasTold) return;
       hasTold = true;

@@ -1,7 +1,7 @@
 // Notes as documents that are read, edited and saved like files.
 
 import * as vscode from "vscode";
-import type { ChangeBatch, ContextEntry } from "./protocol";
+import type { ChangeBatch, ContextEntry, SessionMethods } from "./protocol";
 import { messageOf, SessionError } from "./server";
 import { locationOf, titleOf, uriOf } from "./text";
 import type { Window } from "./window";
@@ -25,6 +25,39 @@ export function noteUri(entry: ContextEntry): vscode.Uri {
 
 export function noteId(uri: vscode.Uri): number {
   return Number(uri.path.split("/")[1]);
+}
+
+type Entry = NonNullable<Awaited<ReturnType<SessionMethods["getContext"]>>>;
+
+/** An entry with all of its content, read in pieces. Raises a {@link SessionError}. */
+export async function contentOf(
+  methods: SessionMethods,
+  id: number,
+): Promise<Entry & { content: string }> {
+  const parts: string[] = [];
+  let first: Entry | undefined;
+  for (let offset: number | null = 0; offset !== null;) {
+    const piece: Entry | null = await methods.getContext({ id, offset });
+    if (!piece || (first && piece.state !== first.state && stampOf(piece) !== stampOf(first))) {
+      // It is gone, or another one than that of the pieces before.
+      throw new SessionError(
+        piece ? "" : "contextNotFound",
+        vscode.l10n.t("The note was changed or deleted at this moment. Try again."),
+        {},
+      );
+    }
+    if (piece.size > LARGEST) {
+      throw new SessionError(
+        "limitExceeded",
+        vscode.l10n.t("The note is too large here. Use the command line: tenets-session show."),
+        {},
+      );
+    }
+    first ??= piece;
+    parts.push(piece.content ?? "");
+    offset = piece.nextOffset;
+  }
+  return { ...first!, content: parts.join("") };
 }
 
 /** When the content of a note was written. */
@@ -61,7 +94,7 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
    * one millisecond, or to a text of equal length, would be lost.
    */
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
-    const found = await this.piece(uri, 0, 4);
+    const found = await this.look(uri);
     this.states.set(found.id, found.state);
     const stamp = stampOf(found);
     const told = this.told.get(found.id);
@@ -75,21 +108,13 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
-    const parts: string[] = [];
-    for (let offset: number | null = 0; offset !== null;) {
-      const piece = await this.piece(uri, offset);
-      if (piece.size > LARGEST) {
-        throw vscode.FileSystemError.Unavailable(
-          vscode.l10n.t(
-            "The note is too large to be edited. Use the command line: tenets-session show.",
-          ),
-        );
-      }
-      if (offset === 0) this.bases.set(piece.id, { stamp: stampOf(piece), size: piece.size });
-      parts.push(piece.content ?? "");
-      offset = piece.nextOffset;
+    try {
+      const found = await contentOf(this.window.server.methods, noteId(uri));
+      this.bases.set(found.id, { stamp: stampOf(found), size: found.size });
+      return new TextEncoder().encode(found.content);
+    } catch (error) {
+      throw this.translated(uri, error);
     }
-    return new TextEncoder().encode(parts.join(""));
   }
 
   async writeFile(uri: vscode.Uri, content: Uint8Array): Promise<void> {
@@ -127,13 +152,10 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
     for (const one of this.subscriptions) one.dispose();
   }
 
-  private async piece(uri: vscode.Uri, offset: number, maxBytes?: number) {
+  /** A note without its content, but for some bytes. */
+  private async look(uri: vscode.Uri): Promise<Entry> {
     try {
-      const found = await this.window.server.methods.getContext({
-        id: noteId(uri),
-        offset,
-        maxBytes,
-      });
+      const found = await this.window.server.methods.getContext({ id: noteId(uri), maxBytes: 4 });
       if (found) return found;
     } catch (error) {
       throw this.translated(uri, error);

@@ -1,8 +1,10 @@
 // The types of the protocol are generated, with those of the Node client.
 export type {
-  ChangeBatch,
   Capability,
+  Change,
+  ChangeBatch,
   ContextEntry,
+  Current,
   Location,
   SearchHit,
   Session,

@@ -1,8 +1,9 @@
 // Search with results as you type, and a preview of the one that is selected.
 
 import * as vscode from "vscode";
+import { showError } from "./dialogs";
 import { noteUri } from "./noteDocuments";
-import type { SearchHit } from "./protocol";
+import type { ContextEntry, SearchHit } from "./protocol";
 import { messageOf } from "./server";
 import { ago, iconOf } from "./text";
 import type { Window } from "./window";
@@ -15,11 +16,15 @@ interface HitItem extends vscode.QuickPickItem {
 }
 
 /** Let the user search; `switchTo` gets a session that is picked. */
-export function search(window: Window, switchTo: (name: string) => Promise<void>): void {
+export function search(
+  window: Window,
+  switchTo: (session: { id?: number; name: string }) => Promise<void>,
+): void {
   const pick = vscode.window.createQuickPick<HitItem>();
   pick.placeholder = vscode.l10n.t('Words, "a phrase", -without');
   pick.title = vscode.l10n.t("Search notes and sessions");
   let timer: NodeJS.Timeout | undefined;
+  let previewed: vscode.Uri | undefined;
   let running: AbortController | undefined;
   const end = () => {
     clearTimeout(timer);
@@ -42,23 +47,40 @@ export function search(window: Window, switchTo: (name: string) => Promise<void>
     }, PAUSE);
   });
   pick.onDidChangeActive(([item]) => {
-    if (item?.hit?.entry) void open(item.hit, { preview: true, preserveFocus: true });
+    const entry = item?.hit?.entry;
+    if (!entry) return;
+    previewed = noteUri(entry);
+    void open(entry, { preview: true, preserveFocus: true });
   });
   pick.onDidAccept(async () => {
-    const [item] = pick.selectedItems;
+    const { entry, session } = pick.selectedItems[0]?.hit ?? {};
+    previewed = undefined;
     pick.hide();
-    if (item?.hit?.entry) await open(item.hit, { preview: false });
-    else if (item?.hit?.session.name) await switchTo(item.hit.session.name);
+    try {
+      if (entry) await open(entry, { preview: false });
+      else if (session?.name) await switchTo({ id: session.id, name: session.name });
+    } catch (error) {
+      await showError(window, error);
+    }
   });
   pick.onDidHide(() => {
     end();
     pick.dispose();
+    if (previewed) void closePreview(previewed);
   });
   pick.show();
 }
 
-async function open(hit: SearchHit, options: vscode.TextDocumentShowOptions): Promise<void> {
-  if (hit.entry) await vscode.commands.executeCommand("vscode.open", noteUri(hit.entry), options);
+async function open(entry: ContextEntry, options: vscode.TextDocumentShowOptions): Promise<void> {
+  await vscode.commands.executeCommand("vscode.open", noteUri(entry), options);
+}
+
+/** Close what was only looked at while the user searched. */
+async function closePreview(uri: vscode.Uri): Promise<void> {
+  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+  const isIt = ({ input, isPreview }: vscode.Tab) =>
+    isPreview && input instanceof vscode.TabInputText && input.uri.toString() === uri.toString();
+  await vscode.window.tabGroups.close(tabs.filter(isIt), true);
 }
 
 function itemOf(hit: SearchHit): HitItem {

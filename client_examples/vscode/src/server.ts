@@ -22,12 +22,16 @@ export type ServerState = "starting" | "running" | "missing" | "stopped";
 
 const PROGRAM =
   process.platform === "win32" ? "tenets-session-server.exe" : "tenets-session-server";
+const PYTHON = process.platform === "win32" ? "python.exe" : "python3";
 const MODULE = "tenets_session_server";
 export const INSTALL = "pipx install tenets-session-server";
 /** Milliseconds until a server that has ended is started again; the last one again and again. */
 const DELAYS = [100, 500, 2000, 10_000, 30_000];
 /** Milliseconds after which a server is taken to be in order. */
 const STABLE = 60_000;
+
+/** Of files that other windows find again: on this machine, a remote one, or a virtual file system. */
+export const SCHEMES = ["file", "vscode-remote", "vscode-vfs"];
 
 /** It logs what it would show again with each attempt to start. */
 class QuietClient extends LanguageClient {
@@ -62,7 +66,11 @@ export class Server implements vscode.Disposable {
   readonly methods: SessionMethods;
   state: ServerState = "starting";
 
-  constructor(readonly log: vscode.LogOutputChannel) {
+  /** `isLocal`: it runs on this machine, the window's folders are on another one. */
+  constructor(
+    readonly log: vscode.LogOutputChannel,
+    private readonly isLocal: boolean,
+  ) {
     this.methods = new Proxy({} as SessionMethods, {
       get: (_, verb: string) => (params?: object, options?: { signal?: AbortSignal }) =>
         this.request(verb, params, options?.signal),
@@ -78,7 +86,7 @@ export class Server implements vscode.Disposable {
     clearTimeout(this.timer);
     await this.stopClient();
     this.become("starting");
-    const command = await findCommand(this.log);
+    const command = await findCommand(this.log, this.isLocal);
     if (this.ended) return;
     if (!command) return this.become("missing");
     this.log.info(`starting ${[command.command, ...(command.args ?? [])].join(" ")}`);
@@ -146,7 +154,7 @@ export class Server implements vscode.Disposable {
   private options(): LanguageClientOptions {
     const annotations = vscode.workspace.getConfiguration("tenets").get("annotations", "hint");
     return {
-      documentSelector: [{ scheme: "file" }],
+      documentSelector: SCHEMES.map((scheme) => ({ scheme })),
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationOptions: {
@@ -209,18 +217,27 @@ export function messageOf(error: unknown): string {
 }
 
 /** The command of the setting, else that on the PATH, else the module of the chosen interpreter. */
-async function findCommand(log: vscode.LogOutputChannel): Promise<Executable | undefined> {
-  const given = vscode.workspace.getConfiguration("tenets").get<string[]>("server.command", []);
-  const [command, ...args] = given;
+async function findCommand(
+  log: vscode.LogOutputChannel,
+  isLocal: boolean,
+): Promise<Executable | undefined> {
+  const [command, ...args] = givenCommand(isLocal);
   if (command) return { command, args };
   const found = await onPath(PROGRAM);
   if (found) return { command: found };
-  const interpreter = await chosenInterpreter();
+  const interpreter = isLocal ? await onPath(PYTHON) : await chosenInterpreter();
   if (interpreter && (await hasModule(interpreter))) {
     return { command: interpreter, args: ["-P", "-m", MODULE] };
   }
   log.info(`no ${PROGRAM} is on the PATH, and ${interpreter ?? "no interpreter"} has ${MODULE}`);
   return undefined;
+}
+
+/** The setting; `isLocal`: that of the folder does not count. */
+function givenCommand(isLocal: boolean): string[] {
+  const all = vscode.workspace.getConfiguration("tenets").inspect<string[]>("server.command");
+  const ofFolder = isLocal ? undefined : (all?.workspaceFolderValue ?? all?.workspaceValue);
+  return ofFolder ?? all?.globalValue ?? [];
 }
 
 async function onPath(program: string): Promise<string | undefined> {
@@ -237,9 +254,9 @@ async function onPath(program: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The interpreter that the Python extension has chosen; none in a folder that is not trusted. */
+/** The interpreter that the user has chosen; in a folder that is not trusted, that of the PATH. */
 async function chosenInterpreter(): Promise<string | undefined> {
-  if (!vscode.workspace.isTrusted) return undefined;
+  if (!vscode.workspace.isTrusted) return onPath(PYTHON);
   const python = vscode.extensions.getExtension("ms-python.python");
   try {
     const api = python && (await python.activate());
@@ -249,7 +266,7 @@ async function chosenInterpreter(): Promise<string | undefined> {
     // It is another extension's error.
   }
   const setting = vscode.workspace.getConfiguration("python").get<string>("defaultInterpreterPath");
-  return setting && path.isAbsolute(setting) ? setting : onPath("python3");
+  return setting && path.isAbsolute(setting) ? setting : onPath(PYTHON);
 }
 
 async function hasModule(interpreter: string): Promise<boolean> {

@@ -39,7 +39,11 @@ export class StatusBar implements vscode.Disposable {
       `${icon} ${session?.name ?? vscode.l10n.t("no session")}`,
       session
         ? binding
-          ? vscode.l10n.t("Session {0}, bound to this folder", session.name)
+          ? vscode.l10n.t(
+              "Session {0}, of the folder {1}",
+              session.name,
+              this.window.folder?.name ?? "",
+            )
           : vscode.l10n.t("Session {0}, active in all editors", session.name)
         : vscode.l10n.t("No session is active"),
     );

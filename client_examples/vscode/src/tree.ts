@@ -1,6 +1,7 @@
 // The view: sessions with their notes, and the trash.
 
 import * as vscode from "vscode";
+import { showError } from "./dialogs";
 import type { ContextEntry, Session, TrashItem } from "./protocol";
 import { ago, iconOf, locationOf, titleOf } from "./text";
 import type { Window } from "./window";
@@ -16,7 +17,7 @@ export type Node =
   | { type: "note"; entry: ContextEntry }
   | { type: "trash" }
   | { type: "trashItem"; item: TrashItem }
-  | { type: "more"; of: number | "sessions" };
+  | { type: "more"; of: number | string };
 
 export class Tree
   implements
@@ -28,14 +29,14 @@ export class Tree
   readonly dropMimeTypes = [MIME];
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly subscriptions: vscode.Disposable[];
-  private readonly shown = new Map<number | "sessions", number>();
-  private filter = "";
+  private readonly shown = new Map<number | string, number>();
   readonly onDidChangeTreeData = this.changed.event;
   readonly view: vscode.TreeView<Node>;
+  filter = "";
 
   constructor(
     private readonly window: Window,
-    private readonly move: (entry: ContextEntry, session: Session) => Promise<void>,
+    private readonly move: (entries: ContextEntry[], session: Session) => Promise<void>,
   ) {
     this.view = vscode.window.createTreeView("tenets.sessions", {
       treeDataProvider: this,
@@ -68,7 +69,7 @@ export class Tree
     this.changed.fire();
   }
 
-  showMore(of: number | "sessions"): void {
+  showMore(of: number | string): void {
     this.shown.set(of, this.limit(of) + PAGE);
     this.changed.fire();
   }
@@ -94,7 +95,11 @@ export class Tree
           vscode.l10n.t("Trash"),
           vscode.TreeItemCollapsibleState.Collapsed,
         );
-        return Object.assign(item, { id: "trash", iconPath: new vscode.ThemeIcon("trash") });
+        return Object.assign(item, {
+          id: "trash",
+          iconPath: new vscode.ThemeIcon("trash"),
+          contextValue: "trash",
+        });
       }
       case "more": {
         const item = new vscode.TreeItem(vscode.l10n.t("Show more …"));
@@ -111,9 +116,10 @@ export class Tree
 
   async handleDrop(target: Node | undefined, data: vscode.DataTransfer): Promise<void> {
     const entries: ContextEntry[] = data.get(MIME)?.value ?? [];
-    if (target?.type !== "session") return;
-    for (const entry of entries) {
-      if (entry.sessionId !== target.session.id) await this.move(entry, target.session);
+    try {
+      if (target?.type === "session") await this.move(entries, target.session);
+    } catch (error) {
+      await showError(this.window, error);
     }
   }
 
@@ -121,7 +127,7 @@ export class Tree
     for (const one of this.subscriptions) one.dispose();
   }
 
-  private limit(of: number | "sessions"): number {
+  private limit(of: number | string): number {
     return this.shown.get(of) ?? PAGE;
   }
 
@@ -200,8 +206,11 @@ export class Tree
   }
 
   private async trash(): Promise<Node[]> {
-    const { items } = await this.window.server.methods.listTrash({ limit: PAGE });
-    return items.map((item) => ({ type: "trashItem", item }));
+    const limit = Math.min(this.limit("trash"), MOST);
+    const { items, nextCursor } = await this.window.server.methods.listTrash({ limit });
+    const nodes: Node[] = items.map((item) => ({ type: "trashItem", item }));
+    if (nextCursor !== null && limit < MOST) nodes.push({ type: "more", of: "trash" });
+    return nodes;
   }
 
   private sessionItem(session: Session): vscode.TreeItem {
@@ -237,7 +246,7 @@ function noteItem(entry: ContextEntry): vscode.TreeItem {
     id: `note/${entry.id}`,
     description: facts,
     iconPath: iconOf(entry),
-    contextValue: locationOf(entry) ? "note-placed" : "note",
+    contextValue: `note${entry.kind === "note" ? "-markdown" : ""}${locationOf(entry) ? "-placed" : ""}`,
     command: { command: "tenets.openNote", title: "", arguments: [entry] },
     tooltip: `${title}\n${entry.kind} · ${facts}`,
     accessibilityInformation: { label: `${entry.kind}: ${title}, ${facts}` },

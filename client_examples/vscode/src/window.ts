@@ -1,14 +1,14 @@
 // What this window shows: its current session, kept up to date.
 
 import * as vscode from "vscode";
-import type { ChangeBatch, Session } from "./protocol";
+import type { ChangeBatch, Current, Session } from "./protocol";
 import { messageOf, type Server } from "./server";
 
-/** Milliseconds for which changes are collected, so that a burst is drawn once. */
+/** Milliseconds between two drawings, at least: the changes of a burst are collected. */
 const BURST = 40;
 
 export interface Shown {
-  /** The session of this window. */
+  /** The session of the folder that the user works in. */
   session: Session | null;
   /** The folder that decides it; null: it is the active session. */
   binding: string | null;
@@ -16,16 +16,18 @@ export interface Shown {
   active: Session | null;
 }
 
-const NOTHING: Shown = { session: null, binding: null, active: null };
-
 export class Window implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<ChangeBatch | undefined>();
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
   private timer: NodeJS.Timeout | undefined;
   private pending: ChangeBatch | undefined;
+  private fired = 0;
+  private active: Session | null = null;
+  /** One for each folder; none: no folder is bound to a session. */
+  private currents: Current[] = [];
+  private lastFolder: vscode.WorkspaceFolder | undefined;
   /** What is shown may be another one. The changes since the last event; undefined: look anew. */
   readonly onDidChange = this.changed.event;
-  shown: Shown = NOTHING;
 
   constructor(
     readonly server: Server,
@@ -35,15 +37,25 @@ export class Window implements vscode.Disposable {
       server.onDidChangeState((state) => (state === "running" ? void this.refresh() : this.fire())),
       server.onDidChange((batch) => this.take(batch)),
       vscode.workspace.onDidChangeWorkspaceFolders(() => void this.refresh()),
+      vscode.window.onDidChangeActiveTextEditor((editor) => this.visit(editor)),
     );
+    this.lastFolder = folderOf(vscode.window.activeTextEditor);
   }
 
-  /** The folder that commands are about: that of the editor with the focus, else the first one. */
+  /** The folder that the user works in: that of the editor with the focus last, else the first. */
   get folder(): vscode.WorkspaceFolder | undefined {
-    const uri = vscode.window.activeTextEditor?.document.uri;
-    return (
-      (uri && vscode.workspace.getWorkspaceFolder(uri)) ?? vscode.workspace.workspaceFolders?.[0]
-    );
+    const folders = vscode.workspace.workspaceFolders;
+    return folders?.find(({ uri }) => isSame(uri, this.lastFolder?.uri)) ?? folders?.[0];
+  }
+
+  get shown(): Shown {
+    const folder = this.folder?.uri.toString();
+    const current = this.currents.find((one) => one.folder === folder);
+    return {
+      session: current ? current.session : this.active,
+      binding: current?.binding ?? null,
+      active: this.active,
+    };
   }
 
   /** The state of the database that this window has seen when its user was last there. */
@@ -57,17 +69,19 @@ export class Window implements vscode.Disposable {
 
   /** Look at everything anew. */
   async refresh(): Promise<void> {
+    const { methods } = this.server;
     try {
-      const folder = vscode.workspace.workspaceFolders?.[0]?.uri.toString(true);
-      const [current, active] = await Promise.all([
-        this.server.methods.getCurrent({ folder }),
-        this.server.methods.getActive({ includeMetadata: false }),
+      const folders = vscode.workspace.workspaceFolders?.map(({ uri }) => uri.toString());
+      const [active, current, ...others] = await Promise.all([
+        methods.getActive(),
+        ...(folders ?? [undefined]).map((folder) => methods.getCurrent({ folder })),
       ]);
-      this.shown = { session: current.session, binding: current.binding, active };
-      if (this.seen === undefined) await this.see(current.state);
+      this.active = active;
+      this.currents = current ? [current, ...others] : [];
+      if (current && this.seen === undefined) await this.see(current.state);
     } catch (error) {
       this.server.log.warn(`the current session is not known: ${messageOf(error)}`);
-      this.shown = NOTHING;
+      [this.active, this.currents] = [null, []];
     }
     this.fire();
   }
@@ -77,13 +91,18 @@ export class Window implements vscode.Disposable {
     for (const one of this.subscriptions) one.dispose();
   }
 
+  private visit(editor: vscode.TextEditor | undefined): void {
+    const folder = folderOf(editor);
+    if (!folder || isSame(folder.uri, this.lastFolder?.uri)) return;
+    const before = this.shown;
+    this.lastFolder = folder;
+    const { session, binding } = this.shown;
+    if (session?.id !== before.session?.id || binding !== before.binding) this.fire();
+  }
+
   private take(batch: ChangeBatch): void {
-    const [current] = batch.currents ?? [];
-    this.shown = {
-      active: batch.active,
-      session: current ? current.session : batch.active,
-      binding: current?.binding ?? null,
-    };
+    this.active = batch.active;
+    this.currents = batch.currents ?? [];
     const { pending } = this;
     const incomplete = pending?.incomplete || batch.incomplete;
     this.pending = {
@@ -91,17 +110,24 @@ export class Window implements vscode.Disposable {
       incomplete,
       changes: [...(pending?.changes ?? []), ...batch.changes],
     };
-    this.timer ??= setTimeout(() => this.fire(this.pending), BURST);
+    const pause = Math.max(0, this.fired + BURST - Date.now());
+    this.timer ??= setTimeout(() => this.fire(this.pending), pause);
   }
 
   private fire(batch?: ChangeBatch): void {
     clearTimeout(this.timer);
     this.timer = this.pending = undefined;
-    void vscode.commands.executeCommand(
-      "setContext",
-      "tenets.isBound",
-      this.shown.binding !== null,
-    );
+    this.fired = Date.now();
+    const isBound = this.shown.binding !== null;
+    void vscode.commands.executeCommand("setContext", "tenets.isBound", isBound);
     this.changed.fire(batch?.incomplete ? undefined : batch);
   }
+}
+
+function folderOf(editor: vscode.TextEditor | undefined): vscode.WorkspaceFolder | undefined {
+  return editor && vscode.workspace.getWorkspaceFolder(editor.document.uri);
+}
+
+function isSame(one: vscode.Uri, other: vscode.Uri | undefined): boolean {
+  return one.toString() === other?.toString();
 }

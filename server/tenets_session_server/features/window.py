@@ -83,7 +83,7 @@ class Window:
 
     def notes(self, uri: str) -> Steps[list[Note]]:
         """Return the notes of an open document, see :meth:`.Places.notes`."""
-        if not is_file(uri) or (places := self._places.get(key_of(uri))) is None:
+        if not is_uri(uri) or (places := self._places.get(key_of(uri))) is None:
             return []
         return (yield from places.notes())
 
@@ -132,6 +132,14 @@ def as_uri(uri: str) -> str:
     """Return the URI of a file that may be given by its absolute path."""
     path = uris.parse(uri, "uri").path
     return uri if path is None or uri.lower().startswith("file:") else Path(path).as_uri()
+
+
+def is_uri(uri: str) -> bool:
+    """Tell whether a note can be there: in a file, also of another machine or of none."""
+    try:
+        return bool(uris.parse(uri, "uri").segments)
+    except InvalidArgumentError:  # a buffer without a name, or what is no file for its editor
+        return False
 
 
 def is_file(uri: str) -> bool:

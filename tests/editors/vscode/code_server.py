@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from editors.node_support import npm
 
-EXTENSION: Final = Path(__file__).parents[2] / "client_examples" / "vscode"
+EXTENSION: Final = Path(__file__).parents[3] / "client_examples" / "vscode"
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
-DEADLINE: Final = 60.0
+DEADLINE: Final = 15.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 SETTINGS: Final[Mapping[str, object]] = {
     "editor.minimap.enabled": False,
-    "security.workspace.trust.enabled": False,
+    "security.workspace.trust.startupPrompt": "never",
     "telemetry.telemetryLevel": "off",
     "workbench.startupEditor": "none",
     "window.confirmBeforeClose": "never",
@@ -38,7 +38,7 @@ FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networkin
 expect.set_options(timeout=DEADLINE * 1000)
 
 
-def code_server() -> str:
+def program() -> str:
     """Return the program; its absence is a failure, for then nothing has been tested."""
     given = os.environ.get(CODE_SERVER_VARIABLE, "")
     found = shutil.which(given) if given else None
@@ -65,11 +65,42 @@ def packaged(folder: Path) -> Path:
     return copy / "tenets-sessions.vsix"
 
 
+def extension_of_tests(folder: Path, name: str, built: Path, *, bundles: bool = False) -> Path:
+    """Return the VSIX of an extension that lies beside this file; ``built`` has the tools.
+
+    ``bundles``: what it imports is put into its one file.
+    """
+    copy = folder / f"extension {name}"
+    shutil.copytree(Path(__file__).with_name(name), copy)
+    package = copy / f"{name}.vsix"
+    programs = built / "node_modules" / ".bin"
+    if bundles:
+        flags = ("--bundle", "--platform=node", "--external:vscode", "--minify")
+        into = f"--outfile={copy / 'dist' / 'extension.js'}"
+        bundle = [str(programs / "esbuild"), str(copy / "extension.js"), *flags, into]
+        paths = {**os.environ, "NODE_PATH": str(built / "node_modules")}
+        subprocess.run(bundle, env=paths, check=True, capture_output=True)
+        (copy / "extension.js").unlink()
+    options = ("--allow-missing-repository", "--skip-license", "--no-dependencies")
+    command = [str(programs / "vsce"), "package", *options, "--out", str(package)]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    return package
+
+
 class CodeServer:
     """One code-server. Each page that is opened is a window with an extension host of its own."""
 
-    def __init__(self, folder: Path, browser: Browser, extensions: Path, path: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        browser: Browser,
+        extensions: Path,
+        path: str,
+        *,
+        trusts: bool = True,
+    ) -> None:
         self._folder, self._browser, self._extensions = folder, browser, extensions
+        self._trust = ["--disable-workspace-trust"] if trusts else []
         home = folder / "home"
         home.mkdir(parents=True)
         # The extension host has the PATH of the user's shell.
@@ -88,7 +119,7 @@ class CodeServer:
     def command(self, *arguments: str) -> list[str]:
         """Return a command line."""
         folders = ("--user-data-dir", self._folder / "user", "--extensions-dir", self._extensions)
-        return [code_server(), *map(str, folders), *arguments]
+        return [program(), *map(str, folders), *arguments]
 
     def install(self, vsix: Path) -> None:
         """Install an extension."""
@@ -103,8 +134,8 @@ class CodeServer:
             self._port = free.getsockname()[1]
         command = self.command(
             *("--auth", "none", "--bind-addr", f"127.0.0.1:{self._port}", "--disable-telemetry"),
-            *("--disable-update-check", "--disable-workspace-trust"),
-            "--disable-getting-started-override",
+            *("--disable-update-check", "--disable-getting-started-override"),
+            *self._trust,
         )
         with (
             (self._folder / "log").open("wb") as log,
@@ -117,13 +148,19 @@ class CodeServer:
                 process.terminate()
 
     @contextlib.contextmanager
-    def window(self, folder: Path) -> Iterator[Window]:
-        """Open a folder in a window of its own."""
+    def window(self, opened: Path | None, *, script: str = "") -> Iterator[Window]:
+        """Open a folder, a ``.code-workspace``, or nothing, in a window of its own.
+
+        ``script`` is JavaScript that is run in the page before anything else.
+        """
+        kind = "workspace" if opened and opened.suffix == ".code-workspace" else "folder"
+        query = f"{kind}={opened}" if opened else "ew=true"
         context = self._browser.new_context(viewport={"width": 1150, "height": 700})
         try:
             page = context.new_page()
             page.set_default_timeout(DEADLINE * 1000)
-            page.goto(f"http://127.0.0.1:{self._port}/?folder={folder}")
+            page.add_init_script(script)
+            page.goto(f"http://127.0.0.1:{self._port}/?{query}")
             page.locator(".monaco-workbench").wait_for()
             yield Window(page)
         finally:
@@ -188,6 +225,19 @@ class Window:
         buttons = self.notification(message).locator(".monaco-button")
         buttons.filter(has_text=button).click()
 
+    def unfolds(self, text: str) -> None:
+        """Show what is below the row with a text."""
+        self.row(text).locator(".monaco-tl-twistie").click()
+
+    def chooses(self, row: Locator, item: str) -> None:
+        """Choose from the context menu of a row."""
+        row.click(button="right")
+        menu = self.page.locator(".context-view .monaco-menu")
+        label = menu.locator(".action-label").get_by_text(item, exact=True)
+        label.hover()
+        self.page.keyboard.press("Enter")
+        expect(menu).to_have_count(0)
+
     @property
     def picker(self) -> Locator:
         """The quick pick, or input box."""
@@ -197,6 +247,16 @@ class Window:
     def editor(self) -> Locator:
         """The text of the editor with the focus."""
         return self.page.locator(".editor-group-container.active .view-lines")
+
+    def text(self, tab: str) -> Locator:
+        """Return the text of the group that shows the tab with a title."""
+        groups = self.page.locator(".editor-group-container").filter(has=self.tab(tab))
+        return groups.locator(".view-lines")
+
+    @property
+    def preview(self) -> FrameLocator:
+        """What is in the window's webview."""
+        return self.page.frame_locator("iframe.webview.ready").frame_locator("#active-frame")
 
     def tab(self, text: str) -> Locator:
         """Return the tab with a title."""
@@ -242,8 +302,23 @@ class Window:
 
 def settings(folder: Path, database: Path, **others: object) -> None:
     """Have the windows of a folder use a database; ``others`` are settings of the workbench."""
-    server = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
-    (folder / ".vscode").mkdir(parents=True, exist_ok=True)
     workbench = {f"workbench.{name}": value for name, value in others.items()}
-    given = json.dumps({"tenets.server.command": server, **workbench})
+    (folder / ".vscode").mkdir(parents=True, exist_ok=True)
+    given = json.dumps({**server_setting(database), **workbench})
     (folder / ".vscode" / "settings.json").write_text(given)
+
+
+def server_setting(database: Path) -> dict[str, list[str]]:
+    """Return the setting that names the server."""
+    command = [sys.executable, "-m", "tenets_session_server", "--database", str(database)]
+    return {"tenets.server.command": command}
+
+
+def installed_program(folder: Path, database: Path) -> Path:
+    """Put the server on a PATH of its own; return its folder."""
+    folder.mkdir()
+    program = folder / "tenets-session-server"
+    line = f'exec {sys.executable} -m tenets_session_server --database {database} "$@"'
+    program.write_text(f"#!/bin/sh\n{line}\n")
+    program.chmod(0o755)
+    return folder

@@ -1,0 +1,70 @@
+// What several commands ask and tell the user.
+
+import * as vscode from "vscode";
+import { l10n } from "vscode";
+import type { Session } from "./protocol";
+import { INSTALL, messageOf } from "./server";
+import { ago } from "./text";
+import type { Window } from "./window";
+
+/** Sessions in a quick pick. */
+export const MOST_SESSIONS = 1000;
+
+/** The session of this window; if there is none, the user is asked for one. */
+export async function current(window: Window): Promise<Session | undefined> {
+  return window.shown.session ?? (await pickSession(window, l10n.t("Add to which session?")));
+}
+
+export async function pickSession(window: Window, title: string): Promise<Session | undefined> {
+  const query = { order: "recent", limit: MOST_SESSIONS, includeMetadata: false } as const;
+  const items = window.server.methods.list(query).then(({ sessions }) =>
+    sessions.map((session) => ({
+      label: session.name,
+      description: session.active ? l10n.t("active") : ago(session.createdAt),
+      session,
+    })),
+  );
+  const placeHolder = l10n.t("Name of a session");
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.session;
+}
+
+export function say(sentence: string): void {
+  vscode.window.setStatusBarMessage(`$(check) ${sentence}`, 5000);
+}
+
+/** Say what was done, with a button that undoes it. An error of that is shown. */
+export async function offerUndo(
+  window: Window,
+  sentence: string,
+  undo: () => Promise<void>,
+): Promise<void> {
+  const label = l10n.t("Undo");
+  if ((await vscode.window.showInformationMessage(sentence, label)) !== label) return;
+  try {
+    await undo();
+  } catch (error) {
+    await showError(window, error);
+  }
+}
+
+export async function showError(window: Window, error: unknown): Promise<void> {
+  if (window.server.state === "missing") return offerInstall();
+  window.server.log.warn(messageOf(error));
+  await vscode.window.showErrorMessage(messageOf(error));
+}
+
+/** Tell that there is no server, and how to get one. */
+export async function offerInstall(): Promise<void> {
+  const copy = l10n.t("Copy the command");
+  const choose = l10n.t("Choose …");
+  const sentence = l10n.t("The session server is not installed. Install it with: {0}", INSTALL);
+  const answer = await vscode.window.showWarningMessage(sentence, copy, choose);
+  if (answer === copy) await vscode.env.clipboard.writeText(INSTALL);
+  if (answer !== choose) return;
+  const [file] =
+    (await vscode.window.showOpenDialog({ title: l10n.t("tenets-session-server") })) ?? [];
+  if (!file) return;
+  const target = vscode.ConfigurationTarget.Global;
+  const configuration = vscode.workspace.getConfiguration("tenets");
+  await configuration.update("server.command", [file.fsPath], target);
+}

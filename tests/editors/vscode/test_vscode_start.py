@@ -1,0 +1,195 @@
+"""VS Code finds the server, keeps it, and says what is wrong, whatever is open in the window."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from editors.vscode import code_server as vscode
+from editors.vscode.code_server import CodeServer, Window
+from support import shared
+from support.people import Person
+
+pytestmark = pytest.mark.editors
+
+
+def test_without_a_server_it_says_how_to_get_one(
+    tmp_path: Path, browser: Browser, extensions: Path
+) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    path = f"{programs}:/usr/bin:/bin"
+    running = CodeServer(tmp_path / "code", browser, extensions, path).running()
+    with running as server, server.window(folder) as window:
+        message = window.notification("The session server is not installed")
+        expect(message).to_contain_text("pipx install tenets-session-server")
+        expect(window.status).to_contain_text("disconnected")
+        window.opens_view()
+        expect(window.page.locator(".welcome-view")).to_contain_text("is not installed")
+        # It is found once it is there.
+        database = tmp_path / "t.db"
+        program = programs / "tenets-session-server"
+        line = f'exec {sys.executable} -m tenets_session_server --database {database} "$@"'
+        program.write_text(f"#!/bin/sh\n{line}\n")
+        program.chmod(0o755)
+        window.page.locator(".welcome-view").get_by_text("Look again").click()
+        expect(window.status).to_contain_text("no session")
+        window.page.locator(".welcome-view").get_by_text("Create a session").click()
+        window.answers("Create a session", "fix login")
+        expect(window.status).to_contain_text("fix login")
+        expect(window.row("fix login")).to_contain_text("active")
+    shared.stop(database)
+
+
+def test_a_server_that_cannot_be_started_is_told_of_once(
+    code_server: CodeServer, person: Person
+) -> None:
+    settings = person.folder / ".vscode" / "settings.json"
+    right = settings.read_text()
+    settings.write_text(json.dumps({"tenets.server.command": ["/none/tenets-session-server"]}))
+    with code_server.window(person.folder) as window:
+        message = window.notification("could not be started: /none/tenets-session-server")
+        expect(message).to_be_visible()
+        # By then it has been tried several times.
+        expect(window.status).to_contain_text("disconnected")
+        assert window.page.locator(".notification-toast").count() == 1
+        settings.write_text(right)
+        expect(window.status).to_contain_text("no session")
+
+
+def test_the_chosen_interpreter_has_it(code_server: CodeServer, person: Person) -> None:
+    person.does("create", "--switch", "billing")
+    chosen = person.folder.parent / "python"
+    # An interpreter of the user, with the package; the database is one that no other test has.
+    line = f'exec env TENETS_CACHE_DIRECTORY={person.database.parent} {sys.executable} "$@"'
+    chosen.write_text(f"#!/bin/sh\n{line}\n")
+    chosen.chmod(0o755)
+    given = json.dumps({"python.defaultInterpreterPath": str(chosen)})
+    (person.folder / ".vscode" / "settings.json").write_text(given)
+    with code_server.window(person.folder) as window:
+        expect(window.status).to_contain_text("billing")
+
+
+def test_a_folder_that_is_not_trusted_does_not_choose_the_program(
+    tmp_path: Path, browser: Browser, extensions: Path, person: Person
+) -> None:
+    person.does("create", "--switch", "of the folder")
+    database = tmp_path / "t.db"
+    programs = vscode.installed_program(tmp_path / "bin", database)
+    path = f"{programs}:/usr/bin:/bin"
+    code = CodeServer(tmp_path / "code", browser, extensions, path, trusts=False)
+    with code.running() as server, server.window(person.folder) as window:
+        expect(window.status).to_contain_text("no session")
+        window.runs("Workspaces: Manage Workspace Trust")
+        window.page.locator(".workspace-trust-buttons-row").get_by_text("Trust", exact=True).click()
+        expect(window.status).to_contain_text("of the folder")
+    shared.stop(database)
+
+
+def test_a_window_without_a_folder_shows_the_active_session(
+    tmp_path: Path, browser: Browser, extensions: Path
+) -> None:
+    database = tmp_path / "t.db"
+    path = f"{vscode.installed_program(tmp_path / 'bin', database)}:/usr/bin:/bin"
+    running = CodeServer(tmp_path / "code", browser, extensions, path).running()
+    with running as server, server.window(None) as window:
+        expect(window.status).to_contain_text("no session")
+        window.runs("Tenets: Create Session")
+        window.answers("Create a session", "billing")
+        expect(window.status).to_contain_text("billing")
+        window.runs("Tenets: Bind This Folder")
+        expect(window.picker).to_contain_text("Bind this folder")
+        window.pick("billing")
+        expect(window.notification("Open a folder first")).to_be_visible()
+        # Lines of a text that is in no file are kept in the note.
+        window.runs("File: New Untitled Text File")
+        window.page.keyboard.type("print('draft')")
+        window.runs("Tenets: Add Selection to Session")
+        window.answers("Add line 1 to billing", "an idea")
+        window.opens_view()
+        window.unfolds("billing")
+        expect(window.row("an idea")).to_be_visible()
+        window.row("an idea").click()
+        expect(window.text("an idea.md")).to_contain_text("print('draft')")
+    shared.stop(database)
+
+
+def test_each_folder_of_a_window_has_its_session(
+    code_server: CodeServer, person: Person, tmp_path: Path
+) -> None:
+    person.does("create", "--switch", "billing")
+    person.does("create", "parser")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "parse.py").write_text("pass\n")
+    person.does("-C", str(other), "bind", "parser")
+    workspace = tmp_path / "both.code-workspace"
+    folders = [{"path": str(person.folder)}, {"path": str(other)}]
+    settings = vscode.server_setting(person.database)
+    workspace.write_text(json.dumps({"folders": folders, "settings": settings}))
+    with code_server.window(workspace) as window:
+        expect(window.status).to_contain_text("billing")
+        window.opens("parse.py")
+        expect(window.status).to_contain_text("parser")
+        window.opens("login.py")
+        expect(window.status).to_contain_text("billing")
+        # What is told of both while one of them is shown.
+        person.does("create", "--switch", "review")
+        expect(window.status).to_contain_text("review")
+        window.opens("parse.py")
+        expect(window.status).to_contain_text("parser")
+        window.runs("Tenets: Bind This Folder to a Session")
+        window.pick("billing")
+        window.pick("app")
+        window.opens("login.py")
+        expect(window.status).to_contain_text("billing")
+
+
+def test_a_virtual_folder_has_sessions_and_notes_too(
+    tmp_path: Path, browser: Browser, vsix: Path, person: Person
+) -> None:
+    person.does("create", "--switch", "billing")
+    extensions = tmp_path / "extensions"
+    path = f"{vscode.installed_program(tmp_path / 'bin', person.database)}:/usr/bin:/bin"
+    code = CodeServer(tmp_path / "code", browser, extensions, path)
+    code.install(vsix)
+    code.install(vscode.extension_of_tests(tmp_path, "memory", vsix.parent))
+    workspace = tmp_path / "virtual.code-workspace"
+    folders = {"folders": [{"uri": "vscode-vfs://memory/app", "name": "app"}]}
+    workspace.write_text(json.dumps(folders))
+    with code.running() as server, server.window(workspace) as window:
+        expect(window.status).to_contain_text("billing")
+        window.page.locator(".explorer-folders-view").get_by_text("remote.py").click()
+        expect(window.editor).to_contain_text("second")
+        window.editor.click()
+        window.selects_lines(2, 2)
+        window.runs("Tenets: Add Selection to Session")
+        window.answers("Add line 2 to billing", "why twice?")
+        hint = window.page.locator(".view-line").filter(has_text="second")
+        expect(hint).to_contain_text("why twice?")
+        (entry,) = person.gets("show", "billing")["entries"]
+        assert entry["location"]["uri"] == "vscode-vfs://memory/app/remote.py"
+        assert entry["location"]["anchor"]["quote"] == "second = 2"
+
+
+def test_it_comes_back_when_its_server_does(window: Window, person: Person) -> None:
+    for _ in range(2):
+        shared.stop(person.database)
+        person.does("create", "--switch", f"while away {_}")
+        expect(window.status).to_contain_text(f"while away {_}")
+    assert window.page.locator(".notification-toast").count() == 0, "it restarts without noise"
+
+
+def test_two_windows_are_one(window: Window, person: Person, code_server: CodeServer) -> None:
+    with code_server.window(person.folder) as other:
+        expect(other.status).to_contain_text("billing")
+        other.runs("Tenets: Create Session")
+        other.answers("Create a session", "parser")
+        expect(other.status).to_contain_text("parser")
+        expect(window.status).to_contain_text("parser")
