@@ -6,7 +6,7 @@ import { say } from "./dialogs";
 import { noteUri } from "./noteDocuments";
 import type { Change, ContextEntry } from "./protocol";
 import { SessionError } from "./server";
-import { iconOf, titleOf } from "./text";
+import { iconOf, literal, titleOf } from "./text";
 import type { Window } from "./window";
 
 /** Changes that one request returns, and that are listed: the newest ones. */
@@ -69,7 +69,7 @@ function itemOf(change: Change, entry: ContextEntry | undefined) {
   const name = change.sessionName ?? change.folder ?? l10n.t("a session that is gone");
   const facts = [TEXTS[change.type]?.() ?? change.type, change.author];
   return {
-    label: entry ? titleOf(entry) : name,
+    label: literal(entry ? titleOf(entry) : name),
     description: [...(entry ? [name] : []), ...facts].filter(Boolean).join(" · "),
     iconPath: entry ? iconOf(entry) : new vscode.ThemeIcon("bookmark"),
     entry,

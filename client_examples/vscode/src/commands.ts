@@ -41,8 +41,8 @@ export class Commands implements vscode.Disposable {
       moveNote: (node?: Node, nodes?: Node[]) => notes.moveTo(node, nodes),
       revealPlace: (node?: Node) => notes.revealPlace(node),
       fileNotes: () => notes.listOfFile(),
-      pin: (uri?: vscode.Uri) => notes.pin(uri, true),
-      unpin: (uri?: vscode.Uri) => notes.pin(uri, false),
+      pin: (uri?: vscode.Uri, uris?: vscode.Uri[]) => notes.pin(uris ?? (uri && [uri]), true),
+      unpin: (uri?: vscode.Uri, uris?: vscode.Uri[]) => notes.pin(uris ?? (uri && [uri]), false),
       search: () => search(window, (session) => sessions.activate(session)),
       changes: () => showChanges(window),
       delete: (node?: Node, nodes?: Node[]) => this.delete(nodes ?? (node && [node])),
@@ -88,6 +88,7 @@ export class Commands implements vscode.Disposable {
     const { methods } = this.window.server;
     const session = given ? undefined : await pickSession(this.window, l10n.t("Delete"));
     const chosen: readonly Node[] = session ? [{ type: "session", session }] : (given ?? []);
+    const { active } = this.window.shown;
     const gone = new Set<number>();
     const trashed: number[] = [];
     const names: string[] = [];
@@ -109,10 +110,24 @@ export class Commands implements vscode.Disposable {
       if (names.length > 0) {
         const what = names.length === 1 ? names[0]! : l10n.t("{0} items", names.length);
         void offerUndo(this.window, l10n.t("Deleted {0}.", what), async () => {
-          for (const id of trashed.reverse()) await methods.restore({ id });
+          await this.restoreAll(trashed.reverse());
+          if (active && gone.has(active.id)) await methods.setActive({ sessionId: active.id });
         });
       }
     }
+  }
+
+  /** Bring back what can be; the first error is raised at the end. */
+  private async restoreAll(ids: readonly number[]): Promise<void> {
+    const errors: unknown[] = [];
+    for (const id of ids) {
+      try {
+        await this.window.server.methods.restore({ id });
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 
   private async restore(node?: Node): Promise<void> {

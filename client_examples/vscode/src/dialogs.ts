@@ -4,22 +4,23 @@ import * as vscode from "vscode";
 import { l10n } from "vscode";
 import type { Session } from "./protocol";
 import { INSTALL, messageOf } from "./server";
-import { ago } from "./text";
+import { ago, literal } from "./text";
 import type { Window } from "./window";
 
 /** Sessions in a quick pick. */
 export const MOST_SESSIONS = 1000;
 
-/** The session of this window; if there is none, the user is asked for one. */
-export async function current(window: Window): Promise<Session | undefined> {
-  return window.shown.session ?? (await pickSession(window, l10n.t("Add to which session?")));
+/** The session that is shown for a file, or in this window; if there is none, the user is asked. */
+export async function current(window: Window, uri?: vscode.Uri): Promise<Session | undefined> {
+  const { session } = uri ? window.shownFor(uri) : window.shown;
+  return session ?? (await pickSession(window, l10n.t("Add to which session?")));
 }
 
 export async function pickSession(window: Window, title: string): Promise<Session | undefined> {
   const query = { order: "recent", limit: MOST_SESSIONS, includeMetadata: false } as const;
   const items = window.server.methods.list(query).then(({ sessions }) =>
     sessions.map((session) => ({
-      label: session.name,
+      label: literal(session.name),
       description: session.active ? l10n.t("active") : ago(session.createdAt),
       session,
     })),
@@ -28,8 +29,31 @@ export async function pickSession(window: Window, title: string): Promise<Sessio
   return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.session;
 }
 
+/**
+ * Ask for a text, and do something with it. The box stays while the user looks something up, and
+ * a text that is refused can be given once more.
+ */
+export async function askText(
+  window: Window,
+  options: vscode.InputBoxOptions,
+  take: (text: string) => Promise<void>,
+): Promise<void> {
+  for (let value = options.value; ;) {
+    const given = await vscode.window.showInputBox({ ...options, value, ignoreFocusOut: true });
+    if (given === undefined) return;
+    try {
+      return await take(given);
+    } catch (error) {
+      window.server.log.warn(messageOf(error));
+      const again = l10n.t("Edit and Try Again");
+      if ((await vscode.window.showErrorMessage(messageOf(error), again)) !== again) return;
+      value = given;
+    }
+  }
+}
+
 export function say(sentence: string): void {
-  vscode.window.setStatusBarMessage(`$(check) ${sentence}`, 5000);
+  vscode.window.setStatusBarMessage(`$(check) ${literal(sentence)}`, 5000);
 }
 
 /** Say what was done, with a button that undoes it. An error of that is shown. */

@@ -14,6 +14,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const isLocal = context.extension.extensionKind === vscode.ExtensionKind.UI;
   server = new Server(log, isLocal && vscode.env.remoteName !== undefined);
   const window = new Window(server, context.workspaceState);
+  // Not awaited: VS Code goes on, and the rest is registered, while the server starts.
+  void server.start();
   let hasTold = false;
   context.subscriptions.push(
     log,
@@ -28,15 +30,16 @@ export function activate(context: vscode.ExtensionContext): void {
       void offerInstall();
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      const settings = ["tenets.server", "tenets.annotations", "python.defaultInterpreterPath"];
+      const settings = ["tenets.server", "tenets.annotations"];
       if (settings.some((one) => event.affectsConfiguration(one))) void server?.start();
+      else if (event.affectsConfiguration("python.defaultInterpreterPath")) {
+        server?.interpreterChanged();
+      }
     }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => {
       if (server?.state === "missing") void server.start();
     }),
   );
-  // Not awaited: VS Code goes on while the server starts.
-  void server.start();
 }
 
 export async function deactivate(): Promise<void> {

@@ -2,11 +2,11 @@
 
 import * as vscode from "vscode";
 import { l10n } from "vscode";
-import { current, offerUndo, pickSession, say } from "./dialogs";
+import { askText, current, offerUndo, pickSession, say } from "./dialogs";
 import { contentOf, noteUri, SCHEME } from "./noteDocuments";
 import type { ContextEntry, Location, Session } from "./protocol";
-import { SCHEMES } from "./server";
-import { iconOf, locationOf, titleOf, uriOf } from "./text";
+import { SCHEMES, SessionError } from "./server";
+import { iconOf, literal, locationOf, titleOf, uriOf } from "./text";
 import type { Node } from "./tree";
 import type { Window } from "./window";
 
@@ -23,13 +23,15 @@ export class NoteCommands {
   async add(node?: Node): Promise<void> {
     const session = node?.type === "session" ? node.session : await current(this.window);
     if (!session) return;
-    const content = await vscode.window.showInputBox({
+    const options = {
       title: l10n.t("Add a note to {0}", session.name),
       prompt: l10n.t("Markdown. The note can be edited later as a document."),
+    };
+    await askText(this.window, options, async (content) => {
+      if (!content.trim()) return;
+      await this.methods.addContext({ sessionId: session.id, kind: "note", content });
+      say(l10n.t("Added the note to {0}.", session.name));
     });
-    if (!content?.trim()) return;
-    await this.methods.addContext({ sessionId: session.id, kind: "note", content });
-    say(l10n.t("Added the note to {0}.", session.name));
   }
 
   /** Add the lines that are selected; with a comment, the note is that, at these lines. */
@@ -38,24 +40,15 @@ export class NoteCommands {
     if (!editor || editor.document.uri.scheme === SCHEME) {
       throw new Error(l10n.t("Open a file and select the lines first."));
     }
-    const session = await current(this.window);
-    if (!session) return;
     const { document, selection } = editor;
+    const session = await current(this.window, document.uri);
+    if (!session) return;
     const first = selection.start.line;
     const isAtStart = selection.end.character === 0 && selection.end.line > first;
     const last = isAtStart ? selection.end.line - 1 : selection.end.line;
     const range = document.validateRange(new vscode.Range(first, 0, last + 1, 0));
     const text = document.getText(range);
     if (!text.trim()) throw new Error(l10n.t("The lines are blank."));
-    const comment = await vscode.window.showInputBox({
-      title:
-        first === last
-          ? l10n.t("Add line {0} to {1}", first + 1, session.name)
-          : l10n.t("Add lines {0}-{1} to {2}", first + 1, last + 1, session.name),
-      prompt: l10n.t("Comment (optional): press Enter for the lines alone."),
-    });
-    if (comment === undefined) return;
-    const isNote = comment.trim() !== "";
     const isFound = SCHEMES.includes(document.uri.scheme);
     const { start, end } = range;
     const location: Location = {
@@ -65,14 +58,24 @@ export class NoteCommands {
         end: { line: end.line, character: end.character },
       },
     };
-    await this.methods.addContext({
-      sessionId: session.id,
-      kind: isNote ? "note" : "code",
-      // Nobody finds the lines of a document that is not saved: they are in the note.
-      content: !isNote ? text : isFound ? comment : `${comment}\n\n${fenced(text, document)}`,
-      location: isFound ? (location as never) : undefined,
+    const options = {
+      title:
+        first === last
+          ? l10n.t("Add line {0} to {1}", first + 1, session.name)
+          : l10n.t("Add lines {0}-{1} to {2}", first + 1, last + 1, session.name),
+      prompt: l10n.t("Comment (optional): press Enter for the lines alone."),
+    };
+    await askText(this.window, options, async (comment) => {
+      const isNote = comment.trim() !== "";
+      await this.methods.addContext({
+        sessionId: session.id,
+        kind: isNote ? "note" : "code",
+        // Nobody finds the lines of a document that is not saved: they are in the note.
+        content: !isNote ? text : isFound ? comment : `${comment}\n\n${fenced(text, document)}`,
+        location: isFound ? (location as never) : undefined,
+      });
+      say(l10n.t("Added to {0}.", session.name));
     });
-    say(l10n.t("Added to {0}.", session.name));
   }
 
   /** Open a note beside the code, where the other notes are. */
@@ -99,31 +102,37 @@ export class NoteCommands {
 
   /** Add copies of notes to another session, and remove them from their own. */
   async move(entries: readonly ContextEntry[], to: Session): Promise<void> {
-    const added: number[] = [];
-    const trashed: number[] = [];
+    const moved: { id: number; state: string; trashId: number | null | undefined }[] = [];
     try {
       for (const entry of entries.filter(({ sessionId }) => sessionId !== to.id)) {
-        const { kind, content, location, state } = await contentOf(this.methods, entry.id);
+        const found = await contentOf(this.methods, entry.id);
+        const { kind, content, location } = found;
         const params = { sessionId: to.id, kind, content, location: location as never };
-        const { id } = await this.methods.addContext(params);
+        const { id, state } = await this.methods.addContext(params);
         try {
-          const removed = await this.methods.removeContext({ id: entry.id, ifState: state });
-          if (removed.trashId != null) trashed.push(removed.trashId);
+          const removal = { id: entry.id, ifState: found.state };
+          const { trashId } = await this.methods.removeContext(removal);
+          moved.push({ id, state, trashId });
         } catch (error) {
-          await this.methods.removeContext({ id }); // or there would be two of it
+          // It was changed meanwhile, and stays where it is. After another error it may be gone.
+          if (error instanceof SessionError && error.kind === "conflict") {
+            await this.methods.removeContext({ id });
+          }
           throw error;
         }
-        added.push(id);
       }
     } finally {
-      if (added.length > 0) {
+      if (moved.length > 0) {
         const sentence =
-          added.length === 1
+          moved.length === 1
             ? l10n.t("Moved the note to {0}.", to.name)
-            : l10n.t("Moved {0} notes to {1}.", added.length, to.name);
+            : l10n.t("Moved {0} notes to {1}.", moved.length, to.name);
         void offerUndo(this.window, sentence, async () => {
-          for (const id of trashed.reverse()) await this.methods.restore({ id });
-          for (const id of added) await this.methods.removeContext({ id });
+          for (const { id, state, trashId } of moved.reverse()) {
+            // Refused if it was edited since: then it stays.
+            await this.methods.removeContext({ id, ifState: state });
+            if (trashId != null) await this.methods.restore({ id: trashId });
+          }
         });
       }
     }
@@ -133,7 +142,7 @@ export class NoteCommands {
     const location = node?.type === "note" ? locationOf(node.entry) : undefined;
     if (node?.type !== "note" || !location) return;
     const document = await vscode.workspace.openTextDocument(uriOf(location));
-    const { placed } = await this.methods.locate({ uri: location.uri, text: document.getText() });
+    const placed = await this.placed(location.uri, document);
     const range = placed.find(({ id }) => id === node.entry.id)?.range;
     const selection = range && new vscode.Range(range.start.line, 0, range.start.line, 0);
     await vscode.window.showTextDocument(document, { selection });
@@ -149,9 +158,9 @@ export class NoteCommands {
     const document = vscode.window.activeTextEditor?.document;
     if (!document) throw new Error(l10n.t("Open a file first."));
     const uri = document.uri.toString();
-    const [{ entries }, { placed }] = await Promise.all([
+    const [{ entries }, placed] = await Promise.all([
       this.methods.listContext({ uri, includeContent: false, limit: MOST }),
-      this.methods.locate({ uri, text: document.getText() }),
+      this.placed(uri, document),
     ]);
     const lines = new Map(placed.map(({ id, range }) => [id, range.start.line]));
     const itemOf = (entry: ContextEntry) => {
@@ -164,7 +173,7 @@ export class NoteCommands {
             ? l10n.t("was line {0}", before + 1)
             : l10n.t("the whole file");
       const description = [where, entry.sessionName].filter(Boolean).join(" · ");
-      return { label: titleOf(entry), description, iconPath: iconOf(entry), entry, line };
+      return { label: literal(titleOf(entry)), description, iconPath: iconOf(entry), entry, line };
     };
     const items = entries.map(itemOf).sort((one, other) => (one.line ?? 1e9) - (other.line ?? 1e9));
     const lost = items.findIndex(({ line }) => line === undefined);
@@ -182,13 +191,25 @@ export class NoteCommands {
     await vscode.window.showTextDocument(document, { selection: new vscode.Range(start, start) });
   }
 
-  async pin(given: vscode.Uri | undefined, isPinned: boolean): Promise<void> {
-    const uri = given ?? vscode.window.activeTextEditor?.document.uri;
-    if (uri?.scheme !== "file") throw new Error(l10n.t("Open a file of this machine first."));
-    const session = await current(this.window);
-    if (!session) return;
-    const params = { sessionId: session.id, uri: uri.toString() };
-    await (isPinned ? this.methods.pin(params) : this.methods.unpin(params));
+  async pin(given: readonly vscode.Uri[] | undefined, isPinned: boolean): Promise<void> {
+    const uris = given ?? [vscode.window.activeTextEditor?.document.uri];
+    for (const uri of uris) {
+      if (uri?.scheme !== "file") throw new Error(l10n.t("Open a file of this machine first."));
+      const session = await current(this.window, uri);
+      if (!session) return;
+      const params = { sessionId: session.id, uri: uri.toString() };
+      await (isPinned ? this.methods.pin(params) : this.methods.unpin(params));
+    }
+  }
+
+  /** Where the notes of a document are; none of a document that is too large to look. */
+  private async placed(uri: string, document: vscode.TextDocument) {
+    try {
+      return (await this.methods.locate({ uri, text: document.getText() })).placed;
+    } catch (error) {
+      if (error instanceof SessionError && error.kind === "limitExceeded") return [];
+      throw error;
+    }
   }
 }
 

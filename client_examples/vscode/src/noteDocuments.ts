@@ -1,7 +1,7 @@
 // Notes as documents that are read, edited and saved like files.
 
 import * as vscode from "vscode";
-import type { ChangeBatch, ContextEntry, SessionMethods } from "./protocol";
+import type { Change, ChangeBatch, ContextEntry, SessionMethods } from "./protocol";
 import { messageOf, SessionError } from "./server";
 import { locationOf, titleOf, uriOf } from "./text";
 import type { Window } from "./window";
@@ -9,14 +9,25 @@ import type { Window } from "./window";
 export const SCHEME = "tenets-note";
 /** Bytes of the largest note that is opened. */
 const LARGEST = 32 * 1024 * 1024;
+/** Sizes by which two contents of one length are told apart. */
+const SIZES = 4096;
+/** Changes of a session that are changes of its notes. */
+const WITH_NOTES: string[] = ["deleted", "reset", "restored"] satisfies Change["type"][];
 
-/** The URI of a note; its last part is the title of the tab, and says the language. */
+/** The URI of a note: that of its tab or document, so that no note is open twice. */
 export function noteUri(entry: ContextEntry): vscode.Uri {
-  const title =
-    titleOf(entry)
-      .replace(/[^\p{L}\p{N} ._-]+/gu, " ")
-      .trim()
-      .slice(0, 40) || entry.kind;
+  const inputs = vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ input }) => input));
+  const open = [
+    ...inputs.flatMap((input) => (input instanceof vscode.TabInputText ? [input.uri] : [])),
+    ...vscode.workspace.textDocuments.map(({ uri }) => uri),
+  ];
+  return open.find((uri) => uri.scheme === SCHEME && noteId(uri) === entry.id) ?? newUri(entry);
+}
+
+/** The last part of a new URI is the title of the tab, and says the language. */
+function newUri(entry: ContextEntry): vscode.Uri {
+  const words = titleOf(entry).replace(/[^\p{L}\p{M}\p{N} ._-]+/gu, " ");
+  const title = [...words.trim()].slice(0, 40).join("") || entry.kind;
   const location = locationOf(entry);
   const suffix = location && /\.\w+$/.exec(uriOf(location).path)?.[0];
   const extension = entry.kind === "note" ? ".md" : (suffix ?? ".txt");
@@ -60,20 +71,21 @@ export async function contentOf(
   return { ...first!, content: parts.join("") };
 }
 
-/** When the content of a note was written. */
-function stampOf({ createdAt, updatedAt }: { createdAt: string; updatedAt?: string }): string {
-  return updatedAt ?? createdAt;
+/** A text that is another one for each content of a note. */
+function stampOf(entry: { createdAt: string; updatedAt?: string; size: number }): string {
+  return `${entry.updatedAt ?? entry.createdAt} ${entry.size}`;
 }
+
+/** VS Code takes a text that begins with it for UTF-8, whatever `files.encoding` is. */
+const MARK = "\ufeff";
 
 export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
   private readonly subscriptions: vscode.Disposable[];
   /** The state in which VS Code last looked at a note: what changes later refuses a save. */
   private readonly states = new Map<number, string>();
-  /** What VS Code was told of a note last. */
-  private readonly told = new Map<number, { stamp: string; mtime: number }>();
-  /** What the text in the editor was made of. */
-  private readonly bases = new Map<number, { stamp: string; size: number }>();
+  /** What VS Code was told of each content of a note. */
+  private readonly told = new Map<number, Map<string, { mtime: number; size: number }>>();
   readonly onDidChangeFile = this.changed.event;
 
   constructor(private readonly window: Window) {
@@ -90,43 +102,49 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
 
   /**
    * VS Code looks here before it saves, and refuses to overwrite what has changed: if the time is
-   * later than that of its text, and the size is another one. Both are made so, as a change within
-   * one millisecond, or to a text of equal length, would be lost.
+   * later than that of its text, and the size is another one. So each content has a time and a
+   * size of its own, also after a restart.
    */
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     const found = await this.look(uri);
     this.states.set(found.id, found.state);
     const stamp = stampOf(found);
-    const told = this.told.get(found.id);
-    let mtime = Date.parse(stamp);
-    if (told) mtime = told.stamp === stamp ? told.mtime : Math.max(mtime, told.mtime + 1);
-    this.told.set(found.id, { stamp, mtime });
-    const base = this.bases.get(found.id);
-    const isAlike = base && base.stamp !== stamp && base.size === found.size;
-    const size = found.size + (isAlike ? 1 : 0);
-    return { type: vscode.FileType.File, ctime: Date.parse(found.createdAt), mtime, size };
+    const known = this.told.get(found.id) ?? new Map<string, { mtime: number; size: number }>();
+    this.told.set(found.id, known);
+    const times = [...known.values()].map(({ mtime }) => mtime);
+    const sizes = new Set([...known.values()].map(({ size }) => size));
+    let size = found.size + MARK.length + (hashOf(stamp) % SIZES);
+    while (sizes.has(size)) size++;
+    const written = Date.parse(found.updatedAt ?? found.createdAt);
+    const told = known.get(stamp) ?? { mtime: Math.max(written, ...times.map((t) => t + 1)), size };
+    known.set(stamp, told);
+    const ctime = Date.parse(found.createdAt);
+    return { type: vscode.FileType.File, ctime, mtime: told.mtime, size: told.size };
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
     try {
-      const found = await contentOf(this.window.server.methods, noteId(uri));
-      this.bases.set(found.id, { stamp: stampOf(found), size: found.size });
-      return new TextEncoder().encode(found.content);
+      const { content } = await contentOf(this.window.server.methods, noteId(uri));
+      return new TextEncoder().encode(MARK + content);
     } catch (error) {
       throw this.translated(uri, error);
     }
   }
 
-  async writeFile(uri: vscode.Uri, content: Uint8Array): Promise<void> {
+  async writeFile(uri: vscode.Uri, bytes: Uint8Array): Promise<void> {
     const id = noteId(uri);
+    let content: string;
     try {
-      const written = await this.window.server.methods.updateContext({
-        id,
-        content: new TextDecoder().decode(content),
-        ifState: this.states.get(id),
-      });
+      content = new TextDecoder("utf-8", { fatal: true }).decode(bytes); // without the mark
+    } catch {
+      throw vscode.FileSystemError.NoPermissions(
+        vscode.l10n.t("A note is saved as UTF-8. Choose that in the status bar, and save again."),
+      );
+    }
+    try {
+      const ifState = this.states.get(id);
+      const written = await this.window.server.methods.updateContext({ id, content, ifState });
       this.states.set(id, written.state);
-      this.bases.set(id, { stamp: stampOf(written), size: written.size });
     } catch (error) {
       throw this.translated(uri, error);
     }
@@ -140,8 +158,11 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
     return [];
   }
 
-  createDirectory(uri: vscode.Uri): void {
-    throw vscode.FileSystemError.NoPermissions(uri);
+  /** VS Code asks for it before it saves what is not there. */
+  createDirectory(): void {
+    throw vscode.FileSystemError.NoPermissions(
+      vscode.l10n.t("The note was deleted. Copy its text, or restore it from the trash first."),
+    );
   }
 
   rename(uri: vscode.Uri): void {
@@ -176,15 +197,28 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
 
   private follow(batch: ChangeBatch | undefined): void {
     const open = vscode.workspace.textDocuments.filter(({ uri }) => uri.scheme === SCHEME);
-    const events: vscode.FileChangeEvent[] = [];
-    for (const { uri } of open) {
-      const changes = batch?.changes.filter(({ contextId }) => contextId === noteId(uri));
-      const isGone = changes?.some(({ type }) => type === "contextRemoved");
-      if (isGone) events.push({ uri, type: vscode.FileChangeType.Deleted });
-      else if (!changes || changes.length > 0) {
-        events.push({ uri, type: vscode.FileChangeType.Changed });
-      }
-    }
-    if (events.length > 0) this.changed.fire(events);
+    // With a session that is deleted or reset its notes go, and each restored one is back.
+    const isOfSession = batch?.changes.some(({ type }) => WITH_NOTES.includes(type));
+    const changed = new Set(batch?.changes.map(({ contextId }) => contextId));
+    const affected = open.filter(({ uri }) => !batch || isOfSession || changed.has(noteId(uri)));
+    if (affected.length > 0) void this.tell(affected.map(({ uri }) => uri));
   }
+
+  private async tell(uris: readonly vscode.Uri[]): Promise<void> {
+    const events = uris.map(async (uri) => {
+      const isThere = await this.look(uri).then(
+        () => true,
+        ({ code }) => code !== "FileNotFound", // while the server is not there nothing is known
+      );
+      return { uri, type: vscode.FileChangeType[isThere ? "Changed" : "Deleted"] };
+    });
+    this.changed.fire(await Promise.all(events));
+  }
+}
+
+/** A number of 32 bits that a text has always. */
+function hashOf(text: string): number {
+  let hash = 0;
+  for (const one of text) hash = (hash * 31 + one.codePointAt(0)!) >>> 0;
+  return hash;
 }

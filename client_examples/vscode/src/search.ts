@@ -5,7 +5,7 @@ import { showError } from "./dialogs";
 import { noteUri } from "./noteDocuments";
 import type { ContextEntry, SearchHit } from "./protocol";
 import { messageOf } from "./server";
-import { ago, iconOf } from "./text";
+import { ago, iconOf, literal } from "./text";
 import type { Window } from "./window";
 
 /** Milliseconds after the last key until the search is sent. */
@@ -24,7 +24,6 @@ export function search(
   pick.placeholder = vscode.l10n.t('Words, "a phrase", -without');
   pick.title = vscode.l10n.t("Search notes and sessions");
   let timer: NodeJS.Timeout | undefined;
-  let previewed: vscode.Uri | undefined;
   let running: AbortController | undefined;
   const end = () => {
     clearTimeout(timer);
@@ -41,24 +40,19 @@ export function search(
         pick.items = hits.map(itemOf);
       } catch (error) {
         if (own.signal.aborted) return;
-        pick.items = [{ label: `$(error) ${messageOf(error)}`, alwaysShow: true }];
+        pick.items = [{ label: `$(error) ${literal(messageOf(error))}`, alwaysShow: true }];
       }
       pick.busy = false;
     }, PAUSE);
   });
-  pick.onDidChangeActive(([item]) => {
-    const entry = item?.hit?.entry;
-    if (!entry) return;
-    previewed = noteUri(entry);
-    void open(entry, { preview: true, preserveFocus: true });
-  });
+  const preview = new Preview();
+  pick.onDidChangeActive(([item]) => item?.hit?.entry && preview.show(item.hit.entry));
   pick.onDidAccept(async () => {
     const { entry, session } = pick.selectedItems[0]?.hit ?? {};
-    previewed = undefined;
-    pick.hide();
     try {
-      if (entry) await open(entry, { preview: false });
-      else if (session?.name) await switchTo({ id: session.id, name: session.name });
+      if (entry) await preview.keep(entry);
+      pick.hide();
+      if (!entry && session?.name) await switchTo({ id: session.id, name: session.name });
     } catch (error) {
       await showError(window, error);
     }
@@ -66,21 +60,48 @@ export function search(
   pick.onDidHide(() => {
     end();
     pick.dispose();
-    if (previewed) void closePreview(previewed);
+    void preview.close();
   });
   pick.show();
 }
 
-async function open(entry: ContextEntry, options: vscode.TextDocumentShowOptions): Promise<void> {
-  await vscode.commands.executeCommand("vscode.open", noteUri(entry), options);
+/** A note that is looked at while the user searches, in the editor's tab for previews. */
+class Preview {
+  /** The user's own preview, whose tab is taken. */
+  private readonly before = previewOf(vscode.window.tabGroups.activeTabGroup.activeTab);
+  private shown: vscode.Uri | undefined;
+  private opening: Thenable<unknown> = Promise.resolve();
+
+  show(entry: ContextEntry): void {
+    const editor = vscode.workspace.getConfiguration("workbench.editor");
+    if (!editor.get("enablePreview", true)) return; // each would get a tab that stays
+    this.shown = noteUri(entry);
+    const options = { preview: true, preserveFocus: true };
+    this.opening = vscode.commands.executeCommand("vscode.open", this.shown, options);
+  }
+
+  async keep(entry: ContextEntry): Promise<void> {
+    const uri = noteUri(entry);
+    this.shown = undefined;
+    await vscode.commands.executeCommand("vscode.open", uri, { preview: false });
+  }
+
+  /** Close what was only looked at, and show again what was there before. */
+  async close(): Promise<void> {
+    await this.opening;
+    const { before, shown } = this;
+    if (!shown) return;
+    const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+    await vscode.window.tabGroups.close(
+      tabs.filter((tab) => previewOf(tab)?.toString() === shown.toString()),
+      true,
+    );
+    if (before) await vscode.commands.executeCommand("vscode.open", before, { preview: true });
+  }
 }
 
-/** Close what was only looked at while the user searched. */
-async function closePreview(uri: vscode.Uri): Promise<void> {
-  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
-  const isIt = ({ input, isPreview }: vscode.Tab) =>
-    isPreview && input instanceof vscode.TabInputText && input.uri.toString() === uri.toString();
-  await vscode.window.tabGroups.close(tabs.filter(isIt), true);
+function previewOf(tab: vscode.Tab | undefined): vscode.Uri | undefined {
+  return tab?.isPreview && tab.input instanceof vscode.TabInputText ? tab.input.uri : undefined;
 }
 
 function itemOf(hit: SearchHit): HitItem {
@@ -90,14 +111,14 @@ function itemOf(hit: SearchHit): HitItem {
   if (!entry) {
     return {
       ...common,
-      label: session.name ?? "",
+      label: literal(session.name ?? ""),
       description: vscode.l10n.t("session"),
       iconPath: new vscode.ThemeIcon("bookmark"),
     };
   }
   return {
     ...common,
-    label: snippet.replace(/\s+/g, " "),
+    label: literal(snippet.replace(/\s+/g, " ")),
     description: [session.name, ago(entry.createdAt)].filter(Boolean).join(" · "),
     iconPath: iconOf(entry),
   };

@@ -1,9 +1,5 @@
 // Finds the server, keeps it running, and sends it requests.
 
-import { execFile } from "node:child_process";
-import { access, constants } from "node:fs/promises";
-import * as path from "node:path";
-import { promisify } from "node:util";
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -15,20 +11,21 @@ import {
   type Executable,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
+import { CommandFinder } from "./commandFinder";
 import type { Capability, ChangeBatch, SessionMethods } from "./protocol";
 
 /** `missing`: there is none to start. `stopped`: it has ended, and does not come back by itself. */
 export type ServerState = "starting" | "running" | "missing" | "stopped";
 
-const PROGRAM =
-  process.platform === "win32" ? "tenets-session-server.exe" : "tenets-session-server";
-const PYTHON = process.platform === "win32" ? "python.exe" : "python3";
-const MODULE = "tenets_session_server";
 export const INSTALL = "pipx install tenets-session-server";
 /** Milliseconds until a server that has ended is started again; the last one again and again. */
 const DELAYS = [100, 500, 2000, 10_000, 30_000];
 /** Milliseconds after which a server is taken to be in order. */
 const STABLE = 60_000;
+/** Attempts after which the server is said to be stopped. */
+const PATIENCE = 2;
+/** Milliseconds for which a request waits for a server that starts. */
+const START_TIME = 15_000;
 
 /** Of files that other windows find again: on this machine, a remote one, or a virtual file system. */
 export const SCHEMES = ["file", "vscode-remote", "vscode-vfs"];
@@ -53,6 +50,8 @@ export class SessionError extends Error {
 
 export class Server implements vscode.Disposable {
   private client: LanguageClient | undefined;
+  private starting: Promise<void> = Promise.resolve();
+  private turn = 0;
   private ended = false;
   private attempts = 0;
   private startedAt = 0;
@@ -60,6 +59,7 @@ export class Server implements vscode.Disposable {
   private readonly told = new Set<string>();
   private readonly changed = new vscode.EventEmitter<ChangeBatch>();
   private readonly stateChanged = new vscode.EventEmitter<ServerState>();
+  private readonly finder: CommandFinder;
   readonly onDidChange = this.changed.event;
   readonly onDidChangeState = this.stateChanged.event;
   /** Every method of the protocol. Rejected with a {@link SessionError}. */
@@ -69,8 +69,9 @@ export class Server implements vscode.Disposable {
   /** `isLocal`: it runs on this machine, the window's folders are on another one. */
   constructor(
     readonly log: vscode.LogOutputChannel,
-    private readonly isLocal: boolean,
+    isLocal: boolean,
   ) {
+    this.finder = new CommandFinder(log, isLocal, () => this.interpreterChanged());
     this.methods = new Proxy({} as SessionMethods, {
       get: (_, verb: string) => (params?: object, options?: { signal?: AbortSignal }) =>
         this.request(verb, params, options?.signal),
@@ -83,40 +84,17 @@ export class Server implements vscode.Disposable {
 
   /** Start the server, in place of one that runs. */
   async start(): Promise<void> {
-    clearTimeout(this.timer);
-    await this.stopClient();
-    this.become("starting");
-    const command = await findCommand(this.log, this.isLocal);
-    if (this.ended) return;
-    if (!command) return this.become("missing");
-    this.log.info(`starting ${[command.command, ...(command.args ?? [])].join(" ")}`);
-    this.startedAt = Date.now();
-    const client = new QuietClient("tenets", "Tenets", command, this.options());
-    this.client = client;
-    client.onNotification("tenets/session.didChange", (batch: ChangeBatch) =>
-      this.changed.fire(batch),
-    );
-    client.onDidChangeState(({ newState }) => {
-      if (client !== this.client) return;
-      if (newState === State.Stopped) this.lost();
-    });
-    try {
-      await client.start();
-    } catch (error) {
-      this.log.error(`the server could not be started: ${messageOf(error)}`);
-      if (client !== this.client) return;
-      if (!this.timer) this.lost();
-      return this.warn(
-        vscode.l10n.t("The session server could not be started: {0}", command.command),
-        vscode.l10n.t("Show Log"),
-      );
-    }
-    if (client !== this.client) return;
-    this.become("running");
-    for (const warning of this.capability?.warnings ?? []) this.warn(warning);
+    this.attempts = 0;
+    await this.begin();
+  }
+
+  /** Another interpreter was chosen: start the server if it is of one, or if there is none. */
+  interpreterChanged(): void {
+    if (this.finder.isOfInterpreter || this.state === "missing") void this.start();
   }
 
   async request<T>(verb: string, params: object = {}, signal?: AbortSignal): Promise<T> {
+    if (this.state === "starting") await this.untilStarted();
     const client = this.client;
     if (!client?.isRunning()) {
       throw new SessionError(
@@ -146,9 +124,57 @@ export class Server implements vscode.Disposable {
   async dispose(): Promise<void> {
     this.ended = true;
     clearTimeout(this.timer);
-    await this.stopClient();
+    await this.retire();
     this.changed.dispose();
     this.stateChanged.dispose();
+  }
+
+  /** Whoever begins last wins: what an earlier beginning has started is stopped again. */
+  private async begin(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const turn = ++this.turn;
+    void this.retire();
+    // A server that has not come up several times is not said to start again and again.
+    if (this.attempts <= PATIENCE) this.become("starting");
+    try {
+      const command = await this.finder.find();
+      if (turn !== this.turn || this.ended) return;
+      if (!command) return this.become("missing");
+      await this.run(command);
+    } catch (error) {
+      this.log.error(`the server could not be started: ${messageOf(error)}`);
+      if (turn === this.turn) this.lost();
+    }
+  }
+
+  private async run(command: Executable): Promise<void> {
+    this.log.info(`starting ${[command.command, ...(command.args ?? [])].join(" ")}`);
+    this.startedAt = Date.now();
+    const client = new QuietClient("tenets", "Tenets", command, this.options());
+    this.client = client;
+    client.onNotification("tenets/session.didChange", (batch: ChangeBatch) => {
+      if (client === this.client) this.changed.fire(batch);
+    });
+    client.onDidChangeState(({ newState }) => {
+      if (client === this.client && newState === State.Stopped) this.lost();
+    });
+    const starting = client.start();
+    this.starting = starting.catch(() => {});
+    try {
+      await starting;
+    } catch (error) {
+      this.log.error(`the server could not be started: ${messageOf(error)}`);
+      if (client !== this.client) return;
+      if (!this.timer) this.lost();
+      return this.warn(
+        vscode.l10n.t("The session server could not be started: {0}", command.command),
+        vscode.l10n.t("Show Log"),
+      );
+    }
+    if (client !== this.client) return;
+    this.become("running");
+    for (const warning of this.capability?.warnings ?? []) this.warn(warning);
   }
 
   private options(): LanguageClientOptions {
@@ -176,19 +202,18 @@ export class Server implements vscode.Disposable {
     if (this.ended || this.state === "missing") return;
     if (Date.now() - this.startedAt > STABLE) this.attempts = 0;
     const delay = DELAYS[Math.min(this.attempts++, DELAYS.length - 1)];
-    this.become(this.attempts > 2 ? "stopped" : "starting");
+    this.become(this.attempts > PATIENCE ? "stopped" : "starting");
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      void this.start();
-    }, delay);
+    this.timer = setTimeout(() => void this.begin(), delay);
   }
 
-  private async stopClient(): Promise<void> {
-    const client = this.client;
+  /** Stop the client, once it has started: the library cannot stop it before. */
+  private async retire(): Promise<void> {
+    const { client, starting } = this;
     this.client = undefined;
     if (!client) return;
     try {
+      await starting;
       if (client.isRunning()) await client.stop();
       await client.dispose();
     } catch (error) {
@@ -196,7 +221,21 @@ export class Server implements vscode.Disposable {
     }
   }
 
+  /** Wait while the server starts: what a user does then is done a moment later. */
+  private async untilStarted(): Promise<void> {
+    await new Promise<void>((done) => {
+      const end = () => {
+        clearTimeout(timer);
+        listener.dispose();
+        done();
+      };
+      const timer = setTimeout(end, START_TIME);
+      const listener = this.onDidChangeState((state) => state !== "starting" && end());
+    });
+  }
+
   private become(state: ServerState): void {
+    if (state === this.state && state !== "running") return;
     this.state = state;
     void vscode.commands.executeCommand("setContext", "tenets.state", state);
     this.stateChanged.fire(state);
@@ -214,67 +253,4 @@ export class Server implements vscode.Disposable {
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The command of the setting, else that on the PATH, else the module of the chosen interpreter. */
-async function findCommand(
-  log: vscode.LogOutputChannel,
-  isLocal: boolean,
-): Promise<Executable | undefined> {
-  const [command, ...args] = givenCommand(isLocal);
-  if (command) return { command, args };
-  const found = await onPath(PROGRAM);
-  if (found) return { command: found };
-  const interpreter = isLocal ? await onPath(PYTHON) : await chosenInterpreter();
-  if (interpreter && (await hasModule(interpreter))) {
-    return { command: interpreter, args: ["-P", "-m", MODULE] };
-  }
-  log.info(`no ${PROGRAM} is on the PATH, and ${interpreter ?? "no interpreter"} has ${MODULE}`);
-  return undefined;
-}
-
-/** The setting; `isLocal`: that of the folder does not count. */
-function givenCommand(isLocal: boolean): string[] {
-  const all = vscode.workspace.getConfiguration("tenets").inspect<string[]>("server.command");
-  const ofFolder = isLocal ? undefined : (all?.workspaceFolderValue ?? all?.workspaceValue);
-  return ofFolder ?? all?.globalValue ?? [];
-}
-
-async function onPath(program: string): Promise<string | undefined> {
-  for (const folder of (process.env.PATH ?? "").split(path.delimiter)) {
-    if (!path.isAbsolute(folder)) continue;
-    const file = path.join(folder, program);
-    try {
-      await access(file, constants.X_OK);
-      return file;
-    } catch {
-      continue;
-    }
-  }
-  return undefined;
-}
-
-/** The interpreter that the user has chosen; in a folder that is not trusted, that of the PATH. */
-async function chosenInterpreter(): Promise<string | undefined> {
-  if (!vscode.workspace.isTrusted) return onPath(PYTHON);
-  const python = vscode.extensions.getExtension("ms-python.python");
-  try {
-    const api = python && (await python.activate());
-    const chosen: string | undefined = api?.environments?.getActiveEnvironmentPath()?.path;
-    if (chosen && path.isAbsolute(chosen)) return chosen;
-  } catch {
-    // It is another extension's error.
-  }
-  const setting = vscode.workspace.getConfiguration("python").get<string>("defaultInterpreterPath");
-  return setting && path.isAbsolute(setting) ? setting : onPath(PYTHON);
-}
-
-async function hasModule(interpreter: string): Promise<boolean> {
-  const program = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${MODULE}") is None)`;
-  try {
-    await promisify(execFile)(interpreter, ["-P", "-c", program], { timeout: 10_000 });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,9 +2,18 @@
 
 import * as vscode from "vscode";
 import { l10n } from "vscode";
-import { MOST_SESSIONS, offerInstall, offerUndo, pickSession, say, showError } from "./dialogs";
+import {
+  askText,
+  MOST_SESSIONS,
+  offerInstall,
+  offerUndo,
+  pickSession,
+  say,
+  showError,
+} from "./dialogs";
 import type { Session } from "./protocol";
 import { SessionError } from "./server";
+import { literal } from "./text";
 import type { Node } from "./tree";
 import type { Window } from "./window";
 
@@ -29,14 +38,14 @@ export class SessionCommands {
     pick.matchOnDescription = true;
     pick.buttons = [{ iconPath: new vscode.ThemeIcon("add"), tooltip: l10n.t("Create a session") }];
     const others: SwitchItem[] = [{ label: "", kind: vscode.QuickPickItemKind.Separator }];
-    const offer = (icon: string, label: string, run: () => unknown) =>
-      others.push({ label, run, iconPath: new vscode.ThemeIcon(icon) });
-    offer("add", l10n.t("Create a session …"), () => this.create(pick.value));
+    const offer = (icon: string, label: string, run: () => unknown, alwaysShow = false) =>
+      others.push({ label: literal(label), run, alwaysShow, iconPath: new vscode.ThemeIcon(icon) });
+    offer("add", l10n.t("Create a session …"), () => this.create(pick.value), true);
     const { folder } = this.window;
     if (folder && shown.session && !shown.binding) {
-      const { name } = shown.session;
-      const label = l10n.t("Bind the folder {0} to {1}", folder.name, name);
-      offer("folder", label, () => this.bindTo(folder, name));
+      const { session } = shown;
+      const label = l10n.t("Bind the folder {0} to {1}", folder.name, session.name);
+      offer("folder", label, () => this.bindTo(folder, session));
     }
     if (folder && shown.binding) {
       offer("close", l10n.t("Unbind the folder {0}", folder.name), () => this.unbind());
@@ -46,8 +55,9 @@ export class SessionCommands {
       offer("debug-pause", label, () => this.exit());
     }
     pick.onDidTriggerButton(() => {
+      const { value } = pick;
       pick.hide();
-      void vscode.commands.executeCommand("tenets.create");
+      void this.create(value);
     });
     pick.onDidHide(() => pick.dispose());
     pick.onDidAccept(async () => {
@@ -73,6 +83,11 @@ export class SessionCommands {
 
   async activate({ id, name }: { id?: number; name: string }): Promise<void> {
     await this.methods.setActive(id === undefined ? { name } : { sessionId: id });
+    await this.tellOfBinding(name);
+  }
+
+  /** Say that another session is active now than that which this folder shows. */
+  private async tellOfBinding(name: string): Promise<void> {
     const { binding, session } = this.window.shown;
     if (!binding || !session || session.name === name) return;
     const keep = l10n.t("{0} is active now. This folder stays bound to {1}.", name, session.name);
@@ -88,7 +103,7 @@ export class SessionCommands {
       ...(isCurrent && shown.binding ? [l10n.t("this folder")] : []),
     ];
     return {
-      label: session.name,
+      label: literal(session.name),
       description: facts.join(" · "),
       iconPath: new vscode.ThemeIcon(isCurrent ? "bookmark" : "blank"),
       run: () => this.activate(session),
@@ -96,23 +111,27 @@ export class SessionCommands {
   }
 
   async create(value = ""): Promise<void> {
-    const name = await vscode.window.showInputBox({
+    const options = {
       title: l10n.t("Create a session"),
       prompt: l10n.t("It becomes the active session of all editors."),
       value,
-      validateInput: (given) =>
+      validateInput: (given: string) =>
         given.trim() ? undefined : l10n.t("A name has at least one character."),
+    };
+    await askText(this.window, options, async (name) => {
+      try {
+        await this.methods.create({ name, active: true });
+      } catch (error) {
+        if (!(error instanceof SessionError) || error.kind !== "sessionExists") throw error;
+        const yes = l10n.t("Switch to it");
+        const there = l10n.t("There is a session named {0}.", name);
+        if ((await vscode.window.showInformationMessage(there, yes)) === yes) {
+          await this.activate({ name });
+        }
+        return;
+      }
+      await this.tellOfBinding(name);
     });
-    if (name === undefined) return;
-    try {
-      await this.methods.create({ name, active: true });
-    } catch (error) {
-      if (!(error instanceof SessionError) || error.kind !== "sessionExists") throw error;
-      const yes = l10n.t("Switch to it");
-      const there = l10n.t("There is a session named {0}.", name);
-      if ((await vscode.window.showInformationMessage(there, yes)) === yes)
-        await this.activate({ name });
-    }
   }
 
   async exit(): Promise<void> {
@@ -125,12 +144,12 @@ export class SessionCommands {
     if (!session) return;
     const isOne = (vscode.workspace.workspaceFolders?.length ?? 0) < 2;
     const folder = isOne ? this.window.folder : await vscode.window.showWorkspaceFolderPick();
-    if (folder) await this.bindTo(folder, session.name);
+    if (folder) await this.bindTo(folder, session);
     else if (isOne) throw new Error(l10n.t("Open a folder first: a session is bound to a folder."));
   }
 
-  private async bindTo(folder: vscode.WorkspaceFolder, name: string): Promise<void> {
-    await this.methods.bind({ name, folder: folder.uri.toString() });
+  private async bindTo(folder: vscode.WorkspaceFolder, { id, name }: Session): Promise<void> {
+    await this.methods.bind({ sessionId: id, folder: folder.uri.toString() });
     await this.window.refresh();
     say(l10n.t("{0} shows {1} from now on, whatever is active.", folder.name, name));
   }
@@ -146,27 +165,33 @@ export class SessionCommands {
     const session = await this.sessionOf(node, l10n.t("Rename"));
     if (!session) return;
     const value = session.name;
-    const newName = await vscode.window.showInputBox({ title: l10n.t("Rename {0}", value), value });
-    if (newName === undefined || newName === value) return;
-    await this.methods.rename({ sessionId: session.id, newName });
+    const options = { title: l10n.t("Rename {0}", value), value };
+    await askText(this.window, options, async (newName) => {
+      if (newName !== value) await this.methods.rename({ sessionId: session.id, newName });
+    });
   }
 
   async copy(node?: Node): Promise<void> {
     const session = await this.sessionOf(node, l10n.t("Copy"));
     if (!session) return;
-    const title = l10n.t("Copy {0}", session.name);
     const value = l10n.t("{0} (copy)", session.name);
-    const newName = await vscode.window.showInputBox({ title, value });
-    if (newName !== undefined) await this.methods.copy({ sessionId: session.id, newName });
+    const options = { title: l10n.t("Copy {0}", session.name), value };
+    await askText(this.window, options, async (newName) => {
+      await this.methods.copy({ sessionId: session.id, newName });
+    });
   }
 
   async reset(node?: Node): Promise<void> {
     const session = await this.sessionOf(node, l10n.t("Reset"));
     if (!session) return;
+    const before = this.window.shown.active;
     const { trashId } = await this.methods.reset({ sessionId: session.id });
     const sentence = l10n.t("{0} has no notes any more, and is active.", session.name);
     await offerUndo(this.window, sentence, async () => {
       if (trashId != null) await this.methods.restore({ id: trashId });
+      if (before?.id === session.id) return;
+      if (before) await this.methods.setActive({ sessionId: before.id });
+      else await this.methods.exit({ sessionId: session.id });
     });
   }
 

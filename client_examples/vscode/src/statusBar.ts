@@ -1,7 +1,7 @@
 // The status bar: the session of this window, and where it comes from.
 
 import * as vscode from "vscode";
-import { ago, plain, titleOf } from "./text";
+import { ago, literal, plain, titleOf } from "./text";
 import type { Window } from "./window";
 
 /** Notes in the tooltip. */
@@ -33,10 +33,13 @@ export class StatusBar implements vscode.Disposable {
     const { server, shown } = this.window;
     const drawn = ++this.drawn;
     if (server.state !== "running") return this.drawState();
-    const { session, binding } = shown;
+    const { session, binding, trouble } = shown;
+    if (trouble !== undefined) {
+      return this.set(`$(warning) ${vscode.l10n.t("sessions unavailable")}`, trouble);
+    }
     const icon = binding ? "$(folder)" : "$(bookmark)";
     this.set(
-      `${icon} ${session?.name ?? vscode.l10n.t("no session")}`,
+      `${icon} ${session ? literal(session.name) : vscode.l10n.t("no session")}`,
       session
         ? binding
           ? vscode.l10n.t(

@@ -52,3 +52,8 @@ export function uriOf(location: Location): vscode.Uri {
 export function plain(text: string): string {
   return text.replace(/[\\`*_{}[\]<>()#+\-.!|~$&]/g, "\\$&");
 }
+
+/** A text for a label, in which nothing is an icon. */
+export function literal(text: string): string {
+  return text.replaceAll("$(", "$\u200b(");
+}

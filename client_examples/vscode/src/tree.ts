@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import { showError } from "./dialogs";
 import type { ContextEntry, Session, TrashItem } from "./protocol";
+import { messageOf } from "./server";
 import { ago, iconOf, locationOf, titleOf } from "./text";
 import type { Window } from "./window";
 
@@ -76,9 +77,14 @@ export class Tree
 
   async getChildren(node?: Node): Promise<Node[]> {
     if (this.window.server.state !== "running") return [];
-    if (!node) return this.roots();
-    if (node.type === "session") return this.notes(node.session);
-    if (node.type === "trash") return this.trash();
+    try {
+      if (!node) return await this.roots();
+      if (node.type === "session") return await this.notes(node.session);
+      if (node.type === "trash") return await this.trash();
+    } catch (error) {
+      // VS Code would show it once for each row; the status bar tells what is wrong.
+      this.window.server.log.warn(`the view cannot be filled: ${messageOf(error)}`);
+    }
     return [];
   }
 

@@ -2,10 +2,12 @@
 
 import * as vscode from "vscode";
 import type { ChangeBatch, Current, Session } from "./protocol";
-import { messageOf, type Server } from "./server";
+import { messageOf, type Server, type ServerState } from "./server";
 
 /** Milliseconds between two drawings, at least: the changes of a burst are collected. */
 const BURST = 40;
+/** Milliseconds until the database is looked at again, if it could not be read. */
+const RETRY = 2000;
 
 export interface Shown {
   /** The session of the folder that the user works in. */
@@ -14,6 +16,8 @@ export interface Shown {
   binding: string | null;
   /** The session that is active for everybody. */
   active: Session | null;
+  /** Why none of this is known; undefined: it is. */
+  trouble: string | undefined;
 }
 
 export class Window implements vscode.Disposable {
@@ -23,6 +27,9 @@ export class Window implements vscode.Disposable {
   private pending: ChangeBatch | undefined;
   private fired = 0;
   private active: Session | null = null;
+  private trouble: string | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  private revision = 0;
   /** One for each folder; none: no folder is bound to a session. */
   private currents: Current[] = [];
   private lastFolder: vscode.WorkspaceFolder | undefined;
@@ -34,7 +41,7 @@ export class Window implements vscode.Disposable {
     private readonly memory: vscode.Memento,
   ) {
     this.subscriptions.push(
-      server.onDidChangeState((state) => (state === "running" ? void this.refresh() : this.fire())),
+      server.onDidChangeState((state) => this.follow(state)),
       server.onDidChange((batch) => this.take(batch)),
       vscode.workspace.onDidChangeWorkspaceFolders(() => void this.refresh()),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.visit(editor)),
@@ -49,13 +56,12 @@ export class Window implements vscode.Disposable {
   }
 
   get shown(): Shown {
-    const folder = this.folder?.uri.toString();
-    const current = this.currents.find((one) => one.folder === folder);
-    return {
-      session: current ? current.session : this.active,
-      binding: current?.binding ?? null,
-      active: this.active,
-    };
+    return this.shownIn(this.folder);
+  }
+
+  /** What is shown for a file: the session that its folder is bound to, else the active one. */
+  shownFor(uri: vscode.Uri): Shown {
+    return this.shownIn(vscode.workspace.getWorkspaceFolder(uri) ?? this.folder);
   }
 
   /** The state of the database that this window has seen when its user was last there. */
@@ -69,6 +75,7 @@ export class Window implements vscode.Disposable {
 
   /** Look at everything anew. */
   async refresh(): Promise<void> {
+    clearTimeout(this.retry);
     const { methods } = this.server;
     try {
       const folders = vscode.workspace.workspaceFolders?.map(({ uri }) => uri.toString());
@@ -76,19 +83,50 @@ export class Window implements vscode.Disposable {
         methods.getActive(),
         ...(folders ?? [undefined]).map((folder) => methods.getCurrent({ folder })),
       ]);
+      const currents = current ? [current, ...others] : [];
+      const revisions = [...currents, ...(active ? [active] : [])].map((one) => one.revision);
+      // What was told meanwhile is newer than some of the replies.
+      if (Math.min(...revisions) < this.revision) return this.refresh();
       this.active = active;
-      this.currents = current ? [current, ...others] : [];
+      this.currents = currents;
+      this.trouble = undefined;
       if (current && this.seen === undefined) await this.see(current.state);
     } catch (error) {
-      this.server.log.warn(`the current session is not known: ${messageOf(error)}`);
-      [this.active, this.currents] = [null, []];
+      if (this.trouble !== messageOf(error)) {
+        this.server.log.warn(`the current session is not known: ${messageOf(error)}`);
+      }
+      [this.active, this.currents, this.trouble] = [null, [], messageOf(error)];
+      this.retry = setTimeout(() => void this.refresh(), RETRY);
     }
     this.fire();
   }
 
   dispose(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.retry);
     for (const one of this.subscriptions) one.dispose();
+  }
+
+  private follow(state: ServerState): void {
+    clearTimeout(this.retry);
+    this.revision = 0; // of the connection before
+    if (state === "running") void this.refresh();
+    else this.fire();
+  }
+
+  private shownIn(folder: vscode.WorkspaceFolder | undefined): Shown {
+    const uri = folder?.uri.toString();
+    const current = this.currents.find((one) => one.folder === uri);
+    const session = current ? current.session : this.active;
+    // Of a session that several folders show, the server sends the metadata once.
+    const all = [session, this.active, ...this.currents.map((one) => one.session)];
+    const whole = all.find((one) => one && one.id === session?.id && one.metadata);
+    return {
+      session: whole ?? session,
+      binding: current?.binding ?? null,
+      active: this.active,
+      trouble: this.trouble,
+    };
   }
 
   private visit(editor: vscode.TextEditor | undefined): void {
@@ -103,6 +141,8 @@ export class Window implements vscode.Disposable {
   private take(batch: ChangeBatch): void {
     this.active = batch.active;
     this.currents = batch.currents ?? [];
+    this.revision = batch.revision;
+    if (this.trouble !== undefined) void this.refresh();
     const { pending } = this;
     const incomplete = pending?.incomplete || batch.incomplete;
     this.pending = {

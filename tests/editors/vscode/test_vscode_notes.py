@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
 from editors.plain_editors import SOURCE
-from editors.vscode.code_server import Window
+from editors.vscode import code_server as vscode
+from editors.vscode.code_server import CodeServer, Window
 from support.people import Person
 
 pytestmark = pytest.mark.editors
@@ -115,6 +118,13 @@ def test_a_note_is_edited_and_a_conflict_is_shown(
         expect(window.page.locator(".monaco-diff-editor")).to_contain_text("and mine")
         (entry,) = person.gets("show", "billing")["entries"]
         assert entry["content"] == theirs
+        # To have looked at it is no consent: it is asked again.
+        window.page.keyboard.press("Escape")
+        window.tab("first").first.click()
+        window.page.keyboard.press("Control+s")
+        expect(window.notification("The content of the file is newer")).to_be_visible()
+        (entry,) = person.gets("show", "billing")["entries"]
+        assert entry["content"] == theirs
     else:
         window.presses("The content of the file is newer", "Overwrite")
         expect(window.row("first of theirs and mine")).to_be_visible()
@@ -184,3 +194,70 @@ def test_pinned_files_are_marked_and_lost_notes_listed(window: Window, person: P
     expect(rows.last).to_contain_text("was line 1")
     window.pick("why twice?")
     expect(window.page.locator(".statusbar-item").filter(has_text="Ln 4, Col 1")).to_be_visible()
+
+
+def test_a_note_has_one_tab_whatever_it_is_called(window: Window, person: Person) -> None:
+    person.does("note", "first")
+    window.opens_view()
+    window.unfolds("billing")
+    window.row("first").click()
+    expect(window.editor).to_contain_text("first")
+    window.editor.click()
+    window.page.keyboard.press("Control+a")
+    window.page.keyboard.type("renamed")
+    window.page.keyboard.press("Control+s")
+    window.row("renamed").click()
+    expect(window.page.locator(".tab")).to_have_count(1)
+
+
+def test_notes_are_read_and_written_as_utf8(code_server: CodeServer, person: Person) -> None:
+    person.does("create", "--switch", "billing")
+    person.does("note", "Grüße: 1 €")
+    given = {**vscode.server_setting(person.database), "files.encoding": "windows1252"}
+    (person.folder / ".vscode" / "settings.json").write_text(json.dumps(given))
+    with code_server.window(person.folder) as window:
+        window.opens_view()
+        window.unfolds("billing")
+        window.row("Grüße").click()
+        expect(window.editor).to_contain_text("Grüße: 1 €")
+        window.editor.click()
+        window.page.keyboard.press("Control+End")
+        window.page.keyboard.type("5 ¢")
+        window.page.keyboard.press("Control+s")
+        expect(window.row("Grüße: 1 €5 ¢")).to_be_visible()
+    (entry,) = person.gets("show", "billing")["entries"]
+    assert entry["content"] == "Grüße: 1 €5 ¢"
+
+
+def test_a_note_that_is_open_is_there_after_a_reload(window: Window, person: Person) -> None:
+    person.does("note", "first")
+    window.opens_view()
+    window.unfolds("billing")
+    window.row("first").dblclick()
+    expect(window.editor).to_contain_text("first")
+    window.runs("Developer: Reload Window")
+    expect(window.page.locator(".tab")).to_have_count(0)
+    expect(window.status).to_contain_text("billing")
+    expect(window.text("first.md")).to_contain_text("first")
+
+
+def test_the_text_of_a_note_outlives_its_session(window: Window, person: Person) -> None:
+    person.does("note", "first")
+    window.opens_view()
+    window.unfolds("billing")
+    window.row("first").click()
+    window.editor.click()
+    window.page.keyboard.press("Control+End")
+    window.page.keyboard.type(" of mine")
+    person.does("delete", "--yes", "billing")
+    expect(window.row("billing")).to_have_count(0)
+    window.page.keyboard.press("Control+s")
+    expect(window.notification("The note was deleted")).to_be_visible()
+    expect(window.editor).to_contain_text("first of mine")
+    person.does("restore")
+    expect(window.row("billing")).to_be_visible()
+    window.editor.click()
+    window.page.keyboard.press("Control+s")
+    expect(window.page.locator(".tab.dirty")).to_have_count(0)
+    (entry,) = person.gets("show", "billing")["entries"]
+    assert entry["content"] == "first of mine"

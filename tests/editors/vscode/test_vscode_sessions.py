@@ -26,6 +26,17 @@ def test_a_switch_anywhere_is_shown_and_made_here(window: Window, person: Person
     assert person.does("prompt") == "billing\n"
 
 
+def test_a_name_is_typed_once_and_means_itself(window: Window, person: Person) -> None:
+    window.status.click()
+    expect(window.picker).to_contain_text("Switch session")
+    window.page.keyboard.type("the $(trash) can")
+    window.pick("Create a session")
+    expect(window.picker.locator("input")).to_have_value("the $(trash) can")
+    window.page.keyboard.press("Enter")
+    expect(window.status).to_contain_text(re.compile(r"the \$\u200b?\(trash\) can"))
+    assert person.does("prompt") == "the $(trash) can\n"
+
+
 def test_a_burst_of_switches_is_shown_without_flicker(window: Window, person: Person) -> None:
     person.does("create", "review")
     window.status.evaluate(
@@ -89,12 +100,13 @@ def test_sessions_are_renamed_copied_and_reset(window: Window, person: Person) -
     window.chooses(window.row("invoices"), "Copy Session...")
     window.answers("Copy invoices", "invoices too")
     expect(window.row("invoices too")).to_contain_text("1")
-    # A name that is taken is told.
+    # A name that is taken is told, and can be mended.
     window.chooses(window.row("invoices too"), "Rename Session...")
     expect(window.picker).to_contain_text("Rename invoices too")
     window.page.keyboard.press("Control+a")
     window.answers("Rename invoices too", "invoices")
-    expect(window.notification("invoices")).to_be_visible()
+    window.presses("already named 'invoices'", "Edit and Try Again")
+    expect(window.picker.locator("input")).to_have_value("invoices")
     window.page.keyboard.press("Escape")
     window.chooses(window.row("invoices too"), "Reset Session...")
     message = "invoices too has no notes any more"

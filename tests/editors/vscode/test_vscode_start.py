@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,11 @@ def test_a_server_that_cannot_be_started_is_told_of_once(
         # By then it has been tried several times.
         expect(window.status).to_contain_text("disconnected")
         assert window.page.locator(".notification-toast").count() == 1
+        settings.write_text(right)
+        expect(window.status).to_contain_text("no session")
+        # One word is a command, too; another wrong one while the first is waited for is told.
+        settings.write_text(json.dumps({"tenets.server.command": "/none/other"}))
+        expect(window.notification("could not be started: /none/other")).to_be_visible()
         settings.write_text(right)
         expect(window.status).to_contain_text("no session")
 
@@ -193,3 +200,31 @@ def test_two_windows_are_one(window: Window, person: Person, code_server: CodeSe
         other.answers("Create a session", "parser")
         expect(other.status).to_contain_text("parser")
         expect(window.status).to_contain_text("parser")
+
+
+def test_a_server_that_is_restarted_at_once_runs_once(window: Window, person: Person) -> None:
+    servers = processes_with(str(person.database))
+    window.page.keyboard.press("F1")
+    window.page.keyboard.type("Tenets: Restart the Server")
+    row = window.picker.locator(".monaco-list-row").filter(has_text="Restart the Server")
+    expect(row).to_be_visible()
+    window.page.keyboard.press("Enter")
+    window.runs("Tenets: Restart the Server")
+    expect(window.status).to_contain_text("billing")
+    person.does("create", "--switch", "review")
+    expect(window.status).to_contain_text("review")
+    end = time.monotonic() + vscode.DEADLINE
+    while len(processes_with(str(person.database))) != len(servers):
+        assert time.monotonic() < end
+        window.page.wait_for_timeout(100)
+
+
+def processes_with(argument: str) -> list[int]:
+    """Return the processes that have an argument."""
+    found = list[int]()
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if argument.encode() in words:
+                found.append(int(process.name))
+    return found
