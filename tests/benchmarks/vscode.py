@@ -271,7 +271,7 @@ def main() -> int:
     options.add_argument("--smoke", action="store_true", help="little of everything, once")
     given = options.parse_args()
     if given.smoke:
-        given.rounds, given.sessions, given.notes = 2, 200, 200
+        given.rounds, given.sessions, given.notes = 1, 200, 200
     print(environment())
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         os.environ["XDG_RUNTIME_DIR"] = name

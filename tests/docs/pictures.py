@@ -46,6 +46,19 @@ def refresh(token: str) -> str:
     return fresh
 '''
 
+REVIEW: Final = """\
+The lexer reads each token twice, too.
+
+- `Lexer.peek` throws away what it has read
+- `Parser.expect` calls `peek`, and then `next`
+- so a file of 1 MiB takes 2.3 s, of which half is wasted
+
+Questions for the author:
+
+1. Is `peek` called from elsewhere?
+2. May it keep one token?
+"""
+
 
 def fill(person: Person) -> None:
     """Have three sessions; the active one has notes, two of them at lines."""
@@ -56,7 +69,7 @@ def fill(person: Person) -> None:
     person.does("note", "# Plan\n\n1. refresh once\n2. a test with two windows\n")
     person.does("note", "--at", "auth.py:16", "the server's clock is 40 s ahead")
     person.does("note", "--at", "auth.py:11", "why is it refreshed twice?")
-    person.does("note", "--session", "review parser", "the lexer reads the token twice, too")
+    person.does("note", "--session", "review parser", REVIEW)
     person.does("pin", "auth.py")
     person.does("create", "old spike")
     person.does("delete", "--yes", "old spike")
@@ -67,10 +80,13 @@ def take(window: Window) -> None:
     media = EXTENSION / "media"
     expect(window.status).to_contain_text("fix login")
     window.opens("auth.py")
+    window.tab("auth.py").dblclick()  # so that it stays
     window.opens_view()
     window.unfolds("fix login")
     expect(window.row("why is it refreshed twice?")).to_be_visible()
     expect(window.page.locator(".view-line").filter(has_text="refreshed twice?")).to_be_visible()
+    window.editor.hover()
+    expect(window.page.locator(".workbench-hover")).to_have_count(0)
     window.page.screenshot(path=media / "window.png")
     window.status.click()
     expect(window.picker).to_contain_text("review parser")
@@ -80,7 +96,7 @@ def take(window: Window) -> None:
     expect(window.picker).to_contain_text("Search notes and sessions")
     window.page.keyboard.type("twice")
     expect(window.picker.locator(".monaco-list-row")).to_have_count(2)
-    expect(window.page.locator(".tab.active")).to_contain_text("twice")
+    expect(window.editor).to_contain_text("May it keep one token?")
     window.page.screenshot(path=media / "search.png")
 
 

@@ -32,9 +32,10 @@ export function iconOf(entry: ContextEntry): vscode.ThemeIcon {
   return new vscode.ThemeIcon(ICONS[entry.kind] ?? "file-text");
 }
 
-/** What an entry is called where there is one line for it. */
+/** What an entry is called where there is one line for it; a heading of Markdown without marks. */
 export function titleOf(entry: ContextEntry): string {
-  return entry.preview || entry.kind;
+  const { kind, preview } = entry;
+  return (kind === "note" ? preview.replace(/^#+\s+/, "") : preview) || kind;
 }
 
 export function locationOf(entry: ContextEntry): Location | undefined {

@@ -22,7 +22,7 @@ from editors.node_support import npm
 
 EXTENSION: Final = Path(__file__).parents[3] / "client_examples" / "vscode"
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
-DEADLINE: Final = 15.0
+DEADLINE: Final = 60.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 SETTINGS: Final[Mapping[str, object]] = {
     "editor.minimap.enabled": False,
@@ -141,10 +141,13 @@ class CodeServer:
             (self._folder / "log").open("wb") as log,
             subprocess.Popen(command, env=self._environment, stdout=log, stderr=log) as process,
         ):
+            # The windows are of one browser, which keeps the compiled scripts of VS Code.
+            self._context = self._browser.new_context(viewport={"width": 1150, "height": 700})
             try:
                 self._wait_until_ready()
                 yield self
             finally:
+                self._context.close()
                 process.terminate()
 
     @contextlib.contextmanager
@@ -155,16 +158,15 @@ class CodeServer:
         """
         kind = "workspace" if opened and opened.suffix == ".code-workspace" else "folder"
         query = f"{kind}={opened}" if opened else "ew=true"
-        context = self._browser.new_context(viewport={"width": 1150, "height": 700})
+        page = self._context.new_page()
         try:
-            page = context.new_page()
             page.set_default_timeout(DEADLINE * 1000)
             page.add_init_script(script)
             page.goto(f"http://127.0.0.1:{self._port}/?{query}")
             page.locator(".monaco-workbench").wait_for()
             yield Window(page)
         finally:
-            context.close()
+            page.close()
 
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + DEADLINE
