@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -192,6 +193,8 @@ class Window:
 
     def violations(self, axe: Path) -> set[tuple[str, str]]:
         """Return what axe-core finds serious: the rules, and the elements that break them."""
+        # VS Code's own bar for progress has no name.
+        expect(self.page.locator(".monaco-progress-container.active")).to_have_count(0)
         self.page.evaluate(axe.read_text())
         found = self.page.evaluate("axe.run()")
         return {
@@ -271,8 +274,16 @@ class Window:
     def runs(self, title: str) -> None:
         """Run a command from the palette."""
         self.page.keyboard.press("F1")
-        self.page.keyboard.type(title)
+        self.types(title, after=">")
         self.pick(title)
+
+    def types(self, text: str, *, after: str = "") -> None:
+        """Type into the quick pick, or input box, once it is ready for it: it has a text."""
+        box = self.picker.locator("input[type=text]")
+        expect(box).to_be_focused()
+        expect(box).to_have_value(after)
+        self.page.keyboard.type(text)
+        expect(box).to_have_value(f"{after}{text}")
 
     def pick(self, text: str) -> None:
         """Pick from the list that is open, once it has a text."""
@@ -281,21 +292,31 @@ class Window:
     def answers(self, title: str, text: str) -> None:
         """Answer the input box with a title."""
         expect(self.picker).to_contain_text(title)
+        expect(self.picker.locator("input[type=text]")).to_be_focused()
         self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
+    def chooses_file(self, file: Path) -> None:
+        """Choose a file in the dialog, which proposes the folder."""
+        box = self.picker.locator("input[type=text]")
+        expect(box).to_have_value(re.compile("./$"))
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(str(file))
+        expect(box).to_have_value(str(file))
+        expect(self.picker.locator(".monaco-list-row").filter(has_text=file.name)).to_be_visible()
         self.page.keyboard.press("Enter")
 
     def opens(self, name: str) -> None:
         """Open a file of the folder by its name."""
         self.page.keyboard.press("Control+p")
-        self.page.keyboard.type(name)
+        self.types(name)
         self.pick(name)
         expect(self.tab(name)).to_be_visible()
 
     def selects_lines(self, first: int, last: int) -> None:
         """Select whole lines."""
         self.page.keyboard.press("Control+g")
-        expect(self.picker).to_be_visible()
-        self.page.keyboard.type(f"{first}")
+        self.types(f"{first}", after=":")
         self.page.keyboard.press("Enter")
         expect(self.picker).to_be_hidden()
         for _ in range(last - first + 1):

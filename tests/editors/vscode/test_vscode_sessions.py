@@ -16,7 +16,9 @@ from tenets_session_server.storage.session_db import SessionDB
 pytestmark = pytest.mark.editors
 
 
-def test_a_switch_anywhere_is_shown_and_made_here(window: Window, person: Person) -> None:
+def test_sessions_are_switched_created_and_left_in_the_status_bar(
+    window: Window, person: Person
+) -> None:
     person.does("create", "--switch", "review")
     expect(window.status).to_contain_text("review")
     window.status.click()
@@ -24,17 +26,20 @@ def test_a_switch_anywhere_is_shown_and_made_here(window: Window, person: Person
     window.pick("billing")
     expect(window.status).to_contain_text("billing")
     assert person.does("prompt") == "billing\n"
-
-
-def test_a_name_is_typed_once_and_means_itself(window: Window, person: Person) -> None:
+    # A name is typed once, and means itself.
     window.status.click()
     expect(window.picker).to_contain_text("Switch session")
-    window.page.keyboard.type("the $(trash) can")
+    window.types("the $(trash) can")
     window.pick("Create a session")
-    expect(window.picker.locator("input")).to_have_value("the $(trash) can")
+    expect(window.picker).to_contain_text("It becomes the active session")
+    expect(window.picker.locator("input[type=text]")).to_have_value("the $(trash) can")
     window.page.keyboard.press("Enter")
     expect(window.status).to_contain_text(re.compile(r"the \$\u200b?\(trash\) can"))
     assert person.does("prompt") == "the $(trash) can\n"
+    window.status.click()
+    window.pick("Leave the")
+    expect(window.status).to_contain_text("no session")
+    assert person.does("prompt") == ""
 
 
 def test_a_burst_of_switches_is_shown_without_flicker(window: Window, person: Person) -> None:
@@ -82,13 +87,6 @@ def test_a_folder_that_is_bound_keeps_its_session(window: Window, person: Person
     expect(window.status).to_contain_text("billing")
 
 
-def test_the_session_is_left(window: Window, person: Person) -> None:
-    window.status.click()
-    window.pick("Leave billing")
-    expect(window.status).to_contain_text("no session")
-    assert person.does("prompt") == ""
-
-
 def test_sessions_are_renamed_copied_and_reset(window: Window, person: Person) -> None:
     person.does("note", "first")
     window.opens_view()
@@ -125,18 +123,12 @@ def test_a_session_goes_out_and_others_come_in(window: Window, person: Person) -
     exported = person.folder.parent / "exported.json"
     exported.write_text(person.does("export", "--format", "json", "billing"))
     window.runs("Tenets: Import Sessions")
-    expect(window.picker).to_be_visible()
-    window.page.keyboard.press("Control+a")
-    window.page.keyboard.type(str(exported))
-    window.page.keyboard.press("Enter")
+    window.chooses_file(exported)
     expect(window.rows.filter(has_text="billing")).to_have_count(2)
     # What is no export says where it is wrong, and nothing is lost.
     exported.write_text('{"sessions": 1}')
     window.runs("Tenets: Import Sessions")
-    expect(window.picker).to_be_visible()
-    window.page.keyboard.press("Control+a")
-    window.page.keyboard.type(str(exported))
-    window.page.keyboard.press("Enter")
+    window.chooses_file(exported)
     expect(window.notification("sessions")).to_be_visible()
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 from editors.vscode import code_server as vscode
 from editors.vscode.code_server import CodeServer, Window
 from support import shared
+from support.foreign import ForeignWriter
 from support.people import Person
 
 pytestmark = pytest.mark.editors
@@ -185,14 +186,6 @@ def test_a_virtual_folder_has_sessions_and_notes_too(
         assert entry["location"]["anchor"]["quote"] == "second = 2"
 
 
-def test_it_comes_back_when_its_server_does(window: Window, person: Person) -> None:
-    for _ in range(2):
-        shared.stop(person.database)
-        person.does("create", "--switch", f"while away {_}")
-        expect(window.status).to_contain_text(f"while away {_}")
-    assert window.page.locator(".notification-toast").count() == 0, "it restarts without noise"
-
-
 def test_two_windows_are_one(window: Window, person: Person, code_server: CodeServer) -> None:
     with code_server.window(person.folder) as other:
         expect(other.status).to_contain_text("billing")
@@ -200,17 +193,23 @@ def test_two_windows_are_one(window: Window, person: Person, code_server: CodeSe
         other.answers("Create a session", "parser")
         expect(other.status).to_contain_text("parser")
         expect(window.status).to_contain_text("parser")
+        # As the `tenets` command line does it.
+        with ForeignWriter(person.database) as foreign:
+            foreign.create("theirs", {"active": True})
+        expect(other.status).to_contain_text("theirs")
+        expect(window.status).to_contain_text("theirs")
 
 
-def test_a_server_that_is_restarted_at_once_runs_once(window: Window, person: Person) -> None:
+def test_it_comes_back_when_its_server_does(window: Window, person: Person) -> None:
+    for number in range(2):
+        shared.stop(person.database)
+        person.does("create", "--switch", f"while away {number}")
+        expect(window.status).to_contain_text(f"while away {number}")
+    assert window.page.locator(".notification-toast").count() == 0, "it restarts without noise"
+    # Restarted twice at once, it runs once.
     servers = processes_with(str(person.database))
-    window.page.keyboard.press("F1")
-    window.page.keyboard.type("Tenets: Restart the Server")
-    row = window.picker.locator(".monaco-list-row").filter(has_text="Restart the Server")
-    expect(row).to_be_visible()
-    window.page.keyboard.press("Enter")
     window.runs("Tenets: Restart the Server")
-    expect(window.status).to_contain_text("billing")
+    window.runs("Tenets: Restart the Server")
     person.does("create", "--switch", "review")
     expect(window.status).to_contain_text("review")
     end = time.monotonic() + vscode.DEADLINE
