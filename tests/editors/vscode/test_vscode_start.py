@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from editors.vscode import code_server as vscode
 from editors.vscode.code_server import CodeServer, Window
-from support import shared
+from support import damage, shared
 from support.foreign import ForeignWriter
 from support.people import Person
 
@@ -216,6 +216,24 @@ def test_it_comes_back_when_its_server_does(window: Window, person: Person) -> N
     while len(processes_with(str(person.database))) != len(servers):
         assert time.monotonic() < end
         window.page.wait_for_timeout(100)
+
+
+def test_a_damaged_database_is_not_said_to_have_no_session(
+    code_server: CodeServer, person: Person
+) -> None:
+    person.does("create", "--switch", "billing")
+    backup = Path(person.does("backup").strip()).name
+    shared.stop(person.database)
+    sound = person.database.read_bytes()
+    damage.header(person.database)
+    with code_server.window(person.folder) as window:
+        expect(window.status).to_contain_text("sessions unavailable")
+        # What to do is told, once.
+        expect(window.notification("tenets-session")).to_contain_text("recover")
+        assert window.page.locator(".notification-toast").count() == 1
+        person.does("recover", "--from", backup, "--yes")
+        expect(window.status).to_contain_text("billing")
+    assert person.database.read_bytes()[:16] == sound[:16]
 
 
 def processes_with(argument: str) -> list[int]:
