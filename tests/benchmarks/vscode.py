@@ -99,14 +99,16 @@ def pss(pid: int) -> float:
     return int(line.split()[1]) / 1000
 
 
-def extension_hosts() -> set[int]:
-    """Return the extension hosts that run on this machine."""
+def extension_hosts(home: Path) -> set[int]:
+    """Return the extension hosts of a user that run on this machine."""
     found = set[int]()
     for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
         with contextlib.suppress(OSError):
-            if process.name.isdigit() and b"--type=extensionHost" in (
-                process / "cmdline"
-            ).read_bytes().split(b"\0"):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().split(b"\0")
+            if b"--type=extensionHost" in words and f"HOME={home}".encode() in variables:
                 found.add(int(process.name))
     return found
 
@@ -148,12 +150,13 @@ class Bench:
     def activation(self, name: str, person: Person) -> tuple[float, float]:
         """Return milliseconds from the activation to the text, and the extension host's MB."""
         server, text, extension = CASES[name]
-        before = extension_hosts()
+        home = self._folder / name / "x" / "home"
+        before = extension_hosts(home)
         with self.window(getattr(self, server), person, text) as window:
             seen: list[tuple[float, str]] = window.page.evaluate("window.seen")
             end = next(at for at, shown in seen if text in shown)
             time.sleep(3)  # until what VS Code itself does at its start is over
-            (host,) = extension_hosts() - before
+            (host,) = extension_hosts(home) - before
             return end - self._activated(name, extension), pss(host)
 
     def _activated(self, name: str, extension: str) -> float:
