@@ -34,18 +34,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.people import fill
 from benchmarks.report import environment
-from editors.plain_editors import installed
 from editors.vscode import code_server as vscode
-from editors.vscode.code_server import FLAGS, CodeServer, Window
+from editors.vscode.code_server import CodeServer, Window
 from support import shared
 from support.people import Person, an_editor
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
 
-# The extension, what its item shows when it has started, and its name.
+# What an extension's item shows when it has started, and its name.
 CASES: Final = {
-    "ours": ("ours", "billing", "tenets.tenets-sessions"),
-    "empty": ("empty", "started", "tests.empty"),
+    "ours": ("billing", "tenets.tenets-sessions"),
+    "empty": ("started", "tests.empty"),
 }
 # Times in milliseconds since the epoch, as those of this process are.
 OBSERVE: Final = """() => {
@@ -118,12 +117,12 @@ class Bench:
 
     def __init__(self, folder: Path, browser: Browser, stack: contextlib.ExitStack) -> None:
         self._folder, self._browser, self._stack = folder, browser, stack
-        self._package = vscode.packaged(folder / "built")
-        built = self._package.parent
-        self.ours = self._server("ours", self._package)
-        self.empty = self._server(
-            "empty", vscode.extension_of_tests(folder, "empty", built, bundles=True)
-        )
+        ours = vscode.packaged(folder / "built")
+        empty = vscode.extension_of_tests(folder, "empty", ours.parent, bundles=True)
+        self._servers = {
+            name: self._server(name, package)
+            for name, package in (("ours", ours), ("empty", empty))
+        }
 
     def _server(self, name: str, package: Path) -> CodeServer:
         extensions = self._folder / name / "extensions"
@@ -140,19 +139,19 @@ class Bench:
         return person
 
     @contextlib.contextmanager
-    def window(self, server: CodeServer, person: Person, text: str) -> Iterator[Window]:
+    def window(self, name: str, person: Person, text: str) -> Iterator[Window]:
         """Open a window; it is there once its status bar has a text."""
-        with server.window(person.folder, script=f"({OBSERVE})()") as window:
+        with self._servers[name].window(person.folder, script=f"({OBSERVE})()") as window:
             status = window.page.locator('.statusbar-item[id$=".session"]')
             expect(status).to_contain_text(text)
             yield window
 
     def activation(self, name: str, person: Person) -> tuple[float, float]:
         """Return milliseconds from the activation to the text, and the extension host's MB."""
-        server, text, extension = CASES[name]
+        text, extension = CASES[name]
         home = self._folder / name / "x" / "home"
         before = extension_hosts(home)
-        with self.window(getattr(self, server), person, text) as window:
+        with self.window(name, person, text) as window:
             seen: list[tuple[float, str]] = window.page.evaluate("window.seen")
             end = next(at for at, shown in seen if text in shown)
             time.sleep(3)  # until what VS Code itself does at its start is over
@@ -189,7 +188,7 @@ def print_switch(bench: Bench, switches: int) -> None:
     person = bench.person("switch")
     times: list[float] = []
     with (
-        bench.window(bench.ours, person, "billing") as window,
+        bench.window("ours", person, "billing") as window,
         SessionDB(TenetsConfig(database=person.database)) as db,
     ):
         for number in range(switches):
@@ -204,10 +203,10 @@ def print_switch(bench: Bench, switches: int) -> None:
     print(f"  {'a switch elsewhere is shown':36}{p50:9.1f} ms  p95   {p95:9.1f} ms")
 
 
-def print_by_turns(title: str, unit: str, many: list[float], few: list[float]) -> None:
+def print_by_turns(title: str, many: list[float], few: list[float]) -> None:
     """Print two medians and their ratio."""
     one, other = statistics.median(many), statistics.median(few)
-    print(f"  {title:36}{one:9.1f} {unit}  few   {other:9.1f} {unit}  {one / other:5.2f} x")
+    print(f"  {title:36}{one:9.1f} ms  few   {other:9.1f} ms  {one / other:5.2f} x")
 
 
 def print_view(bench: Bench, rounds: int, sessions: int) -> None:
@@ -217,8 +216,8 @@ def print_view(bench: Bench, rounds: int, sessions: int) -> None:
     fill(few.database, min(100, sessions), 1)
     times: dict[str, list[float]] = {"many": [], "few": []}
     with (
-        bench.window(bench.ours, many, "billing") as window,
-        bench.window(bench.ours, few, "billing") as other,
+        bench.window("ours", many, "billing") as window,
+        bench.window("ours", few, "billing") as other,
     ):
         for turn in range(rounds + 1):
             for name, one in (("many", window), ("few", other)):
@@ -230,7 +229,7 @@ def print_view(bench: Bench, rounds: int, sessions: int) -> None:
                 taken = one.page.evaluate("window.rowsShown")
                 if turn:  # the first time VS Code makes the view
                     times[name].append(taken)
-    print_by_turns(f"the view with {sessions:,} sessions", "ms", times["many"], times["few"])
+    print_by_turns(f"the view with {sessions:,} sessions", times["many"], times["few"])
 
 
 def print_search(bench: Bench, rounds: int, notes: int) -> None:
@@ -243,8 +242,8 @@ def print_search(bench: Bench, rounds: int, notes: int) -> None:
     for person in (many, few):
         person.does("search", "anything")  # the index is brought up to date once
     with (
-        bench.window(bench.ours, many, "billing") as window,
-        bench.window(bench.ours, few, "billing") as other,
+        bench.window("ours", many, "billing") as window,
+        bench.window("ours", few, "billing") as other,
     ):
         for _ in range(rounds):
             for name, one in (("many", window), ("few", other)):
@@ -258,10 +257,10 @@ def print_search(bench: Bench, rounds: int, notes: int) -> None:
                 results[name] += one.page.evaluate("window.results")
                 one.page.keyboard.press("Escape")
                 expect(one.picker).to_be_hidden()
-    print_by_turns(f"a key, with {notes:,} notes", "ms", keys["many"], keys["few"])
+    print_by_turns(f"a key, with {notes:,} notes", keys["many"], keys["few"])
     for name, found in keys.items():
         print(f"    {name}: the slowest of {len(found)} keys {max(found):.1f} ms")
-    print_by_turns("its results", "ms", results["many"], results["few"])
+    print_by_turns("its results", results["many"], results["few"])
 
 
 def main() -> int:
@@ -279,8 +278,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         os.environ["XDG_RUNTIME_DIR"] = name
         playwright = stack.enter_context(sync_playwright())
-        chromium = installed("chromium", "Debian: apt-get install chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = vscode.launched(playwright)
         bench = Bench(Path(name), browser, stack)
         for part in given.parts.split(","):
             if part == "activation":

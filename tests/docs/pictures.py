@@ -18,9 +18,8 @@ from playwright.sync_api import expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from editors.plain_editors import installed
 from editors.vscode import code_server as vscode
-from editors.vscode.code_server import EXTENSION, FLAGS, CodeServer, Window
+from editors.vscode.code_server import EXTENSION, CodeServer, Window
 from support import shared
 from support.people import Person
 
@@ -106,8 +105,7 @@ def main() -> int:
         folder = Path(name)
         os.environ["XDG_RUNTIME_DIR"] = name
         playwright = stack.enter_context(sync_playwright())
-        chromium = installed("chromium", "Debian: apt-get install chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = vscode.launched(playwright)
         package = vscode.packaged(folder / "built")
         server = CodeServer(folder / "code", browser, folder / "extensions", "/usr/bin:/bin")
         server.install(package)

@@ -3,14 +3,14 @@
 import * as vscode from "vscode";
 import { l10n } from "vscode";
 import { showChanges } from "./changes";
-import { offerInstall, offerUndo, pickSession, say, showError } from "./dialogs";
+import { attempt, offerInstall, offerUndo, pickSession, say } from "./dialogs";
 import { NoteCommands } from "./noteCommands";
 import type { ContextEntry } from "./protocol";
 import { search } from "./search";
 import type { ServerState } from "./server";
 import { SessionCommands } from "./sessionCommands";
 import { titleOf } from "./text";
-import { Tree, type Node } from "./tree";
+import { Tree, type Listed, type Node } from "./tree";
 import type { Window } from "./window";
 
 export class Commands implements vscode.Disposable {
@@ -51,18 +51,14 @@ export class Commands implements vscode.Disposable {
       emptyTrash: () => this.emptyTrash(),
       filter: () => this.filter(),
       clearFilter: () => tree.setFilter(""),
-      showMore: (of: number | string) => tree.showMore(of),
+      showMore: (of: Listed) => tree.showMore(of),
       restart: () => this.restart(),
       showLog: () => window.server.log.show(),
     };
     const registered = Object.entries(all).map(([name, run]) =>
-      vscode.commands.registerCommand(`tenets.${name}`, async (...given: never[]) => {
-        try {
-          await run(...given);
-        } catch (error) {
-          await showError(window, error);
-        }
-      }),
+      vscode.commands.registerCommand(`tenets.${name}`, (...given: never[]) =>
+        attempt(window, () => run(...given)),
+      ),
     );
     this.subscriptions = [tree, ...registered];
   }

@@ -8,7 +8,7 @@ import { ago, literal } from "./text";
 import type { Window } from "./window";
 
 /** Sessions in a quick pick. */
-export const MOST_SESSIONS = 1000;
+const MOST_SESSIONS = 1000;
 
 /** The session that is shown for a file, or in this window; if there is none, the user is asked. */
 export async function current(window: Window, uri?: vscode.Uri): Promise<Session | undefined> {
@@ -16,9 +16,14 @@ export async function current(window: Window, uri?: vscode.Uri): Promise<Session
   return session ?? (await pickSession(window, l10n.t("Add to which session?")));
 }
 
-export async function pickSession(window: Window, title: string): Promise<Session | undefined> {
+/** What a user picks from: the sessions that were changed last. */
+export async function recentSessions(window: Window): Promise<Session[]> {
   const query = { order: "recent", limit: MOST_SESSIONS, includeMetadata: false } as const;
-  const items = window.server.methods.list(query).then(({ sessions }) =>
+  return (await window.server.methods.list(query)).sessions;
+}
+
+export async function pickSession(window: Window, title: string): Promise<Session | undefined> {
+  const items = recentSessions(window).then((sessions) =>
     sessions.map((session) => ({
       label: literal(session.name),
       description: session.active ? l10n.t("active") : ago(session.createdAt),
@@ -64,17 +69,18 @@ export async function offerUndo(
 ): Promise<void> {
   const label = l10n.t("Undo");
   if ((await vscode.window.showInformationMessage(sentence, label)) !== label) return;
-  try {
-    await undo();
-  } catch (error) {
-    await showError(window, error);
-  }
+  await attempt(window, undo);
 }
 
-export async function showError(window: Window, error: unknown): Promise<void> {
-  if (window.server.state === "missing") return offerInstall();
-  window.server.log.warn(messageOf(error));
-  await vscode.window.showErrorMessage(messageOf(error));
+/** Do something for the user, who is shown the error of it. */
+export async function attempt(window: Window, work: () => unknown): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (window.server.state === "missing") return offerInstall();
+    window.server.log.warn(messageOf(error));
+    await vscode.window.showErrorMessage(messageOf(error));
+  }
 }
 
 /** Tell that there is no server, and how to get one. */

@@ -76,6 +76,9 @@ function stampOf(entry: { createdAt: string; updatedAt?: string; size: number })
   return `${entry.updatedAt ?? entry.createdAt} ${entry.size}`;
 }
 
+/** What VS Code was told of one content of a note. */
+type Told = Pick<vscode.FileStat, "mtime" | "size">;
+
 /** VS Code takes a text that begins with it for UTF-8, whatever `files.encoding` is. */
 const MARK = "\ufeff";
 
@@ -85,7 +88,7 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
   /** The state in which VS Code last looked at a note: what changes later refuses a save. */
   private readonly states = new Map<number, string>();
   /** What VS Code was told of each content of a note. */
-  private readonly told = new Map<number, Map<string, { mtime: number; size: number }>>();
+  private readonly told = new Map<number, Map<string, Told>>();
   readonly onDidChangeFile = this.changed.event;
 
   constructor(private readonly window: Window) {
@@ -109,17 +112,11 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
     const found = await this.look(uri);
     this.states.set(found.id, found.state);
     const stamp = stampOf(found);
-    const known = this.told.get(found.id) ?? new Map<string, { mtime: number; size: number }>();
+    const known = this.told.get(found.id) ?? new Map<string, Told>();
     this.told.set(found.id, known);
-    const times = [...known.values()].map(({ mtime }) => mtime);
-    const sizes = new Set([...known.values()].map(({ size }) => size));
-    let size = found.size + MARK.length + (hashOf(stamp) % SIZES);
-    while (sizes.has(size)) size++;
-    const written = Date.parse(found.updatedAt ?? found.createdAt);
-    const told = known.get(stamp) ?? { mtime: Math.max(written, ...times.map((t) => t + 1)), size };
+    const told = known.get(stamp) ?? tell(found, stamp, [...known.values()]);
     known.set(stamp, told);
-    const ctime = Date.parse(found.createdAt);
-    return { type: vscode.FileType.File, ctime, mtime: told.mtime, size: told.size };
+    return { type: vscode.FileType.File, ctime: Date.parse(found.createdAt), ...told };
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
@@ -214,6 +211,15 @@ export class NoteDocuments implements vscode.FileSystemProvider, vscode.Disposab
     });
     this.changed.fire(await Promise.all(events));
   }
+}
+
+/** A time and a size for a content, other than those of the contents before. */
+function tell(entry: Entry, stamp: string, before: readonly Told[]): Told {
+  const written = Date.parse(entry.updatedAt ?? entry.createdAt);
+  const sizes = new Set(before.map(({ size }) => size));
+  let size = entry.size + MARK.length + (hashOf(stamp) % SIZES);
+  while (sizes.has(size)) size++;
+  return { mtime: Math.max(written, ...before.map(({ mtime }) => mtime + 1)), size };
 }
 
 /** A number of 32 bits that a text has always. */

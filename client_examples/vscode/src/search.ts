@@ -1,7 +1,7 @@
 // Search with results as you type, and a preview of the one that is selected.
 
 import * as vscode from "vscode";
-import { showError } from "./dialogs";
+import { attempt } from "./dialogs";
 import { noteUri } from "./noteDocuments";
 import type { ContextEntry, SearchHit } from "./protocol";
 import { messageOf } from "./server";
@@ -47,15 +47,13 @@ export function search(
   });
   const preview = new Preview();
   pick.onDidChangeActive(([item]) => item?.hit?.entry && preview.show(item.hit.entry));
-  pick.onDidAccept(async () => {
+  pick.onDidAccept(() => {
     const { entry, session } = pick.selectedItems[0]?.hit ?? {};
-    try {
+    void attempt(window, async () => {
       if (entry) await preview.keep(entry);
       pick.hide();
       if (!entry && session?.name) await switchTo({ id: session.id, name: session.name });
-    } catch (error) {
-      await showError(window, error);
-    }
+    });
   });
   pick.onDidHide(() => {
     end();

@@ -1,4 +1,4 @@
-// Finds the server, keeps it running, and sends it requests.
+// Keeps the server running, and sends it requests.
 
 import * as vscode from "vscode";
 import {
@@ -14,7 +14,7 @@ import {
 import { CommandFinder } from "./commandFinder";
 import type { Capability, ChangeBatch, SessionMethods } from "./protocol";
 
-/** `missing`: there is none to start. `stopped`: it has ended, and does not come back by itself. */
+/** `missing`: there is none to start. `stopped`: it does not come up, and is tried again and again. */
 export type ServerState = "starting" | "running" | "missing" | "stopped";
 
 export const INSTALL = "pipx install tenets-session-server";

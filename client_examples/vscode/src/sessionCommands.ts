@@ -4,12 +4,12 @@ import * as vscode from "vscode";
 import { l10n } from "vscode";
 import {
   askText,
-  MOST_SESSIONS,
+  attempt,
   offerInstall,
   offerUndo,
   pickSession,
+  recentSessions,
   say,
-  showError,
 } from "./dialogs";
 import type { Session } from "./protocol";
 import { SessionError } from "./server";
@@ -60,19 +60,14 @@ export class SessionCommands {
       void this.create(value);
     });
     pick.onDidHide(() => pick.dispose());
-    pick.onDidAccept(async () => {
+    pick.onDidAccept(() => {
       const [item] = pick.selectedItems;
       pick.hide();
-      try {
-        await item?.run?.();
-      } catch (error) {
-        await showError(this.window, error);
-      }
+      void attempt(this.window, () => item?.run?.());
     });
     pick.show();
     try {
-      const query = { order: "recent", limit: MOST_SESSIONS, includeMetadata: false } as const;
-      const { sessions } = await this.methods.list(query);
+      const sessions = await recentSessions(this.window);
       pick.items = [...sessions.map((session) => this.switchItem(session)), ...others];
       pick.busy = false;
     } catch (error) {

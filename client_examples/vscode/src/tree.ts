@@ -1,7 +1,7 @@
 // The view: sessions with their notes, and the trash.
 
 import * as vscode from "vscode";
-import { showError } from "./dialogs";
+import { attempt } from "./dialogs";
 import type { ContextEntry, Session, TrashItem } from "./protocol";
 import { messageOf } from "./server";
 import { ago, iconOf, locationOf, titleOf } from "./text";
@@ -18,7 +18,10 @@ export type Node =
   | { type: "note"; entry: ContextEntry }
   | { type: "trash" }
   | { type: "trashItem"; item: TrashItem }
-  | { type: "more"; of: number | string };
+  | { type: "more"; of: Listed };
+
+/** What is listed in pages: sessions, the trash, or the notes of the session with this id. */
+export type Listed = "sessions" | "trash" | number;
 
 export class Tree
   implements
@@ -30,7 +33,7 @@ export class Tree
   readonly dropMimeTypes = [MIME];
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly subscriptions: vscode.Disposable[];
-  private readonly shown = new Map<number | string, number>();
+  private readonly shown = new Map<Listed, number>();
   readonly onDidChangeTreeData = this.changed.event;
   readonly view: vscode.TreeView<Node>;
   filter = "";
@@ -70,7 +73,7 @@ export class Tree
     this.changed.fire();
   }
 
-  showMore(of: number | string): void {
+  showMore(of: Listed): void {
     this.shown.set(of, this.limit(of) + PAGE);
     this.changed.fire();
   }
@@ -122,18 +125,15 @@ export class Tree
 
   async handleDrop(target: Node | undefined, data: vscode.DataTransfer): Promise<void> {
     const entries: ContextEntry[] = data.get(MIME)?.value ?? [];
-    try {
-      if (target?.type === "session") await this.move(entries, target.session);
-    } catch (error) {
-      await showError(this.window, error);
-    }
+    if (target?.type !== "session") return;
+    await attempt(this.window, () => this.move(entries, target.session));
   }
 
   dispose(): void {
     for (const one of this.subscriptions) one.dispose();
   }
 
-  private limit(of: number | string): number {
+  private limit(of: Listed): number {
     return this.shown.get(of) ?? PAGE;
   }
 

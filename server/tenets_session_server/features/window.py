@@ -136,16 +136,18 @@ def as_uri(uri: str) -> str:
 
 def is_uri(uri: str) -> bool:
     """Tell whether a note can be there: in a file, also of another machine or of none."""
-    try:
-        return bool(uris.parse(uri, "uri").segments)
-    except InvalidArgumentError:  # a buffer without a name, or what is no file for its editor
-        return False
+    return _place(uri) is not None
 
 
 def is_file(uri: str) -> bool:
     """Tell whether a URI is of a file of this machine."""
+    place = _place(uri)
+    return place is not None and place.path is not None
+
+
+def _place(uri: str) -> uris.Uri | None:
     try:
         place = uris.parse(uri, "uri")
-    except InvalidArgumentError:
-        return False
-    return place.path is not None and bool(place.segments)
+    except InvalidArgumentError:  # a buffer without a name, or what is no file for its editor
+        return None
+    return place if place.segments else None

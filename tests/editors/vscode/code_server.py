@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, Playwright, expect
 
 from editors.node_support import npm
+from editors.plain_editors import installed
 
 EXTENSION: Final = Path(__file__).parents[3] / "client_examples" / "vscode"
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
@@ -37,6 +38,12 @@ NO_GALLERY: Final = '{"serviceUrl":"http://127.0.0.1:9/","itemUrl":"","resourceU
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 expect.set_options(timeout=DEADLINE * 1000)
+
+
+def launched(playwright: Playwright) -> Browser:
+    """Start the machine's Chromium."""
+    chromium = installed("chromium", "Debian: apt-get install chromium")
+    return playwright.chromium.launch(executable_path=chromium, args=FLAGS)
 
 
 def program() -> str:
@@ -234,6 +241,13 @@ class Window:
         """Show what is below the row with a text."""
         self.row(text).locator(".monaco-tl-twistie").click()
 
+    def opens_note(self, session: str, note: str) -> None:
+        """Open a note in our view, whose session is folded."""
+        self.opens_view()
+        self.unfolds(session)
+        self.row(note).click()
+        expect(self.editor).to_contain_text(note)
+
     def chooses(self, row: Locator, item: str) -> None:
         """Choose from the context menu of a row."""
         row.click(button="right")
@@ -296,15 +310,14 @@ class Window:
         self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")
 
-    def chooses_file(self, file: Path) -> None:
-        """Choose a file in the dialog, which proposes the folder."""
-        box = self.picker.locator("input[type=text]")
-        expect(box).to_have_value(re.compile("./$"))
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.type(str(file))
-        expect(box).to_have_value(str(file))
-        expect(self.picker.locator(".monaco-list-row").filter(has_text=file.name)).to_be_visible()
-        self.page.keyboard.press("Enter")
+    def chooses_file(self, name: str) -> None:
+        """Choose a file of the folder in the dialog.
+
+        Enter does not do: the dialog drops it while it is busy with a path that was typed.
+        """
+        expect(self.picker.locator("input[type=text]")).to_have_value(re.compile("./$"))
+        self.pick(name)
+        expect(self.picker).to_be_hidden()
 
     def opens(self, name: str) -> None:
         """Open a file of the folder by its name."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from editors.plain_editors import SOURCE, installed
+from editors.plain_editors import SOURCE
 from editors.vscode import code_server as vscode
-from editors.vscode.code_server import FLAGS, CodeServer, Window
+from editors.vscode.code_server import CodeServer, Window
 from support import shared
 from support.people import Person
 
@@ -19,9 +19,8 @@ from support.people import Person
 # modules run their own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = installed("chromium", "Debian: apt-get install chromium")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield vscode.launched(playwright)
 
 
 @pytest.fixture(scope="session")

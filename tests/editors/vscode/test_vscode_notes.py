@@ -86,10 +86,7 @@ def test_a_note_is_edited_and_a_conflict_is_shown(
     window: Window, person: Person, theirs: str
 ) -> None:
     person.does("note", "first")
-    window.opens_view()
-    window.unfolds("billing")
-    window.row("first").click()
-    expect(window.editor).to_contain_text("first")
+    window.opens_note("billing", "first")
     window.editor.click()
     window.page.keyboard.press("Control+End")
     window.page.keyboard.type(" of mine")
@@ -191,10 +188,7 @@ def test_pinned_files_are_marked_and_lost_notes_listed(window: Window, person: P
 
 def test_a_note_has_one_tab_also_after_a_reload(window: Window, person: Person) -> None:
     person.does("note", "first")
-    window.opens_view()
-    window.unfolds("billing")
-    window.row("first").click()
-    expect(window.editor).to_contain_text("first")
+    window.opens_note("billing", "first")
     window.editor.click()
     window.page.keyboard.press("Control+a")
     window.page.keyboard.type("renamed")
@@ -228,10 +222,7 @@ def test_notes_are_read_and_written_as_utf8(code_server: CodeServer, person: Per
 
 def test_the_text_of_a_note_outlives_its_session(window: Window, person: Person) -> None:
     person.does("note", "first")
-    window.opens_view()
-    window.unfolds("billing")
-    window.row("first").click()
-    expect(window.editor).to_contain_text("first")
+    window.opens_note("billing", "first")
     window.editor.click()
     window.page.keyboard.press("Control+End")
     window.page.keyboard.type(" of mine")

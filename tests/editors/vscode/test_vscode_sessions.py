@@ -120,15 +120,15 @@ def test_a_session_goes_out_and_others_come_in(window: Window, person: Person) -
     window.chooses(window.row("billing"), "Export Session as Markdown")
     expect(window.editor).to_contain_text("first")
     expect(window.page.locator(".statusbar-item").filter(has_text="Markdown")).to_be_visible()
-    exported = person.folder.parent / "exported.json"
+    exported = person.folder / "exported.json"
     exported.write_text(person.does("export", "--format", "json", "billing"))
     window.runs("Tenets: Import Sessions")
-    window.chooses_file(exported)
+    window.chooses_file(exported.name)
     expect(window.rows.filter(has_text="billing")).to_have_count(2)
     # What is no export says where it is wrong, and nothing is lost.
     exported.write_text('{"sessions": 1}')
     window.runs("Tenets: Import Sessions")
-    window.chooses_file(exported)
+    window.chooses_file(exported.name)
     expect(window.notification("sessions")).to_be_visible()
 
 
