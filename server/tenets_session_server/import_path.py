@@ -17,7 +17,7 @@ def protect() -> None:
     They are not removed: some distributions have the packages that we need in PYTHONPATH. The
     folder of this package stays before all other packages.
     """
-    added = set[str]()
+    added: set[str] = set()
     if not sys.flags.safe_path:
         added.add(sys.path[0])
     if not sys.flags.ignore_environment:

@@ -31,7 +31,8 @@ def status_command(run: Invocation) -> None:
     """
     out = run.out
     current = run.call("getCurrent", includeMetadata=False)
-    session, entries = current["session"], list[Json]()
+    session = current["session"]
+    entries: list[Json] = []
     if session is not None:
         page = run.call(
             "listContext",

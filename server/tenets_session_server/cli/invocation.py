@@ -117,7 +117,8 @@ class Invocation:
         """Return the content of an entry, whatever its size; it may be in the entry already."""
         if "content" in entry:
             return str(entry["content"])
-        pieces, offset = list[str](), 0
+        offset = 0
+        pieces: list[str] = []
         while True:
             piece = self.call("getContext", id=entry["id"], offset=offset)
             if piece is None:  # removed meanwhile

@@ -118,7 +118,8 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
     out = run.out
     listed = ", ".join(map(str, ids))
     out.confirm(f"Remove {text.count(len(ids), 'note')} ({listed})?", yes=yes)
-    done, missing = list[Json](), list[str]()
+    done: list[Json] = []
+    missing: list[str] = []
     try:
         for entry_id in ids:
             result = run.call("removeContext", id=entry_id)

@@ -164,7 +164,8 @@ def _hit(run: Invocation, hit: Json) -> str:
 def _marked(run: Invocation, snippet: str, matches: list[list[int]]) -> str:
     """Return a snippet with its matches marked, whose positions are UTF-16 units."""
     units = snippet.encode("utf-16-le")
-    parts, position = list[str](), 0
+    position = 0
+    parts: list[str] = []
     for begin, end in [*matches, [len(units) // 2] * 2]:
         parts.append(text.line(units[2 * position : 2 * begin].decode("utf-16-le", "replace")))
         match = text.line(units[2 * begin : 2 * end].decode("utf-16-le", "replace"))

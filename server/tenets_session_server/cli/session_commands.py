@@ -167,7 +167,8 @@ def delete_command(run: Invocation, names: tuple[str, ...], keep_notes: bool, ye
     out = run.out
     listed = ", ".join(text.line(name) for name in names)
     out.confirm(f"Delete {listed}{'' if keep_notes else ' and all notes'}?", yes=yes)
-    done, missing = list[Json](), list[str]()
+    done: list[Json] = []
+    missing: list[str] = []
     try:
         for name in names:
             result = run.call("delete", name=name, purgeContext=not keep_notes)

@@ -92,7 +92,7 @@ def restore_command(
         ids = (items[0]["id"],)
     if new_name is not None and len(ids) > 1:
         raise click.UsageError("--as goes with one ID")
-    results = list[Json]()
+    results: list[Json] = []
     try:
         for item_id in ids:
             result = run.call("restore", id=item_id, newName=new_name, replace=replace or None)

@@ -71,7 +71,8 @@ def ask_all(
     what is wrong with a folder of sockets. Changes the working directory.
     """
     running = processes.daemons(address.database)
-    answers, silent = list[dict[str, Any]](), list[NotAnsweringError]()
+    answers: list[dict[str, Any]] = []
+    silent: list[NotAnsweringError] = []
     for directory in addresses.existing_directories():
         try:
             os.close(addresses.enter(directory))

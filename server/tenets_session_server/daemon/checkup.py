@@ -23,7 +23,8 @@ def check(database: str) -> Iterator[Finding]:
     if not SUPPORTED:
         yield Finding("daemon", "ok", f"there is none on {sys.platform}: each editor has a server")
         return
-    address, complaints = Address(database), list[str]()
+    address = Address(database)
+    complaints: list[str] = []
     with contextlib.chdir("."):  # asking changes it
         reports, silent = admin.ask_all(address, "status", complaints.append)
         stale = list(_stale_sockets(address))

@@ -105,7 +105,7 @@ class Documents:
     """The documents that one client has open. The text of too large or too many is not kept."""
 
     def __init__(self) -> None:
-        self._open = dict[str, Document]()
+        self._open: dict[str, Document] = {}
 
     def open(self, uri: str, version: int, text: str) -> Document:
         """Take a document, or all of its text anew."""
@@ -127,7 +127,7 @@ class Documents:
         if is_old and changes and all(change.range is not None for change in changes):
             document.forget()
         document.version = document.version if version is None else version
-        edits = list[Edit | None]()
+        edits: list[Edit | None] = []
         for number, change in enumerate(changes, start=1):
             edits.append(document.apply(change))
             if number % _CHANGES_A_STEP == 0:

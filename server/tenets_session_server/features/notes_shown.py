@@ -53,7 +53,7 @@ def hover(window: Window, uri: str, line: int) -> Steps[Hover | None]:
 
 def code_lenses(window: Window, uri: str) -> Steps[list[CodeLens]]:
     """Return a lens above each line that has notes; it shows the first one of them."""
-    found = list[CodeLens]()
+    found: list[CodeLens] = []
     for line, notes in (yield from _by_line(window, uri)).items():
         start = Position(line, 0)
         # Of several notes those are shown that are at the line when it is picked.
@@ -66,7 +66,7 @@ def code_lenses(window: Window, uri: str) -> Steps[list[CodeLens]]:
 def inlay_hints(window: Window, uri: str, range_: Range) -> Steps[list[InlayHint]]:
     """Return a hint behind each line of a range that has notes."""
     document = window.document(uri)
-    found = list[InlayHint]()
+    found: list[InlayHint] = []
     if document is None or document.lines is None:
         return found
     for line, notes in (yield from _by_line(window, uri)).items():
@@ -81,7 +81,7 @@ def inlay_hints(window: Window, uri: str, range_: Range) -> Steps[list[InlayHint
 
 
 def _by_line(window: Window, uri: str) -> Steps[dict[int, list[Note]]]:
-    found = dict[int, list[Note]]()
+    found: dict[int, list[Note]] = {}
     for note in (yield from window.notes(uri)):
         if note.lines is not None:
             found.setdefault(note.lines[0], []).append(note)

@@ -54,8 +54,8 @@ class Places:
 
     def __init__(self, store: Store, document: Document, uri: str) -> None:
         self._store, self._document, self._uri = store, document, uri
-        self._notes = dict[int, Note]()
-        self._given = dict[int, tuple[int, int]]()
+        self._notes: dict[int, Note] = {}
+        self._given: dict[int, tuple[int, int]] = {}
         self._state = ""  # of the database when they were read
 
     def notes(self) -> Steps[list[Note]]:
@@ -86,7 +86,7 @@ class Places:
         if edits is None or len(edits) * len(self._notes) > MOST_MOVES:
             yield from self._find(self._notes.values())
             return
-        unsure = list[Note]()
+        unsure: list[Note] = []
         for note in self._notes.values():
             before = note.lines
             for edit in edits:
@@ -107,7 +107,7 @@ class Places:
         listing = ContextListing(uri=self._uri, order="newest", include_content=False)
         page = yield from patiently(lambda: self._store.context.page(listing, MOST_LOCATED))
         before, self._notes = self._notes, {}
-        new = list[Note]()
+        new: list[Note] = []
         for entry in page.entries:
             location = location_of(entry)
             if location is None or location.range is None:

@@ -37,7 +37,7 @@ class ShownFiles:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._written = dict[str, Path]()
+        self._written: dict[str, Path] = {}
         self._state = ""  # of the database when they were written
         self._folder = file_system.companion(store.database.path, SUFFIX)
 

@@ -23,7 +23,7 @@ class Window:
         self.call, self.editor = call, editor
         self.documents = Documents()
         self._last: tuple[str, Range] | None = None
-        self._places = dict[str, Places]()
+        self._places: dict[str, Places] = {}
 
     @property
     def last(self) -> tuple[str, Range] | None:

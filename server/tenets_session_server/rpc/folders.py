@@ -87,7 +87,7 @@ def _place(folder: str) -> uris.Uri:
 
 
 def _usable(folders: list[str]) -> tuple[str, ...]:
-    usable = list[str]()
+    usable: list[str] = []
     for folder in folders[: MOST + 1]:
         with contextlib.suppress(InvalidArgumentError):
             uris.parse(folder, "folder")

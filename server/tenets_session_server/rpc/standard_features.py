@@ -121,7 +121,7 @@ class ConnectedEditor:
         self._server, self._client = server, server.client
         self._loop = asyncio.get_running_loop()
         self._is_refreshing = False
-        self._tasks = set[asyncio.Task[None]]()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def show(self, sentence: str) -> None:
         """Show the user a sentence."""

@@ -66,7 +66,8 @@ class Text:
     def indexed(cls, lines: Sequence[str]) -> Steps[Self]:
         """Return a text in which many notes are looked for; a step takes about 2 ms."""
         text = cls(lines)
-        collapsed, index = list[str](), text._index
+        index = text._index
+        collapsed: list[str] = []
         for start in range(0, len(lines), _LINES_A_STEP):
             part = _collapse_all(lines[start : start + _LINES_A_STEP])
             for number, line in enumerate(part, start):
@@ -181,7 +182,7 @@ class Text:
             compared = [at for at in places if self._has_neighbour(at, span, before, after)]
             if len(compared) > MOST_PLACES:
                 return None
-        fits = list[tuple[int, int]]()
+        fits: list[tuple[int, int]] = []
         for at in compared:
             then = self._around(at, span)
             fits.append((_common(before, then[0]) + _common(after, then[1]), at))

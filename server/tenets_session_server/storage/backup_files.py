@@ -61,7 +61,7 @@ def folder(database: Path) -> Path:
 
 def listed(database: Path) -> list[BackupFile]:
     """Return the backups of a database, the newest first."""
-    found = list[tuple[int, BackupFile]]()
+    found: list[tuple[int, BackupFile]] = []
     with contextlib.suppress(OSError):
         for path in folder(database).iterdir():
             if (match := _NAME.fullmatch(path.name)) and path.is_file():
@@ -144,7 +144,7 @@ def _next(path: Path) -> Path:
 
 def left_over(database: Path) -> list[Path]:
     """Return what processes have left that were ended while they made a backup, or recovered."""
-    found = list[Path]()
+    found: list[Path] = []
     with contextlib.suppress(OSError):
         for path in folder(database).iterdir():
             if path.name.endswith(UNFINISHED):

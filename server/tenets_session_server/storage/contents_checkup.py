@@ -90,7 +90,9 @@ class ContentsCheckup:
 
     def _integrity(self, connection: apsw.Connection, size: int) -> Iterator[Finding]:
         """Check one table after the other, so that no long read keeps the log from shrinking."""
-        wrong, odd, of_index = list[str](), list[str](), list[str]()
+        wrong: list[str] = []
+        odd: list[str] = []
+        of_index: list[str] = []
         tables = [
             str(row[0]) for row in connection.execute(f"{ALL_TABLES} ORDER BY name").fetchall()
         ]

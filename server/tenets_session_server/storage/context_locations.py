@@ -120,7 +120,8 @@ def locate(
     if text is not None:
         there = yield from Text.indexed(checked_lines(text))
     page = read_page(database, listing, MOST_LOCATED, None)
-    placed, lost = list[PlacedContext](), list[int]()
+    placed: list[PlacedContext] = []
+    lost: list[int] = []
     for entry in page.entries:
         location = location_of(entry)
         if location is None or location.range is None:

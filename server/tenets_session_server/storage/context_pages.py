@@ -100,7 +100,8 @@ def _matching(
     statement = listing.statement(hidden=hidden)
     filtered = listing.kind is not None or listing.author is not None
     most = WALKED if filtered else limit + 1
-    found, looked_at = list[int](), 0
+    looked_at = 0
+    found: list[int] = []
     while True:
         walked = database.run(statement, {**bindings, "rows": most})
         found += [row[0] for row in walked if row[1]]
@@ -160,7 +161,7 @@ def read_starts(
 
     It has at most ``size`` bytes. After ``total`` bytes of all, it is shorter.
     """
-    found = dict[int, tuple[ContextEntry, str]]()
+    found: dict[int, tuple[ContextEntry, str]] = {}
     for row in database.run(_FOUND, (as_json(ids),)):
         content: bytes = row[10]
         if content is None:
@@ -183,7 +184,8 @@ def _rows(database: Database, ids: list[int], listing: ContextListing) -> list[R
 
 
 def _read(database: Database, sql: str, bindings: dict[str, Value]) -> list[Row]:
-    found, size = list[Row](), 0
+    size = 0
+    found: list[Row] = []
     with database.rows(sql, bindings) as rows:
         for row in rows:
             found.append(row)

@@ -74,7 +74,8 @@ class Exporter:
 
         Raises :class:`LimitExceededError`.
         """
-        pieces, size = list[bytes](), 0
+        size = 0
+        pieces: list[bytes] = []
         for piece in stream:
             pieces.append(piece)
             size += len(piece)
@@ -102,7 +103,8 @@ class Exporter:
     def _entries(self, session_id: int) -> Iterator[ExportedEntry]:
         position = FIRST
         while True:  # no cursor stays open while the reader does something else
-            found, size = list[Row](), 0
+            size = 0
+            found: list[Row] = []
             with self._database.rows(_ENTRIES, (session_id, position)) as rows:
                 for row in rows:
                     found.append(row)

@@ -202,7 +202,7 @@ def written(path: Path) -> tuple[int, ...]:
 
     Of a file that is not there it is 0.
     """
-    times = list[int]()
+    times: list[int] = []
     for file in (path, companion(path, "-wal")):
         try:
             times.append(file.stat().st_mtime_ns)

@@ -178,7 +178,8 @@ class JsonStream:
     def _more(self) -> bool:
         """Read at least as much as is kept, which is looked at again; False at the end."""
         kept = len(self._data) - self._position
-        read, size = list[bytes](), 0
+        size = 0
+        read: list[bytes] = []
         for chunk in self._chunks:
             read.append(chunk)
             size += len(chunk)

@@ -126,7 +126,8 @@ class LeftLog:
 
     def _commits(self, first: int, page_size: int, salts: bytes) -> list[int]:
         """Return the sizes of the database in pages after this log's commits, from a frame on."""
-        sizes, size = list[int](), FRAME_HEADER.size + page_size
+        size = FRAME_HEADER.size + page_size
+        sizes: list[int] = []
         with self._log.open("rb") as log:
             for number in range(first, self._frames(page_size)):
                 log.seek(LOG_HEADER.size + number * size)

@@ -27,7 +27,8 @@ def newest_pages(log: Path, page_size: int) -> dict[int, int]:
     Each frame is checked by itself, with the checksum that the one before it has. So the frames
     behind a damaged one are still used. The log is read a frame at a time.
     """
-    found, waiting = dict[int, int](), dict[int, int]()
+    found: dict[int, int] = {}
+    waiting: dict[int, int] = {}
     if file_system.size(log) < LOG_HEADER.size:
         return found
     with log.open("rb") as opened:

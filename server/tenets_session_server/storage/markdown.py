@@ -67,7 +67,8 @@ def of_entry(entry: ExportedEntry) -> str:
 
 def _quoted(content: str) -> str:
     """Return Markdown as a block quote, with HTML shown as text: it could leave the quote."""
-    lines, fence = list[str](), ""
+    fence = ""
+    lines: list[str] = []
     for line in _LINES.split(content.rstrip()):
         opening = _FENCE.match(line)
         if fence:

@@ -159,7 +159,8 @@ def _split(text: str) -> dict[str, str] | None:
     inside = text.strip(" \t\r\n")
     if not (inside.startswith("{") and inside.endswith("}")):
         return None
-    parts, start, level = list[str](), 1, 0
+    start, level = 1, 0
+    parts: list[str] = []
     for token in _TOKEN.finditer(inside, 1, len(inside) - 1):
         if token[0] in "[{":
             level += 1
@@ -169,7 +170,7 @@ def _split(text: str) -> dict[str, str] | None:
             parts.append(inside[start : token.start()])
             start = token.end()
     parts.append(inside[start:-1])
-    members = dict[str, str]()
+    members: dict[str, str] = {}
     for part in parts if inside[1:-1].strip() else ():
         found = _MEMBER.fullmatch(part)
         if found is None:

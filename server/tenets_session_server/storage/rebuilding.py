@@ -84,7 +84,7 @@ def _rebuild(file: Path, log: Path, target: Path) -> Rebuilt:
             new.execute(statement)
         roots = damaged.tables()
         has_lost = bool(damaged.unreadable) or "sessions" not in roots
-        later = dict[str, list[Row]]()
+        later: dict[str, list[Row]] = {}
         for table in SHAPES:
             if root := roots.pop(table, None):
                 if table in schema.UPSTREAM_COLUMNS:

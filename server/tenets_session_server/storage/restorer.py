@@ -101,7 +101,8 @@ class Restorer:
                 raise InvalidArgumentError("newName", "none, unless the item is one session")
             if entries is None:  # not counted yet
                 entries = self._hidden.count(trash_id)
-            sessions, replaced = list[Session](), None
+            replaced = None
+            sessions: list[Session] = []
             if item_type == "sessions":
                 replaced = self._make_room(trash_id, new_name, replace=replace)
                 sessions = self.insert_sessions(trash_id)

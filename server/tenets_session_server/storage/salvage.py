@@ -61,12 +61,12 @@ class DamagedFile:
         self._usable = self.page_size - min(reserved, 32)
         size = -(-len(self._data) // self.page_size)
         self.pages = max([size, *self._in_log])
-        self.unreadable = set[int]()
-        self._seen = set[int]()
+        self.unreadable: set[int] = set()
+        self._seen: set[int] = set()
 
     def tables(self) -> dict[str, int]:
         """Return the root pages of all tables by their names, as far as the schema can be read."""
-        found = dict[str, int]()
+        found: dict[str, int] = {}
         for row in self.rows(SCHEMA_PAGE):
             if len(row.values) >= 4 and row.values[0] in {"table", "index"}:
                 name, root = row.values[1], row.values[3]
@@ -184,7 +184,7 @@ class DamagedFile:
 
     def _free_pages(self) -> set[int]:
         """Return the pages that the file has no use for; what is in them was deleted."""
-        free = set[int]()
+        free: set[int] = set()
         header = self.page(SCHEMA_PAGE)
         trunk = int.from_bytes(header[32:36], "big") if header[:15] == b"SQLite format 3" else 0
         while 0 < trunk <= self.pages and trunk not in free:
@@ -257,7 +257,8 @@ def _record(payload: bytes) -> tuple[Value, ...]:
     header_size, position = _varint(payload, 0)
     if not position <= header_size <= len(payload):
         raise UnreadableError("the header of a record")
-    values, body = list[Value](), header_size
+    body = header_size
+    values: list[Value] = []
     while position < header_size:
         kind, position = _varint(payload, position)
         size = _INTEGERS[kind] if kind < len(_INTEGERS) else (kind - 12) // 2

@@ -99,7 +99,7 @@ class Search:
             return [], False
         ranked, is_incomplete = self._matches.ranked(query, scope, extent)
         snippets = Snippets(query.terms)
-        names = list[SearchHit]()
+        names: list[SearchHit] = []
         try:
             with self._database.interrupted_after(AGAIN):
                 names = [] if scope.is_filter else self._names(query, scope, limit, snippets)
@@ -124,7 +124,7 @@ class Search:
         if scope.session is not None:
             bindings = {"match": query.expression, "session": scope.session}
             sql = _NAME
-        hits = list[SearchHit]()
+        hits: list[SearchHit] = []
         for session_id, weight, stored in self._database.run(sql, bindings):
             name = stored.decode("utf-8", "replace")
             shown, matches = snippets.of(name)
@@ -135,7 +135,7 @@ class Search:
         """Return the hits of those entries that are there, in this order."""
         ids = [entry_id for _, entry_id in ranked]
         found = read_starts(self._database, ids, START, READ)
-        hits = list[SearchHit]()
+        hits: list[SearchHit] = []
         for score, entry_id in ranked:
             if (one := found.get(entry_id)) is not None:
                 entry, start = one

@@ -51,7 +51,8 @@ class Finder:
 
         It is a walk forward, of at most :data:`MOST_LOOKS` looks at a segment.
         """
-        looks, found = MOST_LOOKS, list[Span]()
+        looks = MOST_LOOKS
+        found: list[Span] = []
         position = folded.find(self.first)
         while position >= 0 and looks > 0 and len(found) < most:
             looks -= 1

@@ -181,7 +181,7 @@ class SearchIndex:
         since = State.parse(progress.state).revision
         if now.revision - since < DEFERRED:
             return False
-        added = list[Row]()
+        added: list[Row] = []
         with self._database.rows(_ADDED, (since,)) as rows:
             for row in rows:
                 if row[2] != "contextAdded" or (added and row[3] <= added[-1][3]):

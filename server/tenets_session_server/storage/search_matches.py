@@ -140,7 +140,8 @@ class Matches:
         parts = self._parts(scope) if some_gone else [_Part(_of_session(scope.session))]
         filtered = scope.is_filter or some_gone
         sql = _MATCHES[filtered, weigh]
-        matches, walked, is_incomplete = list[tuple[int, float]](), 0, False
+        walked, is_incomplete = 0, False
+        matches: list[tuple[int, float]] = []
         for part in parts:
             bindings: dict[str, Value] = {
                 "match": f"({{text parts}} : ({expression})){part.also}",
@@ -195,7 +196,8 @@ class Matches:
 
     def _gaps(self, session_id: int) -> list[_Part]:
         """Return the parts of a session that may have visible entries."""
-        parts, highest = list[_Part](), LAST
+        highest = LAST
+        parts: list[_Part] = []
         also = _of_session(session_id)
         ranges = self._database.run(_RANGES, (session_id,))
         for first, last in [*ranges, (FIRST, FIRST)]:

@@ -67,8 +67,9 @@ class Query:
 def parse(text: str, *, one_letter_begins: bool = True) -> Query:
     """Return the query of a text; ``one_letter_begins``: one letter may be a beginning."""
     cut = text[:LONGEST]
-    wanted, excluded = list[str](), list[str]()
-    terms = list[tuple[Term, ...]]()
+    wanted: list[str] = []
+    excluded: list[str] = []
+    terms: list[tuple[Term, ...]] = []
     is_narrowed = False
     for match in _TERM.finditer(cut):
         if len(wanted) + len(excluded) == MOST_TERMS:

@@ -67,7 +67,7 @@ class Snippets:
     def _found(self, text: str, until: float) -> list[Match]:
         """Return the matches in a text, in order."""
         composed, folded, origins = comparable(text)
-        found = list[Match]()
+        found: list[Match] = []
         for number, spellings in enumerate(self._wanted):
             if number and time.monotonic() > until:
                 break
@@ -147,7 +147,7 @@ def _from_word(text: str, least: int, end: int) -> int:
 
 def _merged(text: str, found: list[Match], begin: int, end: int) -> list[Span]:
     """Return the matches inside of a window, those that overlap as one."""
-    spans = list[Span]()
+    spans: list[Span] = []
     for found_begin, found_end, _ in found:
         if found_end <= begin or found_begin >= end:
             continue
@@ -164,7 +164,8 @@ def _shown(text: str, begin: int, end: int, spans: list[Span]) -> tuple[str, lis
     shown = text[begin:end]
     if _is_plain(shown):
         return shown, [[first - begin, last - begin] for first, last in spans]  # most texts
-    shown, matches = "", list[list[int]]()
+    shown = ""
+    matches: list[list[int]] = []
     position = begin
     for first, last in [*spans, (end, end)]:
         shown = (shown + _collapsed(text[position:first])).lstrip()

@@ -126,7 +126,7 @@ def phrase(parts: Sequence[str], *, is_beginning: bool) -> str:
 
     ``is_beginning``: the last one may go on in the text.
     """
-    tokens = list[str]()
+    tokens: list[str] = []
     for number, segment in enumerate(parts, start=1):
         last = number == len(parts)
         if segment.isascii():
@@ -184,7 +184,8 @@ def _normalised(text: str) -> str:
 
 def _with_few_marks(run: re.Match[str]) -> str:
     """Return a run without the marks that follow :data:`MOST_MARKS` others."""
-    kept, marks = list[str](), 0
+    marks = 0
+    kept: list[str] = []
     for character in run[0]:
         marks = marks + 1 if unicodedata.combining(character) else 0
         if marks <= MOST_MARKS:
@@ -193,7 +194,7 @@ def _with_few_marks(run: re.Match[str]) -> str:
 
 
 def _parts(text: str) -> str:
-    found = list[str]()
+    found: list[str] = []
     for match in _WORD.finditer(text):
         word = match[0]
         if len(word) <= LONGEST_IDENTIFIER and not (word.islower() or word[1:].islower()):

@@ -212,7 +212,7 @@ def _by_last_change(
         "1" if listing.name_prefix is None else _HAS_PREFIX,
         "1" if listing.active is None else f"s.id IS NOT {_ACTIVE_ID}",
     )
-    found = dict[int, None]()  # in this order
+    found: dict[int, None] = {}  # in this order
     start = 2**63 - 1
     while len(found) < limit and (rows := database.run(sql, {**bindings, "start": start})):
         found |= dict.fromkeys(session_id for _, session_id in rows)

@@ -182,7 +182,7 @@ def _of_path(path: str) -> Uri:
 
 
 def _segments(path: str) -> tuple[str, ...]:
-    segments = list[str]()
+    segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
             del segments[-1:]
@@ -196,7 +196,7 @@ def _segments(path: str) -> tuple[str, ...]:
 def _walk(place: Uri) -> tuple[Form, bool]:
     """Look at each folder on the way to a place; tell whether links may lead elsewhere."""
     has_links = sys.platform == "win32"  # also junctions and short names, which lstat does not tell
-    identities = list[Identity]()
+    identities: list[Identity] = []
     for joined in itertools.accumulate(place.segments, "{}/{}".format, initial=""):
         path = joined[1:] if sys.platform == "win32" else joined or "/"
         try:

@@ -90,7 +90,7 @@ class Workspace:
         if all(binding is None for _, binding in found):
             return None
         sessions: dict[int | None, Session | None] = {None: self._sessions.active()}
-        result = list[Current]()
+        result: list[Current] = []
         for folder, binding in found:
             bound, session_id = (None, None) if binding is None else binding
             if session_id not in sessions:
