@@ -10,12 +10,13 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
-def carry(name: str, source: IO[bytes], target: IO[bytes], record: IO[bytes]) -> None:
-    """Carry messages until the source ends."""
+def messages(source: IO[bytes]) -> Iterator[tuple[bytes, Any]]:
+    """Give each message as it was sent, and as JSON, until the source ends."""
     while header := source.readline():
         size = 0
         head = header
@@ -26,9 +27,15 @@ def carry(name: str, source: IO[bytes], target: IO[bytes], record: IO[bytes]) ->
             header = source.readline()
             head += header
         body = source.read(size)
+        yield head + body, json.loads(body)
+
+
+def carry(name: str, source: IO[bytes], target: IO[bytes], record: IO[bytes]) -> None:
+    """Carry messages until the source ends."""
+    for data, message in messages(source):
         # Written before it is carried: what has an effect on the screen is in the file.
-        record.write(json.dumps({"from": name, "message": json.loads(body)}).encode() + b"\n")
-        target.write(head + body)
+        record.write(json.dumps({"from": name, "message": message}).encode() + b"\n")
+        target.write(data)
         target.flush()
     target.close()
 

@@ -114,11 +114,9 @@ export class NoteCommands {
           const { trashId } = await this.methods.removeContext(removal);
           moved.push({ id, state, trashId });
         } catch (error) {
-          // It was changed meanwhile, and stays where it is. After another error it may be gone.
-          if (error instanceof SessionError && error.kind === "conflict") {
-            await this.methods.removeContext({ id });
-          }
-          throw error;
+          if (!isConflict(error)) throw error; // it may be gone
+          await this.methods.removeContext({ id });
+          throw new Error(l10n.t("A note was changed meanwhile. It stays where it is."));
         }
       }
     } finally {
@@ -128,11 +126,18 @@ export class NoteCommands {
             ? l10n.t("Moved the note to {0}.", to.name)
             : l10n.t("Moved {0} notes to {1}.", moved.length, to.name);
         void offerUndo(this.window, sentence, async () => {
+          let stays = false;
           for (const { id, state, trashId } of moved.reverse()) {
-            // Refused if it was edited since: then it stays.
-            await this.methods.removeContext({ id, ifState: state });
+            try {
+              await this.methods.removeContext({ id, ifState: state });
+            } catch (error) {
+              if (!isConflict(error)) throw error;
+              stays = true;
+              continue;
+            }
             if (trashId != null) await this.methods.restore({ id: trashId });
           }
+          if (stays) throw new Error(l10n.t("A note was changed since. It stays in {0}.", to.name));
         });
       }
     }
@@ -211,6 +216,10 @@ export class NoteCommands {
       throw error;
     }
   }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof SessionError && error.kind === "conflict";
 }
 
 /** A text as a code block, which it does not end. */

@@ -23,11 +23,13 @@ from editors.node_support import npm
 from editors.plain_editors import installed
 
 EXTENSION: Final = Path(__file__).parents[3] / "client_examples" / "vscode"
+HOLDER: Final = str(Path(__file__).parents[1] / "holder.py")
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
-DEADLINE: Final = 60.0
+DEADLINE: Final = 25.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 SETTINGS: Final[Mapping[str, object]] = {
     "editor.minimap.enabled": False,
+    "files.autoSave": "off",  # as on a desktop; in a browser it is on
     "security.workspace.trust.startupPrompt": "never",
     "telemetry.telemetryLevel": "off",
     "workbench.startupEditor": "none",
@@ -219,6 +221,11 @@ class Window:
     def row(self, text: str) -> Locator:
         """Return the row of our view with a text."""
         return self.rows.filter(has_text=text)
+
+    def file(self, name: str) -> Locator:
+        """Return the row of the explorer with a file."""
+        rows = self.page.locator(".explorer-folders-view .monaco-list-row")
+        return rows.filter(has_text=name)
 
     def scrolls_to(self, text: str) -> None:
         """Scroll down until the row with a text is drawn."""

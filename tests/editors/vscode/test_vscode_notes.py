@@ -163,6 +163,12 @@ def test_notes_are_dragged_to_another_session(window: Window, person: Person) ->
     expect(window.notification("Moved the note to review")).to_be_visible()
     (entry,) = person.gets("show", "review")["entries"]
     assert entry["content"] == "first"
+    # To take that back would lose what was written since.
+    person.does("edit", str(entry["id"]), "first, and more")
+    window.presses("Moved the note to review", "Undo")
+    expect(window.notification("A note was changed since")).to_be_visible()
+    (entry,) = person.gets("show", "review")["entries"]
+    assert entry["content"] == "first, and more"
 
 
 def test_pinned_files_are_marked_and_lost_notes_listed(window: Window, person: Person) -> None:
@@ -218,6 +224,27 @@ def test_notes_are_read_and_written_as_utf8(code_server: CodeServer, person: Per
         expect(window.row("Grüße: 1 €5 ¢")).to_be_visible()
     (entry,) = person.gets("show", "billing")["entries"]
     assert entry["content"] == "Grüße: 1 €5 ¢"
+
+
+def test_a_conflict_is_found_after_a_reload(window: Window, person: Person) -> None:
+    person.does("note", "first")
+    entry_id = str(person.gets("show", "billing")["entries"][0]["id"])
+    window.opens_note("billing", "first")
+    window.editor.click()
+    window.page.keyboard.press("Control+End")
+    window.page.keyboard.type(" of mine")
+    expect(window.page.locator(".tab.dirty")).to_have_count(1)
+    window.runs("Developer: Reload Window")
+    expect(window.page.locator(".tab")).to_have_count(0)
+    # While the window is away, to a text that is as long.
+    person.does("edit", entry_id, "other")
+    expect(window.status).to_contain_text("billing")
+    expect(window.text("first.md")).to_contain_text("first of mine")
+    window.text("first.md").click()
+    window.page.keyboard.press("Control+s")
+    expect(window.notification("The content of the file is newer")).to_be_visible()
+    (entry,) = person.gets("show", "billing")["entries"]
+    assert entry["content"] == "other"
 
 
 def test_the_text_of_a_note_outlives_its_session(window: Window, person: Person) -> None:

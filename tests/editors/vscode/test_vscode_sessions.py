@@ -219,6 +219,14 @@ def test_the_keyboard_is_enough(window: Window, person: Person) -> None:
     press("Control+k")
     press("t")
     expect(window.picker).to_contain_text("Switch session")
+    press("Escape")
+    # These keys are left to a terminal, and to a notebook.
+    window.runs("Terminal: Create New Terminal")
+    expect(window.page.locator(".xterm.focus")).to_be_visible()
+    press("Control+k")
+    press("t")
+    expect(window.page.locator(".statusbar")).to_contain_text("(Ctrl+K, T) is not a command")
+    expect(window.picker).to_be_hidden()
 
 
 def test_ten_thousand_sessions_are_paged_and_filtered(window: Window, person: Person) -> None:

@@ -157,6 +157,17 @@ def test_each_folder_of_a_window_has_its_session(
         window.pick("app")
         window.opens("login.py")
         expect(window.status).to_contain_text("billing")
+        # Files of both are pinned at once, and marked.
+        person.does("bind", "parser")
+        expect(window.status).to_contain_text("parser")
+        files = [window.file("login.py"), window.file("parse.py")]
+        files[0].click()
+        files[1].click(modifiers=["Control"])
+        window.chooses(files[1], "Pin File to Session")
+        for file in files:
+            expect(file).to_match_aria_snapshot("- treeitem: /★/")
+        pinned = person.gets("show", "parser")["session"]["metadata"]["pinned_files"]
+        assert {Path(name).name for name in pinned} == {"login.py", "parse.py"}
 
 
 def test_a_virtual_folder_has_sessions_and_notes_too(
@@ -198,6 +209,31 @@ def test_two_windows_are_one(window: Window, person: Person, code_server: CodeSe
             foreign.create("theirs", {"active": True})
         expect(other.status).to_contain_text("theirs")
         expect(window.status).to_contain_text("theirs")
+
+
+def test_a_late_reply_does_not_hide_what_was_told_meanwhile(
+    code_server: CodeServer, person: Person, tmp_path: Path
+) -> None:
+    person.does("create", "--switch", "billing")
+    held = tmp_path / "held"
+    held.touch()
+    holder = [sys.executable, vscode.HOLDER, "tenets/session.getCurrent", str(held)]
+    command = holder + vscode.server_setting(person.database)["tenets.server.command"]
+    given = json.dumps({"tenets.server.command": command})
+    (person.folder / ".vscode" / "settings.json").write_text(given)
+    with code_server.window(person.folder) as window:
+        end = time.monotonic() + vscode.DEADLINE
+        while not held.read_bytes():
+            assert time.monotonic() < end
+            window.page.wait_for_timeout(100)
+        person.does("create", "--switch", "review")
+        expect(window.status).to_contain_text("review")
+        held.unlink()
+        # What is asked now is answered after that.
+        window.status.click()
+        expect(window.picker).to_contain_text("billing")
+        window.page.keyboard.press("Escape")
+        expect(window.status).to_contain_text("review")
 
 
 def test_it_comes_back_when_its_server_does(window: Window, person: Person) -> None:
