@@ -166,7 +166,7 @@ def test_each_folder_of_a_window_has_its_session(
         window.chooses(files[1], "Pin File to Session")
         for file in files:
             expect(file).to_match_aria_snapshot("- treeitem: /★/")
-        pinned = person.gets("show", "parser")["session"]["metadata"]["pinned_files"]
+        pinned = person.gets("show", "parser")["metadata"]["pinned_files"]
         assert {Path(name).name for name in pinned} == {"login.py", "parse.py"}
 
 
