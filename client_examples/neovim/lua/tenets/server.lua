@@ -1,0 +1,222 @@
+--- The connection to tenets-session-server: one of Neovim's language servers, attached to no buffer.
+---
+--- It is started by the first request. If it ends, it is started again by itself. Replies arrive in
+--- callbacks, so a slow disk does not freeze the editor.
+
+local config = require("tenets.config")
+
+local M = {
+  --- "none", "starting", "running" or "lost": there was a server, and it is started again.
+  state = "none",
+  --- What the server has said of itself in the handshake (`tenetsSession`).
+  capability = {},
+}
+
+-- 0.11 deprecates start_client() and calling a client's methods with a dot; 0.7 has nothing else.
+local HAS_0_11 = vim.fn.has("nvim-0.11") == 1
+-- Milliseconds for which :qa waits at most for the replies to commands.
+local EXIT_WAIT = 5000
+-- Milliseconds until a server that has ended is started again: doubled after each attempt that fails.
+local FIRST_RETRY, LAST_RETRY = 500, 60000
+
+local MISSING = "%s is not installed, or not on the PATH; set its path: "
+  .. 'require("tenets").setup{ cmd = { "/path/to/tenets-session-server" } }'
+
+-- The server that is running. `client` is nil until the handshake is done; requests before that are
+-- in `queue`. `pending` is the set of all requests without a reply, `queue` included.
+local server = nil
+local retry = FIRST_RETRY -- milliseconds until the next attempt
+local start -- a function, below
+local listeners = {}
+local scheduled_messages = 0 -- messages that are scheduled but not shown yet
+local is_exiting = false -- true while :qa waits for replies
+
+--- Shows a message, later: in a command that Lua runs, an error message becomes an exception. For
+--- the same reason :qa, which Lua may run, shows errors as warnings.
+function M.show(message, level)
+  scheduled_messages = scheduled_messages + 1
+  vim.schedule(function()
+    scheduled_messages = scheduled_messages - 1
+    if is_exiting and level then level = vim.log.levels.WARN end
+    vim.notify("tenets: " .. message, level or vim.log.levels.INFO)
+  end)
+end
+
+function M.fail(message) M.show(message, vim.log.levels.ERROR) end
+
+--- For requests that no command made. If they fail, the next command reports the problem.
+function M.ignore() end
+
+--- Returns nil for JSON's null, which Neovim decodes as nil or vim.NIL.
+function M.present(value)
+  if value == vim.NIL then return nil end
+  return value
+end
+
+--- Has a function called with ("state", STATE), and with ("change", PARAMS of didChange).
+function M.listen(listener) table.insert(listeners, listener) end
+
+local function tell(what, value)
+  for _, listener in ipairs(listeners) do listener(what, value) end
+end
+
+local function become(state)
+  M.state = state
+  tell("state", state)
+end
+
+--- The folder whose session is shown: Neovim's working folder.
+function M.folder() return vim.uri_from_fname(vim.fn.getcwd(-1, -1)) end
+
+local function call(client, method, ...)
+  if HAS_0_11 then return client[method](client, ...) end
+  return client[method](...)
+end
+
+local function submit(target, entry)
+  target.pending[entry] = true
+  if not target.client then return table.insert(target.queue, entry) end
+  local function answered(err, result)
+    if not target.pending[entry] then return end -- already reported as lost
+    target.pending[entry] = nil
+    if err then
+      local data = type(err.data) == "table" and err.data or {}
+      return entry.failed(tostring(err.message), data.kind)
+    end
+    entry.done(M.present(result))
+  end
+  -- If this cannot be sent, the server has ended: on_exit is called soon, and reports it.
+  call(target.client, "request", "tenets/session." .. entry.verb, entry.params, answered)
+end
+
+local function on_init(target, client, result)
+  target.client = client
+  retry = FIRST_RETRY
+  M.capability = (result.capabilities.experimental or {}).tenetsSession or {}
+  for _, warning in ipairs(M.capability.warnings or {}) do M.show(warning, vim.log.levels.WARN) end
+  become("running")
+  for _, entry in ipairs(target.queue) do submit(target, entry) end
+end
+
+--- Starts the server again in a while, unless a command does that before.
+local function start_later()
+  vim.defer_fn(function()
+    if not server and vim.v.exiting == vim.NIL then start(true) end
+  end, retry)
+  retry = math.min(retry * 2, LAST_RETRY)
+end
+
+--- Reports that the server has ended, and each request without a reply: Neovim does not.
+local function on_exit(target, code, signal)
+  server = nil
+  if vim.v.exiting == vim.NIL then -- otherwise it is expected
+    local was_lost = M.state == "lost"
+    local again = target.client or was_lost -- else it has never worked
+    if not was_lost then
+      local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
+      local what = again and "it is started again" or "the next command starts it again"
+      M.fail(("the server has ended (%s); %s"):format(reason, what))
+    end
+    become(again and "lost" or "none")
+    if again then start_later() end
+  end
+  local fate = target.client and "may or may not have been" or "was not"
+  local without_reply = target.pending
+  target.pending = {}
+  for entry in pairs(without_reply) do
+    local sentence = "no reply, because the server ended; %s %s executed"
+    entry.failed(sentence:format(entry.verb, fate), "connectionLost")
+  end
+end
+
+--- Starts a server and returns it. If that fails, returns nil and the reason. With `again` nobody
+--- waits for it: then it is tried once more.
+function start(again)
+  local function failed(message)
+    if again then start_later() end
+    return nil, message
+  end
+  local cmd = config.cmd
+  if vim.fn.executable(cmd[1]) == 0 then return failed(MISSING:format(cmd[1])) end
+  local target = { queue = {}, pending = {} }
+  local folder = vim.fn.getcwd(-1, -1)
+  local options = {
+    name = "tenets",
+    cmd = cmd,
+    root_dir = folder,
+    workspace_folders = { { uri = M.folder(), name = vim.fn.fnamemodify(folder, ":t") } },
+    init_options = { commands = false },
+    handlers = {
+      ["tenets/session.didChange"] = function(_, params)
+        if server == target then tell("change", params) end
+      end,
+    },
+    on_init = function(client, result) on_init(target, client, result) end,
+    -- Scheduled, because Neovim calls it where most of its API is forbidden.
+    on_exit = vim.schedule_wrap(function(code, signal) on_exit(target, code, signal) end),
+  }
+  local id
+  if HAS_0_11 then
+    -- No buffer is attached, because the server does not use text. No client is reused, because
+    -- it may be about to end.
+    local never = function() return false end
+    id = vim.lsp.start(options, { attach = false, reuse_client = never, silent = true })
+  else
+    id = vim.lsp.start_client(options)
+  end
+  if not id then return failed("could not start " .. table.concat(cmd, " ")) end
+  server = target
+  if M.state ~= "lost" then become("starting") end
+  return target
+end
+
+--- Before Neovim exits, waits for the replies to commands. CTRL-C ends the wait.
+local function finish()
+  is_exiting = true
+  local done = vim.wait(EXIT_WAIT, function()
+    for entry in pairs(server and server.pending or {}) do
+      if entry.failed ~= M.ignore then return false end
+    end
+    return scheduled_messages == 0
+  end, 5)
+  is_exiting = false -- Neovim may not exit after all, for example because of an unsaved buffer
+  if not done then vim.notify("tenets: the last command got no reply", vim.log.levels.WARN) end
+end
+
+--- Starts the server, if it does not run.
+function M.start()
+  if server or vim.v.exiting ~= vim.NIL then return end
+  local started, problem = start()
+  if not started then M.fail(problem) end
+end
+
+--- Sends a request; starts the server if necessary. In the end it calls `done(result)` or
+--- `failed(message, kind)`. The default `failed` shows the message.
+function M.request(verb, params, done, failed)
+  failed = failed or M.fail
+  -- {} would be sent as an array.
+  if next(params) == nil then params = vim.empty_dict() end
+  -- Invalid UTF-8 is invalid JSON, and the server could not find the id of the request.
+  if not pcall(vim.fn.json_encode, params) then
+    return failed(verb .. " was not sent: the text is not valid UTF-8")
+  end
+  local entry = { verb = verb, params = params, done = done, failed = failed }
+  local target, problem = server, nil
+  if not target then
+    target, problem = start()
+  end
+  if target then submit(target, entry) else failed(problem) end
+end
+
+--- Tells the server of another working folder. Nothing is sent if it does not run.
+function M.change_folder(before, after)
+  if not (server and server.client) then return end
+  local event = { added = { after }, removed = { before } }
+  call(server.client, "notify", "workspace/didChangeWorkspaceFolders", { event = event })
+end
+
+local group = vim.api.nvim_create_augroup("tenets_server", { clear = true })
+-- Not VimLeavePre: there Neovim stops its servers, perhaps before this callback.
+vim.api.nvim_create_autocmd("ExitPre", { group = group, callback = finish })
+
+return M
