@@ -170,7 +170,9 @@ local function note(content, range)
 end
 
 local function show_notes(name)
-  with_session(name, function(session) notes.open_session(session.name) end)
+  with_session(name, function(session)
+    when_idle(function() notes.open_session(session.name) end)
+  end)
 end
 
 local function hit_line(hit)
@@ -277,10 +279,12 @@ local function export(name)
   with_session(name, function(session)
     local params = { names = { session.name }, format = "markdown" }
     server.request("export", params, function(found)
-      vim.cmd("new")
-      local buffer = vim.api.nvim_get_current_buf()
-      vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(found.content, "\n", { plain = true }))
-      vim.bo[buffer].filetype = "markdown"
+      when_idle(function()
+        vim.cmd("new")
+        local lines = vim.split(found.content, "\n", { plain = true, trimempty = true })
+        vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+        vim.bo.filetype = "markdown"
+      end)
     end)
   end)
 end

@@ -324,7 +324,8 @@ local function write(buffer, forced)
     load(buffer)
   end
   if removed > 0 then
-    server.show(("removed %s; :Tenets undo brings the last one back"):format(text.count(removed, "note")))
+    local back = removed == 1 and ":Tenets undo brings it back" or ":Tenets trash brings them back"
+    server.show(("removed %s; %s"):format(text.count(removed, "note"), back))
   end
 end
 

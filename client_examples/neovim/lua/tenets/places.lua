@@ -120,7 +120,7 @@ function M.list(buffer)
       local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buffer), ":t")
       vim.fn.setloclist(window, {}, " ", { title = "Notes of " .. name, items = items })
       if #items == 0 then return server.show("there are no notes on " .. name) end
-      vim.api.nvim_win_call(window, function() vim.cmd("lopen") end)
+      if vim.api.nvim_get_current_win() == window then vim.cmd("lopen") end
     end)
   end)
 end
