@@ -236,6 +236,7 @@ def test_lines_are_added_with_their_place_and_found_again(
     nvim.type("<CR>")
     nvim.wait_for("vim.fn.bufname():find('login.py$') and vim.fn.line('.') == 7")
     nvim.command("Tenets notes")
+    nvim.wait_for("vim.fn.bufname() == 'tenets://session/billing'")
     nvim.type("gg<CR>")
     nvim.wait_until_told("tenets: the line is not there any more; it was line 4")
 

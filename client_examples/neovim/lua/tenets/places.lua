@@ -125,14 +125,27 @@ function M.list(buffer)
   end)
 end
 
---- Opens the file of a location in a window, at the line where the note is now.
+--- Goes to the window in which a file is opened from the notes: one that shows it, or the one that
+--- the user came from.
+local function go_to_window(file)
+  local window = vim.fn.bufwinid(vim.fn.bufnr(file))
+  if window < 0 then window = vim.fn.win_getid(vim.fn.winnr("#")) end
+  if window <= 0 or vim.bo[vim.api.nvim_win_get_buf(window)].buftype ~= "" then
+    return vim.cmd("split")
+  end
+  vim.api.nvim_set_current_win(window)
+end
+
+--- Opens the file of a note's location, at the line where the note is now.
 function M.open(entry)
   local location = present(entry.location)
   if not location then return server.show("this note has no place") end
   if not vim.startswith(location.uri, "file:") then
     return server.show("Neovim cannot open " .. location.uri)
   end
-  vim.cmd("edit " .. vim.fn.fnameescape(vim.uri_to_fname(location.uri)))
+  local file = vim.uri_to_fname(location.uri)
+  go_to_window(file)
+  if vim.api.nvim_buf_get_name(0) ~= file then vim.cmd("edit " .. vim.fn.fnameescape(file)) end
   local buffer = vim.api.nvim_get_current_buf()
   local range = present(location.range)
   if not range then return end
