@@ -35,7 +35,8 @@ end
 function M.setup(options)
   local config = require("tenets.config")
   config.set(options)
-  vim.cmd("runtime plugin/tenets.lua") -- where plugins are not loaded by themselves
+  -- Neovim loads it after the configuration; not if it was started without plugins.
+  if vim.v.vim_did_enter == 1 or not vim.o.loadplugins then vim.cmd("runtime plugin/tenets.lua") end
   if config.marks then
     require("tenets.marks").enable()
   elseif package.loaded["tenets.marks"] then
