@@ -47,6 +47,12 @@ class Screen:
         finally:
             subprocess.run(screen._tmux("kill-server"), check=False, capture_output=True)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs there."""
+        command = self._tmux("display-message", "-p", "#{pane_pid}")
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
     def types(self, *keys: str) -> None:
         """Type keys, by tmux's names of them."""
         subprocess.run(self._tmux("send-keys", *keys), check=True)

@@ -61,6 +61,10 @@ def test_notes_are_edited_removed_and_added_in_their_buffer(nvim: Neovim, person
     # Undo of the editor brings back none of what was there before.
     nvim.type("u")
     assert not is_modified(nvim)
+    nvim.type(":w copy.md<CR>")
+    copy = person.folder / "copy.md"
+    nvim.wait_for("vim.fn.filereadable('copy.md') == 1")
+    assert copy.read_text().splitlines()[1] == "first, and more"
     nvim.type(":wq<CR>")
     nvim.wait_for("vim.fn.bufname() == ''")
 

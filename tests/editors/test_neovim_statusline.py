@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,6 +183,18 @@ def test_announced_changes_are_heeded_in_order(parrot: Neovim, announce: Announc
     parrot.wait_until_status_is("")
     announce(11, "eleven")
     assert parrot.lua("return seen") == ["six", "eight", "none", "eleven"]
+
+
+def test_a_warning_of_the_server_is_shown_once(parrot: Neovim) -> None:
+    neovim = parrot.process.pid
+    (server,) = Path(f"/proc/{neovim}/task/{neovim}/children").read_text().split()
+    os.kill(int(server), signal.SIGKILL)
+    parrot.wait_until_told("tenets: the server has ended (signal 9); it is started again")
+    parrot.lua("vim.fn.setline(1, '{}')")
+    parrot.command("TenetsAdd it")
+    added = "tenets: added [No Name]:1-1 to it"
+    parrot.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", added)
+    assert "a parrot serves you" not in parrot.messages()
 
 
 def test_an_announced_change_redraws_the_status_line(parrot: Neovim, announce: Announce) -> None:

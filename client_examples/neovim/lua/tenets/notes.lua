@@ -12,6 +12,7 @@ local M = {}
 
 local present = server.present
 local MOST = 200 -- notes of a session that are shown, the newest ones
+local LARGEST = 8 * 1024 * 1024 -- bytes of notes, about, after which older ones are left out
 local WRITE_WAIT = 5000 -- milliseconds for which :w waits for the replies
 local namespace = vim.api.nvim_create_namespace("tenets_notes")
 
@@ -152,15 +153,16 @@ end
 --- Calls `done(session, entries, state, older)` with what a buffer shows, oldest first.
 local function fetch(buffer, done, failed)
   local source, session = source_of(buffer), contents[buffer].session
-  local entries, state = {}, nil
+  local entries, state, size = {}, nil, 0
   local function page_of(cursor)
     local params = { order = "newest", limit = MOST, cursor = cursor }
     params.ids, params.sessionId = source.ids, session and session.id
     server.request("listContext", params, function(page)
       vim.list_extend(entries, page.entries)
+      for _, entry in ipairs(page.entries) do size = size + entry.size end
       state = state or page.state -- of the first page: what changes meanwhile is a conflict
       local rest = present(page.nextCursor)
-      if rest and #entries < MOST then return page_of(rest) end
+      if rest and #entries < MOST and size < LARGEST then return page_of(rest) end
       if source.ids and #entries == 0 then return failed("this note was deleted") end
       local shown = {}
       for index = math.min(#entries, MOST), 1, -1 do table.insert(shown, entries[index]) end
@@ -364,7 +366,13 @@ function M.read(buffer)
   local function on(event, callback)
     vim.api.nvim_create_autocmd(event, { group = group, buffer = buffer, callback = callback })
   end
-  on("BufWriteCmd", function() write(buffer, vim.v.cmdbang == 1) end)
+  on("BufWriteCmd", function(event)
+    if event.match == vim.api.nvim_buf_get_name(buffer) then
+      return write(buffer, vim.v.cmdbang == 1)
+    end
+    -- ":write FILE" makes a copy.
+    vim.fn.writefile(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), event.match)
+  end)
   on("BufWipeout", function() contents[buffer] = nil end)
   vim.keymap.set("n", "<CR>", function() open_place(buffer) end, {
     buffer = buffer,

@@ -28,6 +28,7 @@ local server = nil
 local retry = FIRST_RETRY -- milliseconds until the next attempt
 local start -- a function, below
 local listeners = {}
+local shown_warnings = {} -- each is shown once
 local scheduled_messages = 0 -- messages that are scheduled but not shown yet
 local is_exiting = false -- true while :qa waits for replies
 
@@ -93,7 +94,10 @@ local function on_init(target, client, result)
   target.client = client
   retry = FIRST_RETRY
   M.capability = (result.capabilities.experimental or {}).tenetsSession or {}
-  for _, warning in ipairs(M.capability.warnings or {}) do M.show(warning, vim.log.levels.WARN) end
+  for _, warning in ipairs(M.capability.warnings or {}) do
+    if not shown_warnings[warning] then M.show(warning, vim.log.levels.WARN) end
+    shown_warnings[warning] = true
+  end
   become("running")
   for _, entry in ipairs(target.queue) do submit(target, entry) end
 end
