@@ -88,10 +88,7 @@ def test_requests_that_are_lost_with_the_server_are_reported(
 
 
 def test_a_missing_program_is_reported(opened: Opener, project: Path) -> None:
-    how = (
-        "is not installed, or not on the PATH; set its path: "
-        'require("tenets").setup{ cmd = { "/path/to/tenets-session-server" } }'
-    )
+    how = "is not on the PATH; see :checkhealth tenets"
     with opened(path="/nonexistent") as nvim:
         nvim.lua("return require('tenets').statusline()")  # it wants to know
         nvim.wait_until_told(f"tenets: tenets-session-server {how}")
@@ -124,7 +121,7 @@ def test_a_program_that_is_no_server_is_reported(opened: Opener, project: Path) 
         nvim.wait_until_told(f"tenets: could not start {cannot_run} --stdio")
 
 
-def test_the_example_in_the_message_works(opened: Opener, server: ServerProgram) -> None:
+def test_the_program_may_be_named_by_its_path(opened: Opener, server: ServerProgram) -> None:
     with opened(path="/usr/bin:/bin") as nvim:
         nvim.setup(cmd=[str(server.path)])
         nvim.command("Tenets create s")

@@ -1,5 +1,7 @@
---- The connection to tenets-session-server: one of Neovim's language servers, attached to no buffer.
+--- The connection to tenets-session-server, over Neovim's JSON-RPC (|lsp-rpc|).
 ---
+--- It is none of Neovim's language clients: these are for buffers, and when a server ends, they say so
+--- in more lines than there are for messages, so that the user has to press a key.
 --- It is started by the first request. If it ends, it is started again by itself. Replies arrive in
 --- callbacks, so a slow disk does not freeze the editor.
 
@@ -12,18 +14,19 @@ local M = {
   capability = {},
 }
 
--- 0.11 deprecates start_client() and calling a client's methods with a dot; 0.7 has nothing else.
-local HAS_0_11 = vim.fn.has("nvim-0.11") == 1
+local HAS_0_10 = vim.fn.has("nvim-0.10") == 1
 -- Milliseconds for which :qa waits at most for the replies to commands.
 local EXIT_WAIT = 5000
 -- Milliseconds until a server that has ended is started again: doubled after each attempt that fails.
 local FIRST_RETRY, LAST_RETRY = 500, 60000
 
-local MISSING = "%s is not installed, or not on the PATH; set its path: "
-  .. 'require("tenets").setup{ cmd = { "/path/to/tenets-session-server" } }'
+-- Of the types of messages in LSP.
+local LEVELS = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO, vim.log.levels.INFO }
 
--- The server that is running. `client` is nil until the handshake is done; requests before that are
--- in `queue`. `pending` is the set of all requests without a reply, `queue` included.
+local MISSING = "%s is not on the PATH; see :checkhealth tenets"
+
+-- The server that is running: `rpc` is the connection. Requests before the handshake is done
+-- (`is_ready`) are in `queue`. `pending` is the set of all requests without a reply, `queue` included.
 local server = nil
 local retry = FIRST_RETRY -- milliseconds until the next attempt
 local start -- a function, below
@@ -69,14 +72,9 @@ end
 --- The folder whose session is shown: Neovim's working folder.
 function M.folder() return vim.uri_from_fname(vim.fn.getcwd(-1, -1)) end
 
-local function call(client, method, ...)
-  if HAS_0_11 then return client[method](client, ...) end
-  return client[method](...)
-end
-
 local function submit(target, entry)
   target.pending[entry] = true
-  if not target.client then return table.insert(target.queue, entry) end
+  if not target.is_ready then return table.insert(target.queue, entry) end
   local function answered(err, result)
     if not target.pending[entry] then return end -- already reported as lost
     target.pending[entry] = nil
@@ -87,11 +85,13 @@ local function submit(target, entry)
     entry.done(M.present(result))
   end
   -- If this cannot be sent, the server has ended: on_exit is called soon, and reports it.
-  call(target.client, "request", "tenets/session." .. entry.verb, entry.params, answered)
+  target.rpc.request("tenets/session." .. entry.verb, entry.params, answered)
 end
 
-local function on_init(target, client, result)
-  target.client = client
+--- Goes on after the handshake.
+local function initialized(target, result)
+  target.is_ready = true
+  target.rpc.notify("initialized", vim.empty_dict())
   retry = FIRST_RETRY
   M.capability = (result.capabilities.experimental or {}).tenetsSession or {}
   for _, warning in ipairs(M.capability.warnings or {}) do
@@ -115,7 +115,7 @@ local function on_exit(target, code, signal)
   server = nil
   if vim.v.exiting == vim.NIL then -- otherwise it is expected
     local was_lost = M.state == "lost"
-    local again = target.client or was_lost -- else it has never worked
+    local again = target.is_ready or was_lost -- else it has never worked
     if not was_lost then
       local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
       local what = again and "it is started again" or "the next command starts it again"
@@ -124,7 +124,7 @@ local function on_exit(target, code, signal)
     become(again and "lost" or "none")
     if again then start_later() end
   end
-  local fate = target.client and "may or may not have been" or "was not"
+  local fate = target.is_ready and "may or may not have been" or "was not"
   local without_reply = target.pending
   target.pending = {}
   for entry in pairs(without_reply) do
@@ -143,33 +143,35 @@ function start(again)
   local cmd = config.cmd
   if vim.fn.executable(cmd[1]) == 0 then return failed(MISSING:format(cmd[1])) end
   local target = { queue = {}, pending = {} }
-  local folder = vim.fn.getcwd(-1, -1)
-  local options = {
-    name = "tenets",
-    cmd = cmd,
-    root_dir = folder,
-    workspace_folders = { { uri = M.folder(), name = vim.fn.fnamemodify(folder, ":t") } },
-    init_options = { commands = false },
-    handlers = {
-      ["tenets/session.didChange"] = function(_, params)
-        if server == target then tell("change", params) end
-      end,
-    },
-    on_init = function(client, result) on_init(target, client, result) end,
+  local dispatchers = {
+    notification = function(method, params)
+      if server ~= target then return end
+      if method == "tenets/session.didChange" then tell("change", params) end
+      if method == "window/showMessage" then M.show(params.message, LEVELS[params.type]) end
+    end,
     -- Scheduled, because Neovim calls it where most of its API is forbidden.
     on_exit = vim.schedule_wrap(function(code, signal) on_exit(target, code, signal) end),
   }
-  local id
-  if HAS_0_11 then
-    -- No buffer is attached, because the server does not use text. No client is reused, because
-    -- it may be about to end.
-    local never = function() return false end
-    id = vim.lsp.start(options, { attach = false, reuse_client = never, silent = true })
+  local is_started, rpc
+  if HAS_0_10 then
+    is_started, rpc = pcall(vim.lsp.rpc.start, cmd, dispatchers)
   else
-    id = vim.lsp.start_client(options)
+    is_started, rpc = pcall(vim.lsp.rpc.start, cmd[1], vim.list_slice(cmd, 2), dispatchers)
   end
-  if not id then return failed("could not start " .. table.concat(cmd, " ")) end
-  server = target
+  if not (is_started and rpc) then return failed("could not start " .. table.concat(cmd, " ")) end
+  target.rpc, server = rpc, target
+  local of = vim.version()
+  rpc.request("initialize", {
+    processId = vim.loop.os_getpid(),
+    clientInfo = { name = "Neovim", version = ("%d.%d.%d"):format(of.major, of.minor, of.patch) },
+    rootUri = M.folder(),
+    workspaceFolders = { { uri = M.folder(), name = vim.fn.fnamemodify(vim.fn.getcwd(-1, -1), ":t") } },
+    capabilities = vim.empty_dict(),
+    initializationOptions = { commands = false },
+  }, function(problem, result)
+    -- Without a result the server ends by itself, or cannot be used.
+    if result then initialized(target, result) else M.fail(tostring(problem and problem.message)) end
+  end)
   if M.state ~= "lost" then become("starting") end
   return target
 end
@@ -185,6 +187,13 @@ local function finish()
   end, 5)
   is_exiting = false -- Neovim may not exit after all, for example because of an unsaved buffer
   if not done then vim.notify("tenets: the last command got no reply", vim.log.levels.WARN) end
+end
+
+--- Ends the server. Where it does not listen it ends when its input does.
+local function stop()
+  if not server then return end
+  server.rpc.request("shutdown", vim.empty_dict(), M.ignore)
+  server.rpc.notify("exit", vim.empty_dict())
 end
 
 --- Starts the server, if it does not run.
@@ -214,13 +223,14 @@ end
 
 --- Tells the server of another working folder. Nothing is sent if it does not run.
 function M.change_folder(before, after)
-  if not (server and server.client) then return end
+  if not (server and server.is_ready) then return end
   local event = { added = { after }, removed = { before } }
-  call(server.client, "notify", "workspace/didChangeWorkspaceFolders", { event = event })
+  server.rpc.notify("workspace/didChangeWorkspaceFolders", { event = event })
 end
 
 local group = vim.api.nvim_create_augroup("tenets_server", { clear = true })
--- Not VimLeavePre: there Neovim stops its servers, perhaps before this callback.
+-- Before the buffers go: their user may still stay.
 vim.api.nvim_create_autocmd("ExitPre", { group = group, callback = finish })
+vim.api.nvim_create_autocmd("VimLeavePre", { group = group, callback = stop })
 
 return M
