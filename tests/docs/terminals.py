@@ -33,7 +33,7 @@ EXAMPLES: Final = Path(__file__).parents[2] / "client_examples"
 COLUMNS, LINES = 80, 24
 THEMES: Final = {"dark": MONOKAI, "light": DEFAULT_TERMINAL_THEME}
 PAGE: Final = """<style>
-  pre {{ margin: 0; padding: 10px; width: max-content; color: {foreground};
+  pre {{ margin: 0; padding: 10px; width: max-content; min-width: 80ch; color: {foreground};
     background: {background}; font: 14px/18px "DejaVu Sans Mono", monospace; }}
 </style><pre>{code}</pre>"""
 
@@ -71,17 +71,17 @@ def neovim(person: Person, background: str) -> tuple[str, Scene]:
 EDITORS: Final[Mapping[str, Callable[[Person, str], tuple[str, Scene]]]] = {"neovim": neovim}
 
 
-def take(browser: Browser, screen: Screen, background: str, file: Path) -> None:
-    """Write what is on a screen into a file."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor")
+def picture(browser: Browser, screen: Screen, background: str) -> bytes:
+    """Return what is on a screen, as PNG."""
+    console = Console(record=True, width=200, file=io.StringIO(), color_system="truecolor")
     console.print(Text.from_ansi(screen.colored), soft_wrap=True)
     theme = THEMES[background]
     html = console.export_html(theme=theme, inline_styles=True, code_format=PAGE)
     page = browser.new_page(viewport={"width": 900, "height": 600})
     page.set_content(html)
-    page.locator("pre").screenshot(path=file)
+    data = page.locator("pre").screenshot()
     page.close()
-    print(file)
+    return data
 
 
 def main() -> int:
@@ -104,7 +104,8 @@ def main() -> int:
                     scene(screen)
                     default = EXAMPLES / editor / f"{editor}.png"
                     file = folder / f"{editor}-{background}.png" if folder else default
-                    take(browser, screen, background, file)
+                    file.write_bytes(picture(browser, screen, background))
+                    print(file)
                 shared.stop(person.database)
     return 0
 
