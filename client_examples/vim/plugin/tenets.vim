@@ -185,7 +185,7 @@ def Start()
   const given = get(g:, 'tenets_server', ['tenets-session-server'])
   const command: list<string> = type(given) == v:t_list ? given : [given]
   if !executable(command[0])
-    Lost($'{command[0]} is not on the PATH; see :help tenets-install')
+    Lost($'no {command[0]} on the PATH; see :help tenets-install')
     return
   endif
   final target: dict<any> = {isReady: false, said: '', folder: Folder(), since: reltime()}
@@ -422,19 +422,22 @@ enddef
 def AddKept()
   for path in glob($'{DATA}/unsent-*.json', true, true)
     const notes = Kept(path)
-    if type(notes) != v:t_list
-      continue
+    if type(notes) == v:t_list
+      AddNotesOf(path, notes)
     endif
-    var left = len(notes)
-    for params in notes
-      Request('addContext', params, (_) => {
-        left -= 1
-        if left == 0
-          delete(path)
-          Say($'added {Count(len(notes), "note")} that had no reply when Vim was left')
-        endif
-      }, (problem) => Fail($'a note is still in {path}: {problem.message}'))
-    endfor
+  endfor
+enddef
+
+def AddNotesOf(path: string, notes: list<any>)
+  final left = notes->copy()
+  for params in notes
+    Request('addContext', params, (_) => {
+      left->remove(0)
+      if left->empty()
+        delete(path)
+        Say($'added {Count(len(notes), "note")} that had no reply when Vim was left')
+      endif
+    }, (problem) => Fail($'a note is still in {path}: {problem.message}'))
   endfor
 enddef
 
@@ -719,7 +722,7 @@ def Create(given: string)
 enddef
 
 def Exit(name: string)
-  final params = name == '' ? {folder: Folder()} : {name: name}
+  final params: dict<any> = name == '' ? {folder: Folder()} : {name: name}
   Request('exit', params, (session) => SayDone($'left {session.name}'))
 enddef
 
@@ -906,7 +909,7 @@ def ListChanges(id: number, changes: list<dict<any>>, entries: list<any>)
     const entry: dict<any> = known->get(change->get('contextId', 0), {})
     const who = Get(change, 'author', 'another program')
     const name = Get(change, 'sessionName', FolderName(Get(change, 'folder')))
-    final row = {cells: [name, DEEDS->get(change.type, change.type), who]}
+    final row: dict<any> = {cells: [name, DEEDS->get(change.type, change.type), who]}
     return entry->empty() ? row : row->extend({entry: entry,
       cells: row.cells + [OneLine(entry.preview)]})
   }), 'nothing has changed')
@@ -921,7 +924,7 @@ enddef
 
 # Add a note to the session that is shown, or to the one that this folder has then.
 def AddNote(note: dict<any>)
-  final params = current->empty() ? {folder: Folder()} : {sessionId: current.id}
+  final params: dict<any> = current->empty() ? {folder: Folder()} : {sessionId: current.id}
   params->extend(note)->extend({identityKey: NewKey()})
   Request('addContext', params, (entry) =>
     Say($'added {entry.kind == "note" ? "a note" : "the lines"} to {Get(entry, "sessionName")}'),
@@ -1230,6 +1233,7 @@ enddef
 # Put the notes into their buffer. The cursors stay on their notes.
 def ShowNotes(buffer: number)
   final book = books[buffer]
+  const places = book.places ?? PlacesOf(buffer)
   const texts = book.notes->mapnew((_, note) => note.text->split("\n", true))
   # A heading is a line that is in no text.
   book.rule = '─'
@@ -1261,7 +1265,6 @@ def ShowNotes(buffer: number)
   if getbufline(buffer, 1, '$') == lines && book.places->empty()
     return
   endif
-  const places = book.places ?? PlacesOf(buffer)
   book.places = []
   # Undo must not bring back texts that others have changed.
   const levels = getbufvar(buffer, '&undolevels')
@@ -1645,14 +1648,15 @@ def File()
       Say('no notes of this file')
       return
     endif
-    const items = found->mapnew((_, one) => {
+    final items = found->mapnew((_, one) => {
       const entry = one.entry
       const range: dict<any> = Get(Get(entry, 'location', {}), 'range', {})
       const was = one.line > 0 || range->empty() ? '' : $' (was line {range.start.line + 1})'
       return {bufnr: buffer, lnum: one.line, text: OneLine(entry.preview) .. was
         .. $' · {Get(entry, "sessionName", "a deleted session")}'}
-    })->sort((one, other) => (one.lnum > 0 ? one.lnum : v:numbermax)
-      - (other.lnum > 0 ? other.lnum : v:numbermax))
+    })
+    const Order = (item) => item.lnum > 0 ? item.lnum : 0x7fffffff
+    items->sort((one, other) => Order(one) - Order(other))
     setloclist(window, [], ' ', {title: 'Notes of this file', items: items})
     Open(window, ':lopen', () => execute($'lopen {[len(items), 10]->min()}'))
   }, Complain)
