@@ -7,20 +7,20 @@ import os
 import re
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from editors.neovim_support import ServerProgram
 from editors.plain_editors import installed
 from editors.screen import DEADLINE, Screen
 from support.people import Person
 
 PLUGIN: Final = Path(__file__).parents[2] / "client_examples" / "vim"
 README: Final = (PLUGIN / "README.md").read_text()
-HEADING: Final = re.compile(r"^─+ (\d+) · (.+?) · (.*?) · (\d{4}-\d\d-\d\d \d\d:\d\d)(?: · (.+))? ─+$", re.M)
+HEADING: Final = re.compile(
+    r"^─+ (\d+) · (.+?) · (.*?) · (\d{4}-\d\d-\d\d \d\d:\d\d)(?: · (.+))? ─+$", re.MULTILINE
+)
 """A heading of a notes buffer: id, kind, author, time and place."""
 QUIET: Final = "set noswapfile nomore shortmess=filnxtToOSI\n"
 """Of the tests: no swap files beside the project, no prompt for more, no introduction."""
@@ -29,15 +29,6 @@ QUIET: Final = "set noswapfile nomore shortmess=filnxtToOSI\n"
 def program() -> str:
     """Return the Vim on the PATH. Its absence is a failure, for then nothing has been tested."""
     return installed("vim", "Debian and Ubuntu: apt-get install vim-nox")
-
-
-def server_of(person: Person) -> ServerProgram:
-    """Put the server on a person's PATH; the processes of it are accounted for."""
-    command = [sys.executable, "-m", "tenets_session_server", "--database", str(person.database)]
-    found = ServerProgram(person.home / "bin", command)
-    # No other server is there.
-    person.environment["PATH"] = f"{found.path.parent}{os.pathsep}{os.defpath}"
-    return found
 
 
 def install(person: Person, configuration: str = "") -> list[str]:
@@ -53,7 +44,9 @@ def install(person: Person, configuration: str = "") -> list[str]:
 def commands(start: str) -> list[str]:
     """Return the lines of the README's first block of a shell that start Vim for something."""
     (block,) = re.findall(r"^   ```\n(.*?)^   ```", README, re.DOTALL | re.MULTILINE)
-    return [line.strip() for line in block.splitlines() if line.strip().startswith(f"vim -c '{start}")]
+    return [
+        line.strip() for line in block.splitlines() if line.strip().startswith(f"vim -c '{start}")
+    ]
 
 
 class Vim:
@@ -90,6 +83,12 @@ class Vim:
         """Type a text as it is."""
         self.screen.types_text(text)
 
+    def appends(self, text: str) -> None:
+        """Append a text to the line of the cursor, from Normal mode."""
+        self.types("A")
+        self.writes(text)
+        self.types("Escape")
+
     def enters(self, line: str) -> None:
         """Type a line into the command line, from Normal mode or with a selection."""
         self.writes(f":{line}")
@@ -112,7 +111,9 @@ class Vim:
         self.enters(f"{line} | call rename('{file}.new', '{file}')")
         end = time.monotonic() + DEADLINE
         while not file.exists():
-            assert time.monotonic() < end, f"Vim does not evaluate {expression}:\n{self.screen.text}"
+            assert time.monotonic() < end, (
+                f"Vim does not evaluate {expression}:\n{self.screen.text}"
+            )
             time.sleep(0.02)  # there is nothing to wait for but the file
         return file.read_text().removesuffix("\n")
 
@@ -126,12 +127,13 @@ class Vim:
 
     def wait_for_status(self, text: str) -> None:
         """Wait until a status line ends with what the README puts there."""
-        self.wait_for(lambda shown: re.search(rf" *{re.escape(text)} \d+,\d+$", shown, re.M) is not None)
+        pattern = re.compile(rf" *{re.escape(text)} \d+,\d+$", re.MULTILINE)
+        self.wait_for(lambda shown: pattern.search(shown) is not None)
 
     def wait_until(self, expression: str) -> None:
         """Wait until an expression of Vim is true."""
         end = time.monotonic() + DEADLINE
-        while self.evaluates(f"string({expression})") in {"0", "false", "v:false"}:
+        while self.evaluates(f"string({expression})") in {"0", "v:false"}:
             assert time.monotonic() < end, f"never true: {expression}\n{self.screen.text}"
 
     def leaves(self) -> None:

@@ -78,7 +78,7 @@ enddef
 
 def Ago(time: string): string
   const seconds = localtime() - Seconds(time)
-  for [unit, size] in items({day: 86'400, hour: 3600, minute: 60})
+  for [unit, size] in [['day', 86'400], ['hour', 3600], ['minute', 60]]
     if seconds >= size
       return Count(seconds / size, unit) .. ' ago'
     endif
@@ -246,10 +246,6 @@ def OnInitialized(target: dict<any>, reply: dict<any>)
   revision = -1
   author = Get(capability, 'author')
   state = Get(capability, 'state')
-  if seen == ''
-    seen = StoredState() ?? state
-    AddKept()
-  endif
   for warning in Get(capability, 'warnings', [])
     if warned->index(warning) < 0
       warned->add(warning)
@@ -261,6 +257,10 @@ def OnInitialized(target: dict<any>, reply: dict<any>)
       SendEntry(entry)
     endif
   endfor
+  if seen == ''
+    seen = StoredState() ?? state
+    AddKept()
+  endif
   LookAgain()
 enddef
 
@@ -484,8 +484,10 @@ enddef
 def WithCurrent(Then: func, Failed: func = Complain)
   const folder = Folder()
   Request('getCurrent', {folder: folder, includeMetadata: false}, (found) => {
-    # What was told meanwhile is newer than a late reply.
-    if found.revision >= revision && folder ==# Folder()
+    if folder ==# Folder() && found.revision < revision
+      WithCurrent(Then, Failed) # late: there was a change meanwhile
+      return
+    elseif folder ==# Folder()
       SetCurrent(found)
     endif
     Then(found)
@@ -578,7 +580,8 @@ enddef
 # Fill a menu with rows of the columns `cells`; without rows it closes, and `none` is said.
 def FillMenu(id: number, rows: list<dict<any>>, none: string)
   if !menus->has_key(id)
-    return # the user has left it
+    # the user has left it
+    return
   elseif rows->empty()
     popup_close(id, -1)
     Say(none)
@@ -1234,32 +1237,20 @@ enddef
 def ShowNotes(buffer: number)
   final book = books[buffer]
   const places = book.places ?? PlacesOf(buffer)
-  const texts = book.notes->mapnew((_, note) => note.text->split("\n", true))
+  final texts = book.notes->mapnew((_, note) => note.text->split("\n", true))
   # A heading is a line that is in no text.
-  book.rule = '─'
-  var isTaken = true
-  while isTaken
+  book.rule = '──'
+  SetHeadings(book)
+  while texts->copy()->filter((_, text) => HasAny(text, book.headings))->len() > 0
     book.rule ..= '─'
-    book.headings = {[book.rule]: 0}
-    const older = book.others < 0 ? 'older notes' : Count(book.others, 'older note')
-    if book.others != 0
-      book.headings[$'{book.rule} {older} not shown {book.rule}'] = -1
-    endif
-    for note in book.notes
-      note.heading = $'{book.rule} {note.head} {book.rule}'
-      book.headings[note.heading] = note.id
-    endfor
-    isTaken = false
-    for text in texts
-      isTaken = isTaken || HasAny(text, book.headings)
-    endfor
+    SetHeadings(book)
   endwhile
   var lines: list<string> = book.headings->copy()->filter((_, id) => id == -1)->keys()
   if !lines->empty()
     lines->add('')
   endif
-  for [index, note] in book.notes->items()
-    lines += [note.heading] + texts[index] + ['']
+  for index in range(len(texts))
+    lines += [book.notes[index].heading] + texts[index] + ['']
   endfor
   lines->add(book.rule)
   if getbufline(buffer, 1, '$') == lines && book.places->empty()
@@ -1276,6 +1267,19 @@ def ShowNotes(buffer: number)
   setbufvar(buffer, '&modified', false)
   for place in places
     Return(buffer, place)
+  endfor
+enddef
+
+def SetHeadings(book: dict<any>)
+  const rule = book.rule
+  book.headings = {[rule]: 0}
+  if book.others != 0
+    const older = book.others < 0 ? 'older notes' : Count(book.others, 'older note')
+    book.headings[$'{rule} {older} not shown {rule}'] = -1
+  endif
+  for note in book.notes
+    note.heading = $'{rule} {note.head} {rule}'
+    book.headings[note.heading] = note.id
   endfor
 enddef
 
@@ -1310,7 +1314,7 @@ def Return(buffer: number, place: dict<any>)
   const next = ids->index(place.id) >= 0 || place.id <= 0 ? place.id
     : ids->copy()->filter((_, id) => id > place.id)->get(0, 0)
   const [first, last] = LinesOf(buffer, next)
-  const line = next == place.id ? [first + place.offset, last]->min() : first
+  const line = [next == place.id ? [first + place.offset, last]->min() : first, 1]->max()
   # On the same row of the screen, if the lines above are enough to fill it.
   const full = line('$', place.window) - winheight(place.window) + 1
   const top = [[line - place.row, full]->min(), 1]->max()
@@ -1318,7 +1322,7 @@ def Return(buffer: number, place: dict<any>)
     $'call winrestview({string({lnum: line, col: place.column, topline: top})})')
 enddef
 
-# The first and the last line of a note.
+# The first and the last line of a note; 0 where it is not there.
 def LinesOf(buffer: number, id: number): list<number>
   const lines = getbufline(buffer, 1, '$')
   const headings = books[buffer].headings
@@ -1327,14 +1331,15 @@ def LinesOf(buffer: number, id: number): list<number>
   while last < len(lines) && !headings->has_key(lines[last])
     last += 1
   endwhile
-  return first < 0 ? [1, 1] : [first + 1, last]
+  return first < 0 ? [0, 0] : [first + 1, last]
 enddef
 
 def GoToNote(buffer: number, id: number)
-  if LinesOf(buffer, id) == [1, 1]
-    Warn($'note {id} is not in this session any more')
+  const line = LinesOf(buffer, id)[0]
+  if line > 0
+    GoToLine(buffer, string(line), 'zt')
   else
-    GoToLine(buffer, string(LinesOf(buffer, id)[0]), 'zt')
+    Warn($'note {id} is not in this session any more')
   endif
 enddef
 
@@ -1579,7 +1584,8 @@ def GoToPlace()
   Locate(there, (found) => {
     const now = found->copy()->filter((_, one) => one.entry.id == id)->get(0, {})
     if bufnr() != there || line('.') != before
-      return # the user has gone on
+      # the user has gone on
+      return
     elseif now->get('line', 0) > 0
       cursor(now.line, 1)
       normal! zv
