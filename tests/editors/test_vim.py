@@ -671,11 +671,12 @@ def test_help(person: Person) -> None:
 
 
 def test_all_functions_can_be_compiled(person: Person) -> None:
-    plugin = vim_support.PLUGIN / "plugin" / "tenets.vim"
-    compiled = person.home / "compiled.vim"
-    compiled.write_text(plugin.read_text() + "\ndefcompile\n")
-    vim = [vim_support.program(), "-N", "-u", "NONE", "-i", "NONE", "-es"]
-    done = run(person, [*vim, "-S", str(compiled), "-c", "qa!"])
+    vim = vim_support.install(person)
+    script = (
+        person.home / ".vim" / "pack" / "tenets" / "start" / "tenets" / "autoload" / "tenets.vim"
+    )
+    script.write_text(script.read_text() + "\ndefcompile\n")
+    done = run(person, [*vim, "-es", "-c", "call tenets#Statusline()", "-c", "qa!"])
     assert (done.returncode, done.stderr) == (0, b"")
 
 
