@@ -313,6 +313,8 @@ def test_one_version_is_everywhere() -> None:
         examples / "vscode" / "package-lock.json": r'^  "version": "(.+)",$',
         examples / "vscode" / "CHANGELOG.md": r"^## (\S+)",
         examples / "node" / "package.json": r'^  "version": "(.+)",$',
+        examples / "vim" / "plugin" / "tenets.vim": r'^" Version: +(.+)$',
+        examples / "emacs" / "tenets.el": r"^;; Version: (.+)$",
         examples / "neovim" / "mason" / "package.yaml": r"pkg:pypi/tenets-session-server@(.+)$",
     }
     found = {

@@ -78,6 +78,29 @@ def editors(database: Path) -> Mapping[str, Editor]:
             """,
             ("+qa!",),
         ),
+        "vim": Editor(
+            ("vim", "-N", "-i", "NONE"),
+            "-u",
+            ".vim",
+            f"""
+            let g:tenets_server = [{server}]
+            set runtimepath+={EXAMPLES / "vim"} laststatus=2 statusline=%{{TenetsStatusline()}}
+            """,
+            ("+qa!",),
+        ),
+        "emacs": Editor(
+            ("emacs", "-Q", "-nw"),
+            "-l",
+            ".el",
+            f"""
+            (add-to-list 'load-path "{EXAMPLES / "emacs"}")
+            (autoload 'tenets-mode "tenets")
+            (setq tenets-server-command '({server.replace(",", "")}))
+            (add-hook 'after-init-hook #'tenets-mode)
+            (run-hooks 'after-init-hook)
+            """,
+            ("-f", "kill-emacs"),
+        ),
     }
 
 

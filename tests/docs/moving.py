@@ -29,7 +29,7 @@ from editors.vscode.three import Three
 from support import shared
 from support.people import Person
 
-WIDTH, HEIGHT = 1360, 470
+WIDTH, HEIGHT = 1272, 470
 LEFT: Final = 770
 """Width of VS Code; the two others are beside it, one above the other."""
 GAP: Final = 6
