@@ -64,7 +64,7 @@ def frozen(database: Path) -> Iterator[int]:
 
 
 def test_it_is_clean(program: str, person: Person) -> None:
-    copy = shutil.copy(FILE, person.folder)
+    copy = str(shutil.copy(FILE, person.folder))
     strict = "(setq byte-compile-error-on-warn t byte-compile-docstring-max-column 80)"
     assert "rror" not in batch(program, person, "--eval", strict, "-f", "batch-byte-compile", copy)
     assert batch(program, person, "--eval", f'(checkdoc-file "{FILE}")') == ""
@@ -89,7 +89,7 @@ def test_it_can_be_installed(program: str, person: Person) -> None:
     assert len(names) > 10
     quoted = " ".join(names)
     script = (
-        "(progn (package-initialize) (global-set-key (kbd \"C-c t\") 'tenets-command-map)"
+        '(progn (package-initialize) (global-set-key (kbd "C-c t") \'tenets-command-map)'
         f" (dolist (name '({quoted})) (princ (list name (commandp name))))"
         " (princ (list (featurep 'tenets) (key-binding (kbd \"C-c t s\")) (featurep 'tenets)))"
         ' (find-file "login.py") (tenets-mode) (princ tenets-mode))'
@@ -172,7 +172,7 @@ def test_a_user_switches_sessions(program: str, worker: Person, server: ServerPr
     server.wait_until_all_ended()
 
 
-def test_a_user_takes_notes(program: str, worker: Person, server: ServerProgram) -> None:
+def test_a_user_takes_and_finds_notes(program: str, worker: Person, server: ServerProgram) -> None:
     with Emacs.opened(program, worker) as emacs:
         emacs.sees("[tenets: billing]")
         emacs.types("C-o")
@@ -194,27 +194,50 @@ def test_a_user_takes_notes(program: str, worker: Person, server: ServerProgram)
                 "occurrences": 1,
             },
         }
-        # In the buffer of notes, which follows others.
+        # To the line of the note, after one more line above it.
+        emacs.types("M-<", "C-o", "C-c", "t", "o")
+        emacs.sees("*xref*", "6:", "why twice? (billing)")
+        emacs.types("n", "Enter")
+        emacs.sees("L6 ")
+        # Found as one types, in the completion of Emacs.
+        emacs.runs("fido-mode")
+        emacs.types("C-c", "t", "f")
+        emacs.sees("Search notes:")
+        emacs.writes("TWI")
+        emacs.sees("Search notes: TWI", "why twice? #1")
+        emacs.types("Enter")
+        emacs.sees("*tenets: billing*", "note, Emacs, just now, login.py:5-6")
+        emacs.types("C-x", "1", "Enter")
+        emacs.sees("L6 ")
+        assert "rror" not in emacs.said()
+    server.wait_until_all_ended()
+
+
+def test_a_user_edits_notes(program: str, worker: Person, server: ServerProgram) -> None:
+    first, second = (worker.does("note", text).strip() for text in ("why?", "# Plan\n\nask"))
+    with Emacs.opened(program, worker) as emacs:
+        emacs.sees("[tenets: billing]")
         emacs.types("C-c", "t", "l")
-        emacs.sees("billing (active), 1 note", "note, Emacs, just now, login.py:5-6", "why twice?")
-        worker.does("note", "# Plan\n\nask the team")
-        emacs.sees("2 notes", "ask the team")
+        emacs.sees("billing (active), 2 notes", "note, tenets-session, just now")
+        worker.does("note", "the third")
+        emacs.sees("3 notes", "the third")
         emacs.types("M->", "p", "e")
-        emacs.sees("Note of billing: C-c C-c saves")
+        emacs.sees(f"*tenets note {first}*", "Note of billing: C-c C-c saves")
         emacs.types("M->")
         emacs.writes(" Ask them.")
         emacs.types("C-c", "C-c")
         emacs.sees("tenets: saved")
-        assert contents(worker) == ["why twice? Ask them.", "# Plan\n\nask the team"]
+        assert contents(worker) == ["why? Ask them.", "# Plan\n\nask", "the third"]
         # Somebody else is faster.
-        emacs.types("C-c", "t", "l", "M-<", "e")
-        emacs.sees("Note of billing: C-c C-c saves")
+        emacs.visits("*tenets: billing*")
+        emacs.types("M-<", "n", "e")
+        emacs.sees(f"*tenets note {second}*", "Note of billing: C-c C-c saves")
         emacs.writes("Mine. ")
-        worker.does("edit", str(note["id"] + 1), "theirs")
+        worker.does("edit", second, "theirs")
         emacs.sees("This note was changed meanwhile: C-c C-d compares, C-c C-o overwrites")
         emacs.types("C-c", "C-c")
         emacs.sees("your text is still here", "Mine. # Plan")
-        assert contents(worker) == ["why twice? Ask them.", "theirs"]
+        assert contents(worker) == ["why? Ask them.", "theirs", "the third"]
         emacs.types("C-c", "C-d")
         emacs.sees("Mine. # Plan", "theirs", "*Ediff Control Panel*")
         emacs.types("q")
@@ -223,26 +246,13 @@ def test_a_user_takes_notes(program: str, worker: Person, server: ServerProgram)
         emacs.loses("*Ediff Control Panel*")
         emacs.types("C-c", "C-o")
         emacs.sees("tenets: saved")
-        assert contents(worker) == ["why twice? Ask them.", "Mine. # Plan\n\nask the team"]
+        assert contents(worker) == ["why? Ask them.", "Mine. # Plan\n\nask", "the third"]
         # Deleted, and back.
-        emacs.types("C-c", "t", "l", "M-<", "d")
-        emacs.sees("u brings it back", "1 note")
+        emacs.visits("*tenets: billing*")
+        emacs.types("M-<", "d")
+        emacs.sees('deleted "the third"; u brings it back', "2 notes")
         emacs.types("u")
-        emacs.sees("brought back 1 note of billing", "2 notes")
-        # To the line of a note, after one more line above it.
-        emacs.visits("login.py")
-        emacs.types("M-<", "C-o", "C-c", "t", "o")
-        emacs.sees("*xref*", "6:", "why twice? Ask them. (billing)")
-        emacs.types("n", "Enter")
-        emacs.sees("L6 ")
-        # Found as one types, in the completion of Emacs.
-        emacs.runs("fido-mode")
-        emacs.types("C-c", "t", "f")
-        emacs.sees("Search notes:")
-        emacs.writes("TWI")
-        emacs.sees("Search notes: TWI", "why twice? Ask them. #1")
-        emacs.types("Enter")
-        emacs.sees("*tenets: billing*", "why twice? Ask them.")
+        emacs.sees("brought back 1 note of billing", "3 notes")
         assert "rror" not in emacs.said()
     server.wait_until_all_ended()
 
