@@ -27,7 +27,7 @@ import pytest
 EXAMPLE: Final = Path(__file__).parents[2] / "client_examples" / "neovim"
 DRIVER: Final = Path(__file__).with_name("nvim_driver.lua")
 Opener = Callable[..., "contextlib.AbstractContextManager[Neovim]"]
-DEADLINE: Final = 15.0
+DEADLINE: Final = 60.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 
 NEWEST_VARIABLE: Final = "TENETS_TEST_NVIM_NEWEST"

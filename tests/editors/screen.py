@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-DEADLINE = 25.0
+DEADLINE = 60.0
 
 
 class Screen:

@@ -25,7 +25,7 @@ from editors.plain_editors import installed
 EXTENSION: Final = Path(__file__).parents[3] / "client_examples" / "vscode"
 HOLDER: Final = str(Path(__file__).parents[1] / "holder.py")
 CODE_SERVER_VARIABLE: Final = "TENETS_TEST_CODE_SERVER"
-DEADLINE: Final = 25.0
+DEADLINE: Final = 60.0
 """Seconds within which anything awaited has to happen; generous, as machines are shared."""
 SETTINGS: Final[Mapping[str, object]] = {
     "editor.minimap.enabled": False,
