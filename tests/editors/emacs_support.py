@@ -19,8 +19,7 @@ from support.people import Person
 
 PACKAGE: Final = Path(__file__).parents[2] / "client_examples" / "emacs"
 NEWEST_VARIABLE: Final = "TENETS_TEST_EMACS_NEWEST"
-# Where Debian has package-lint, and what it needs.
-LINT: Final = sorted(Path("/usr/share/emacs/site-lisp/elpa-src").glob("*"))
+DEBIAN: Final = Path("/usr/share/emacs/site-lisp/elpa-src")
 QUIET: Final = """\
 (setq make-backup-files nil auto-save-default nil create-lockfiles nil inhibit-startup-screen t
       native-comp-deferred-compilation nil native-comp-jit-compilation nil load-prefer-newer t)
@@ -62,6 +61,14 @@ def batch(program: str, person: Person, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def lint_paths() -> list[str]:
+    """Return the options with which Emacs finds package-lint, which has to be installed."""
+    found = [*DEBIAN.glob("package-lint-*"), *DEBIAN.glob("let-alist-*")]
+    if not found:
+        pytest.fail("package-lint is not there: apt-get install elpa-package-lint", pytrace=False)
+    return [part for folder in found for part in ("-L", str(folder))]
 
 
 def configuration() -> str:

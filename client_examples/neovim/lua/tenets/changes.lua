@@ -4,6 +4,7 @@ local current = require("tenets.current")
 local notes = require("tenets.notes")
 local server = require("tenets.server")
 local text = require("tenets.text")
+local ui = require("tenets.ui")
 
 local M = {}
 
@@ -60,8 +61,8 @@ local function list(found)
     local known = {}
     for _, entry in ipairs(entries) do known[entry.id] = entry end
     local function format(change) return line(change, known[change.contextId]) end
-    vim.ui.select(found, { prompt = "Changed by others: ", format_item = format }, function(change)
-      if change and known[change.contextId] then notes.open_note(change.contextId) end
+    ui.choose(found, "Changed by others: ", format, function(change)
+      if known[change.contextId] then notes.open_note(change.contextId) end
     end)
   end
   if next(ids) == nil then return choose({}) end

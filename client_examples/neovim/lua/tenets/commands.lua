@@ -6,6 +6,7 @@ local notes = require("tenets.notes")
 local places = require("tenets.places")
 local server = require("tenets.server")
 local text = require("tenets.text")
+local ui = require("tenets.ui")
 
 local M = {}
 
@@ -17,34 +18,6 @@ local HITS = 50 -- of a search
 local COMPLETION_WAIT = 300
 
 local known_names = {} -- for completion
-
---- Runs a function now, or when the user has done with what is being typed.
-local function when_idle(run)
-  if vim.api.nvim_get_mode().mode == "n" then return run() end
-  vim.api.nvim_create_autocmd("ModeChanged", {
-    pattern = "*:n",
-    once = true,
-    callback = vim.schedule_wrap(function() when_idle(run) end),
-  })
-end
-
-local function choose(items, prompt, format, chosen)
-  when_idle(function()
-    vim.ui.select(items, { prompt = prompt, format_item = format, kind = "tenets" }, function(item)
-      if item then chosen(item) end
-    end)
-  end)
-end
-
---- Asks for a line of text, and calls `done` with it unless it is blank.
-local function ask(prompt, default, done)
-  when_idle(function()
-    vim.ui.input({ prompt = prompt, default = default }, function(answer)
-      answer = vim.trim(answer or "")
-      if answer ~= "" then done(answer) end
-    end)
-  end)
-end
 
 local NONE = "no session is current; use :Tenets switch NAME"
 
@@ -92,7 +65,7 @@ local function choose_session(prompt, chosen)
   local params = { order = "recent", limit = LISTED, includeContextCount = true, includeMetadata = false }
   server.request("list", params, function(page)
     if #page.sessions == 0 then return server.show("there are no sessions") end
-    choose(page.sessions, prompt, session_line, chosen)
+    ui.choose(page.sessions, prompt, session_line, chosen)
   end)
 end
 
@@ -116,7 +89,7 @@ local function switch(name)
 end
 
 local function create(name)
-  if name == "" then return ask("New session: ", nil, create) end
+  if name == "" then return ui.ask("New session: ", nil, create) end
   server.request("create", { name = name, active = true, metadata = vim.empty_dict() }, function(found)
     server.show("created and activated " .. found.name)
     say_if_bound()
@@ -165,13 +138,13 @@ local function note(content, range)
       add(session, { kind = "note", content = whole, location = location }, what)
     end
     if content ~= "" then return send(content) end
-    ask(("Note for %s: "):format(session.name), nil, send)
+    ui.ask(("Note for %s: "):format(session.name), nil, send)
   end, function() server.fail("nothing added: " .. NONE) end)
 end
 
 local function show_notes(name)
   with_session(name, function(session)
-    when_idle(function() notes.open_session(session.name) end)
+    ui.when_idle(function() notes.open_session(session.name) end)
   end)
 end
 
@@ -181,11 +154,11 @@ local function hit_line(hit)
 end
 
 local function search(words)
-  if words == "" then return ask("Search notes: ", nil, search) end
+  if words == "" then return ui.ask("Search notes: ", nil, search) end
   server.request("search", { query = words, limit = HITS }, function(found)
     if #found.hits == 0 then return server.show("nothing found") end
     local prompt = found.isIncomplete and "The best of many: " or "Found: "
-    choose(found.hits, prompt, hit_line, function(hit)
+    ui.choose(found.hits, prompt, hit_line, function(hit)
       local entry = present(hit.entry)
       if entry then return notes.open_note(entry.id) end
       activate(hit.session)
@@ -215,10 +188,10 @@ local function bind(name)
 end
 
 local function unbind()
-  with_current(function(_, binding)
+  current.ask(function(_, binding) -- it may be to a session that is gone
     if not binding then return server.show("this folder is not bound to a session") end
     server.request("bind", { folder = binding }, say_binding)
-  end, function() server.show("this folder is not bound to a session") end)
+  end)
 end
 
 --- Gives the current session another name, or makes a copy of it.
@@ -231,7 +204,7 @@ local function with_new_name(verb, prompt, done)
         end)
       end
       if name ~= "" then return send(name) end
-      ask(prompt:format(session.name), session.name, send)
+      ui.ask(prompt:format(session.name), session.name, send)
     end)
   end
 end
@@ -272,14 +245,14 @@ local function undo()
 end
 
 local function trash()
-  with_trash(LISTED, function(items) choose(items, "Bring back: ", item_line, restore) end)
+  with_trash(LISTED, function(items) ui.choose(items, "Bring back: ", item_line, restore) end)
 end
 
 local function export(name)
   with_session(name, function(session)
     local params = { names = { session.name }, format = "markdown" }
     server.request("export", params, function(found)
-      when_idle(function()
+      ui.when_idle(function()
         vim.cmd("new")
         local lines = vim.split(found.content, "\n", { plain = true, trimempty = true })
         vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)

@@ -12,6 +12,7 @@ local warn, error = health.warn or health.report_warn, health.error or health.re
 
 --- Sends a request and waits for the reply; returns it, or nil and the message.
 local function reply(verb)
+  require("tenets.current")
   local server = require("tenets.server")
   local result, problem
   server.request(verb, {}, function(found) result = found or false end, function(message)

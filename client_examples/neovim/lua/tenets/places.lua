@@ -2,6 +2,7 @@
 
 local server = require("tenets.server")
 local text = require("tenets.text")
+local ui = require("tenets.ui")
 
 local M = {}
 
@@ -14,7 +15,7 @@ local MOST = 1000 -- notes of one file that are listed
 
 --- Returns the URI of the file in a buffer; nil if it is in none.
 function M.uri(buffer)
-  if vim.bo[buffer].buftype ~= "" then return nil end
+  if not vim.api.nvim_buf_is_valid(buffer) or vim.bo[buffer].buftype ~= "" then return nil end
   local name = vim.api.nvim_buf_get_name(buffer)
   if name == "" then return nil end
   return name:match("^%a[%w+.-]+://") and name or vim.uri_from_fname(name)
@@ -41,8 +42,10 @@ local function collapsed(line)
   return #line <= COMPARED and line or vim.fn.strcharpart(line, 0, COMPARED)
 end
 
---- Returns the anchor of some lines: what the server compares to find them again.
+--- Returns the anchor of some lines: what the server compares to find them again; nil if the text
+--- is too large to be looked through.
 local function anchor(buffer, first, last)
+  if not whole_text(buffer) then return nil end
   local all = vim.tbl_map(collapsed, M.lines(buffer, 0, -1))
   table.insert(all, "") -- the text after the last line end
   local quoted = vim.list_slice(all, first, math.min(last, first + QUOTED - 1))
@@ -73,9 +76,8 @@ function M.location(buffer, first, last)
     start = { line = first - 1, character = 0 },
     ["end"] = { line = last, character = 0 },
   }
-  -- Of a file as it is on the disk the server takes the anchor itself.
-  local is_needed = vim.bo[buffer].modified or not vim.startswith(uri, "file:")
-  return { uri = uri, range = range, anchor = is_needed and anchor(buffer, first, last) or nil }
+  -- The server would take it of the file as it is on the disk, which may be another text.
+  return { uri = uri, range = range, anchor = anchor(buffer, first, last) }
 end
 
 --- Finds the notes of a buffer's file in its text, and calls `done(placed, lost)`: the numbers of
@@ -120,7 +122,9 @@ function M.list(buffer)
       local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buffer), ":t")
       vim.fn.setloclist(window, {}, " ", { title = "Notes of " .. name, items = items })
       if #items == 0 then return server.show("there are no notes on " .. name) end
-      if vim.api.nvim_get_current_win() == window then vim.cmd("lopen") end
+      ui.when_idle(function()
+        if vim.api.nvim_get_current_win() == window then vim.cmd("lopen") end
+      end)
     end)
   end)
 end
@@ -128,8 +132,12 @@ end
 --- Goes to the window in which a file is opened from the notes: one that shows it, or the one that
 --- the user came from.
 local function go_to_window(file)
-  local window = vim.fn.bufwinid(vim.fn.bufnr(file))
-  if window < 0 then window = vim.fn.win_getid(vim.fn.winnr("#")) end
+  for _, shown in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    if vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(shown)) == file then
+      return vim.api.nvim_set_current_win(shown)
+    end
+  end
+  local window = vim.fn.win_getid(vim.fn.winnr("#"))
   if window <= 0 or vim.bo[vim.api.nvim_win_get_buf(window)].buftype ~= "" then
     return vim.cmd("split")
   end
@@ -140,12 +148,13 @@ end
 function M.open(entry)
   local location = present(entry.location)
   if not location then return server.show("this note has no place") end
-  if not vim.startswith(location.uri, "file:") then
-    return server.show("Neovim cannot open " .. location.uri)
-  end
-  local file = vim.uri_to_fname(location.uri)
+  local file = text.file(location.uri)
+  if not file then return server.show("Neovim cannot open " .. location.uri) end
   go_to_window(file)
-  if vim.api.nvim_buf_get_name(0) ~= file then vim.cmd("edit " .. vim.fn.fnameescape(file)) end
+  if vim.api.nvim_buf_get_name(0) ~= file then
+    local ok, problem = pcall(vim.cmd, "edit " .. vim.fn.fnameescape(file))
+    if not ok then return server.fail((tostring(problem):gsub("^.-:(E%d+)", "%1"))) end
+  end
   local buffer = vim.api.nvim_get_current_buf()
   local range = present(location.range)
   if not range then return end

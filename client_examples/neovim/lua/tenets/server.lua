@@ -12,6 +12,8 @@ local M = {
   state = "none",
   --- What the server has said of itself in the handshake (`tenetsSession`).
   capability = {},
+  --- The folder that the server shows the session of.
+  told_folder = nil,
 }
 
 local HAS_0_10 = vim.fn.has("nvim-0.10") == 1
@@ -19,6 +21,8 @@ local HAS_0_10 = vim.fn.has("nvim-0.10") == 1
 local EXIT_WAIT = 5000
 -- Milliseconds until a server that has ended is started again: doubled after each attempt that fails.
 local FIRST_RETRY, LAST_RETRY = 500, 60000
+-- Milliseconds after which a server that ends has worked: it is told of, and started again soon.
+local STABLE = 10000
 
 -- Of the types of messages in LSP.
 local LEVELS = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO, vim.log.levels.INFO }
@@ -30,6 +34,7 @@ local MISSING = "%s is not on the PATH; see :checkhealth tenets"
 local server = nil
 local retry = FIRST_RETRY -- milliseconds until the next attempt
 local start -- a function, below
+local is_told = false -- whether the user knows that the server ends
 local listeners = {}
 local shown_warnings = {} -- each is shown once
 local scheduled_messages = 0 -- messages that are scheduled but not shown yet
@@ -61,7 +66,11 @@ end
 function M.listen(listener) table.insert(listeners, listener) end
 
 local function tell(what, value)
-  for _, listener in ipairs(listeners) do listener(what, value) end
+  for _, listener in ipairs(listeners) do
+    -- What one of them meets must not stop the others.
+    local ok, problem = pcall(listener, what, value)
+    if not ok then M.fail(tostring(problem)) end
+  end
 end
 
 local function become(state)
@@ -92,7 +101,6 @@ end
 local function initialized(target, result)
   target.is_ready = true
   target.rpc.notify("initialized", vim.empty_dict())
-  retry = FIRST_RETRY
   M.capability = (result.capabilities.experimental or {}).tenetsSession or {}
   for _, warning in ipairs(M.capability.warnings or {}) do
     if not shown_warnings[warning] then M.show(warning, vim.log.levels.WARN) end
@@ -113,10 +121,13 @@ end
 --- Reports that the server has ended, and each request without a reply: Neovim does not.
 local function on_exit(target, code, signal)
   server = nil
+  if vim.loop.now() - target.started > STABLE then
+    retry, is_told = FIRST_RETRY, false
+  end
   if vim.v.exiting == vim.NIL then -- otherwise it is expected
-    local was_lost = M.state == "lost"
-    local again = target.is_ready or was_lost -- else it has never worked
-    if not was_lost then
+    local again = target.is_ready or M.state == "lost" -- else it has never worked
+    if not (is_told and again) then
+      is_told = again
       local reason = signal ~= 0 and "signal " .. signal or "exit status " .. code
       local what = again and "it is started again" or "the next command starts it again"
       M.fail(("the server has ended (%s); %s"):format(reason, what))
@@ -142,7 +153,7 @@ function start(again)
   end
   local cmd = config.cmd
   if vim.fn.executable(cmd[1]) == 0 then return failed(MISSING:format(cmd[1])) end
-  local target = { queue = {}, pending = {} }
+  local target = { queue = {}, pending = {}, started = vim.loop.now() }
   local dispatchers = {
     notification = function(method, params)
       if server ~= target then return end
@@ -160,6 +171,7 @@ function start(again)
   end
   if not (is_started and rpc) then return failed("could not start " .. table.concat(cmd, " ")) end
   target.rpc, server = rpc, target
+  M.told_folder = M.folder()
   local of = vim.version()
   rpc.request("initialize", {
     processId = vim.loop.os_getpid(),
@@ -221,11 +233,17 @@ function M.request(verb, params, done, failed)
   if target then submit(target, entry) else failed(problem) end
 end
 
---- Tells the server of another working folder. Nothing is sent if it does not run.
-function M.change_folder(before, after)
-  if not (server and server.is_ready) then return end
-  local event = { added = { after }, removed = { before } }
+--- Tells the server of another working folder; returns whether it is another one.
+function M.tell_folder()
+  local folder = M.folder()
+  if not (server and server.is_ready) or folder == M.told_folder then return false end
+  local event = {
+    added = { { uri = folder, name = "" } },
+    removed = { { uri = M.told_folder, name = "" } },
+  }
   server.rpc.notify("workspace/didChangeWorkspaceFolders", { event = event })
+  M.told_folder = folder
+  return true
 end
 
 local group = vim.api.nvim_create_augroup("tenets_server", { clear = true })

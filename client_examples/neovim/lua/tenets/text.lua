@@ -11,6 +11,7 @@ local function seconds_of(time)
   local year, month, day, hour, minute, second = time:match("(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
   local parts = { year = year, month = month, day = day, hour = hour, min = minute, sec = second }
   local as_if_local = os.time(parts)
+  if not as_if_local then return 0 end
   local utc = os.date("!*t", as_if_local)
   utc.isdst = os.date("*t", as_if_local).isdst
   local sign, hours, minutes = time:match("([+-])(%d%d):(%d%d)$")
@@ -31,9 +32,7 @@ function M.age(time)
 end
 
 --- Returns a number and what is counted.
-function M.count(number, one, several)
-  return ("%d %s"):format(number, number == 1 and one or several or one .. "s")
-end
+function M.count(number, one) return ("%d %s"):format(number, number == 1 and one or one .. "s") end
 
 --- Returns the parts that are there, with dots between them.
 function M.joined(...)
@@ -45,14 +44,18 @@ function M.joined(...)
   return table.concat(parts, " · ")
 end
 
+--- Returns the file of a URI, or of an absolute path; nil if it is on no disk of this machine.
+function M.file(uri)
+  if vim.startswith(uri, "file:") then return vim.uri_to_fname(uri) end
+  return vim.startswith(uri, "/") and uri or nil
+end
+
 --- Returns where a note belongs, "login.py:5"; nil if nowhere.
 function M.place(location)
   location = present(location)
   if not location then return nil end
-  local name = location.uri
-  if vim.startswith(name, "file:") then
-    name = vim.fn.fnamemodify(vim.uri_to_fname(name), ":~:.")
-  end
+  local file = M.file(location.uri)
+  local name = file and vim.fn.fnamemodify(file, ":~:.") or location.uri
   local range = present(location.range)
   return range and ("%s:%d"):format(name, range.start.line + 1) or name
 end
