@@ -47,7 +47,7 @@ def test_notes_are_edited_removed_and_added_in_their_buffer(nvim: Neovim, person
     headings = ("── 1 · note · tenets-session · … ──", "── 2 · code · … · login.py:5 ──")
     nvim.wait_until_text_is(headings[0], "first", headings[1], "second")
     # The newest one is what its user sees first.
-    assert nvim.lua("return vim.fn.line('.')") == 3
+    assert nvim.lua("return vim.fn.line('.')") == 4
     nvim.type("ggjA, and more<Esc>jdj:Tenets note<CR>a third\nof two lines<Esc>:w<CR>")
     nvim.wait_until_told("tenets: removed 1 note; :Tenets undo brings it back")
     new = "── 3 · note · Neovim · … ──"
@@ -79,7 +79,7 @@ def test_a_change_on_both_sides_is_a_conflict_that_loses_nothing(
     # A buffer without changes follows, and the cursor stays on its note.
     person.does("edit", "1", "first\nof them")
     nvim.wait_until_text_is("── 1 …", "first", "of them", "── 2 …", "second")
-    assert nvim.lua("return vim.fn.line('.')") == 4
+    assert nvim.lua("return vim.fn.line('.')") == 5
     nvim.lua("vim.fn.setline(2, 'mine')")
     nvim.lua("vim.fn.setline(5, 'second of mine')")
     person.does("edit", "1", "theirs")
@@ -132,6 +132,89 @@ def test_what_is_written_is_what_was_read(nvim: Neovim, person: Person, database
     assert contents(person) == [f"{odd[0]}\none more line", *odd[1:]]
 
 
+def test_a_new_note_is_added_once_however_often_it_is_written(nvim: Neovim, person: Person) -> None:
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── new note ──", "")
+    nvim.type("ione<Esc>:w<CR>A and two<Esc>:w<CR>")
+    nvim.wait_until_text_is("── 1 · note · Neovim · … ──", "one and two")
+    assert contents(person) == ["one and two"]
+    # An undo of the editor is a change as any other.
+    nvim.type("u:w<CR>")
+    nvim.wait_for("not vim.bo.modified")
+    assert contents(person) == ["one"]
+    # Two equal ones are two.
+    nvim.type(":Tenets note<CR>TODO<Esc>:Tenets note<CR>TODO<Esc>:w<CR>")
+    nvim.wait_until_text_is("── 1 …", "one", "── 2 …", "TODO", "── 3 …", "TODO")
+    assert contents(person) == ["one", "TODO", "TODO"]
+
+
+def test_what_an_undo_brings_back_is_not_lost(nvim: Neovim, person: Person) -> None:
+    person.does("note", "--kind", "code", "--at", "login.py:3", "first")
+    person.does("note", "second")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
+    nvim.type("gg2ddGAx<Esc>")
+    person.does("edit", "2", "theirs")
+    nvim.type(":w<CR>")
+    nvim.wait_until_told(
+        "tenets: removed 1 note; :Tenets undo brings it back\n"
+        "tenets: note 2 was changed elsewhere: :w! overwrites it, :e! shows it"
+    )
+    nvim.type("uu:w!<CR>")
+    nvim.wait_until_text_is("── 2 …", "theirs", "── 3 · code · Neovim · … · login.py:3 ──", "first")
+    assert contents(person) == ["theirs", "first"]
+    kinds = {entry["kind"]: entry.get("location") for entry in entries(person)}
+    assert kinds["code"]["range"]["start"]["line"] == 2
+
+
+def test_a_heading_is_not_changed_by_mistake(nvim: Neovim, person: Person) -> None:
+    person.does("note", "first")
+    person.does("note", "second")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
+    nvim.type("3Gihello<Esc>:w<CR>")
+    nvim.wait_until_told("tenets: line 3 was the heading of a note: undo its change")
+    assert contents(person) == ["first", "second"]
+    # A note that is moved to the buffer of another session is moved.
+    nvim.type("u")
+    person.does("create", "review")
+    nvim.type("3G2dd:Tenets notes review<CR>")
+    nvim.wait_until_text_is("── new note ──", "")
+    nvim.type("P:wall<CR>")
+    nvim.wait_for("not vim.bo.modified")
+    assert contents(person) == ["first"]
+    assert contents(person, "review") == ["second"]
+
+
+def test_a_buffer_of_notes_is_used_as_any_other(
+    nvim: Neovim, person: Person, project: Path
+) -> None:
+    person.does("note", "first")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first")
+    (project / "there.md").write_text("mine")
+    nvim.type(":w there.md<CR>")
+    nvim.wait_for("vim.fn.execute('messages'):find('exists', 1, true)")
+    assert (project / "there.md").read_text() == "mine"
+    nvim.command("messages clear")
+    nvim.type(":w /nonexistent/x<CR>")
+    nvim.wait_for("vim.fn.execute('messages'):find('nonexistent', 1, true)")
+    nvim.command("messages clear")
+    nvim.command("bdelete")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first")
+    assert nvim.lua("return vim.bo.filetype") == "markdown"
+    # A session of Neovim's brings it back.
+    nvim.command("mksession session.vim")
+    nvim.command("%bwipeout!")
+    nvim.command("source session.vim")
+    nvim.wait_until_text_is("── 1 …", "first")
+    nvim.command("noautocmd bwipeout!")
+    person.does("note", "second")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
+
+
 def test_many_notes_are_removed_only_after_a_question(nvim: Neovim, person: Person) -> None:
     for number in range(3):
         person.does("note", f"note {number}")
@@ -142,7 +225,7 @@ def test_many_notes_are_removed_only_after_a_question(nvim: Neovim, person: Pers
     nvim.wait_until_told("tenets: nothing was written")
     assert len(contents(person)) == 3
     assert is_modified(nvim)
-    assert nvim.lua("return question") == "tenets: remove 3 notes?"
+    assert nvim.lua("return question") == "tenets: remove 3 notes from billing?"
     nvim.lua("vim.fn.confirm = function() return 1 end")
     nvim.type(":w<CR>")
     nvim.wait_until_told("tenets: removed 3 notes; :Tenets trash brings them back")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from editors import neovim_support
-from editors.neovim_support import Neovim, Opener
+from editors.neovim_support import Neovim, Opener, ServerProgram
 from editors.stored import active_name, context, names, stored
 from support.people import Person
 
@@ -108,6 +110,45 @@ def test_a_folder_shows_the_session_that_it_is_bound_to(
     assert nvim.lua("return seen") == [
         *("billing", "parser", "billing", "parser", "billing", "parser")
     ]
+
+
+def test_the_folder_may_be_changed_while_the_server_starts(
+    opened: Opener, database: Path, project: Path
+) -> None:
+    (project / "part").mkdir()
+    person = Person(database, project)
+    person.does("create", "--switch", "billing")
+    person.does("create", "parser")
+    person.does("-C", "part", "bind", "parser")
+    with opened() as nvim:
+        nvim.setup()
+        nvim.lua("require('tenets').statusline()")
+        nvim.command("cd part")
+        nvim.wait_until_status_is("tenets: parser")
+        person.does("create", "--switch", "review")
+        nvim.command("Tenets")
+        nvim.wait_for("vim.fn.execute('messages'):find('parser (bound to', 1, true)")
+        nvim.wait_until_status_is("tenets: parser")
+        # It is bound to a name, also to one that is gone.
+        person.does("delete", "--yes", "parser")
+        nvim.wait_until_status_is("tenets: review")
+        nvim.command("messages clear")
+        nvim.command("Tenets unbind")
+        nvim.wait_for("vim.fn.execute('messages'):find('shows review', 1, true)")
+
+
+def test_a_mistake_in_an_autocommand_of_the_user_stops_nothing(
+    nvim: Neovim, server: ServerProgram
+) -> None:
+    nvim.command("autocmd User TenetsSessionChanged throw 'a mistake'")
+    nvim.command("Tenets create billing")
+    nvim.wait_for("vim.fn.execute('messages'):find('a mistake', 1, true)")
+    nvim.wait_until_status_is("tenets: billing")
+    (first,) = server.pids()
+    os.kill(first, signal.SIGKILL)
+    nvim.wait_until_status_is("tenets: disconnected")
+    nvim.wait_until_status_is("tenets: billing")
+    nvim.command("messages clear")
 
 
 def test_what_others_have_changed_is_listed(nvim: Neovim, database: Path, project: Path) -> None:

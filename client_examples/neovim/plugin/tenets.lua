@@ -17,9 +17,21 @@ define("Tenets", "run", { range = true, desc = "Work sessions" })
 define("TenetsAdd", "add", { range = true, desc = "Add lines to a session" })
 define("TenetsSession", "run", { range = true, desc = "The former name of :Tenets" })
 
--- In a buffer of notes.
+-- A buffer of notes, also one that a session of Neovim's has restored.
+local group = vim.api.nvim_create_augroup("tenets", { clear = true })
 vim.api.nvim_create_autocmd("BufReadCmd", {
-  group = vim.api.nvim_create_augroup("tenets", { clear = true }),
+  group = group,
   pattern = "tenets://*",
   callback = function(event) require("tenets.notes").read(event.buf) end,
+})
+vim.api.nvim_create_autocmd("SessionLoadPost", {
+  group = group,
+  callback = function()
+    for _, window in ipairs(vim.api.nvim_list_wins()) do
+      local buffer = vim.api.nvim_win_get_buf(window)
+      if vim.startswith(vim.api.nvim_buf_get_name(buffer), "tenets://") then
+        require("tenets.notes").read(buffer)
+      end
+    end
+  end,
 })

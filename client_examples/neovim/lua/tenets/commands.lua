@@ -188,9 +188,16 @@ local function bind(name)
 end
 
 local function unbind()
-  current.ask(function(_, binding) -- it may be to a session that is gone
-    if not binding then return server.show("this folder is not bound to a session") end
-    server.request("bind", { folder = binding }, say_binding)
+  local function remove(folder) server.request("bind", { folder = folder }, say_binding) end
+  current.ask(function(_, binding)
+    if binding then return remove(binding) end
+    -- A binding to a session that is gone sleeps.
+    server.request("listBindings", {}, function(page)
+      for _, one in ipairs(page.bindings) do
+        if text.file(one.folder) == text.file(server.folder()) then return remove(one.folder) end
+      end
+      server.show("this folder is not bound to a session")
+    end)
   end)
 end
 
