@@ -185,7 +185,7 @@ It is `none' if there is none, and nil if it is not known."
     (let (told)
       (push (lambda (name) (push name told)) tenets-changed-functions)
       (set-window-buffer nil (current-buffer))
-      (should (equal (tenets-tests-shown) ""))
+      (should (equal (tenets-tests-shown) "[tenets: ...] "))
       (tenets-create "100% new")
       (tenets-tests-until (equal (tenets-tests-shown) "[tenets: 100%% new] "))
       (should (string-prefix-p "100% new (active in every editor)"
@@ -458,10 +458,12 @@ It is `none' if there is none, and nil if it is not known."
                    '("code" "note")))))
 
 (ert-deftest tenets-tests-what-is-no-text ()
-  "What JSON cannot have is refused with a clear message."
+  "What JSON cannot have is refused with a clear message, or replaced."
   (tenets-tests-with
     (tenets-create "billing")
     (tenets-tests-told "created")
+    (insert "one\r\ntwo " (unibyte-char-to-multibyte 255) (string #xd800) "\n3")
+    (should (equal (tenets--buffer-text) "one \ntwo \ufffd\ufffd\n3"))
     (tenets-note (concat "raw " (string (unibyte-char-to-multibyte 255))))
     (tenets-tests-told "addContext was not sent: not valid UTF-8")
     (should-not (tenets-tests-contents "billing"))))
@@ -528,6 +530,28 @@ It is `none' if there is none, and nil if it is not known."
       (tenets-tests-told "saved"))
     (should-not (get-buffer "*tenets note 1*"))
     (should (equal (tenets-tests-contents "billing") '("my second")))))
+
+(ert-deftest tenets-tests-leaving-with-an-edited-note ()
+  "Emacs does not end before an edited note is saved, or the user agrees."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (tenets-note "first")
+    (tenets-tests-told "added")
+    (tenets--edit-id 1)
+    (with-current-buffer (tenets-tests-buffer "*tenets note 1*")
+      (should (tenets--may-leave))
+      (insert "my ")
+      (let (asked)
+        (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) (setq asked t))))
+          (should (tenets--may-leave))
+          (should asked)
+          (setq asked nil)
+          (save-buffer)
+          (should (buffer-modified-p))
+          (should (tenets--may-leave))
+          (should-not asked)))
+      (should (equal (tenets-tests-contents "billing") '("my first"))))))
 
 (ert-deftest tenets-tests-note-is-gone ()
   "The text of a note that was deleted meanwhile can be added anew."

@@ -297,15 +297,15 @@ wait for more.")
   "Seconds until a lost server is started again: at first, and at most.")
 
 (defconst tenets--writes
-  '("create" "rename" "setActive" "exit" "addContext" "updateContext"
-    "removeContext"
-    "bind" "copy" "delete" "restore")
+  '("create" "rename" "copy" "delete" "setActive" "exit" "bind" "restore"
+    "addContext" "updateContext" "removeContext")
   "Methods that change something.")
 
 (cl-defstruct (tenets--call (:constructor tenets--call) (:copier nil))
-  "A request.  NOTICE is a notification that is sent before it.
-DONE gets its result, FAILED its error.  If AGAIN is non-nil, it is safe
-to send it once more after the server has ended."
+  "A request.  NOTICE is the event of a notification that is sent before it,
+that other folders are shown.  DONE gets its result, FAILED its error.
+If AGAIN is non-nil, it is safe to send it once more after the server
+has ended."
   verb params done failed again notice size)
 
 (defvar tenets--phase nil
@@ -345,7 +345,7 @@ It is nil until the server is needed.")
 (defvar tenets-mode)
 
 (defun tenets--size (params)
-  "Return about how many bytes PARAMS have as JSON; nil if that is impossible."
+  "Return how many bytes PARAMS have as JSON; nil if that is impossible."
   (condition-case nil
       (string-bytes (if (fboundp 'json-serialize)
                         (json-serialize params :null-object nil
@@ -360,7 +360,7 @@ Then DONE is called with the result, or FAILED with the error, a plist
 with `:message' and perhaps `:data'.  For AGAIN and NOTICE see
 `tenets--call'.  Starts the server if necessary."
   (let* ((params (or params (make-hash-table)))
-         (size (tenets--size params)))
+         (size (tenets--size (vector params notice))))
     (if (not size)
         (funcall failed
                  (list :message (concat verb " was not sent: not valid UTF-8")))
@@ -369,6 +369,7 @@ with `:message' and perhaps `:data'.  For AGAIN and NOTICE see
                    (list (tenets--call :verb verb :params params :done done
                                        :failed failed
                                        :again again :notice notice
+                                       ;; With the header, and the names.
                                        :size (+ size 500)))))
       (tenets--start)
       (tenets--flush))))
@@ -397,8 +398,9 @@ that is stopped."
   "Send CALL, and return non-nil if that was possible."
   (condition-case nil
       (let ((connection tenets--connection))
-        (pcase (tenets--call-notice call)
-          (`(,method . ,params) (jsonrpc-notify connection method params)))
+        (when-let ((event (tenets--call-notice call)))
+          (jsonrpc-notify connection 'workspace/didChangeWorkspaceFolders
+                          (list :event event)))
         (jsonrpc-async-request
          connection (intern (concat "tenets/session." (tenets--call-verb call)))
          (tenets--call-params call)
@@ -428,6 +430,7 @@ That the server has ended is not an answer; see `tenets--lost'."
   (unless tenets--connection
     (when tenets--timer (cancel-timer tenets--timer))
     (setq tenets--timer nil)
+    (add-hook 'kill-emacs-query-functions #'tenets--may-leave)
     (add-hook 'kill-emacs-hook #'tenets--leave)
     (require 'jsonrpc)
     (let ((program (car tenets-server-command))
@@ -447,39 +450,39 @@ That the server has ended is not an answer; see `tenets--lost'."
 (defun tenets--connect (folder)
   "Start the server, and introduce ourselves, in FOLDER."
   (setq tenets--phase 'starting)
-  (let ((connection
-         (apply
-          #'make-instance 'jsonrpc-process-connection
-          :name "tenets"
-          :process (lambda ()
-                     (make-process
-                      :name "tenets" :command tenets-server-command
-                      :connection-type 'pipe
-                      ;; jsonrpc.el counts bytes in a multibyte buffer.
-                      :coding 'utf-8-emacs-unix :noquery t
-                      :stderr (get-buffer-create "*tenets stderr*")))
-          :notification-dispatcher (lambda (connection method params)
-                                     (tenets--later #'tenets--notified
-                                                    connection method params))
-          :on-shutdown (lambda (connection)
-                         (tenets--later #'tenets--lost connection))
-          (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
-              '(:events-buffer-config (:size 0))
-            '(:events-buffer-scrollback-size 0))))
-        (folders (vector (list :uri folder :name folder))))
+  (let* ((process nil)
+         (connection
+          (apply
+           #'make-instance 'jsonrpc-process-connection
+           :name "tenets"
+           :process (lambda ()
+                      (setq process
+                            (make-process
+                             :name "tenets" :command tenets-server-command
+                             :connection-type 'pipe
+                             ;; jsonrpc.el counts bytes in a multibyte buffer.
+                             :coding 'utf-8-emacs-unix :noquery t
+                             :stderr (get-buffer-create "*tenets stderr*"))))
+           :notification-dispatcher (lambda (connection method params)
+                                      (tenets--later #'tenets--notified
+                                                     connection method params))
+           :on-shutdown (lambda (connection)
+                          (tenets--later #'tenets--lost connection))
+           (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
+               '(:events-buffer-config (:size 0))
+             '(:events-buffer-scrollback-size 0)))))
     (setq tenets--connection connection)
     (with-current-buffer (jsonrpc-events-buffer connection)
       (ignore-errors (kill-buffer " *tenets events*"))
       (rename-buffer " *tenets events*"))
     ;; jsonrpc.el has a message for each server that ends.
-    (let ((process (get-buffer-process " *tenets output*")))
-      (add-function :around (process-sentinel process) #'tenets--quietly))
+    (add-function :around (process-sentinel process) #'tenets--quietly)
     (jsonrpc-async-request
      connection 'initialize
      (list :clientInfo (list :name "Emacs" :version emacs-version)
            :processId (emacs-pid)
            :rootUri folder
-           :workspaceFolders folders
+           :workspaceFolders (vector (list :uri folder :name folder))
            :capabilities (make-hash-table)
            :initializationOptions '( :commands :json-false
                                      :activeMetadata :json-false))
@@ -499,7 +502,7 @@ That the server has ended is not an answer; see `tenets--lost'."
   "Give CONNECTION up, whose server answered `initialize' with PROBLEM."
   ;; If it has ended, `tenets--lost' comes.
   (unless (eql (plist-get problem :code) -1)
-    (tenets--fail problem)
+    (unless tenets--told-lost (tenets--fail problem))
     (ignore-errors (jsonrpc-notify connection 'exit nil))))
 
 (defun tenets--ready (connection result)
@@ -642,6 +645,24 @@ one that worked."
   (seq-filter (lambda (call) (member (tenets--call-verb call) tenets--writes))
               (append (reverse tenets--sent) tenets--waiting)))
 
+(defun tenets--unsaved ()
+  "Return the buffers with notes that are edited and not saved."
+  (seq-filter (lambda (buffer)
+                (and (buffer-local-value 'tenets-note-edit-mode buffer)
+                     (buffer-modified-p buffer)))
+              (buffer-list)))
+
+(defun tenets--may-leave ()
+  "Return non-nil if Emacs may end; ask if notes that are edited are not saved."
+  (tenets--wait tenets--last-patience
+                (lambda ()
+                  (seq-every-p (lambda (buffer)
+                                 (not (buffer-local-value
+                                       'tenets--is-being-saved buffer)))
+                               (tenets--unsaved))))
+  (or (null (tenets--unsaved))
+      (yes-or-no-p "Notes that you edit are not saved.  Leave anyway? ")))
+
 (defun tenets--leave ()
   "Before Emacs ends, wait a moment for replies, and say goodbye to the server."
   (setq tenets--leaving t)
@@ -653,8 +674,8 @@ one that worked."
     (when (or unsent tenets--has-remembered)
       (tenets--write-state (or (and (eq tenets--phase 'ready) tenets--state)
                                tenets--seen)
-                           (append (plist-get (and unsent (tenets--read-state))
-                                              :unsent)
+                           ;; Another Emacs may have left some, too.
+                           (append (plist-get (tenets--read-state) :unsent)
                                    unsent))))
   (when (and (eq tenets--phase 'ready) (null tenets--sent))
     (ignore-errors
@@ -687,11 +708,8 @@ then the server is asked."
        "getCurrent" (list :folder uri :includeMetadata :json-false)
        (lambda (result) (tenets--visited directory uri result))
        :failed #'tenets--in-trouble
-       :notice
-       (cons 'workspace/didChangeWorkspaceFolders
-             (list :event
-                   (list :added (vector (list :uri uri :name uri))
-                         :removed (tenets--forget-folders directory))))))))
+       :notice (list :added (vector (list :uri uri :name uri))
+                     :removed (tenets--forget-folders directory))))))
 
 (defun tenets--visited (directory uri result)
   "Take over RESULT, the session of DIRECTORY; URI is that of the folder."
@@ -715,10 +733,10 @@ Return a vector of their folders."
                                       (window-buffer window))
                   displayed)))
         (maphash (lambda (one known)
-                   (when (and (plist-get known :uri)
-                              (not (member one displayed)))
-                     (push (list :uri (plist-get known :uri) :name one) removed)
-                     (remhash one tenets--folders)))
+                   (let ((uri (plist-get known :uri)))
+                     (when (and uri (not (member one displayed)))
+                       (push (list :uri uri :name uri) removed)
+                       (remhash one tenets--folders))))
                  tenets--folders)))
     (vconcat removed)))
 
@@ -830,26 +848,22 @@ Return a vector of their folders."
   "Return the current session of this buffer, for its mode line."
   (let* ((current (tenets--current))
          (name (tenets--get current :session :name))
-         (text (cond ((not (eq tenets--phase 'ready))
-                      (and tenets--told-lost "disconnected"))
-                     (tenets--trouble "unavailable")
-                     ((not current) "...")
-                     (name (truncate-string-to-width name 30 nil nil "..."))
-                     (t "no session")))
-         (help (cond (tenets--trouble)
-                     (tenets--told-lost "The server is started again by itself")
+         (problem (cond (tenets--told-lost "disconnected")
+                        (tenets--trouble "unavailable")))
+         (text (or problem
+                   (and (not current) "...")
+                   (and name (truncate-string-to-width name 30 nil nil "..."))
+                   "no session"))
+         (help (cond (tenets--told-lost "The server is started again by itself")
+                     (tenets--trouble)
                      (t (tenets--why current)))))
-    (if (not text)
-        ""
-      (list "["
-            (propertize (concat "tenets: " (string-replace "%" "%%" text))
-                        'face (and (member text '("disconnected" "unavailable"))
-                                   (not name)
-                                   'tenets-problem)
-                        'help-echo (concat help "\nmouse-1: switch")
-                        'mouse-face 'mode-line-highlight
-                        'local-map tenets--mode-line-map)
-            "] "))))
+    (list "["
+          (propertize (concat "tenets: " (string-replace "%" "%%" text))
+                      'face (and problem 'tenets-problem)
+                      'help-echo (concat help "\nmouse-1: switch")
+                      'mouse-face 'mode-line-highlight
+                      'local-map tenets--mode-line-map)
+          "] ")))
 
 ;;;###autoload
 (define-minor-mode tenets-mode
@@ -1066,11 +1080,9 @@ name, offer to create it."
 
 (defun tenets--project ()
   "Return the directory that is bound to a session: the project, or this one."
-  (when (file-remote-p default-directory)
-    (user-error "A remote directory cannot be bound"))
-  (if-let ((project (project-current)))
-      (expand-file-name (project-root project))
-    (expand-file-name default-directory)))
+  (let ((project (and (not (file-remote-p default-directory))
+                      (project-current))))
+    (if project (project-root project) default-directory)))
 
 ;;;###autoload
 (defun tenets-bind (&optional name directory)
@@ -1083,6 +1095,8 @@ it.  All directories in it show the session, too."
          (and current-prefix-arg
               (read-directory-name "Bind directory: " nil nil t))))
   (let ((directory (directory-file-name (or directory (tenets--project)))))
+    (when (file-remote-p directory)
+      (user-error "A remote directory cannot be bound"))
     (if (not name)
         (tenets--pick-session
          (format "Bind %s to session" (abbreviate-file-name directory)) nil
@@ -1287,12 +1301,24 @@ buffer, so that it is not lost."
             (tenets--add (append (list :sessionName name) params) done failed))
           (lambda ()
             (funcall failed
-                     '(:message "nothing was added: no current session")))))))))
+                     '(:message "nothing was added: no current session")))))))
+    (when tenets--told-lost
+      (tenets--say "there is no server; the note is sent when it is back"))))
+
+(defun tenets--without (plist member)
+  "Return PLIST without MEMBER."
+  (let (found)
+    (while plist
+      (unless (eq (car plist) member)
+        (setq found (append found (list (car plist) (cadr plist)))))
+      (setq plist (cddr plist)))
+    found))
 
 (defun tenets--rescue (params problem)
   "Show the text of PARAMS in a buffer, as it was not added because of PROBLEM."
-  (let ((buffer (tenets--edit (append (list :content "") params)
+  (let ((buffer (tenets--edit (tenets--without params :content)
                               (plist-get params :content))))
+    (display-buffer buffer)
     (tenets--say "%s; the text is in %s"
                  (plist-get problem :message)
                  (buffer-name buffer))))
@@ -1316,7 +1342,7 @@ With a prefix argument, write it in a buffer."
               "Note: ")))))
   (let ((params (append (tenets--target)
                         (list :kind "note" :identityKey (tenets--key)))))
-    (cond ((not text) (tenets--edit params))
+    (cond ((not text) (tenets--show (tenets--edit params)))
           ((string-blank-p text)
            (tenets--say "nothing was added: the note is empty"))
           (t (tenets--add (append (list :content text) params)
@@ -1329,9 +1355,8 @@ With a prefix argument, write it in a buffer."
 
 (defun tenets--collapse (line)
   "Return LINE with its white space collapsed, as an anchor has it."
-  (let ((words (split-string line tenets--white-space t)))
-    (let ((found (string-join words " ")))
-      (substring found 0 (min 500 (length found))))))
+  (let ((found (string-join (split-string line tenets--white-space t) " ")))
+    (substring found 0 (min 500 (length found)))))
 
 (defun tenets--buffer-text ()
   "Return the text of the whole buffer, with the lines that it has here.
@@ -1340,7 +1365,7 @@ a character is replaced, as the server does it in a file."
   (save-restriction
     (widen)
     (replace-regexp-in-string
-     "[\xd800-\xdfff\x110000-\x3fffff]" "\ufffd"
+     "[^\x0-\xd7ff\xe000-\x10ffff]" "\ufffd"
      (string-replace
       "\r" " " (buffer-substring-no-properties (point-min) (point-max)))
      t t)))
@@ -1444,6 +1469,7 @@ A new one has no `:id'; then it has the params of `addContext'.")
 
 \\{tenets-note-edit-mode-map}"
   :lighter " Note"
+  :interactive nil
   (when tenets-note-edit-mode
     (setq header-line-format '(:eval (tenets--note-header))
           ;; A note need not end in a newline.
@@ -1491,8 +1517,8 @@ A new one has no `:id'; then it has the params of `addContext'.")
                  (buffer-list))))
 
 (defun tenets--edit (note &optional text)
-  "Edit NOTE, what the server said of it, or params of a new one.
-Return its buffer.  TEXT is inserted as if the user had written it."
+  "Return a buffer to edit NOTE: what the server said, or params of a new one.
+TEXT is inserted as if the user had written it."
   (let ((buffer (or (tenets--note-buffer (plist-get note :id))
                     (generate-new-buffer
                      (if-let ((id (plist-get note :id)))
@@ -1508,7 +1534,6 @@ Return its buffer.  TEXT is inserted as if the user had written it."
         (funcall tenets-note-major-mode)
         (tenets-note-edit-mode)
         (setq tenets--note note)))
-    (tenets--show buffer)
     buffer))
 
 (defun tenets--edit-id (id)
@@ -1523,7 +1548,7 @@ Return its buffer.  TEXT is inserted as if the user had written it."
              ((plist-get note :nextOffset)
               (tenets--say "this note has %s, too large to be edited here"
                            (file-size-human-readable (plist-get note :size))))
-             (t (tenets--edit note)))))))
+             (t (tenets--show (tenets--edit note))))))))
 
 (defun tenets--note-text ()
   "Return the text of the note in this buffer."
@@ -1641,7 +1666,7 @@ If that is CONTENT or the text of this buffer, all is well: call THEN."
 
 (defun tenets-note-finish ()
   "Save the note of this buffer, and close it."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (cond (tenets--theirs (tenets--note-differs tenets--theirs))
         ((and (plist-get tenets--note :id) (not (buffer-modified-p)))
          (tenets--note-quit))
@@ -1651,7 +1676,7 @@ If that is CONTENT or the text of this buffer, all is well: call THEN."
 (defun tenets-note-overwrite ()
   "Save the text of this buffer although somebody else has changed the note.
 If the note was deleted, add the text as a new one."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (pcase tenets--theirs
     ('nil (user-error "Nobody has changed this note meanwhile"))
     ('gone
@@ -1672,7 +1697,7 @@ If the note was deleted, add the text as a new one."
 
 (defun tenets-note-compare ()
   "Compare the text of this buffer with what somebody else made of the note."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (unless (plist-get tenets--theirs :content)
     (user-error "There is no other text of this note"))
   (let ((mine (current-buffer))
@@ -1688,7 +1713,7 @@ If the note was deleted, add the text as a new one."
 
 (defun tenets-note-cancel ()
   "Give up what was written, and close the buffer of this note."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (when (or (not (buffer-modified-p))
             (yes-or-no-p "Give up what you have written? "))
     (tenets--note-quit)))
@@ -1923,7 +1948,7 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
     (let ((wanted (and tenets--wanted (tenets--position-of tenets--wanted))))
       (goto-char (or wanted (tenets--unmark here)))
       (pcase-dolist (`(,window ,point ,start) windows)
-        (set-window-start window (if start (tenets--unmark start) (point-min)) t)
+        (set-window-start window (if start (tenets--unmark start) 1) t)
         (set-window-point window (or wanted (tenets--unmark point))))
       (when wanted (setq tenets--wanted nil)))))
 
@@ -1938,20 +1963,27 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
       (setq tenets--is-loading 'again)
     (let ((buffer (current-buffer)))
       (setq tenets--is-loading t)
-      (tenets--load
-       (lambda (page problem)
-         (when (buffer-live-p buffer)
-           (with-current-buffer buffer
-             (let ((again (eq tenets--is-loading 'again)))
-               (setq tenets--is-loading nil)
-               (unless (equal (tenets--kind problem) "connectionLost")
-                 (setq tenets--shown page
-                       tenets--problem (plist-get problem :message))
-                 (when (equal (tenets--kind problem) "sessionNotFound")
-                   (setq tenets--problem
-                         "This session is gone.  u may bring it back."))
-                 (tenets--render))
-               (when again (tenets--reload))))))))))
+      (tenets--load (lambda (page problem)
+                      (when (buffer-live-p buffer)
+                        (with-current-buffer buffer
+                          (tenets--loaded page problem))))))))
+
+(defun tenets--loaded (page problem)
+  "Show PAGE, or PROBLEM, in this buffer of notes."
+  (let ((again (eq tenets--is-loading 'again))
+        (kind (tenets--kind problem)))
+    (setq tenets--is-loading nil)
+    (unless (equal kind "connectionLost")
+      (setq tenets--shown page
+            tenets--problem (if (equal kind "sessionNotFound")
+                                "This session is gone.  u may bring it back."
+                              (plist-get problem :message)))
+      (tenets--render))
+    (cond (again (tenets--reload))
+          ((and tenets--wanted page)
+           ;; It is older than those that are shown.
+           (tenets--edit-id tenets--wanted)
+           (setq tenets--wanted nil)))))
 
 (defun tenets--load (then)
   "Ask for the notes of this buffer, and call THEN with a page and a problem."
@@ -1961,8 +1993,23 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
                              :limit (min 200 tenets--most))
                        (lambda (page) (funcall then page nil))
                        :failed (lambda (problem) (funcall then nil problem)))
-    (tenets--load-pages (plist-get tenets--source :id) tenets--most nil nil
-                        then)))
+    (let ((id (plist-get tenets--source :id))
+          (buffer (current-buffer)))
+      (tenets--request "get" (list :sessionId id :includeMetadata :json-false)
+                       (lambda (session)
+                         (when (buffer-live-p buffer)
+                           (with-current-buffer buffer
+                             (tenets--take-name session))))
+                       :failed #'ignore)
+      (tenets--load-pages id tenets--most nil nil then))))
+
+(defun tenets--take-name (session)
+  "Take over the name of SESSION, which may have been renamed; nil: it is gone."
+  (when session
+    (let ((name (plist-get session :name)))
+      (unless (equal name (plist-get tenets--source :name))
+        (setq tenets--source session)
+        (rename-buffer (format "*tenets: %s*" name) t)))))
 
 (defun tenets--load-pages (session count cursor entries then)
   "Ask for COUNT notes of SESSION, an id, after those of CURSOR.
@@ -2014,18 +2061,12 @@ early where its notes are large."
 
 (defun tenets--concerns-p (change)
   "Return non-nil if CHANGE concerns this buffer."
-  (let ((id (plist-get change :contextId))
-        (name (plist-get change :sessionName)))
+  (let ((id (plist-get change :contextId)))
     (unless (member (plist-get change :type)
                     '("activated" "deactivated" "updated"))
       (if (stringp tenets--source)
           (or (not id) (tenets--position-of id))
-        (when (eql (plist-get change :sessionId) (plist-get tenets--source :id))
-          (when (and name (not (equal name (plist-get tenets--source :name))))
-            (setq tenets--source
-                  (plist-put (copy-sequence tenets--source) :name name))
-            (rename-buffer (format "*tenets: %s*" name) t))
-          t)))))
+        (eql (plist-get change :sessionId) (plist-get tenets--source :id))))))
 
 (defun tenets--notes-buffer (source)
   "Return the buffer of notes for SOURCE, or nil.
@@ -2083,7 +2124,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-next ()
   "Go to the next note."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((next (next-single-property-change (point) 'tenets-note)))
     (if (and next (< next (point-max)))
         (goto-char next)
@@ -2091,7 +2132,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-previous ()
   "Go to the beginning of this note, or to the previous one."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((start (tenets--note-start (point))))
     (cond ((< start (point)) (goto-char start))
           ((= start (point-min)) (user-error "This is the first note"))
@@ -2099,21 +2140,22 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-edit ()
   "Edit the note at point."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (tenets--edit-id (plist-get (tenets--this-note) :id)))
 
 (defun tenets-notes-add ()
   "Add a note to this session."
-  (interactive)
-  (tenets--edit (append (if (stringp tenets--source)
-                            (tenets--target)
-                          (list :sessionId (plist-get tenets--source :id)))
-                        (list :kind "note" :identityKey (tenets--key)))))
+  (interactive nil tenets-notes-mode)
+  (tenets--show
+   (tenets--edit (append (if (stringp tenets--source)
+                             (tenets--target)
+                           (list :sessionId (plist-get tenets--source :id)))
+                         (list :kind "note" :identityKey (tenets--key))))))
 
 (defun tenets-notes-delete ()
   "Delete the note at point.
 \\<tenets-notes-mode-map>\\[tenets-undo] brings it back."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((note (tenets--this-note)))
     (tenets--request
      "removeContext"
@@ -2129,7 +2171,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
   "Go to the place of the note at point, in the text as it is.
 In the result of a search, show the note in its session if it has no
 place.  A session is switched to."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((note (tenets--note-at)))
     (cond ((not note) (push-button))
           ((not (plist-get note :id))
@@ -2302,7 +2344,7 @@ Notes that have lost their lines come last."
       (tenets--request "search" (list :query words)
                        (lambda (result)
                          (setq hits (append (plist-get result :hits) nil)))
-                       :failed #'ignore))
+                       :failed (lambda (_) (setq hits nil))))
     (tenets--wait (if (string-blank-p words) 0 tenets--patience)
                   (lambda () (listp hits)))
     hits))
@@ -2386,7 +2428,8 @@ switch to it.  If you choose none, a buffer shows all that was found."
   '(("activated" . "made active")
     ("bound" . "bound to a folder")
     ("contextAdded" . "note added")
-    ("contextRemoved" . "note deleted") ("contextUpdated" . "note changed")
+    ("contextRemoved" . "note deleted")
+    ("contextUpdated" . "note changed")
     ("created" . "session created")
     ("deactivated" . "left")
     ("deleted" . "session deleted")
@@ -2445,7 +2488,10 @@ switch to it.  If you choose none, a buffer shows all that was found."
 
 (defun tenets--list-changes (found entries)
   "List what was FOUND; ENTRIES has those notes of it that exist."
-  (let ((buffer (get-buffer-create "*tenets changes*")))
+  (let ((buffer (get-buffer-create "*tenets changes*"))
+        (by-id (make-hash-table)))
+    (dolist (entry entries)
+      (puthash (plist-get entry :id) entry by-id))
     (with-current-buffer buffer
       (special-mode)
       (setq header-line-format "What others did, the newest first")
@@ -2453,10 +2499,7 @@ switch to it.  If you choose none, a buffer shows all that was found."
         (erase-buffer)
         (dolist (change found)
           (let* ((type (plist-get change :type))
-                 (entry (seq-find (lambda (one)
-                                    (eql (plist-get one :id)
-                                         (plist-get change :contextId)))
-                                  entries)))
+                 (entry (gethash (plist-get change :contextId) by-id)))
             (insert (format "%s: %s"
                             (or (plist-get change :sessionName)
                                 "a session that is gone")
