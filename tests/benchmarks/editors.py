@@ -109,7 +109,7 @@ class Terminal:
     def __init__(self, command: list[str], folder: Path) -> None:
         main, worker = pty.openpty()
         fcntl.ioctl(worker, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        variables = {"TERM": "xterm-256color", "HOME": str(folder)}
+        variables = {"TERM": "linux", "HOME": str(folder)}
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -118,6 +118,8 @@ class Terminal:
             stdout=worker,
             stderr=worker,
             start_new_session=True,
+            # Emacs wants to own the terminal; no thread is there when it is called.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )
         os.close(worker)
         self._main = main
