@@ -460,9 +460,10 @@ enddef
 # Ask for the current session, as of now.
 def WithCurrent(Then: func, Failed: func = Complain)
   const folder = Folder()
+  const before = revision
   Request('getCurrent', {folder: folder, includeMetadata: false}, (found) => {
-    if folder ==# Folder() && found.revision < revision
-      WithCurrent(Then, Failed) # late: there was a change meanwhile
+    if folder ==# Folder() && revision != before && found.revision < revision
+      WithCurrent(Then, Failed) # there was a change meanwhile, which is newer
       return
     elseif folder ==# Folder()
       SetCurrent(found)
@@ -498,7 +499,7 @@ def LookAgain()
 enddef
 
 def OnDidChange(batch: dict<any>)
-  if batch.revision <= revision
+  if batch.revision <= revision && !Get(batch, 'incomplete', false)
     return
   endif
   revision = batch.revision
@@ -658,19 +659,21 @@ def SayCurrent()
   })
 enddef
 
-# Say what was done with the active session, and where this folder still shows another one.
-def SayDone(done: string)
+# Say what was done with a session, which this folder should show now, or no longer; and say where
+# it does not, as it is bound.
+def SayDone(done: string, id: number, isShown: bool)
   WithCurrent((found) => {
     const binding = Get(found, 'binding')
-    const session = Get(found, 'session', {})
-    const still = binding == '' ? ''
+    const session: dict<any> = Get(found, 'session', {})
+    const still = binding == '' || (session->get('id', 0) == id) == isShown ? ''
       : $'; {FolderName(binding)} still shows {session.name}, see :Tenets unbind'
     Say(done .. still)
   })
 enddef
 
 def Activate(params: dict<any>)
-  Request('setActive', params, (session) => SayDone($'switched to {session.name}'))
+  Request('setActive', params, (session) =>
+    SayDone($'switched to {session.name}', session.id, true))
 enddef
 
 def Switch(name: string)
@@ -696,14 +699,14 @@ enddef
 def Create(given: string)
   const name = Ask('create', given, 'Name of the new session: ')
   if name != ''
-    Request('create', {name: name, active: true},
-      (session) => SayDone($'created {session.name}'))
+    Request('create', {name: name, active: true}, (session) =>
+      SayDone($'created {session.name}', session.id, true))
   endif
 enddef
 
 def Exit(name: string)
   final params: dict<any> = name == '' ? {folder: Folder()} : {name: name}
-  Request('exit', params, (session) => SayDone($'left {session.name}'))
+  Request('exit', params, (session) => SayDone($'left {session.name}', session.id, false))
 enddef
 
 def Bind(name: string)
