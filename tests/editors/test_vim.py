@@ -180,6 +180,13 @@ def test_a_folder_is_bound(person: Person) -> None:
         vim.enters("Tenets switch billing")
         vim.wait_for("app still shows review, see :Tenets unbind")
         vim.wait_for_status("tenets: review")
+        vim.enters("Tenets switch review")
+        vim.wait_for(lambda text: text.rstrip().endswith("tenets: switched to review"))
+        vim.enters("Tenets exit")
+        vim.wait_for("tenets: left review; ")
+        vim.wait_for("app still shows review, see :Tenets unbind")
+        vim.enters("Tenets switch billing")
+        vim.wait_for("tenets: switched to billing; ")
         vim.enters("Tenets")
         vim.wait_for("tenets: review (bound to ")
         vim.enters("Tenets note in the bound one")
@@ -299,7 +306,7 @@ def test_a_notes_buffer_is_written(person: Person) -> None:
     # Nothing of these may change where nobody has edited them.
     kept = ["\r\nends of lines\r\n\n\n", " no end", "", "\n\n", "tab\tand  blanks  "]
     person.does("delete", "billing")
-    have_notes(person, "billing", kept)
+    have_notes(person, "billing", [*kept, "with an end\n\n"])
     person.does("switch", "billing")
     person.does("note", "to be removed")
     person.does("note", "--at", "login.py:5", "to be edited")
@@ -313,9 +320,11 @@ def test_a_notes_buffer_is_written(person: Person) -> None:
         assert shown.splitlines()[-1] == "──"
         heading = vim_support.HEADING.findall(shown)[-1]
         assert heading[1:] == ("note", "tenets-session", heading[3], "login.py:5")
-        # One is edited, one is removed, and one is added.
+        # Some are edited, one is removed, and one is added.
         vim.goes_to("to be edited")
         vim.appends(", and is")
+        vim.goes_to("with an end")
+        vim.appends(" that stays")
         vim.goes_to("to be removed")
         vim.types("k", "2", "d", "d", "G", "o")
         vim.writes("a new one")
@@ -323,8 +332,9 @@ def test_a_notes_buffer_is_written(person: Person) -> None:
         vim.writes("of two lines")
         vim.types("Escape")
         vim.enters("w")
-        vim.wait_for("tenets: notes of billing: 1 changed, 1 added, 1 deleted; :Tenets undo")
-        assert notes(person) == [*kept, "to be edited, and is", "a new one\nof two lines"]
+        vim.wait_for("tenets: notes of billing: 2 changed, 1 added, 1 deleted; :Tenets undo")
+        edited = ["with an end that stays\n\n", "to be edited, and is"]
+        assert notes(person) == [*kept, *edited, "a new one\nof two lines"]
         vim.wait_until("&modified == 0")
         assert "\n──\n" not in vim.buffer(), "the new one has a heading"
         vim.enters("Tenets undo")
@@ -393,6 +403,11 @@ def test_a_session_is_made_in_its_buffer(person: Person) -> None:
         vim.wait_until("bufname() == 'tenets://notes/b'")
         vim.enters("new | Tenets notes b")
         assert vim.evaluates("len(filter(getbufinfo(), 'v:val.name =~ \"tenets:\"'))") == "1"
+        vim.enters("Tenets notes review")
+        vim.wait_until("&modifiable")
+        person.does("rename", "review", "empty, and renamed")
+        vim.wait_until("bufname() == 'tenets://notes/empty, and renamed'")
+        vim.enters("Tenets notes b")
         # A session that is gone is told, and what is written stays.
         person.does("delete", "b")
         vim.wait_for("tenets: b was deleted; :Tenets undo brings it back")
@@ -555,6 +570,9 @@ def test_search_export_and_changes(person: Person) -> None:
         vim.writes("cookie")
         vim.types("Enter")
         vim.wait_until("getline(line('.') + 1) == 'so is the cookie'")
+        # What is done here is known here.
+        vim.enters("Tenets note of mine")
+        vim.wait_for("tenets: added a note to review")
         vim.enters("Tenets changes")
         vim.wait_for("tenets: nothing has changed")
 

@@ -54,7 +54,6 @@ class Vim:
 
     def __init__(self, screen: Screen, person: Person) -> None:
         self.screen, self.person = screen, person
-        self._counter = 0
 
     @classmethod
     @contextlib.contextmanager
@@ -103,8 +102,7 @@ class Vim:
 
     def evaluates(self, expression: str) -> str:
         """Return the value of an expression of Vim, as a text."""
-        self._counter += 1
-        file = self.person.home / f"value{self._counter}"
+        file = self.person.home / f"value{time.monotonic_ns()}"
         # Written under another name first, so that what is there is complete.
         line = f"call writefile(split({expression}, \"\\n\", 1), '{file}.new')"
         self.types("Escape")

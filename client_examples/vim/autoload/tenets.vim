@@ -19,6 +19,7 @@ const MOST_NOTES = 200
 const MOST = 1000
 const NOTES = 'tenets://notes/'
 const DATA = expand(has('win32') ? '~/vimfiles/tenets' : '~/.vim/tenets')
+const NO_SESSION = 'no session; :Tenets switch NAME, or :Tenets create NAME'
 # Requests that change something: where one has no reply, the user has to know.
 const WRITES = ['addContext', 'bind', 'copy', 'create', 'delete', 'exit', 'removeContext', 'rename',
   'restore', 'setActive', 'updateContext']
@@ -459,9 +460,10 @@ enddef
 # Ask for the current session, as of now.
 def WithCurrent(Then: func, Failed: func = Complain)
   const folder = Folder()
+  const before = revision
   Request('getCurrent', {folder: folder, includeMetadata: false}, (found) => {
-    if folder ==# Folder() && found.revision < revision
-      WithCurrent(Then, Failed) # late: there was a change meanwhile
+    if folder ==# Folder() && revision != before && found.revision < revision
+      WithCurrent(Then, Failed) # there was a change meanwhile, which is newer
       return
     elseif folder ==# Folder()
       SetCurrent(found)
@@ -475,7 +477,7 @@ def WithSession(Then: func)
   WithCurrent((found) => {
     const session = Get(found, 'session', {})
     if session->empty()
-      Fail('no session; :Tenets switch NAME, or :Tenets create NAME')
+      Fail(NO_SESSION)
     else
       Then(session)
     endif
@@ -497,7 +499,7 @@ def LookAgain()
 enddef
 
 def OnDidChange(batch: dict<any>)
-  if batch.revision <= revision
+  if batch.revision <= revision && !Get(batch, 'incomplete', false)
     return
   endif
   revision = batch.revision
@@ -657,19 +659,21 @@ def SayCurrent()
   })
 enddef
 
-# Say what was done with the active session, and where this folder still shows another one.
-def SayDone(done: string)
+# Say what was done with a session, which this folder should show now, or no longer; and say where
+# it does not, as it is bound.
+def SayDone(done: string, id: number, isShown: bool)
   WithCurrent((found) => {
     const binding = Get(found, 'binding')
-    const session = Get(found, 'session', {})
-    const still = binding == '' ? ''
+    const session: dict<any> = Get(found, 'session', {})
+    const still = binding == '' || (session->get('id', 0) == id) == isShown ? ''
       : $'; {FolderName(binding)} still shows {session.name}, see :Tenets unbind'
     Say(done .. still)
   })
 enddef
 
 def Activate(params: dict<any>)
-  Request('setActive', params, (session) => SayDone($'switched to {session.name}'))
+  Request('setActive', params, (session) =>
+    SayDone($'switched to {session.name}', session.id, true))
 enddef
 
 def Switch(name: string)
@@ -695,14 +699,14 @@ enddef
 def Create(given: string)
   const name = Ask('create', given, 'Name of the new session: ')
   if name != ''
-    Request('create', {name: name, active: true},
-      (session) => SayDone($'created {session.name}'))
+    Request('create', {name: name, active: true}, (session) =>
+      SayDone($'created {session.name}', session.id, true))
   endif
 enddef
 
 def Exit(name: string)
   final params: dict<any> = name == '' ? {folder: Folder()} : {name: name}
-  Request('exit', params, (session) => SayDone($'left {session.name}'))
+  Request('exit', params, (session) => SayDone($'left {session.name}', session.id, false))
 enddef
 
 def Bind(name: string)
@@ -731,6 +735,9 @@ enddef
 def NameIt(verb: string, given: string, done: string)
   if given == '' && !is_known
     WithCurrent((_) => Say($'the server was not started yet; repeat :Tenets {verb}'))
+    return
+  elseif is_known && current->empty()
+    Fail(NO_SESSION)
     return
   endif
   const name = Ask(verb, given, $'New name of {verb == "copy" ? "the copy" : "the session"}: ',
@@ -931,7 +938,9 @@ enddef
 # a line feed for a NUL.
 def TextLines(buffer: number): list<string>
   final lines = getbufline(buffer, 1, '$')
-  return match(lines, '[\n\r]') < 0 ? lines : lines->map((_, line) => tr(line, "\n\r", '  '))
+  const text = lines->join("\n") # which is searched faster
+  const isPlain = stridx(text, "\r") < 0 && count(text, "\n") < len(lines)
+  return isPlain ? lines : lines->map((_, line) => tr(line, "\n\r", '  '))
 enddef
 
 # A line as in an anchor: white space collapsed, as Python knows it.
@@ -1125,6 +1134,12 @@ def ReadAlso(buffer: number, page: dict<any>)
     view.also->add(view.target)
   endif
   const also = view.also->copy()->filter((_, id) => ids->index(id) < 0)
+  if entries->empty() && view.id == 0
+    # Without a note, too, the buffer follows its session by its id.
+    Request('get', {name: view.name, includeMetadata: false}, (session) => {
+      view.id = type(session) == v:t_dict ? session.id : 0
+    }, Ignore)
+  endif
   if Get(page, 'nextCursor') == ''
     TakeNotes(buffer, entries, 0)
     return
@@ -1203,7 +1218,7 @@ def NoteOf(entry: dict<any>): dict<any>
   const content: string = Get(entry, 'content')
   # Vim cannot hold a NUL; and what is too large is not in a list.
   const isWhole = entry->has_key('content') && strlen(content) == entry.size
-  const text = isWhole ? content->substitute('\n*$', '', '')
+  const text = isWhole ? content->trim("\n", 2)
     : $'(not to be edited here: {entry.size} bytes; tenets-session show --id {entry.id} has them)'
   return {id: entry.id, state: entry.state, kind: entry.kind, text: text,
     tail: isWhole ? content->strpart(strlen(text)) : '', isWhole: isWhole,
@@ -1238,7 +1253,7 @@ def ShowNotes(buffer: number)
     lines->add('')
   endif
   for index in range(len(texts))
-    lines += [view.notes[index].heading] + texts[index] + ['']
+    lines->add(view.notes[index].heading)->extend(texts[index])->add('')
   endfor
   lines->add(view.rule)
   if getbufline(buffer, 1, '$') == lines && view.places->empty()
@@ -1357,13 +1372,14 @@ def PartsOf(buffer: number): list<dict<any>>
   endfor
   # The blank lines at the end are the distance to the next heading.
   return parts->map((_, part) => ({id: part.id,
-    text: part.lines->join("\n")->substitute('\n*$', '', '')}))
+    text: part.lines->join("\n")->trim("\n", 2)}))
 enddef
 
 # What a buffer would change: lists of requests. Raises why that cannot be.
 def ChangesOf(buffer: number, isForced: bool): list<dict<any>>
   final view = views[buffer]
-  if match(getbufline(buffer, 1, '$'), '\n') >= 0
+  const lines = getbufline(buffer, 1, '$')
+  if count(lines->join("\n"), "\n") >= len(lines)
     throw 'tenets: a note cannot have NUL bytes'
   endif
   const parts = PartsOf(buffer)
@@ -1377,7 +1393,7 @@ def ChangesOf(buffer: number, isForced: bool): list<dict<any>>
     elseif part.id > 0
       texts[part.id] = part.text
     elseif part.id == 0 && part.text != ''
-      const text = part.text->substitute('^\n*', '', '')
+      const text = part.text->trim("\n", 1)
       requests->add({verb: 'addContext', note: {},
         params: SessionOf(view)->extend({kind: 'note', content: text})})
     endif
@@ -1547,7 +1563,7 @@ enddef
 # Give a buffer the name that its session has now; a hidden one gets it when it is shown.
 export def Rename(buffer: number)
   const before = bufname(buffer)
-  const name = NOTES .. views[buffer].name
+  const name = NOTES .. ViewOf(buffer).name
   const windows = win_findbuf(buffer)
   if before ==# name || windows->empty() || bufexists(name)
     return
