@@ -1,4 +1,4 @@
-;;; tenets.el --- Work sessions shared by every editor  -*- lexical-binding: t; -*-
+;;; tenets.el --- Work sessions of all editors  -*- lexical-binding: t; -*-
 
 ;; Copyright (c) 2026 The tenets-session-server authors
 
@@ -19,8 +19,8 @@
 ;;
 ;;     [tenets: fix login]      this session is current here
 ;;     [tenets: no session]     none is
-;;     [tenets: disconnected]   there is no server; it is started again by itself
-;;     [tenets: unavailable]    the server cannot use its database; help says why
+;;     [tenets: disconnected]   there is no server; it is started again
+;;     [tenets: unavailable]    the server cannot use its database
 ;;
 ;; A session is current because it is active, which it is for all editors; or
 ;; because it is bound to the directory of the buffer or to one above it.
@@ -50,9 +50,9 @@
 ;;     e `tenets-export'      a session as Markdown
 ;;     h `tenets-changes'     what others did while you were away
 ;;
-;; In the buffer of notes: n and p move, RET goes to the lines of a note, e edits
-;; it, a adds one, d deletes it, u brings it back, s searches, g looks again.
-;; The buffer follows the changes of others.
+;; In the buffer of notes: n and p move, RET goes to the lines of a note, e
+;; edits it, a adds one, d deletes it, u brings it back, s searches, g looks
+;; again.  The buffer follows the changes of others.
 ;;
 ;; In the buffer of one note: C-c C-c saves and closes, C-x C-s saves, C-c C-k
 ;; gives up.  If somebody else has changed the note meanwhile, nothing is
@@ -72,7 +72,8 @@
   (require 'subr-x))
 
 (declare-function iso8601-parse "iso8601" (string &optional form))
-(declare-function jsonrpc-async-request "jsonrpc" (connection method params &rest args))
+(declare-function jsonrpc-async-request "jsonrpc"
+                  (connection method params &rest args))
 (declare-function jsonrpc-events-buffer "jsonrpc" (connection))
 (declare-function jsonrpc-notify "jsonrpc" (connection method params))
 (declare-function jsonrpc-stderr-buffer "jsonrpc" (conn))
@@ -82,7 +83,7 @@
 (declare-function xref-make "xref" (summary location))
 (declare-function xref-make-bogus-location "xref" (message))
 (declare-function xref-make-file-location "xref" (file line column))
-(declare-function xref-show-xrefs "xref" (fetcher display-action))
+(declare-function xref-push-marker-stack "xref" (&optional marker))
 
 (defgroup tenets nil
   "Work sessions shared by every editor."
@@ -135,9 +136,14 @@ It also keeps notes that the server has not taken until then."
   "Show PROBLEM, an error of the server."
   (tenets--say "%s" (plist-get problem :message)))
 
+(defun tenets--get (object &rest members)
+  "Return the member of OBJECT that is behind all of MEMBERS, or nil."
+  (dolist (member members object)
+    (setq object (plist-get object member))))
+
 (defun tenets--kind (problem)
   "Return the kind of PROBLEM, a string, or nil."
-  (plist-get (plist-get problem :data) :kind))
+  (tenets--get problem :data :kind))
 
 (defun tenets--true-p (value)
   "Return non-nil if VALUE is JSON's true."
@@ -150,12 +156,15 @@ It also keeps notes that the server has not taken until then."
 (defun tenets--age (time)
   "Return how long ago TIME was, a string in RFC 3339."
   (require 'iso8601)
-  (let ((seconds (- (float-time) (float-time (encode-time (iso8601-parse time))))))
+  (let ((seconds (- (float-time)
+                    (float-time (encode-time (iso8601-parse time))))))
     (catch 'age
-      (pcase-dolist (`(,size . ,unit) '((31536000 . "year") (2592000 . "month") (604800 . "week")
-                                        (86400 . "day") (3600 . "hour") (60 . "minute")))
+      (pcase-dolist (`(,size . ,unit)
+                     '((31536000 . "year") (2592000 . "month") (604800 . "week")
+                       (86400 . "day") (3600 . "hour") (60 . "minute")))
         (when (>= seconds size)
-          (throw 'age (concat (tenets--count (floor seconds size) unit) " ago"))))
+          (throw 'age
+                 (concat (tenets--count (floor seconds size) unit) " ago"))))
       "just now")))
 
 ;;;; Files and folders
@@ -165,7 +174,8 @@ It also keeps notes that the server has not taken until then."
   (let ((name (encode-coding-string file 'utf-8-unix)))
     (concat "file://" (if (string-prefix-p "/" name) "" "/")
             (replace-regexp-in-string
-             "[^-A-Za-z0-9._~/:]" (lambda (byte) (format "%%%02X" (string-to-char byte)))
+             "[^-A-Za-z0-9._~/:]"
+             (lambda (byte) (format "%%%02X" (string-to-char byte)))
              name t t))))
 
 (defun tenets--file (uri)
@@ -175,10 +185,15 @@ URI may be an absolute file name."
          (let* ((path (match-string 1 uri))
                 (bytes (replace-regexp-in-string
                         "%[[:xdigit:]]\\{2\\}"
-                        (lambda (code) (unibyte-string (string-to-number (substring code 1) 16)))
+                        (lambda (code)
+                          (unibyte-string
+                           (string-to-number (substring code 1) 16)))
                         (encode-coding-string path 'utf-8-unix) t t))
                 (name (decode-coding-string bytes 'utf-8-unix)))
-           (if (string-match-p "\\`/[A-Za-z]:" name) (substring name 1) name)))
+           (if (and (memq system-type '(ms-dos windows-nt))
+                    (string-match-p "\\`/[A-Za-z]:" name))
+               (substring name 1)
+             name)))
         ((file-name-absolute-p uri) (and (not (file-remote-p uri)) uri))))
 
 (defun tenets--folder (&optional directory)
@@ -188,7 +203,7 @@ machine, and the root shows the active one.  Nothing remote is looked at."
   (let ((directory (or directory default-directory "/")))
     (if (file-remote-p directory)
         "file:///"
-      (tenets--uri (directory-file-name (expand-file-name directory))))))
+      (tenets--uri (directory-file-name (expand-file-name directory "/"))))))
 
 (defun tenets--folder-name (uri)
   "Return how the folder at URI is shown."
@@ -260,7 +275,7 @@ bound to.")
   "Name of the session that `tenets-changed-functions' know of, or nil.")
 
 (defvar tenets--seen nil
-  "State of the database when the user was last here, or has asked for changes.")
+  "State of the database when the user was last here, or asked for changes.")
 
 (defvar tenets--has-remembered nil
   "Whether `tenets-state-file' was read.")
@@ -282,14 +297,15 @@ wait for more.")
   "Seconds until a lost server is started again: at first, and at most.")
 
 (defconst tenets--writes
-  '("create" "rename" "setActive" "exit" "addContext" "updateContext" "removeContext"
-    "bind" "copy" "delete" "restore")
+  '("create" "rename" "copy" "delete" "setActive" "exit" "bind" "restore"
+    "addContext" "updateContext" "removeContext")
   "Methods that change something.")
 
 (cl-defstruct (tenets--call (:constructor tenets--call) (:copier nil))
-  "A request.  NOTICE is a notification that is sent before it.
-DONE gets its result, FAILED its error.  If AGAIN is non-nil, it is safe
-to send it once more after the server has ended."
+  "A request.  NOTICE is the event of a notification that is sent before it,
+that other folders are shown.  DONE gets its result, FAILED its error.
+If AGAIN is non-nil, it is safe to send it once more after the server
+has ended."
   verb params done failed again notice size)
 
 (defvar tenets--phase nil
@@ -311,6 +327,9 @@ It is nil until the server is needed.")
 (defvar tenets--timer nil
   "Timer of the next attempt to start the server, or to read the database.")
 
+(defvar tenets--resume nil
+  "Timer of the next attempt to send, after one has failed.")
+
 (defvar tenets--told-lost nil
   "Whether the user knows that there is no server.")
 
@@ -326,26 +345,32 @@ It is nil until the server is needed.")
 (defvar tenets-mode)
 
 (defun tenets--size (params)
-  "Return about how many bytes PARAMS have as JSON; nil if JSON cannot have them."
+  "Return how many bytes PARAMS have as JSON; nil if that is impossible."
   (condition-case nil
       (string-bytes (if (fboundp 'json-serialize)
-                        (json-serialize params :null-object nil :false-object :json-false)
+                        (json-serialize params :null-object nil
+                                        :false-object :json-false)
                       (prin1-to-string params)))
     (error nil)))
 
-(cl-defun tenets--request (verb params done &key (failed #'tenets--fail) again notice)
+(cl-defun tenets--request
+    (verb params done &key (failed #'tenets--fail) again notice)
   "Send a request: method VERB with PARAMS, a plist or nil.
 Then DONE is called with the result, or FAILED with the error, a plist
 with `:message' and perhaps `:data'.  For AGAIN and NOTICE see
 `tenets--call'.  Starts the server if necessary."
   (let* ((params (or params (make-hash-table)))
-         (size (tenets--size params)))
+         (size (tenets--size (vector params notice))))
     (if (not size)
-        (funcall failed (list :message (concat verb " was not sent: the text is not valid UTF-8")))
+        (funcall failed
+                 (list :message (concat verb " was not sent: not valid UTF-8")))
       (setq tenets--waiting
             (nconc tenets--waiting
-                   (list (tenets--call :verb verb :params params :done done :failed failed
-                                       :again again :notice notice :size (+ size 500)))))
+                   (list (tenets--call :verb verb :params params :done done
+                                       :failed failed
+                                       :again again :notice notice
+                                       ;; With the header, and the names.
+                                       :size (+ size 500)))))
       (tenets--start)
       (tenets--flush))))
 
@@ -357,28 +382,38 @@ that is stopped."
   (when (eq tenets--phase 'ready)
     (let ((unread (apply #'+ (mapcar #'tenets--call-size tenets--sent))))
       (while (and tenets--waiting
-                  (or (<= (setq unread (+ unread (tenets--call-size (car tenets--waiting))))
+                  (or (<= (setq unread
+                                (+ unread
+                                   (tenets--call-size (car tenets--waiting))))
                           tenets--unread)
-                      (and answered (null tenets--sent))))
-        (tenets--send (pop tenets--waiting))))
+                      (and answered (null tenets--sent)))
+                  (tenets--send (car tenets--waiting)))
+        (pop tenets--waiting)))
     (when (and tenets--waiting (null tenets--sent))
-      (tenets--send (tenets--call :verb "getActive" :params '(:includeMetadata :json-false)
+      (tenets--send (tenets--call :verb "getActive"
+                                  :params '(:includeMetadata :json-false)
                                   :done #'ignore :failed #'ignore :size 500)))))
 
 (defun tenets--send (call)
-  "Send CALL."
-  (let ((connection tenets--connection))
-    (push call tenets--sent)
-    ;; An error says that the server has ended.  Then the sentinel comes.
-    (ignore-errors
-      (pcase (tenets--call-notice call)
-        (`(,method . ,params) (jsonrpc-notify connection method params)))
-      (jsonrpc-async-request
-       connection (intern (concat "tenets/session." (tenets--call-verb call)))
-       (tenets--call-params call)
-       :timeout nil
-       :success-fn (lambda (result) (tenets--later #'tenets--answered call result nil))
-       :error-fn (lambda (problem) (tenets--later #'tenets--answered call nil problem))))))
+  "Send CALL, and return non-nil if that was possible."
+  (condition-case nil
+      (let ((connection tenets--connection))
+        (when-let ((event (tenets--call-notice call)))
+          (jsonrpc-notify connection 'workspace/didChangeWorkspaceFolders
+                          (list :event event)))
+        (jsonrpc-async-request
+         connection (intern (concat "tenets/session." (tenets--call-verb call)))
+         (tenets--call-params call)
+         :timeout nil
+         :success-fn (lambda (result)
+                       (tenets--later #'tenets--answered call result nil))
+         :error-fn (lambda (problem)
+                     (tenets--later #'tenets--answered call nil problem)))
+        (push call tenets--sent))
+    ;; The server has ended, and `tenets--lost' comes; or it is stopped.
+    (error (unless (memq tenets--resume timer-list)
+             (setq tenets--resume (run-at-time 0.5 nil #'tenets--flush)))
+           nil)))
 
 (defun tenets--answered (call result problem)
   "Tell who sent CALL that its RESULT has come, or PROBLEM.
@@ -395,6 +430,7 @@ That the server has ended is not an answer; see `tenets--lost'."
   (unless tenets--connection
     (when tenets--timer (cancel-timer tenets--timer))
     (setq tenets--timer nil)
+    (add-hook 'kill-emacs-query-functions #'tenets--may-leave)
     (add-hook 'kill-emacs-hook #'tenets--leave)
     (require 'jsonrpc)
     (let ((program (car tenets-server-command))
@@ -402,10 +438,11 @@ That the server has ended is not an answer; see `tenets--lost'."
       ;; Not in the buffer of the user: the server is started on this machine,
       ;; with the environment that all buffers have.
       (with-temp-buffer
-        (setq default-directory (expand-file-name "~/"))
+        (setq default-directory (expand-file-name "~/" "/"))
         (if (not (executable-find program))
-            (tenets--gone (format "%s was not found; install it, or set `tenets-server-command'"
-                                  program))
+            (tenets--gone
+             (format "%s was not found; install it, or set %s" program
+                     'tenets-server-command))
           (condition-case problem
               (tenets--connect folder)
             (error (tenets--gone (error-message-string problem)))))))))
@@ -413,41 +450,47 @@ That the server has ended is not an answer; see `tenets--lost'."
 (defun tenets--connect (folder)
   "Start the server, and introduce ourselves, in FOLDER."
   (setq tenets--phase 'starting)
-  (let ((connection
-         (apply
-          #'make-instance 'jsonrpc-process-connection
-          :name "tenets"
-          :process (lambda ()
-                     (make-process
-                      :name "tenets" :command tenets-server-command :connection-type 'pipe
-                      ;; As eglot does: jsonrpc.el counts bytes in a multibyte buffer.
-                      :coding 'utf-8-emacs-unix :noquery t
-                      :stderr (get-buffer-create "*tenets stderr*")))
-          :notification-dispatcher (lambda (connection method params)
-                                     (tenets--later #'tenets--notified connection method params))
-          :on-shutdown (lambda (connection) (tenets--later #'tenets--lost connection))
-          (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
-              '(:events-buffer-config (:size 0))
-            '(:events-buffer-scrollback-size 0))))
-        (folders (vector (list :uri folder :name folder))))
+  (let* ((process nil)
+         (connection
+          (apply
+           #'make-instance 'jsonrpc-process-connection
+           :name "tenets"
+           :process (lambda ()
+                      (setq process
+                            (make-process
+                             :name "tenets" :command tenets-server-command
+                             :connection-type 'pipe
+                             ;; jsonrpc.el counts bytes in a multibyte buffer.
+                             :coding 'utf-8-emacs-unix :noquery t
+                             :stderr (get-buffer-create "*tenets stderr*"))))
+           :notification-dispatcher (lambda (connection method params)
+                                      (tenets--later #'tenets--notified
+                                                     connection method params))
+           :on-shutdown (lambda (connection)
+                          (tenets--later #'tenets--lost connection))
+           (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
+               '(:events-buffer-config (:size 0))
+             '(:events-buffer-scrollback-size 0)))))
     (setq tenets--connection connection)
     (with-current-buffer (jsonrpc-events-buffer connection)
       (ignore-errors (kill-buffer " *tenets events*"))
       (rename-buffer " *tenets events*"))
     ;; jsonrpc.el has a message for each server that ends.
-    (let ((process (get-buffer-process " *tenets output*")))
-      (add-function :around (process-sentinel process) #'tenets--quietly))
+    (add-function :around (process-sentinel process) #'tenets--quietly)
     (jsonrpc-async-request
      connection 'initialize
      (list :clientInfo (list :name "Emacs" :version emacs-version)
            :processId (emacs-pid)
            :rootUri folder
-           :workspaceFolders folders
+           :workspaceFolders (vector (list :uri folder :name folder))
            :capabilities (make-hash-table)
-           :initializationOptions '(:commands :json-false :activeMetadata :json-false))
+           :initializationOptions '( :commands :json-false
+                                     :activeMetadata :json-false))
      :timeout nil
-     :success-fn (lambda (result) (tenets--later #'tenets--ready connection result))
-     :error-fn (lambda (problem) (tenets--later #'tenets--refused connection problem)))))
+     :success-fn (lambda (result)
+                   (tenets--later #'tenets--ready connection result))
+     :error-fn (lambda (problem)
+                 (tenets--later #'tenets--refused connection problem)))))
 
 (defun tenets--quietly (function &rest arguments)
   "Call FUNCTION with ARGUMENTS, without its messages."
@@ -457,15 +500,16 @@ That the server has ended is not an answer; see `tenets--lost'."
 
 (defun tenets--refused (connection problem)
   "Give CONNECTION up, whose server answered `initialize' with PROBLEM."
-  (unless (eql (plist-get problem :code) -1) ; it has ended, and `tenets--lost' comes
-    (tenets--fail problem)
+  ;; If it has ended, `tenets--lost' comes.
+  (unless (eql (plist-get problem :code) -1)
+    (unless tenets--told-lost (tenets--fail problem))
     (ignore-errors (jsonrpc-notify connection 'exit nil))))
 
 (defun tenets--ready (connection result)
   "Go on with the server of CONNECTION, whose reply to `initialize' is RESULT."
   (when (eq connection tenets--connection)
     (jsonrpc-notify connection 'initialized (make-hash-table))
-    (let* ((experimental (plist-get (plist-get result :capabilities) :experimental))
+    (let* ((experimental (tenets--get result :capabilities :experimental))
            (capability (plist-get experimental :tenetsSession)))
       (setq tenets--phase 'ready
             tenets--delay (car tenets--delays)
@@ -489,7 +533,8 @@ That the server has ended is not an answer; see `tenets--lost'."
   (let ((buffer (jsonrpc-stderr-buffer connection))
         found)
     (when (buffer-live-p buffer)
-      (dolist (line (split-string (with-current-buffer buffer (buffer-string)) "\n" t "[ \t]+"))
+      (dolist (line (split-string (with-current-buffer buffer (buffer-string))
+                                  "\n" t "[ \t]+"))
         (unless (string-match-p "\\`Process .* stderr" line)
           (setq found line))))
     found))
@@ -502,7 +547,8 @@ That the server has ended is not an answer; see `tenets--lost'."
       (tenets--gone (if was-ready
                         "the server has ended; it is started again"
                       (format "the server ended at once: %s"
-                              (or (tenets--last-line connection) "it said nothing")))
+                              (or (tenets--last-line connection)
+                                  "it said nothing")))
                     was-ready))))
 
 (defun tenets--gone (message &optional was-ready)
@@ -514,24 +560,32 @@ one that worked."
     (setq tenets--phase 'lost
           tenets--sent nil
           ;; What is safe to be sent again is kept, and goes first.
-          tenets--waiting (seq-filter #'tenets--call-again (append sent waiting))
+          tenets--waiting
+          (seq-filter #'tenets--call-again (append sent waiting))
           tenets--active nil
           tenets--trouble nil)
     (clrhash tenets--folders)
-    (unless (or tenets--told-lost tenets--leaving)
-      (setq tenets--told-lost t)
+    (unless (or tenets--told-lost tenets--leaving
+                ;; The command that has started it says so, too.
+                (and (not was-ready)
+                     (not (seq-every-p #'tenets--call-again waiting))))
       (tenets--say "%s" message))
+    (setq tenets--told-lost t)
     (tenets--refresh)
     (dolist (call (append sent waiting))
       (unless (tenets--call-again call)
         (tenets--later
          (tenets--call-failed call)
-         (list :message (if was-ready
-                            (format "no reply, because the server ended; %s %s executed"
-                                    (tenets--call-verb call)
-                                    (if (memq call sent) "may or may not have been" "was not"))
-                          (format "%s was not executed: %s" (tenets--call-verb call) message))
-               :data '(:kind "connectionLost")))))
+         (list :data '(:kind "connectionLost")
+               :message
+               (let ((verb (tenets--call-verb call)))
+                 (cond ((not was-ready)
+                        (format "%s was not executed: %s" verb message))
+                       ((memq call sent)
+                        (concat "no reply, because the server ended; " verb
+                                " may or may not have been executed"))
+                       (t (concat "the server ended; " verb
+                                  " was not executed"))))))))
     (when (and (or tenets-mode was-ready tenets--waiting) (not tenets--timer))
       (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start-again)
             tenets--delay (min (* 2 tenets--delay) (cdr tenets--delays))))))
@@ -570,23 +624,44 @@ one that worked."
     (error (tenets--say "%s" (error-message-string problem)))))
 
 (defun tenets--remember ()
-  "Read what was seen last, and send the notes that the server did not take then."
+  "Read what was seen last, and send the notes that were not taken then."
   (unless tenets--has-remembered
     (setq tenets--has-remembered t)
     (let* ((state (tenets--read-state))
            (unsent (plist-get state :unsent)))
-      (setq tenets--seen (or tenets--seen (plist-get state :seen) tenets--state))
+      (setq tenets--seen
+            (or tenets--seen (plist-get state :seen) tenets--state))
       (when unsent
         (tenets--write-state tenets--seen nil)
         (dolist (params unsent)
-          (tenets--add params (lambda (entry)
-                                (tenets--say "added to %s what was written before Emacs ended"
-                                             (plist-get entry :sessionName)))))))))
+          (tenets--add
+           params
+           (lambda (entry)
+             (tenets--say "added to %s what was written before Emacs ended"
+                          (plist-get entry :sessionName)))))))))
 
 (defun tenets--writes ()
   "Return a list of all requests of `tenets--writes' without a reply."
   (seq-filter (lambda (call) (member (tenets--call-verb call) tenets--writes))
               (append (reverse tenets--sent) tenets--waiting)))
+
+(defun tenets--unsaved ()
+  "Return the buffers with notes that are edited and not saved."
+  (seq-filter (lambda (buffer)
+                (and (buffer-local-value 'tenets-note-edit-mode buffer)
+                     (buffer-modified-p buffer)))
+              (buffer-list)))
+
+(defun tenets--may-leave ()
+  "Return non-nil if Emacs may end; ask if notes that are edited are not saved."
+  (tenets--wait tenets--last-patience
+                (lambda ()
+                  (seq-every-p (lambda (buffer)
+                                 (not (buffer-local-value
+                                       'tenets--is-being-saved buffer)))
+                               (tenets--unsaved))))
+  (or (null (tenets--unsaved))
+      (yes-or-no-p "Notes that you edit are not saved.  Leave anyway? ")))
 
 (defun tenets--leave ()
   "Before Emacs ends, wait a moment for replies, and say goodbye to the server."
@@ -597,8 +672,10 @@ one that worked."
   (let ((unsent (mapcar #'tenets--call-params
                         (seq-filter #'tenets--call-again (tenets--writes)))))
     (when (or unsent tenets--has-remembered)
-      (tenets--write-state (or (and (eq tenets--phase 'ready) tenets--state) tenets--seen)
-                           (append (plist-get (and unsent (tenets--read-state)) :unsent)
+      (tenets--write-state (or (and (eq tenets--phase 'ready) tenets--state)
+                               tenets--seen)
+                           ;; Another Emacs may have left some, too.
+                           (append (plist-get (tenets--read-state) :unsent)
                                    unsent))))
   (when (and (eq tenets--phase 'ready) (null tenets--sent))
     (ignore-errors
@@ -612,7 +689,8 @@ one that worked."
 It is a plist with `:session' and `:binding', or nil if it is not known;
 then the server is asked."
   (when (and (eq tenets--phase 'ready) (not tenets--trouble))
-    (let* ((directory (or (buffer-local-value 'default-directory (or buffer (current-buffer)))
+    (let* ((directory (or (buffer-local-value 'default-directory
+                                              (or buffer (current-buffer)))
                           "/"))
            (known (gethash directory tenets--folders)))
       (unless known
@@ -630,16 +708,16 @@ then the server is asked."
        "getCurrent" (list :folder uri :includeMetadata :json-false)
        (lambda (result) (tenets--visited directory uri result))
        :failed #'tenets--in-trouble
-       :notice (cons 'workspace/didChangeWorkspaceFolders
-                     (list :event (list :added (vector (list :uri uri :name uri))
-                                        :removed (tenets--forget-folders directory))))))))
+       :notice (list :added (vector (list :uri uri :name uri))
+                     :removed (tenets--forget-folders directory))))))
 
 (defun tenets--visited (directory uri result)
   "Take over RESULT, the session of DIRECTORY; URI is that of the folder."
   (if (< (plist-get result :revision) tenets--revision)
       (tenets--visit directory) ; what was told meanwhile may be newer
-    (puthash directory (list :uri uri :known t :session (plist-get result :session)
-                             :binding (plist-get result :binding))
+    (puthash directory
+             (list :uri uri :known t :session (plist-get result :session)
+                   :binding (plist-get result :binding))
              tenets--folders)
     (tenets--refresh)))
 
@@ -651,11 +729,14 @@ Return a vector of their folders."
       (let ((displayed (list directory)))
         (dolist (frame (frame-list))
           (dolist (window (window-list frame))
-            (push (buffer-local-value 'default-directory (window-buffer window)) displayed)))
+            (push (buffer-local-value 'default-directory
+                                      (window-buffer window))
+                  displayed)))
         (maphash (lambda (one known)
-                   (unless (member one displayed)
-                     (push (list :uri (plist-get known :uri) :name one) removed)
-                     (remhash one tenets--folders)))
+                   (let ((uri (plist-get known :uri)))
+                     (when (and uri (not (member one displayed)))
+                       (push (list :uri uri :name uri) removed)
+                       (remhash one tenets--folders))))
                  tenets--folders)))
     (vconcat removed)))
 
@@ -669,7 +750,8 @@ Return a vector of their folders."
       (maphash
        (lambda (directory known)
          (let ((current (seq-find (lambda (one)
-                                    (equal (plist-get one :folder) (plist-get known :uri)))
+                                    (equal (plist-get one :folder)
+                                           (plist-get known :uri)))
                                   currents)))
            (cond ((not (plist-get known :known)))
                  ((null currents)
@@ -679,7 +761,8 @@ Return a vector of their folders."
                  (current
                   (puthash directory (list :uri (plist-get known :uri) :known t
                                            :session (plist-get current :session)
-                                           :binding (plist-get current :binding))
+                                           :binding (plist-get current
+                                                               :binding))
                            tenets--folders))
                  (t (remhash directory tenets--folders)))))
        tenets--folders))
@@ -724,8 +807,8 @@ Return a vector of their folders."
   "Call `tenets-changed-functions' if the current session is another one."
   (let* ((window (or (minibuffer-selected-window) (selected-window)))
          (current (tenets--current (window-buffer window))))
-    (when (or current (eq tenets--phase 'lost))
-      (let ((name (plist-get (plist-get current :session) :name)))
+    (when (or current tenets--told-lost)
+      (let ((name (tenets--get current :session :name)))
         (unless (equal name tenets--told)
           (setq tenets--told name)
           (run-hook-wrapped
@@ -743,10 +826,11 @@ Return a vector of their folders."
 
 (defun tenets--why (current)
   "Return which session CURRENT is, and why, for the user."
-  (let ((name (plist-get (plist-get current :session) :name))
+  (let ((name (tenets--get current :session :name))
         (binding (plist-get current :binding)))
     (cond ((not name) "no session")
-          (binding (format "%s (bound to %s)" name (tenets--folder-name binding)))
+          (binding (format "%s (bound to %s)" name
+                           (tenets--folder-name binding)))
           (t (format "%s (active in every editor)" name)))))
 
 ;;;; The mode line
@@ -763,27 +847,23 @@ Return a vector of their folders."
 (defun tenets--mode-line ()
   "Return the current session of this buffer, for its mode line."
   (let* ((current (tenets--current))
-         (name (plist-get (plist-get current :session) :name))
-         (text (cond ((eq tenets--phase 'lost) "disconnected")
-                     ((not (eq tenets--phase 'ready)) nil)
-                     (tenets--trouble "unavailable")
-                     ((not current) "...")
-                     (name (truncate-string-to-width name 30 nil nil "..."))
-                     (t "no session")))
-         (help (cond (tenets--trouble)
-                     ((eq tenets--phase 'lost) "The server is started again by itself")
+         (name (tenets--get current :session :name))
+         (problem (cond (tenets--told-lost "disconnected")
+                        (tenets--trouble "unavailable")))
+         (text (or problem
+                   (and (not current) "...")
+                   (and name (truncate-string-to-width name 30 nil nil "..."))
+                   "no session"))
+         (help (cond (tenets--told-lost "The server is started again by itself")
+                     (tenets--trouble)
                      (t (tenets--why current)))))
-    (if (not text)
-        ""
-      (list "["
-            (propertize (concat "tenets: " (string-replace "%" "%%" text))
-                        'face (and (member text '("disconnected" "unavailable"))
-                                   (not name)
-                                   'tenets-problem)
-                        'help-echo (concat help "\nmouse-1: switch")
-                        'mouse-face 'mode-line-highlight
-                        'local-map tenets--mode-line-map)
-            "] "))))
+    (list "["
+          (propertize (concat "tenets: " (string-replace "%" "%%" text))
+                      'face (and problem 'tenets-problem)
+                      'help-echo (concat help "\nmouse-1: switch")
+                      'mouse-face 'mode-line-highlight
+                      'local-map tenets--mode-line-map)
+          "] ")))
 
 ;;;###autoload
 (define-minor-mode tenets-mode
@@ -791,12 +871,14 @@ Return a vector of their folders."
 
 \\{tenets-command-map}"
   :global t
-  (setq mode-line-misc-info (delete tenets--mode-line-entry mode-line-misc-info))
+  (setq mode-line-misc-info
+        (delete tenets--mode-line-entry mode-line-misc-info))
   (if (not tenets-mode)
       (progn
         (remove-hook 'window-selection-change-functions #'tenets--tell-later)
         (remove-hook 'window-buffer-change-functions #'tenets--tell-later))
-    (setq mode-line-misc-info (append mode-line-misc-info (list tenets--mode-line-entry)))
+    (setq mode-line-misc-info
+          (append mode-line-misc-info (list tenets--mode-line-entry)))
     (add-hook 'window-selection-change-functions #'tenets--tell-later)
     (add-hook 'window-buffer-change-functions #'tenets--tell-later)
     ;; Not while Emacs starts.
@@ -856,42 +938,50 @@ stands before and behind it."
   "Return the metadata of a completion table; for CATEGORY and AFFIX see there."
   (let ((affixes (lambda (one)
                    (pcase-let ((`(,before ,behind) (funcall affix one)))
-                     (list one before (propertize (concat "  " behind)
-                                                  'face 'completions-annotations))))))
+                     (list one before
+                           (propertize (concat "  " behind)
+                                       'face 'completions-annotations))))))
     `(metadata (category . ,category)
                (display-sort-function . identity)
                (cycle-sort-function . identity)
                (affixation-function . ,(lambda (all) (mapcar affixes all))))))
 
+(defun tenets--session-details (session)
+  "Return what stands behind the name of SESSION in a list."
+  (concat (if (tenets--true-p (plist-get session :active)) "active, " "")
+          (tenets--count (plist-get session :contextCount) "note")
+          ", " (tenets--age (plist-get session :createdAt))))
+
 (defun tenets--pick-session (prompt default act &optional otherwise)
   "Let the user choose a session, and call ACT with its name.
 PROMPT is the question, without its colon, and DEFAULT a name or nil.
 OTHERWISE is called if the user cannot be asked, or quits."
-  (let ((current (plist-get (plist-get (tenets--current) :session) :id)))
+  (let ((current (tenets--get (tenets--current) :session :id)))
     (tenets--ask-server
-     "list" '(:order "recent" :limit 1000 :includeContextCount t :includeMetadata :json-false)
+     "list"
+     '( :order "recent" :limit 1000
+        :includeContextCount t :includeMetadata :json-false)
      (lambda (page)
-       (let* ((sessions (mapcar (lambda (one) (cons (plist-get one :name) one))
-                                (plist-get page :sessions)))
+       (let* ((sessions (append (plist-get page :sessions) nil))
+              (by-name (make-hash-table :test #'equal))
               (affix (lambda (name)
-                       (let ((session (cdr (assoc name sessions))))
-                         (list (if (eql current (plist-get session :id)) "* " "  ")
-                               (string-join
-                                (delq nil
-                                      (list (and (tenets--true-p (plist-get session :active))
-                                                 "active")
-                                            (tenets--count (plist-get session :contextCount)
-                                                           "note")
-                                            (tenets--age (plist-get session :createdAt))))
-                                ", ")))))
-              (completion-ignore-case t)
-              (name (completing-read (format-prompt prompt default)
-                                     (tenets--table (mapcar #'car sessions)
-                                                    'tenets-session affix)
-                                     nil nil nil nil default)))
-         (if (string-blank-p name)
-             (tenets--say "a name has at least one character")
-           (funcall act name))))
+                       (let ((session (gethash name by-name)))
+                         (list (if (eql current (plist-get session :id))
+                                   "* "
+                                 "  ")
+                               (tenets--session-details session)))))
+              (completion-ignore-case t))
+         (dolist (session sessions)
+           (puthash (plist-get session :name) session by-name))
+         (let ((name (completing-read
+                      (format-prompt prompt default)
+                      (tenets--table (mapcar (lambda (one)
+                                               (plist-get one :name)) sessions)
+                                     'tenets-session affix)
+                      nil nil nil nil default)))
+           (if (string-blank-p name)
+               (tenets--say "a name has at least one character")
+             (funcall act name)))))
      otherwise)))
 
 (defun tenets--with-current (act)
@@ -909,7 +999,7 @@ If there is none, say so."
   (tenets--request
    "getCurrent" (list :folder folder :includeMetadata :json-false)
    (lambda (result)
-     (let ((shown (plist-get (plist-get result :session) :name))
+     (let ((shown (tenets--get result :session :name))
            (binding (plist-get result :binding)))
        (if (and binding (not (equal shown name)))
            (tenets--say "%s; %s still shows %s, which is bound to it" done
@@ -923,7 +1013,8 @@ If there is none, say so."
 (defun tenets-status ()
   "Say which session is current here, and why."
   (interactive)
-  (tenets--request "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+  (tenets--request "getCurrent"
+                   (list :folder (tenets--folder) :includeMetadata :json-false)
                    (lambda (result) (tenets--say "%s" (tenets--why result)))))
 
 ;;;###autoload
@@ -940,13 +1031,15 @@ name, offer to create it."
        (lambda (session)
          (let ((name (plist-get session :name)))
            (tenets--report folder (format "switched to %s" name) name)))
-       :failed (lambda (problem)
-                 (if (not (equal (tenets--kind problem) "sessionNotFound"))
-                     (tenets--fail problem)
-                   (tenets--prompt
-                    (lambda ()
-                      (when (y-or-n-p (format "There is no session named %s.  Create it? " name))
-                        (tenets-create name))))))))))
+       :failed
+       (lambda (problem)
+         (if (not (equal (tenets--kind problem) "sessionNotFound"))
+             (tenets--fail problem)
+           (tenets--prompt
+            (lambda ()
+              (when (y-or-n-p
+                     (format "There is no session named %s.  Create it? " name))
+                (tenets-create name))))))))))
 
 ;;;###autoload
 (defun tenets-create (name)
@@ -957,14 +1050,18 @@ name, offer to create it."
      "create" (list :name name :active t)
      (lambda (session)
        (let ((name (plist-get session :name)))
-         (tenets--report folder (format "created %s, which is active now" name) name)))
-     :failed (lambda (problem)
-               (if (not (equal (tenets--kind problem) "sessionExists"))
-                   (tenets--fail problem)
-                 (tenets--prompt
-                  (lambda ()
-                    (when (y-or-n-p (format "There is a session named %s.  Switch to it? " name))
-                      (tenets-switch name)))))))))
+         (tenets--report folder
+                         (format "created %s, which is active now" name)
+                         name)))
+     :failed
+     (lambda (problem)
+       (if (not (equal (tenets--kind problem) "sessionExists"))
+           (tenets--fail problem)
+         (tenets--prompt
+          (lambda ()
+            (when (y-or-n-p
+                   (format "There is a session named %s.  Switch to it? " name))
+              (tenets-switch name)))))))))
 
 ;;;###autoload
 (defun tenets-exit (&optional name)
@@ -976,17 +1073,16 @@ name, offer to create it."
      (lambda (session)
        (tenets--report folder (format "left %s" (plist-get session :name)) nil))
      :failed (lambda (problem)
-               (if (and (not name) (equal (tenets--kind problem) "sessionNotFound"))
+               (if (and (not name)
+                        (equal (tenets--kind problem) "sessionNotFound"))
                    (tenets--say "no session is active")
                  (tenets--fail problem))))))
 
 (defun tenets--project ()
   "Return the directory that is bound to a session: the project, or this one."
-  (when (file-remote-p default-directory)
-    (user-error "A remote directory cannot be bound: sessions are those of this machine"))
-  (if-let ((project (project-current)))
-      (expand-file-name (project-root project))
-    (expand-file-name default-directory)))
+  (let ((project (and (not (file-remote-p default-directory))
+                      (project-current))))
+    (if project (project-root project) default-directory)))
 
 ;;;###autoload
 (defun tenets-bind (&optional name directory)
@@ -995,11 +1091,16 @@ Interactively, the directory is the project that this buffer belongs to,
 or `default-directory' if there is none.  With a prefix argument, choose
 it.  All directories in it show the session, too."
   (interactive
-   (list nil (and current-prefix-arg (read-directory-name "Bind directory: " nil nil t))))
-  (let ((directory (or directory (tenets--project))))
+   (list nil
+         (and current-prefix-arg
+              (read-directory-name "Bind directory: " nil nil t))))
+  (let ((directory (directory-file-name (or directory (tenets--project)))))
+    (when (file-remote-p directory)
+      (user-error "A remote directory cannot be bound"))
     (if (not name)
-        (tenets--pick-session (format "Bind %s to session" (abbreviate-file-name directory)) nil
-                              (lambda (name) (tenets-bind name directory)))
+        (tenets--pick-session
+         (format "Bind %s to session" (abbreviate-file-name directory)) nil
+         (lambda (name) (tenets-bind name directory)))
       (tenets--request
        "bind" (list :name name :folder (tenets--folder directory))
        (lambda (result)
@@ -1023,7 +1124,8 @@ If a directory above it is bound, that is unbound."
          (tenets--request
           "bind" (list :name nil :folder binding)
           (lambda (after)
-            (tenets--say "%s is not bound any more; it shows %s" (tenets--folder-name binding)
+            (tenets--say "%s is not bound any more; it shows %s"
+                         (tenets--folder-name binding)
                          (tenets--why after)))))))))
 
 ;;;###autoload
@@ -1033,9 +1135,12 @@ If a directory above it is bound, that is unbound."
   (tenets--with-current
    (lambda (session)
      (let* ((name (plist-get session :name))
-            (new (or new-name (read-string (format "Rename %s to: " name) name))))
-       (tenets--request "rename" (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_) (tenets--say "renamed %s to %s" name new)))))))
+            (new (or new-name
+                     (read-string (format "Rename %s to: " name) name))))
+       (tenets--request "rename"
+                        (list :sessionId (plist-get session :id) :newName new)
+                        (lambda (_)
+                          (tenets--say "renamed %s to %s" name new)))))))
 
 ;;;###autoload
 (defun tenets-copy (&optional new-name)
@@ -1045,8 +1150,10 @@ If a directory above it is bound, that is unbound."
    (lambda (session)
      (let* ((name (plist-get session :name))
             (new (or new-name (read-string (format "Copy %s to: " name) name))))
-       (tenets--request "copy" (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_) (tenets--say "copied %s to %s" name new)))))))
+       (tenets--request "copy"
+                        (list :sessionId (plist-get session :id) :newName new)
+                        (lambda (_)
+                          (tenets--say "copied %s to %s" name new)))))))
 
 ;;;###autoload
 (defun tenets-delete (&optional name)
@@ -1069,7 +1176,7 @@ If a directory above it is bound, that is unbound."
   (interactive)
   (if (not name)
       (tenets--pick-session "Export session"
-                            (plist-get (plist-get (tenets--current) :session) :name)
+                            (tenets--get (tenets--current) :session :name)
                             #'tenets-export)
     (tenets--request
      "export" (list :names (vector name) :format "markdown")
@@ -1101,8 +1208,11 @@ If a directory above it is bound, that is unbound."
 (defun tenets--restore (item &optional new-name)
   "Bring back ITEM of the trash, under NEW-NAME if that is non-nil."
   (tenets--request
-   "restore" (append (list :id (plist-get item :id)) (and new-name (list :newName new-name)))
-   (lambda (_) (tenets--say "brought back %s" (or new-name (tenets--trash-name item))))
+   "restore"
+   (append (list :id (plist-get item :id))
+           (and new-name (list :newName new-name)))
+   (lambda (_)
+     (tenets--say "brought back %s" (or new-name (tenets--trash-name item))))
    :failed
    (lambda (problem)
      (if (not (and (equal (tenets--kind problem) "sessionExists")
@@ -1110,11 +1220,11 @@ If a directory above it is bound, that is unbound."
          (tenets--fail problem)
        (tenets--prompt
         (lambda ()
-          (let ((name (plist-get (plist-get problem :data) :name)))
+          (let ((name (tenets--get problem :data :name)))
             (tenets--restore
-             item (read-string (format "There is another session named %s.  Bring it back as: "
-                                       name)
-                               name)))))))))
+             item
+             (read-string (format "%s is taken.  Bring it back as: " name)
+                          name)))))))))
 
 ;;;###autoload
 (defun tenets-undo ()
@@ -1141,15 +1251,18 @@ If a directory above it is bound, that is unbound."
                            (plist-get page :items)))
             (affix (lambda (name)
                      (let ((item (cdr (assoc name items))))
-                       (list "" (format "deleted %s%s" (tenets--age (plist-get item :deletedAt))
-                                        (if-let ((author (plist-get item :author)))
-                                            (concat " by " author)
-                                          "")))))))
+                       (list ""
+                             (format "deleted %s%s"
+                                     (tenets--age (plist-get item :deletedAt))
+                                     (if-let ((author (plist-get item :author)))
+                                         (concat " by " author)
+                                       "")))))))
        (if (null items)
            (tenets--say "the trash is empty")
          (tenets--restore
           (cdr (assoc (completing-read "Bring back: "
-                                       (tenets--table (mapcar #'car items) 'tenets-trash affix)
+                                       (tenets--table (mapcar #'car items)
+                                                      'tenets-trash affix)
                                        nil t nil nil (caar items))
                       items))))))))
 
@@ -1157,7 +1270,16 @@ If a directory above it is bound, that is unbound."
 
 (defun tenets--key ()
   "Return a new key, by which a note is added once however often it is sent."
-  (secure-hash 'sha1 (format "%S %S %S %S" (system-name) (emacs-pid) (current-time) (random))))
+  (secure-hash 'sha1
+               (format "%S %S %S %S" (system-name) (emacs-pid) (current-time)
+                       (random))))
+
+(defun tenets--target ()
+  "Return the params that name the session for a new note of this buffer.
+That is the session that the user sees, whatever others do meanwhile."
+  (if-let ((session (plist-get (tenets--current) :session)))
+      (list :sessionId (plist-get session :id))
+    (list :folder (tenets--folder))))
 
 (defun tenets--add (params done &optional failed)
   "Add a note: send `addContext' with PARAMS, and call DONE with the result.
@@ -1177,18 +1299,35 @@ buffer, so that it is not lost."
           "No session is current.  Add to session" nil
           (lambda (name)
             (tenets--add (append (list :sessionName name) params) done failed))
-          (lambda () (funcall failed '(:message "nothing was added: no session is current")))))))))
+          (lambda ()
+            (funcall failed
+                     '(:message "nothing was added: no current session")))))))
+    (when tenets--told-lost
+      (tenets--say "there is no server; the note is sent when it is back"))))
+
+(defun tenets--without (plist member)
+  "Return PLIST without MEMBER."
+  (let (found)
+    (while plist
+      (unless (eq (car plist) member)
+        (setq found (append found (list (car plist) (cadr plist)))))
+      (setq plist (cddr plist)))
+    found))
 
 (defun tenets--rescue (params problem)
-  "Show the text of PARAMS in a buffer, which PROBLEM has kept from being added."
-  (tenets--edit (append (list :content "") params) (plist-get params :content))
-  (tenets--say "%s; the text is in %s" (plist-get problem :message)
-               (buffer-name (window-buffer))))
+  "Show the text of PARAMS in a buffer, as it was not added because of PROBLEM."
+  (let ((buffer (tenets--edit (tenets--without params :content)
+                              (plist-get params :content))))
+    (display-buffer buffer)
+    (tenets--say "%s; the text is in %s"
+                 (plist-get problem :message)
+                 (buffer-name buffer))))
 
 (defun tenets--said-added (entry)
   "Say that ENTRY was added."
   (tenets--say "added to %s%s"
-               (if (tenets--true-p (plist-get entry :sessionCreated)) "the new session " "")
+               (if (tenets--true-p (plist-get entry :sessionCreated))
+                   "the new session " "")
                (plist-get entry :sessionName)))
 
 ;;;###autoload
@@ -1201,20 +1340,23 @@ With a prefix argument, write it in a buffer."
             (if-let ((session (plist-get (tenets--current) :session)))
                 (format "Note for %s: " (plist-get session :name))
               "Note: ")))))
-  (let ((params (list :folder (tenets--folder) :kind "note" :identityKey (tenets--key))))
-    (cond ((not text) (tenets--edit params))
-          ((string-blank-p text) (tenets--say "nothing was added: the note is empty"))
-          (t (tenets--add (append (list :content text) params) #'tenets--said-added)))))
+  (let ((params (append (tenets--target)
+                        (list :kind "note" :identityKey (tenets--key)))))
+    (cond ((not text) (tenets--show (tenets--edit params)))
+          ((string-blank-p text)
+           (tenets--say "nothing was added: the note is empty"))
+          (t (tenets--add (append (list :content text) params)
+                          #'tenets--said-added)))))
 
 (defconst tenets--white-space
-  "[ \t\n\r\f\v\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+  (concat "[ \t\n\r\f\v\x1c-\x1f\x85\xa0\u1680\u2000-\u200a"
+          "\u2028\u2029\u202f\u205f\u3000]+")
   "What the server takes for white space, as a regular expression.")
 
 (defun tenets--collapse (line)
   "Return LINE with its white space collapsed, as an anchor has it."
-  (let ((words (split-string line tenets--white-space t)))
-    (let ((found (string-join words " ")))
-      (substring found 0 (min 500 (length found))))))
+  (let ((found (string-join (split-string line tenets--white-space t) " ")))
+    (substring found 0 (min 500 (length found)))))
 
 (defun tenets--buffer-text ()
   "Return the text of the whole buffer, with the lines that it has here.
@@ -1223,13 +1365,15 @@ a character is replaced, as the server does it in a file."
   (save-restriction
     (widen)
     (replace-regexp-in-string
-     "[\xd800-\xdfff\x110000-\x3fffff]" "\ufffd"
-     (string-replace "\r" " " (buffer-substring-no-properties (point-min) (point-max)))
+     "[^\x0-\xd7ff\xe000-\x10ffff]" "\ufffd"
+     (string-replace
+      "\r" " " (buffer-substring-no-properties (point-min) (point-max)))
      t t)))
 
 (defun tenets--anchor (first last)
   "Return the anchor of the lines FIRST to LAST, from 0, of the current buffer."
-  (let* ((lines (vconcat (mapcar #'tenets--collapse (split-string (tenets--buffer-text) "\n"))))
+  (let* ((lines (vconcat (mapcar #'tenets--collapse
+                                 (split-string (tenets--buffer-text) "\n"))))
          (count (length lines))
          (last (min last (1- count)))
          (quoted (seq-subseq lines first (min (1+ last) (+ first 20))))
@@ -1248,7 +1392,7 @@ a character is replaced, as the server does it in a file."
 If the file does not have the text of the buffer, give the anchor, too:
 the server would take it from the file."
   (when-let ((file (tenets--buffer-file)))
-    (append (list :uri (tenets--uri (expand-file-name file))
+    (append (list :uri (tenets--uri file)
                   :range (list :start (list :line first :character 0)
                                :end (list :line (1+ last) :character 0)))
             (when (or (buffer-modified-p) (not (verify-visited-file-modtime)))
@@ -1274,15 +1418,16 @@ at these lines.  Without one, it has the lines."
              (last (1- (line-number-at-pos end)))
              (beginning (progn (goto-char beginning) (line-beginning-position)))
              (first (1- (line-number-at-pos beginning)))
-             (text (buffer-substring-no-properties beginning (min (1+ end) (point-max))))
+             (text (buffer-substring-no-properties beginning
+                                                   (min (1+ end) (point-max))))
              (location (tenets--location first last))
              (is-note (not (string-blank-p (or comment "")))))
         (when (string-blank-p text)
           (user-error "There is nothing in these lines"))
         (tenets--add
-         (append (list :folder (tenets--folder)
-                       :kind (if is-note "note" "code")
-                       ;; Nobody finds the lines of a buffer: they are in the note.
+         (append (tenets--target)
+                 (list :kind (if is-note "note" "code")
+                       ;; Nobody finds the lines of a buffer.
                        :content (cond ((not is-note) text)
                                       (location comment)
                                       (t (concat comment "\n\n" text)))
@@ -1324,6 +1469,7 @@ A new one has no `:id'; then it has the params of `addContext'.")
 
 \\{tenets-note-edit-mode-map}"
   :lighter " Note"
+  :interactive nil
   (when tenets-note-edit-mode
     (setq header-line-format '(:eval (tenets--note-header))
           ;; A note need not end in a newline.
@@ -1339,16 +1485,21 @@ A new one has no `:id'; then it has the params of `addContext'.")
                (cond ((eq tenets--theirs 'gone)
                       "\\[tenets-note-overwrite] adds your text as a new note")
                      (tenets--theirs
-                      "\\[tenets-note-compare] compares, \\[tenets-note-overwrite] overwrites")
-                     (t "\\[tenets-note-finish] saves, \\[tenets-note-cancel] gives up")))))
+                      (concat "\\[tenets-note-compare] compares, "
+                              "\\[tenets-note-overwrite] overwrites"))
+                     (t (concat "\\[tenets-note-finish] saves, "
+                                "\\[tenets-note-cancel] gives up"))))))
     (string-replace
      "%" "%%"
      (cond ((eq tenets--theirs 'gone)
-            (propertize (concat "This note was deleted meanwhile: " keys) 'face 'tenets-problem))
+            (propertize (concat "This note was deleted meanwhile: " keys)
+                        'face 'tenets-problem))
            (tenets--theirs
-            (propertize (concat "This note was changed meanwhile: " keys) 'face 'tenets-problem))
+            (propertize (concat "This note was changed meanwhile: " keys)
+                        'face 'tenets-problem))
            ((plist-get tenets--note :id)
-            (format "Note of %s: %s" (or (plist-get tenets--note :sessionName) "no session")
+            (format "Note of %s: %s"
+                    (or (plist-get tenets--note :sessionName) "no session")
                     keys))
            (t (concat "New note: " keys))))))
 
@@ -1361,11 +1512,12 @@ A new one has no `:id'; then it has the params of `addContext'.")
   "Return the buffer that edits the note with the id ID, or nil."
   (and id
        (seq-find (lambda (buffer)
-                   (eql (plist-get (buffer-local-value 'tenets--note buffer) :id) id))
+                   (let ((note (buffer-local-value 'tenets--note buffer)))
+                     (eql (plist-get note :id) id)))
                  (buffer-list))))
 
 (defun tenets--edit (note &optional text)
-  "Edit NOTE, what the server said of it, or params of a new one.
+  "Return a buffer to edit NOTE: what the server said, or params of a new one.
 TEXT is inserted as if the user had written it."
   (let ((buffer (or (tenets--note-buffer (plist-get note :id))
                     (generate-new-buffer
@@ -1382,7 +1534,7 @@ TEXT is inserted as if the user had written it."
         (funcall tenets-note-major-mode)
         (tenets-note-edit-mode)
         (setq tenets--note note)))
-    (tenets--show buffer)))
+    buffer))
 
 (defun tenets--edit-id (id)
   "Edit the note with the id ID."
@@ -1391,20 +1543,25 @@ TEXT is inserted as if the user had written it."
     (tenets--request
      "getContext" (list :id id)
      (lambda (note)
-       (cond ((not note) (tenets--say "this note is gone; it may be in the trash"))
+       (cond ((not note)
+              (tenets--say "this note is gone; it may be in the trash"))
              ((plist-get note :nextOffset)
-              (tenets--say "this note has %s, which is too large to be edited here"
+              (tenets--say "this note has %s, too large to be edited here"
                            (file-size-human-readable (plist-get note :size))))
-             (t (tenets--edit note)))))))
+             (t (tenets--show (tenets--edit note))))))))
+
+(defun tenets--note-text ()
+  "Return the text of the note in this buffer."
+  (save-restriction
+    (widen)
+    (buffer-substring-no-properties (point-min) (point-max))))
 
 (defun tenets--note-write (state then)
-  "Save the note of this buffer if it is as in STATE, and call THEN in the buffer.
+  "Save the note of this buffer if it is as in STATE, and call THEN there.
 A new note is added, whatever STATE is."
   (let* ((buffer (current-buffer))
          (tick (buffer-chars-modified-tick))
-         (content (save-restriction
-                    (widen)
-                    (buffer-substring-no-properties (point-min) (point-max))))
+         (content (tenets--note-text))
          (id (plist-get tenets--note :id))
          (in-buffer (lambda (function)
                       (lambda (answer)
@@ -1414,7 +1571,8 @@ A new note is added, whatever STATE is."
                             (funcall function answer))))))
          (done (funcall in-buffer
                         (lambda (written)
-                          (setq tenets--note written
+                          (setq tenets--note
+                                (append (list :content content) written)
                                 tenets--theirs nil)
                           ;; What was typed meanwhile is not saved.
                           (when (= tick (buffer-chars-modified-tick))
@@ -1435,13 +1593,16 @@ A new note is added, whatever STATE is."
      (t (setq tenets--is-being-saved t)
         (if (not id)
             ;; After a lost connection it may be there, with an earlier text.
-            (tenets--add (append (list :content content :replace t) tenets--note) done failed)
-          (tenets--request "updateContext" (list :id id :content content :ifState state)
+            (tenets--add (append (list :content content :replace t)
+                                 tenets--note)
+                         done failed)
+          (tenets--request "updateContext"
+                           (list :id id :content content :ifState state)
                            done :failed failed))))))
 
 (defun tenets--note-look (content then)
   "Look what somebody else made of this note.
-If it is CONTENT, that was ours: it is saved, and THEN is called."
+If that is CONTENT or the text of this buffer, all is well: call THEN."
   (let ((buffer (current-buffer)))
     (tenets--request
      "getContext" (list :id (plist-get tenets--note :id))
@@ -1449,10 +1610,11 @@ If it is CONTENT, that was ours: it is saved, and THEN is called."
        (when (buffer-live-p buffer)
          (with-current-buffer buffer
            (cond ((not theirs) (tenets--note-differs 'gone))
-                 ((equal (plist-get theirs :content) content)
+                 ((member (plist-get theirs :content)
+                          (list content (tenets--note-text)))
                   (setq tenets--note theirs
                         tenets--theirs nil)
-                  (when (equal content (buffer-substring-no-properties (point-min) (point-max)))
+                  (when (equal (plist-get theirs :content) (tenets--note-text))
                     (set-buffer-modified-p nil))
                   (funcall then))
                  ((buffer-modified-p) (tenets--note-differs theirs))
@@ -1495,6 +1657,8 @@ If it is CONTENT, that was ours: it is saved, and THEN is called."
 (defun tenets--note-quit ()
   "Kill the buffer of a note, and its window if that was made for it."
   (let ((buffer (current-buffer)))
+    (when-let ((theirs (get-buffer (tenets--theirs-name))))
+      (kill-buffer theirs))
     (set-buffer-modified-p nil)
     (if-let ((window (get-buffer-window buffer t)))
         (quit-window t window)
@@ -1502,35 +1666,42 @@ If it is CONTENT, that was ours: it is saved, and THEN is called."
 
 (defun tenets-note-finish ()
   "Save the note of this buffer, and close it."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (cond (tenets--theirs (tenets--note-differs tenets--theirs))
-        ((and (plist-get tenets--note :id) (not (buffer-modified-p))) (tenets--note-quit))
-        (t (tenets--note-write (plist-get tenets--note :state) #'tenets--note-close))))
+        ((and (plist-get tenets--note :id) (not (buffer-modified-p)))
+         (tenets--note-quit))
+        (t (tenets--note-write (plist-get tenets--note :state)
+                               #'tenets--note-close))))
 
 (defun tenets-note-overwrite ()
   "Save the text of this buffer although somebody else has changed the note.
 If the note was deleted, add the text as a new one."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (pcase tenets--theirs
     ('nil (user-error "Nobody has changed this note meanwhile"))
     ('gone
-     (setq tenets--note (append (list :sessionId (plist-get tenets--note :sessionId)
-                                      :kind (or (plist-get tenets--note :kind) "note")
-                                      :identityKey (tenets--key))
-                                (when-let ((location (plist-get tenets--note :location)))
-                                  (list :location location)))
+     (setq tenets--note
+           (append (list :sessionId (plist-get tenets--note :sessionId)
+                         :kind (or (plist-get tenets--note :kind) "note")
+                         :identityKey (tenets--key))
+                   (when-let ((location (plist-get tenets--note :location)))
+                     (list :location location)))
            tenets--theirs nil)
      (tenets--note-write nil #'tenets--note-close))
-    (theirs (tenets--note-write (plist-get theirs :state) #'tenets--note-close))))
+    (theirs (tenets--note-write (plist-get theirs :state)
+                                #'tenets--note-close))))
+
+(defun tenets--theirs-name ()
+  "Return the name of the buffer with what somebody else made of this note."
+  (format "*tenets note %s, theirs*" (plist-get tenets--note :id)))
 
 (defun tenets-note-compare ()
   "Compare the text of this buffer with what somebody else made of the note."
-  (interactive)
+  (interactive nil tenets-note-edit-mode)
   (unless (plist-get tenets--theirs :content)
     (user-error "There is no other text of this note"))
   (let ((mine (current-buffer))
-        (theirs (get-buffer-create
-                 (format "*tenets note %d, theirs*" (plist-get tenets--note :id))))
+        (theirs (get-buffer-create (tenets--theirs-name)))
         (content (plist-get tenets--theirs :content)))
     (with-current-buffer theirs
       (let ((inhibit-read-only t))
@@ -1542,8 +1713,9 @@ If the note was deleted, add the text as a new one."
 
 (defun tenets-note-cancel ()
   "Give up what was written, and close the buffer of this note."
-  (interactive)
-  (when (or (not (buffer-modified-p)) (yes-or-no-p "Give up what you have written? "))
+  (interactive nil tenets-note-edit-mode)
+  (when (or (not (buffer-modified-p))
+            (yes-or-no-p "Give up what you have written? "))
     (tenets--note-quit)))
 
 (defun tenets--note-follow (batch)
@@ -1557,9 +1729,11 @@ If the note was deleted, add the text as a new one."
                                (and (> (plist-get change :revision) revision)
                                     (or (eql (plist-get change :contextId) id)
                                         (and (eql (plist-get change :sessionId)
-                                                  (plist-get tenets--note :sessionId))
+                                                  (plist-get tenets--note
+                                                             :sessionId))
                                              (member (plist-get change :type)
-                                                     '("deleted" "reset" "restored"))))))
+                                                     '("deleted" "reset"
+                                                       "restored"))))))
                              batch)))
       ;; If the text is still that which was read, it was our own change, or of
       ;; something else than the text.
@@ -1580,7 +1754,7 @@ If the note was deleted, add the text as a new one."
   "Why this buffer shows no notes, or nil.")
 
 (defvar-local tenets--is-loading nil
-  "Whether notes were asked for; `again' if they are to be asked for once more.")
+  "Whether notes were asked for; `again' if that is to be done once more.")
 
 (defvar-local tenets--wanted nil
   "Id of the note to go to once it is there.")
@@ -1616,7 +1790,7 @@ If the note was deleted, add the text as a new one."
   (string-replace
    "%" "%%"
    (cond
-    ((eq tenets--phase 'lost)
+    (tenets--told-lost
      (propertize "Disconnected: this may be out of date" 'face 'tenets-problem))
     ((stringp tenets--source)
      (format "Notes and sessions with: %s" tenets--source))
@@ -1625,7 +1799,8 @@ If the note was deleted, add the text as a new one."
               (count (length (plist-get tenets--shown :entries))))
          (concat (plist-get tenets--source :name)
                  (cond ((eql id (plist-get tenets--active :id)) " (active)")
-                       ((eql id (plist-get (plist-get current :session) :id)) " (current here)")
+                       ((eql id (tenets--get current :session :id))
+                        " (current here)")
                        (t ""))
                  (cond ((not tenets--shown) "")
                        ((plist-get tenets--shown :nextCursor)
@@ -1634,86 +1809,103 @@ If the note was deleted, add the text as a new one."
 
 (defun tenets--title (entry)
   "Return what ENTRY is called where there is one line for it."
-  (let ((preview (replace-regexp-in-string "\\`#+ +" "" (or (plist-get entry :preview) ""))))
+  (let ((preview (replace-regexp-in-string
+                  "\\`#+ +" "" (or (plist-get entry :preview) ""))))
     (if (string-empty-p preview) (plist-get entry :kind) preview)))
 
 (defun tenets--lines (entry)
   "Return the lines of the location of ENTRY, from 1, as a cons; or nil."
-  (when-let ((range (plist-get (plist-get entry :location) :range)))
-    (let* ((start (plist-get (plist-get range :start) :line))
+  (when-let ((range (tenets--get entry :location :range)))
+    (let* ((start (tenets--get range :start :line))
            (end (plist-get range :end))
            (last (plist-get end :line)))
       (cons (1+ start)
-            (if (and (zerop (plist-get end :character)) (> last start)) last (1+ last))))))
+            (if (and (zerop (plist-get end :character)) (> last start))
+                last
+              (1+ last))))))
 
 (defun tenets--place (entry)
   "Return the place of ENTRY for the user, or nil."
-  (when-let ((uri (plist-get (plist-get entry :location) :uri)))
+  (when-let ((uri (tenets--get entry :location :uri)))
     (let ((name (file-name-nondirectory (or (tenets--file uri) uri))))
       (pcase (tenets--lines entry)
         (`(,first . ,last)
          (format (if (= first last) "%s:%d" "%s:%d-%d") name first last))
         (_ name)))))
 
-(defun tenets--insert-note (entry &optional session snippet)
-  "Insert ENTRY, a note.  With SESSION, a name, it is the result of a search.
-Then SNIPPET is the text.  If ENTRY is nil, the session was found."
-  (let ((start (point))
-        (text (or snippet (plist-get entry :content)))
-        (indent (propertize "  " 'face 'default)))
-    (insert (propertize (cond ((not entry) (format "session %s" session))
-                              (session (format "%s: %s" session (plist-get entry :kind)))
-                              (t (plist-get entry :kind)))
-                        'face 'tenets-heading))
-    (when entry
-      (insert (propertize
-               (concat ", "
-                       (string-join (delq nil (list (plist-get entry :author)
-                                                    (tenets--age (plist-get entry :createdAt))
-                                                    (and (plist-get entry :updatedAt) "changed")
-                                                    (tenets--place entry)))
-                                    ", "))
-               'face 'tenets-details)))
-    (insert "\n")
-    (when entry
-      (let ((body (point)))
-        (cond ((not text)
-               (insert (format "%s\n(%s: too large to be shown here)"
-                               (plist-get entry :preview)
-                               (file-size-human-readable (plist-get entry :size)))))
-              ((> (length text) tenets--longest)
-               (insert (substring text 0 tenets--longest)
-                       (format "\n(%d more characters)" (- (length text) tenets--longest))))
-              (t (insert (string-trim-right text))))
-        (insert "\n")
-        (add-text-properties body (point) (list 'line-prefix indent 'wrap-prefix indent))))
-    (insert "\n")
-    (put-text-property start (point) 'tenets-note (or entry (list :sessionName session)))))
+(defun tenets--details (entry)
+  "Return author, age and place of ENTRY for the user."
+  (string-join (delq nil (list (plist-get entry :author)
+                               (tenets--age (plist-get entry :createdAt))
+                               (and (plist-get entry :updatedAt) "changed")
+                               (tenets--place entry)))
+               ", "))
+
+(defun tenets--body (entry)
+  "Return the text of ENTRY for the buffer of notes."
+  (let* ((text (plist-get entry :content))
+         (more (- (length text) tenets--longest)))
+    (cond ((not text)
+           (format "%s\n(%s: too large to be shown here)"
+                   (plist-get entry :preview)
+                   (file-size-human-readable (plist-get entry :size))))
+          ((> more 0)
+           (format "%s\n(%s)" (substring text 0 tenets--longest)
+                   (tenets--count more "more character")))
+          (t (string-trim-right text)))))
+
+(defun tenets--insert-note (entry heading text)
+  "Insert ENTRY, a note, with HEADING and TEXT.
+Or ENTRY is the session that a search has found, and TEXT is nil."
+  (let ((start (point)))
+    (insert (propertize heading 'face 'tenets-heading))
+    (when text
+      (insert (propertize (concat ", " (tenets--details entry))
+                          'face 'tenets-details)
+              "\n"
+              (propertize text 'line-prefix "  " 'wrap-prefix "  ")))
+    (insert "\n\n")
+    (put-text-property start (point) 'tenets-note entry)))
+
+(defun tenets--insert-hit (hit)
+  "Insert HIT of a search."
+  (let ((session (or (tenets--get hit :session :name) "no session")))
+    (if-let ((entry (plist-get hit :entry)))
+        (tenets--insert-note
+         entry (format "%s: %s" session (plist-get entry :kind))
+         (tenets--snippet hit))
+      (tenets--insert-note (list :sessionName session)
+                           (concat "session " session) nil))))
 
 (defun tenets--note-at (&optional position)
   "Return the note at POSITION, by default at point, or nil."
   (let ((position (or position (point))))
-    (get-text-property (if (= position (point-max)) (max (point-min) (1- position)) position)
+    (get-text-property (if (= position (point-max))
+                           (max (point-min) (1- position))
+                         position)
                        'tenets-note)))
 
 (defun tenets--note-start (position)
   "Return where the note at POSITION begins."
   (if (and (> position (point-min)) (eq (tenets--note-at position)
-                                        (get-text-property (1- position) 'tenets-note)))
+                                        (get-text-property (1- position)
+                                                           'tenets-note)))
       (or (previous-single-property-change position 'tenets-note) (point-min))
     position))
 
 (defun tenets--position-of (id)
   "Return where the note with the id ID begins, or nil."
   (let ((position (point-min)))
-    (while (and position (not (eql (plist-get (tenets--note-at position) :id) id)))
+    (while (and position
+                (not (eql (plist-get (tenets--note-at position) :id) id)))
       (setq position (next-single-property-change position 'tenets-note)))
     position))
 
 (defun tenets--mark (position)
   "Return a mark of POSITION that is valid when the notes are inserted anew."
   (let ((start (tenets--note-start position)))
-    (list (plist-get (tenets--note-at position) :id) (- position start) position)))
+    (list (plist-get (tenets--note-at position) :id) (- position start)
+          position)))
 
 (defun tenets--unmark (mark)
   "Return the position that MARK means now."
@@ -1721,14 +1913,17 @@ Then SNIPPET is the text.  If ENTRY is nil, the session was found."
     (let ((start (and id (tenets--position-of id))))
       (if start
           (min (+ start offset)
-               (or (next-single-property-change start 'tenets-note) (point-max)))
+               (or (next-single-property-change start 'tenets-note)
+                   (point-max)))
         (tenets--note-start (min position (point-max)))))))
 
 (defun tenets--render ()
   "Insert the notes of this buffer anew.  Each window stays at its note."
   (let ((windows (mapcar (lambda (window)
                            (list window (tenets--mark (window-point window))
-                                 (tenets--mark (window-start window))))
+                                 ;; At the top, new notes are to be seen.
+                                 (and (> (window-start window) (point-min))
+                                      (tenets--mark (window-start window)))))
                          (get-buffer-window-list nil nil t)))
         (here (tenets--mark (point)))
         (inhibit-read-only t))
@@ -1736,13 +1931,10 @@ Then SNIPPET is the text.  If ENTRY is nil, the session was found."
     (cond (tenets--problem
            (insert (propertize tenets--problem 'face 'tenets-problem) "\n"))
           ((stringp tenets--source)
-           (mapc (lambda (hit)
-                   (let ((entry (plist-get hit :entry)))
-                     (tenets--insert-note
-                      entry (or (plist-get (plist-get hit :session) :name) "no session")
-                      (and entry (tenets--snippet hit)))))
-                 (plist-get tenets--shown :hits)))
-          (t (mapc #'tenets--insert-note (plist-get tenets--shown :entries))
+           (mapc #'tenets--insert-hit (plist-get tenets--shown :hits)))
+          (t (dolist (entry (plist-get tenets--shown :entries))
+               (tenets--insert-note entry (plist-get entry :kind)
+                                    (tenets--body entry)))
              (when (plist-get tenets--shown :nextCursor)
                (insert-text-button "Show more notes" 'follow-link t
                                    'action #'tenets--show-more)
@@ -1751,11 +1943,12 @@ Then SNIPPET is the text.  If ENTRY is nil, the session was found."
       (insert (substitute-command-keys
                (if (stringp tenets--source)
                    "Nothing was found.\n"
-                 "There are no notes.  \\<tenets-notes-mode-map>\\[tenets-notes-add] adds one.\n"))))
+                 (concat "There are no notes.  \\<tenets-notes-mode-map>"
+                         "\\[tenets-notes-add] adds one.\n")))))
     (let ((wanted (and tenets--wanted (tenets--position-of tenets--wanted))))
       (goto-char (or wanted (tenets--unmark here)))
       (pcase-dolist (`(,window ,point ,start) windows)
-        (set-window-start window (tenets--unmark start) t)
+        (set-window-start window (if start (tenets--unmark start) 1) t)
         (set-window-point window (or wanted (tenets--unmark point))))
       (when wanted (setq tenets--wanted nil)))))
 
@@ -1770,36 +1963,62 @@ Then SNIPPET is the text.  If ENTRY is nil, the session was found."
       (setq tenets--is-loading 'again)
     (let ((buffer (current-buffer)))
       (setq tenets--is-loading t)
-      (tenets--load
-       (lambda (page problem)
-         (when (buffer-live-p buffer)
-           (with-current-buffer buffer
-             (let ((again (eq tenets--is-loading 'again)))
-               (setq tenets--is-loading nil)
-               (unless (equal (tenets--kind problem) "connectionLost")
-                 (setq tenets--shown page
-                       tenets--problem (plist-get problem :message))
-                 (when (equal (tenets--kind problem) "sessionNotFound")
-                   (setq tenets--problem
-                         "This session is gone.  If it was deleted, u brings it back."))
-                 (tenets--render))
-               (when again (tenets--reload))))))))))
+      (tenets--load (lambda (page problem)
+                      (when (buffer-live-p buffer)
+                        (with-current-buffer buffer
+                          (tenets--loaded page problem))))))))
+
+(defun tenets--loaded (page problem)
+  "Show PAGE, or PROBLEM, in this buffer of notes."
+  (let ((again (eq tenets--is-loading 'again))
+        (kind (tenets--kind problem)))
+    (setq tenets--is-loading nil)
+    (unless (equal kind "connectionLost")
+      (setq tenets--shown page
+            tenets--problem (if (equal kind "sessionNotFound")
+                                "This session is gone.  u may bring it back."
+                              (plist-get problem :message)))
+      (tenets--render))
+    (cond (again (tenets--reload))
+          ((and tenets--wanted page)
+           ;; It is older than those that are shown.
+           (tenets--edit-id tenets--wanted)
+           (setq tenets--wanted nil)))))
 
 (defun tenets--load (then)
   "Ask for the notes of this buffer, and call THEN with a page and a problem."
   (if (stringp tenets--source)
-      (tenets--request "search" (list :query tenets--source :limit (min 200 tenets--most))
+      (tenets--request "search"
+                       (list :query tenets--source
+                             :limit (min 200 tenets--most))
                        (lambda (page) (funcall then page nil))
                        :failed (lambda (problem) (funcall then nil problem)))
-    (tenets--load-pages (plist-get tenets--source :id) tenets--most nil nil then)))
+    (let ((id (plist-get tenets--source :id))
+          (buffer (current-buffer)))
+      (tenets--request "get" (list :sessionId id :includeMetadata :json-false)
+                       (lambda (session)
+                         (when (buffer-live-p buffer)
+                           (with-current-buffer buffer
+                             (tenets--take-name session))))
+                       :failed #'ignore)
+      (tenets--load-pages id tenets--most nil nil then))))
+
+(defun tenets--take-name (session)
+  "Take over the name of SESSION, which may have been renamed; nil: it is gone."
+  (when session
+    (let ((name (plist-get session :name)))
+      (unless (equal name (plist-get tenets--source :name))
+        (setq tenets--source session)
+        (rename-buffer (format "*tenets: %s*" name) t)))))
 
 (defun tenets--load-pages (session count cursor entries then)
   "Ask for COUNT notes of SESSION, an id, after those of CURSOR.
 Call THEN with a page that has ENTRIES, too, and a problem.  A page ends
 early where its notes are large."
   (tenets--request
-   "listContext" (append (list :sessionId session :order "newest" :limit (min 1000 count))
-                         (and cursor (list :cursor cursor)))
+   "listContext"
+   (append (list :sessionId session :order "newest" :limit (min 1000 count))
+           (and cursor (list :cursor cursor)))
    (lambda (page)
      (let* ((found (plist-get page :entries))
             (all (append entries found nil))
@@ -1807,7 +2026,9 @@ early where its notes are large."
             (next (plist-get page :nextCursor)))
        (if (and next (> left 0))
            (tenets--load-pages session left next all then)
-         (funcall then (list :entries all :nextCursor next :state (plist-get page :state))
+         (funcall then
+                  (list :entries all :nextCursor next
+                        :state (plist-get page :state))
                   nil))))
    :failed (lambda (problem) (funcall then nil problem))))
 
@@ -1817,7 +2038,9 @@ early where its notes are large."
         index)
     (while (and position (< position (point-max)))
       (when-let ((note (tenets--note-at position)))
-        (push (cons (if (plist-get note :id) (tenets--title note) (plist-get note :sessionName))
+        (push (cons (if (plist-get note :id)
+                        (tenets--title note)
+                      (plist-get note :sessionName))
                     position)
               index))
       (setq position (next-single-property-change position 'tenets-note)))
@@ -1838,31 +2061,33 @@ early where its notes are large."
 
 (defun tenets--concerns-p (change)
   "Return non-nil if CHANGE concerns this buffer."
-  (if (stringp tenets--source)
-      (and (plist-get change :contextId) (tenets--position-of (plist-get change :contextId)))
-    (when (eql (plist-get change :sessionId) (plist-get tenets--source :id))
-      (let ((name (plist-get change :sessionName)))
-        (when (and name (not (equal name (plist-get tenets--source :name))))
-          (setq tenets--source (plist-put (copy-sequence tenets--source) :name name))
-          (rename-buffer (format "*tenets: %s*" name) t)))
-      (not (member (plist-get change :type) '("activated" "deactivated" "updated"))))))
+  (let ((id (plist-get change :contextId)))
+    (unless (member (plist-get change :type)
+                    '("activated" "deactivated" "updated"))
+      (if (stringp tenets--source)
+          (or (not id) (tenets--position-of id))
+        (eql (plist-get change :sessionId) (plist-get tenets--source :id))))))
+
+(defun tenets--notes-buffer (source)
+  "Return the buffer of notes for SOURCE, or nil.
+There is one for each session, and one for searches."
+  (let ((id (and (listp source) (plist-get source :id))))
+    (seq-find (lambda (buffer)
+                (let ((shown (buffer-local-value 'tenets--source buffer)))
+                  (cond ((stringp source) (stringp shown))
+                        ((listp shown) (eql (plist-get shown :id) id)))))
+              (buffer-list))))
 
 (defun tenets--show-notes (source &optional id)
   "Show the notes of SOURCE, a session or words that were searched.
 Go to the note with the id ID."
-  (let ((buffer (or (seq-find (lambda (buffer)
-                                (let ((shown (buffer-local-value 'tenets--source buffer)))
-                                  (if (stringp source)
-                                      (stringp shown)
-                                    (and (listp shown) shown
-                                         (eql (plist-get shown :id) (plist-get source :id))))))
-                              (buffer-list))
-                    (generate-new-buffer (if (stringp source)
-                                             "*tenets search*"
-                                           (format "*tenets: %s*" (plist-get source :name)))))))
+  (let ((buffer (or (tenets--notes-buffer source)
+                    (generate-new-buffer
+                     (if (stringp source)
+                         "*tenets search*"
+                       (format "*tenets: %s*" (plist-get source :name)))))))
     (with-current-buffer buffer
       (unless (derived-mode-p 'tenets-notes-mode)
-        ;; A new buffer has the directory of that where it was asked for.
         (tenets-notes-mode))
       (setq tenets--source source
             tenets--wanted id)
@@ -1899,7 +2124,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-next ()
   "Go to the next note."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((next (next-single-property-change (point) 'tenets-note)))
     (if (and next (< next (point-max)))
         (goto-char next)
@@ -1907,7 +2132,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-previous ()
   "Go to the beginning of this note, or to the previous one."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((start (tenets--note-start (point))))
     (cond ((< start (point)) (goto-char start))
           ((= start (point-min)) (user-error "This is the first note"))
@@ -1915,38 +2140,42 @@ With a prefix argument, which is CHOOSE, choose it from a list."
 
 (defun tenets-notes-edit ()
   "Edit the note at point."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (tenets--edit-id (plist-get (tenets--this-note) :id)))
 
 (defun tenets-notes-add ()
   "Add a note to this session."
-  (interactive)
-  (tenets--edit (append (if (stringp tenets--source)
-                            (list :folder (tenets--folder))
-                          (list :sessionId (plist-get tenets--source :id)))
-                        (list :kind "note" :identityKey (tenets--key)))))
+  (interactive nil tenets-notes-mode)
+  (tenets--show
+   (tenets--edit (append (if (stringp tenets--source)
+                             (tenets--target)
+                           (list :sessionId (plist-get tenets--source :id)))
+                         (list :kind "note" :identityKey (tenets--key))))))
 
 (defun tenets-notes-delete ()
   "Delete the note at point.
 \\<tenets-notes-mode-map>\\[tenets-undo] brings it back."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((note (tenets--this-note)))
     (tenets--request
-     "removeContext" (list :id (plist-get note :id) :ifState (plist-get tenets--shown :state))
-     (lambda (_) (tenets--say "deleted \"%s\"; u brings it back" (tenets--title note)))
+     "removeContext"
+     (list :id (plist-get note :id) :ifState (plist-get tenets--shown :state))
+     (lambda (_)
+       (tenets--say "deleted \"%s\"; u brings it back" (tenets--title note)))
      :failed (lambda (problem)
                (if (equal (tenets--kind problem) "conflict")
-                   (tenets--say "not deleted: this note was changed meanwhile; look at it again")
+                   (tenets--say "not deleted: this note was changed meanwhile")
                  (tenets--fail problem))))))
 
 (defun tenets-notes-visit ()
   "Go to the place of the note at point, in the text as it is.
 In the result of a search, show the note in its session if it has no
 place.  A session is switched to."
-  (interactive)
+  (interactive nil tenets-notes-mode)
   (let ((note (tenets--note-at)))
     (cond ((not note) (push-button))
-          ((not (plist-get note :id)) (tenets-switch (plist-get note :sessionName)))
+          ((not (plist-get note :id))
+           (tenets-switch (plist-get note :sessionName)))
           ((plist-get note :location) (tenets--visit-place note))
           ((stringp tenets--source) (tenets--show-note note))
           (t (user-error "This note has no place; e edits it")))))
@@ -1961,6 +2190,8 @@ place.  A session is switched to."
 
 ;;;; Notes at their lines
 
+(defvar xref-show-xrefs-function)
+
 (defconst tenets--largest-text 1048576
   "Characters of the largest text that the server looks at.")
 
@@ -1973,14 +2204,16 @@ its id; nil if the note has lost its line."
     (if (> (length text) tenets--largest-text)
         (funcall then #'ignore)
       (tenets--request
-       "locate" (append (list :uri (tenets--uri file)) (and text (list :text text)))
+       "locate"
+       (append (list :uri (tenets--uri file)) (and text (list :text text)))
        (lambda (result)
          (let ((placed (append (plist-get result :placed) nil)))
            (funcall then
                     (lambda (id)
-                      (when-let ((one (seq-find (lambda (one) (eql (plist-get one :id) id))
+                      (when-let ((one (seq-find (lambda (one)
+                                                  (eql (plist-get one :id) id))
                                                 placed)))
-                        (1+ (plist-get (plist-get (plist-get one :range) :start) :line)))))))
+                        (1+ (tenets--get one :range :start :line)))))))
        :failed (lambda (problem)
                  (if (equal (tenets--kind problem) "limitExceeded")
                      (funcall then #'ignore)
@@ -1988,7 +2221,7 @@ its id; nil if the note has lost its line."
 
 (defun tenets--visit-place (note)
   "Go to the place of NOTE."
-  (let* ((uri (plist-get (plist-get note :location) :uri))
+  (let* ((uri (tenets--get note :location :uri))
          (file (tenets--file uri))
          (before (car (tenets--lines note))))
     (unless (and file (file-exists-p file))
@@ -1997,10 +2230,15 @@ its id; nil if the note has lost its line."
      file
      (lambda (line-of)
        (let ((line (funcall line-of (plist-get note :id))))
-         (pop-to-buffer (find-file-noselect file))
-         (push-mark nil t)
-         (cond (line (tenets--go-to-line line))
-               (before (tenets--say "the lines of this note are gone; it was line %d" before))))))))
+         ;; Emacs may have a question about the file.
+         (tenets--prompt
+          (lambda ()
+            (pop-to-buffer (find-file-noselect file))
+            (push-mark nil t)
+            (cond (line (tenets--go-to-line line))
+                  (before
+                   (tenets--say "the lines of this note are gone; was line %d"
+                                before))))))))))
 
 (defun tenets--go-to-line (line)
   "Go to LINE, also if it is not in the narrowed part of the buffer."
@@ -2017,17 +2255,18 @@ its id; nil if the note has lost its line."
   "List the notes of this file at their lines.
 Notes that have lost their lines come last."
   (interactive)
-  (let* ((file (or (tenets--buffer-file)
-                   (user-error "This buffer visits no file of this machine")))
-         (file (expand-file-name file)))
+  (let ((file (or (tenets--buffer-file)
+                  (user-error "This buffer visits no file of this machine"))))
     (tenets--request
-     "listContext" (list :uri (tenets--uri file) :includeContent :json-false :limit 1000)
+     "listContext"
+     (list :uri (tenets--uri file) :includeContent :json-false :limit 1000)
      (lambda (page)
        (let ((entries (append (plist-get page :entries) nil)))
          (if (null entries)
              (tenets--say "this file has no notes")
            (tenets--locate file
-                           (lambda (line-of) (tenets--show-xrefs file entries line-of)))))))))
+                           (lambda (line-of)
+                             (tenets--show-xrefs file entries line-of)))))))))
 
 (defun tenets--show-xrefs (file entries line-of)
   "List ENTRIES of FILE at their lines; LINE-OF is a function from id to line."
@@ -2038,20 +2277,26 @@ Notes that have lost their lines come last."
             (before (car (tenets--lines entry)))
             (text (format "%s (%s)" (tenets--title entry)
                           (or (plist-get entry :sessionName) "no session"))))
-        (cond (line (push (cons line text) placed))
-              (before
-               (push (xref-make (format "was line %d: %s" before text)
-                                (xref-make-bogus-location
-                                 "The lines of this note are gone; it is in its session"))
-                     lost))
-              (t (push (cons 1 (concat "whole file: " text)) placed)))))
-    (let ((xrefs (append (mapcar (lambda (one)
-                                   (xref-make (cdr one)
-                                              (xref-make-file-location file (car one) 0)))
-                                 (sort (nreverse placed)
-                                       (lambda (one other) (< (car one) (car other)))))
-                         (nreverse lost))))
-      (xref-show-xrefs (lambda () xrefs) nil))))
+        (if (and before (not line))
+            (push (xref-make (format "was line %d: %s" before text)
+                             (xref-make-bogus-location
+                              "The lines of this note are gone"))
+                  lost)
+          (unless line
+            (setq line 1
+                  text (concat "whole file: " text)))
+          ;; The xref buffer has one row for a line.
+          (push text (alist-get line placed)))))
+    (let ((xrefs (append
+                  (mapcar (lambda (one)
+                            (xref-make (string-join (reverse (cdr one)) "; ")
+                                       (xref-make-file-location
+                                        file (car one) 0)))
+                          (sort placed #'car-less-than-car))
+                  (nreverse lost))))
+      (xref-push-marker-stack)
+      (funcall xref-show-xrefs-function (lambda () xrefs)
+               `((window . ,(selected-window)) (display-action) (auto-jump))))))
 
 ;;;; Search
 
@@ -2070,8 +2315,10 @@ Notes that have lost their lines come last."
   "Return the text of HIT, with what was found highlighted."
   (let ((snippet (copy-sequence (plist-get hit :snippet))))
     (mapc (lambda (match)
-            (add-face-text-property (tenets--utf-16-index snippet (aref match 0))
-                                    (tenets--utf-16-index snippet (aref match 1))
+            (add-face-text-property (tenets--utf-16-index snippet
+                                                          (aref match 0))
+                                    (tenets--utf-16-index snippet
+                                                          (aref match 1))
                                     'tenets-match nil snippet))
           (plist-get hit :matches))
     snippet))
@@ -2080,21 +2327,24 @@ Notes that have lost their lines come last."
   "Return what HIT is called in a list; no two have one name."
   (let ((entry (plist-get hit :entry)))
     (concat (tenets--snippet hit)
-            (and entry (propertize (format " #%d" (plist-get entry :id)) 'face 'shadow)))))
+            (and entry
+                 (propertize (format " #%d" (plist-get entry :id))
+                             'face 'shadow)))))
 
 (defun tenets--open-hit (hit)
   "Show the note of HIT, or switch to its session."
   (if-let ((entry (plist-get hit :entry)))
       (tenets--show-note entry)
-    (tenets-switch (plist-get (plist-get hit :session) :name))))
+    (tenets-switch (tenets--get hit :session :name))))
 
 (defun tenets--look (words)
   "Search for WORDS, and wait a moment; return the hits, or `late'."
   (let ((hits 'late))
     (unless (string-blank-p words)
       (tenets--request "search" (list :query words)
-                       (lambda (result) (setq hits (append (plist-get result :hits) nil)))
-                       :failed #'ignore))
+                       (lambda (result)
+                         (setq hits (append (plist-get result :hits) nil)))
+                       :failed (lambda (_) (setq hits nil))))
     (tenets--wait (if (string-blank-p words) 0 tenets--patience)
                   (lambda () (listp hits)))
     hits))
@@ -2113,7 +2363,8 @@ They are put into FOUND, a hash table, by the names of the candidates."
                    (entry (plist-get hit :entry)))
               (list "" (if entry
                            (format "%s, %s"
-                                   (or (plist-get (plist-get hit :session) :name) "no session")
+                                   (or (tenets--get hit :session :name)
+                                       "no session")
                                    (tenets--age (plist-get entry :createdAt)))
                          "session"))))))
         (`(boundaries . ,_) nil)
@@ -2128,7 +2379,9 @@ They are put into FOUND, a hash table, by the names of the candidates."
                                             (puthash name hit found)
                                             name))
                                         hits)))))
-         (if (eq action t) (copy-sequence candidates) (and candidates string)))))))
+         (if (eq action t)
+             (copy-sequence candidates)
+           (and candidates string)))))))
 
 (defun tenets--all-completions (string table predicate _point)
   "Return all that TABLE has for STRING: the server has chosen.
@@ -2138,7 +2391,8 @@ PREDICATE is as for `all-completions'."
 (defun tenets--try-completion (string table predicate point)
   "Return STRING and POINT as they are if TABLE has anything for them.
 PREDICATE is as for `try-completion'."
-  (and (or (test-completion string table predicate) (all-completions string table predicate))
+  (and (or (test-completion string table predicate)
+           (all-completions string table predicate))
        (cons string point)))
 
 ;;;###autoload
@@ -2155,11 +2409,14 @@ switch to it.  If you choose none, a buffer shows all that was found."
      (lambda (_)
        (let* ((found (make-hash-table :test #'equal))
               (completion-styles-alist
-               (cons '(tenets tenets--try-completion tenets--all-completions "Full-text search.")
+               (cons '(tenets tenets--try-completion tenets--all-completions
+                              "Full-text search.")
                      completion-styles-alist))
               (completion-category-overrides
-               (cons '(tenets-hit (styles tenets)) completion-category-overrides))
-              (words (completing-read "Search notes: " (tenets--search-table found)
+               (cons '(tenets-hit (styles tenets))
+                     completion-category-overrides))
+              (words (completing-read "Search notes: "
+                                      (tenets--search-table found)
                                       nil nil nil 'tenets-search-history))
               (hit (gethash words found)))
          (cond (hit (tenets--open-hit hit))
@@ -2168,10 +2425,17 @@ switch to it.  If you choose none, a buffer shows all that was found."
 ;;;; What others did
 
 (defconst tenets--change-texts
-  '(("activated" . "made active") ("bound" . "bound to a folder") ("contextAdded" . "note added")
-    ("contextRemoved" . "note deleted") ("contextUpdated" . "note changed")
-    ("created" . "session created") ("deactivated" . "left") ("deleted" . "session deleted")
-    ("renamed" . "renamed") ("reset" . "all notes deleted") ("restored" . "brought back")
+  '(("activated" . "made active")
+    ("bound" . "bound to a folder")
+    ("contextAdded" . "note added")
+    ("contextRemoved" . "note deleted")
+    ("contextUpdated" . "note changed")
+    ("created" . "session created")
+    ("deactivated" . "left")
+    ("deleted" . "session deleted")
+    ("renamed" . "renamed")
+    ("reset" . "all notes deleted")
+    ("restored" . "brought back")
     ("updated" . "changed"))
   "What each type of change is called.")
 
@@ -2199,8 +2463,8 @@ switch to it.  If you choose none, a buffer shows all that was found."
    :failed (lambda (problem)
              (if (not (equal (tenets--kind problem) "revisionExpired"))
                  (tenets--fail problem)
-               (tenets--see (plist-get (plist-get problem :data) :state))
-               (tenets--say "so much has changed that single changes are not known any more")))))
+               (tenets--see (tenets--get problem :data :state))
+               (tenets--say "so much has changed that it cannot be listed")))))
 
 (defun tenets--see (state)
   "Remember that the user has seen STATE."
@@ -2209,17 +2473,25 @@ switch to it.  If you choose none, a buffer shows all that was found."
 
 (defun tenets--name-changes (found)
   "Ask for the notes in FOUND, and list them."
-  (let ((ids (delete-dups (delq nil (mapcar (lambda (one) (plist-get one :contextId)) found)))))
+  (let ((ids (delete-dups (delq nil
+                                (mapcar (lambda (one)
+                                          (plist-get one :contextId)) found)))))
     (cond ((null found) (tenets--say "nothing has changed"))
           ((null ids) (tenets--list-changes found nil))
           (t (tenets--request
-              "listContext" (list :ids (vconcat ids) :includeContent :json-false :limit 1000)
+              "listContext"
+              (list :ids (vconcat ids) :includeContent :json-false :limit 1000)
               (lambda (page)
-                (tenets--list-changes found (append (plist-get page :entries) nil))))))))
+                (tenets--list-changes found
+                                      (append (plist-get page :entries)
+                                              nil))))))))
 
 (defun tenets--list-changes (found entries)
   "List what was FOUND; ENTRIES has those notes of it that exist."
-  (let ((buffer (get-buffer-create "*tenets changes*")))
+  (let ((buffer (get-buffer-create "*tenets changes*"))
+        (by-id (make-hash-table)))
+    (dolist (entry entries)
+      (puthash (plist-get entry :id) entry by-id))
     (with-current-buffer buffer
       (special-mode)
       (setq header-line-format "What others did, the newest first")
@@ -2227,11 +2499,10 @@ switch to it.  If you choose none, a buffer shows all that was found."
         (erase-buffer)
         (dolist (change found)
           (let* ((type (plist-get change :type))
-                 (entry (seq-find (lambda (one)
-                                    (eql (plist-get one :id) (plist-get change :contextId)))
-                                  entries)))
+                 (entry (gethash (plist-get change :contextId) by-id)))
             (insert (format "%s: %s"
-                            (or (plist-get change :sessionName) "a session that is gone")
+                            (or (plist-get change :sessionName)
+                                "a session that is gone")
                             (or (cdr (assoc type tenets--change-texts)) type)))
             (when-let ((author (plist-get change :author)))
               (insert (format " by %s" author)))
@@ -2240,7 +2511,8 @@ switch to it.  If you choose none, a buffer shows all that was found."
             (when entry
               (insert ": ")
               (insert-text-button (tenets--title entry) 'follow-link t
-                                  'action (lambda (_) (tenets--show-note entry))))
+                                  'action (lambda (_)
+                                            (tenets--show-note entry))))
             (insert "\n")))
         (goto-char (point-min))))
     (tenets--show buffer)))
@@ -2251,12 +2523,24 @@ switch to it.  If you choose none, a buffer shows all that was found."
 (defvar tenets-command-map
   (let ((map (make-sparse-keymap)))
     (pcase-dolist (`(,key . ,command)
-                   '(("s" . tenets-switch) ("c" . tenets-create) ("x" . tenets-exit)
-                     ("i" . tenets-status) ("n" . tenets-note) ("a" . tenets-add-region)
-                     ("l" . tenets-notes) ("o" . tenets-file-notes) ("f" . tenets-search)
-                     ("b" . tenets-bind) ("B" . tenets-unbind) ("r" . tenets-rename)
-                     ("w" . tenets-copy) ("k" . tenets-delete) ("u" . tenets-undo)
-                     ("t" . tenets-trash) ("e" . tenets-export) ("h" . tenets-changes)))
+                   '(("s" . tenets-switch)
+                     ("c" . tenets-create)
+                     ("x" . tenets-exit)
+                     ("i" . tenets-status)
+                     ("n" . tenets-note)
+                     ("a" . tenets-add-region)
+                     ("l" . tenets-notes)
+                     ("o" . tenets-file-notes)
+                     ("f" . tenets-search)
+                     ("b" . tenets-bind)
+                     ("B" . tenets-unbind)
+                     ("r" . tenets-rename)
+                     ("w" . tenets-copy)
+                     ("k" . tenets-delete)
+                     ("u" . tenets-undo)
+                     ("t" . tenets-trash)
+                     ("e" . tenets-export)
+                     ("h" . tenets-changes)))
       (define-key map key command))
     map)
   "Keymap of all commands; bind it to a prefix.")
