@@ -19,6 +19,7 @@ import watch
 from docs import exchanges, reference, schema
 from support import shared
 from support.client import Client
+from support.people import Person
 from support.processes import output
 from tenets_session_server import __version__
 from tenets_session_server.cli import app as people
@@ -281,6 +282,46 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert run(f"{session_db}    print(sessions.get_active_session().name)\n") == "fix login\n"
     assert (tmp_path / "cache" / "tenets.db").exists()
     assert run(f"{transfer}print(other.totals().context_entries)\n") == "1\n"
+
+
+def test_the_tasks_for_zed_run(tmp_path: Path, database: Path) -> None:
+    person = Person(database, tmp_path / "app")
+    file = person.folder / "login.py"
+    file.write_text("one\ntwo\n")
+    person.does("create", "--switch", "billing")
+    page = (ROOT / "client_examples" / "README.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("\n## Zed")
+    block = re.search(r"```json\n(.*?)```", section, re.DOTALL)
+    assert block
+    variables = {"$ZED_FILE": str(file), "$ZED_ROW": "2", "$ZED_SELECTED_TEXT": "-two"}
+    for task in json.loads(block[1]):
+        assert task["command"] == "tenets-session"
+        arguments = task["args"]
+        for name, value in variables.items():
+            arguments = [one.replace(name, value) for one in arguments]
+        person.does(*arguments)
+    (entry,) = person.gets("show")["entries"]
+    assert (entry["kind"], entry["content"]) == ("code", "-two")
+    assert entry["location"]["range"]["start"] == {"line": 1, "character": 0}
+    shared.stop(database)
+
+
+def test_one_version_is_everywhere() -> None:
+    examples = ROOT / "client_examples"
+    places = {
+        examples / "vscode" / "package.json": r'^  "version": "(.+)",$',
+        examples / "vscode" / "package-lock.json": r'^  "version": "(.+)",$',
+        examples / "vscode" / "CHANGELOG.md": r"^## (\S+)",
+        examples / "node" / "package.json": r'^  "version": "(.+)",$',
+        examples / "vim" / "plugin" / "tenets.vim": r'^" Version: +(.+)$',
+        examples / "emacs" / "tenets.el": r"^;; Version: (.+)$",
+        examples / "neovim" / "mason" / "package.yaml": r"pkg:pypi/tenets-session-server@(.+)$",
+    }
+    found = {
+        str(path.relative_to(ROOT)): re.findall(pattern, path.read_text("utf-8"), re.MULTILINE)[:1]
+        for path, pattern in places.items()
+    }
+    assert found == {name: [__version__] for name in found}
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -61,7 +61,7 @@ def opened(program: str, project: Path, server: ServerProgram) -> Opener:
 def nvim(opened: Opener, server: ServerProgram) -> Iterator[Neovim]:
     """A Neovim with ``setup{}`` in its configuration; afterwards its server has to be gone."""
     with opened() as neovim:
-        neovim.lua("require('tenets_session').setup{}")
+        neovim.lua("require('tenets').setup{}")
         yield neovim
     server.wait_until_all_ended()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -163,7 +164,7 @@ class Neovim:
 
     def setup(self, **options: object) -> None:
         """Call the plugin's ``setup``."""
-        self.lua("require('tenets_session').setup(...)", options)
+        self.lua("require('tenets').setup(...)", options)
 
     def command(self, command: str) -> None:
         """Run an Ex command."""
@@ -187,7 +188,43 @@ class Neovim:
 
     def wait_until_status_is(self, text: str) -> None:
         """Wait until the plugin's part of the status line is ``text``."""
-        self.wait_for("require('tenets_session').statusline() == args[1]", text)
+        self.wait_for("require('tenets').statusline() == args[1]", text)
+
+    def chooses(self, text: str) -> None:
+        """Choose the item with a text from the next menu; what is offered is kept."""
+        self.lua(
+            """
+            local wanted = ...
+            vim.ui.select = function(items, options, chosen)
+                local format = options.format_item or tostring
+                _G.offered = vim.tbl_map(format, items)
+                for index, shown in ipairs(_G.offered) do
+                    if shown:find(wanted, 1, true) then return chosen(items[index], index) end
+                end
+                chosen(nil)
+            end
+            """,
+            text,
+        )
+
+    def offered(self) -> list[str]:
+        """Return what the last menu had."""
+        return list(self.lua("return _G.offered"))
+
+    def answers(self, text: str) -> None:
+        """Answer the question on the command line."""
+        self.wait_for("vim.fn.mode() == 'c'")
+        self.type(f"{text}<CR>")
+
+    def wait_until_text_is(self, *lines: str) -> None:
+        """Wait until the current buffer has these lines; ``…`` is anything."""
+        patterns = [re.escape(line).replace("…", ".*") for line in lines]
+        end = time.monotonic() + DEADLINE
+        while True:
+            shown = list(self.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)"))
+            if len(shown) == len(lines) and all(map(re.fullmatch, patterns, shown)):
+                return
+            assert time.monotonic() < end, "\n".join(shown)
 
     def messages(self) -> str:
         """Return what was shown."""
@@ -200,7 +237,7 @@ class Neovim:
     def check(self) -> None:
         """Fail where Neovim has shown a traceback, or where something deprecated was used."""
         shown = self.messages()
-        for bad in ("stack traceback", "Error executing", "tenets_session.lua:", "deprecated"):
+        for bad in ("stack traceback", "Error executing", "/lua/tenets/", "E5108", "deprecated"):
             assert bad not in shown, shown
         assert not self.lua("return _G.deprecated"), "deprecated functions were called"
 
@@ -237,7 +274,9 @@ def parrot(reading: BinaryIO, writing: BinaryIO) -> None:
             case "tenets/session.addContext":
                 params = json.loads(message["params"]["content"].split("\n")[1])
                 send(method="tenets/session.didChange", params=params)
-                result = {"sessionCreated": False}
+                result = {"sessionCreated": False, "sessionName": message["params"]["sessionName"]}
+            case "tenets/session.getCurrent":
+                result = {"session": None, "binding": None, "revision": 5, "state": "5.0"}
             case "tenets/session.list":
                 result = {"sessions": [], "nextCursor": None}
             case "exit":

@@ -16,7 +16,7 @@ DEADLINE = 60.0
 
 
 class Screen:
-    """A terminal of 110 columns and 34 lines. Its methods do what a user does, and sees."""
+    """A terminal. Its methods do what a user does, and sees."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -24,18 +24,34 @@ class Screen:
     @classmethod
     @contextlib.contextmanager
     def opened(
-        cls, command: str, folder: Path, socket: Path, environment: Mapping[str, str]
+        cls,
+        command: str,
+        folder: Path,
+        socket: Path,
+        environment: Mapping[str, str],
+        *,
+        size: tuple[int, int] = (110, 34),
     ) -> Iterator[Self]:
-        """Run a shell command; the block gets its screen, and in the end it is gone."""
+        """Run a shell command; the block gets its screen, and in the end it is gone.
+
+        ``size`` is how many columns and lines it has.
+        """
         if shutil.which("tmux") is None:
             pytest.fail("tmux is not on the PATH: install it (Debian: apt-get install tmux)")
         screen = cls(socket)
-        start = ["new-session", "-d", "-x", "110", "-y", "34", "-c", str(folder), command]
+        columns, lines = map(str, size)
+        start = ["new-session", "-d", "-x", columns, "-y", lines, "-c", str(folder), command]
         subprocess.run(screen._tmux("-f", "/dev/null", *start), check=True, env=dict(environment))
         try:
             yield screen
         finally:
             subprocess.run(screen._tmux("kill-server"), check=False, capture_output=True)
+
+    @property
+    def pid(self) -> int:
+        """The process that runs there."""
+        command = self._tmux("display-message", "-p", "#{pane_pid}")
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def types(self, *keys: str) -> None:
         """Type keys, by tmux's names of them."""
@@ -48,10 +64,16 @@ class Screen:
     @property
     def text(self) -> str:
         """What is on the screen."""
-        done = subprocess.run(
-            self._tmux("capture-pane", "-p"), check=True, capture_output=True, text=True
-        )
-        return done.stdout
+        return self._captured()
+
+    @property
+    def colored(self) -> str:
+        """What is on the screen, with the escape sequences for its colours."""
+        return self._captured("-e")
+
+    def _captured(self, *options: str) -> str:
+        command = self._tmux("capture-pane", "-p", *options)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def wait_for(self, is_there: str | Callable[[str], bool]) -> str:
         """Wait until something is on the screen; return the screen."""

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.editors
 def test_a_killed_server_is_reported_once_and_started_again_by_itself(
     nvim: Neovim, server: ServerProgram
 ) -> None:
-    nvim.command("TenetsSession create s")
+    nvim.command("Tenets create s")
     nvim.wait_until_told("tenets: created and activated s")
     (first,) = server.pids()
     os.kill(first, signal.SIGKILL)
@@ -27,8 +27,8 @@ def test_a_killed_server_is_reported_once_and_started_again_by_itself(
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
     nvim.wait_until_status_is("tenets: s")
     assert len(server.pids()) == 2
-    nvim.command("TenetsSession")
-    active = "tenets: the active session is s"
+    nvim.command("Tenets")
+    active = "tenets: s (active in every editor)"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", active)
     assert nvim.messages().count("tenets: ") == 2
 
@@ -37,14 +37,14 @@ def test_the_status_line_tells_disconnected_apart_from_no_session(
     nvim: Neovim, server: ServerProgram
 ) -> None:
     nvim.wait_until_status_is("")
-    nvim.command("TenetsSession create s")
+    nvim.command("Tenets create s")
     nvim.wait_until_status_is("tenets: s")
     program = server.path.read_bytes()
     server.becomes(b"#!/bin/sh\nexit 3\n")
     (first,) = server.pids()
     os.kill(first, signal.SIGKILL)
     nvim.wait_until_status_is("tenets: disconnected")
-    assert nvim.completions("TenetsSession switch ") == []
+    assert nvim.completions("Tenets switch ") == []
     server.becomes(program)
     nvim.wait_until_status_is("tenets: s")
     # The attempts in between are not reported.
@@ -54,14 +54,14 @@ def test_the_status_line_tells_disconnected_apart_from_no_session(
 def test_a_killed_daemon_is_reported_and_another_one_is_started(
     nvim: Neovim, database: Path
 ) -> None:
-    nvim.command("TenetsSession create s")
+    nvim.command("Tenets create s")
     nvim.wait_until_told("tenets: created and activated s")
     first = shared.report(database)["pid"]
     os.kill(first, signal.SIGKILL)
     message = "tenets: the server has ended (exit status 1); it is started again"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", message)
     nvim.wait_until_status_is("tenets: s")
-    nvim.command("TenetsSession create another")
+    nvim.command("Tenets create another")
     created = "tenets: created and activated another"
     nvim.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", created)
     assert shared.report(database)["pid"] != first
@@ -72,35 +72,33 @@ def test_requests_that_are_lost_with_the_server_are_reported(
 ) -> None:
     with opened() as nvim:
         nvim.setup(cmd=[str(server.path), "--standalone"])  # so that it is what we stop
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_until_told("tenets: created and activated s")
         (first,) = server.pids()
         os.kill(first, signal.SIGSTOP)
         nvim.command("TenetsAdd s")
         os.kill(first, signal.SIGKILL)
         nvim.wait_until_told(
-            "tenets: no reply, because the server ended;"
+            "tenets: [No Name]:1-1 was not added: no reply, because the server ended;"
             " addContext may or may not have been executed"
         )
-        nvim.command("TenetsSession list")
+        nvim.command("Tenets list")
         nvim.wait_until_told("* s")
     server.wait_until_all_ended()
 
 
 def test_a_missing_program_is_reported(opened: Opener, project: Path) -> None:
-    how = (
-        "is not installed, or not on the PATH; set its path: "
-        'require("tenets_session").setup{ cmd = { "/path/to/tenets-session-server" } }'
-    )
+    how = "is not on the PATH; see :checkhealth tenets"
     with opened(path="/nonexistent") as nvim:
-        nvim.lua("require('tenets_session').setup{}")
+        nvim.lua("return require('tenets').statusline()")  # it wants to know
         nvim.wait_until_told(f"tenets: tenets-session-server {how}")
-        nvim.command("TenetsSession create s")
+        nvim.setup()
+        nvim.command("Tenets create s")
         nvim.wait_until_told(f"tenets: tenets-session-server {how}")
         nvim.setup(cmd=[str(project / "missing")])
         nvim.command("TenetsAdd s")
-        nvim.wait_until_told(f"tenets: {project}/missing {how}")
-        assert nvim.completions("TenetsSession switch ") == []
+        nvim.wait_until_told(f"tenets: [No Name]:1-1 was not added: {project}/missing {how}")
+        assert nvim.completions("Tenets switch ") == []
 
 
 def test_a_program_that_is_no_server_is_reported(opened: Opener, project: Path) -> None:
@@ -112,21 +110,21 @@ def test_a_program_that_is_no_server_is_reported(opened: Opener, project: Path) 
         path.chmod(0o755)
     with opened() as nvim:
         nvim.setup(cmd=[str(ends)])
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_for(
             "vim.fn.execute('messages'):find(args[1], 1, true)",
             "tenets: no reply, because the server ended; create was not executed",
         )
         assert "tenets: the server has ended (exit status 3)" in nvim.messages()
         nvim.setup(cmd=[str(cannot_run), "--stdio"])
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_until_told(f"tenets: could not start {cannot_run} --stdio")
 
 
-def test_the_example_in_the_message_works(opened: Opener, server: ServerProgram) -> None:
+def test_the_program_may_be_named_by_its_path(opened: Opener, server: ServerProgram) -> None:
     with opened(path="/usr/bin:/bin") as nvim:
         nvim.setup(cmd=[str(server.path)])
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_until_told("tenets: created and activated s")
 
 
@@ -137,9 +135,10 @@ def test_a_database_that_cannot_be_used_is_reported(
     wrong.write_text("This is text, and rather more of it than a header. " * 100)
     with opened() as nvim:
         nvim.setup(cmd=[str(server.path), "--database", str(wrong)])
+        nvim.wait_until_status_is("")
         nvim.wait_for("vim.fn.execute('messages'):find('tenets: ', 1, true)")
         nvim.command("messages clear")
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_for("vim.fn.execute('messages'):find('tenets: ', 1, true)")
         assert "created" not in nvim.messages()
         nvim.wait_until_status_is("")
@@ -147,8 +146,8 @@ def test_a_database_that_cannot_be_used_is_reported(
 
 def test_quitting_leaves_no_server(opened: Opener, server: ServerProgram) -> None:
     with opened() as nvim:
-        nvim.lua("require('tenets_session').setup{}")
-        nvim.command("TenetsSession create s")
+        nvim.lua("require('tenets').setup{}")
+        nvim.command("Tenets create s")
         nvim.wait_until_told("tenets: created and activated s")
     assert len(server.pids()) == 1
     server.wait_until_all_ended()
@@ -158,7 +157,7 @@ def test_quitting_while_the_server_starts_leaves_none(
     opened: Opener, server: ServerProgram
 ) -> None:
     with opened() as nvim:
-        nvim.lua("require('tenets_session').setup{}")
+        nvim.lua("require('tenets').setup{}")
     server.wait_until_all_ended()
 
 
@@ -167,8 +166,8 @@ def test_quitting_at_once_loses_nothing(
 ) -> None:
     with opened() as nvim:
         nvim.lua("""
-            require('tenets_session').setup{}
-            vim.cmd("TenetsSession create s")
+            require('tenets').setup{}
+            vim.cmd("Tenets create s")
             vim.fn.setline(1, "the last words")
             vim.cmd("TenetsAdd")
         """)
@@ -181,18 +180,18 @@ def test_a_frozen_server_freezes_nothing(
 ) -> None:
     with opened() as nvim:
         nvim.setup(cmd=[str(server.path), "--standalone"])
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         nvim.wait_until_told("tenets: created and activated s")
         (frozen,) = server.pids()
         os.kill(frozen, signal.SIGSTOP)
         # Nothing of this waits, so it takes no longer than a moment; completion takes 300 ms.
         took = nvim.lua("""
             local start = vim.fn.reltime()
-            vim.cmd("TenetsSession create lost")
-            vim.cmd("TenetsSession list")
+            vim.cmd("Tenets create lost")
+            vim.cmd("Tenets list")
             vim.cmd("TenetsAdd")
-            assert(require("tenets_session").statusline() == "tenets: s")
-            assert(vim.fn.getcompletion("TenetsSession exit ", "cmdline")[1] == nil)
+            assert(require("tenets").statusline() == "tenets: s")
+            assert(vim.fn.getcompletion("Tenets exit ", "cmdline")[1] == nil)
             return vim.fn.reltimefloat(vim.fn.reltime(start))
         """)
         assert 0.2 < took < 4

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,28 +21,28 @@ pytestmark = pytest.mark.editors
 
 
 def test_the_status_line_follows(nvim: Neovim) -> None:
-    assert nvim.lua("return require('tenets_session').statusline()") == ""
-    nvim.lua("""vim.o.statusline = "%f [%{v:lua.require'tenets_session'.statusline()}]" """)
+    assert nvim.lua("return require('tenets').statusline()") == ""
+    nvim.lua("""vim.o.statusline = "%f [%{v:lua.require'tenets'.statusline()}]" """)
 
     def shown(text: str) -> None:
         drawn = "vim.api.nvim_eval_statusline(vim.o.statusline, {}).str"
         nvim.wait_for(f"{drawn} == args[1]", f"[No Name] [{text}]")
 
     shown("")
-    nvim.command("TenetsSession create 100%f sure")
+    nvim.command("Tenets create 100%f sure")
     shown("tenets: 100%f sure")
-    nvim.command("TenetsSession create b")
+    nvim.command("Tenets create b")
     shown("tenets: b")
-    nvim.command("TenetsSession exit 100%f sure")
+    nvim.command("Tenets exit 100%f sure")
     nvim.wait_until_told(
         "tenets: created and activated 100%f sure\n"
         "tenets: created and activated b\n"
         "tenets: left 100%f sure"
     )
     shown("tenets: b")
-    nvim.command("TenetsSession switch 100%f sure")
+    nvim.command("Tenets switch 100%f sure")
     shown("tenets: 100%f sure")
-    nvim.command("TenetsSession exit")
+    nvim.command("Tenets exit")
     shown("")
 
 
@@ -49,18 +51,17 @@ def test_a_new_neovim_shows_what_is_active(opened: Opener, database: Path) -> No
         db.create_session("from before")
         db.set_active("from before", True)
     with opened() as nvim:
-        nvim.lua("require('tenets_session').setup{}")
+        nvim.lua("require('tenets').setup{}")
         nvim.wait_until_status_is("tenets: from before")
-        # No buffer is the server's business.
-        attached = "vim.tbl_values(vim.lsp.get_client_by_id(1).attached_buffers)"
-        assert nvim.lua(f"return #{attached}") == 0
+        # It is none of Neovim's language servers, which are for buffers.
+        assert nvim.lua("return vim.lsp.get_client_by_id(1) == nil")
 
 
 def test_a_configuration_is_notified_of_changes(opened: Opener) -> None:
     with opened() as nvim:
         nvim.lua("""
             seen = {}
-            require('tenets_session').setup{
+            require('tenets').setup{
                 on_change = function(name)
                     table.insert(seen, name or 'none')
                     if name == 'bad' then error('a mistake of the user', 0) end
@@ -68,14 +69,14 @@ def test_a_configuration_is_notified_of_changes(opened: Opener) -> None:
             }
         """)
         for name in ("a", "bad"):
-            nvim.command(f"TenetsSession create {name}")
+            nvim.command(f"Tenets create {name}")
             nvim.wait_until_status_is(f"tenets: {name}")
         nvim.wait_until_told(
             "tenets: created and activated a\n"
-            "tenets: on_change: a mistake of the user\n"
-            "tenets: created and activated bad"
+            "tenets: created and activated bad\n"
+            "tenets: on_change: a mistake of the user"
         )
-        nvim.command("TenetsSession exit")
+        nvim.command("Tenets exit")
         nvim.wait_until_told("tenets: left bad")
         assert nvim.lua("return seen") == ["a", "bad", "none"]
 
@@ -83,15 +84,15 @@ def test_a_configuration_is_notified_of_changes(opened: Opener) -> None:
 def test_two_neovims_share_sessions(opened: Opener, server: ServerProgram, database: Path) -> None:
     with opened() as one, opened() as other:
         for nvim in (one, other):
-            nvim.lua("require('tenets_session').setup{}")
-        one.command("TenetsSession create from one")
+            nvim.lua("require('tenets').setup{}")
+        one.command("Tenets create from one")
         one.wait_until_told("tenets: created and activated from one")
-        other.command("TenetsSession")
-        other.wait_until_told("tenets: the active session is from one")
+        other.command("Tenets")
+        other.wait_until_told("tenets: from one (active in every editor)")
         other.wait_until_status_is("tenets: from one")
-        other.command("TenetsSession create from the other")
+        other.command("Tenets create from the other")
         other.wait_until_told("tenets: created and activated from the other")
-        one.command("TenetsSession list")
+        one.command("Tenets list")
         one.wait_until_told("* from the other\n  from one")
         one.wait_until_status_is("tenets: from the other")
         one.command("TenetsAdd")
@@ -106,8 +107,8 @@ def test_the_status_line_follows_others_without_a_command(
 ) -> None:
     with opened() as one, opened() as other:
         for nvim in (one, other):
-            nvim.lua("require('tenets_session').setup{}")
-        one.command("TenetsSession create from one")
+            nvim.lua("require('tenets').setup{}")
+        one.command("Tenets create from one")
         other.wait_until_status_is("tenets: from one")
         with ForeignWriter(database) as command_line:
             command_line.create("from a terminal")
@@ -129,7 +130,7 @@ def test_the_readmes_configuration_works(opened: Opener) -> None:
         nvim.command("set rtp-=" + str(neovim_support.EXAMPLE))
         here = str(neovim_support.EXAMPLE.parents[1])
         nvim.lua(configuration.replace("/path/to", here))
-        nvim.command("TenetsSession create s")
+        nvim.command("Tenets create s")
         drawn = "vim.api.nvim_eval_statusline(vim.o.statusline, {}).str"
         nvim.wait_for(f"{drawn}:find('tenets: s$')")
 
@@ -145,7 +146,7 @@ def parrot(opened: Opener) -> Iterator[Neovim]:
             """
             seen = {}
             local function on_change(name) table.insert(seen, name or "none") end
-            require('tenets_session').setup{ cmd = {...}, on_change = on_change }
+            require('tenets').setup{ cmd = {...}, on_change = on_change }
         """,
             sys.executable,
             neovim_support.__file__,
@@ -183,11 +184,23 @@ def test_announced_changes_are_heeded_in_order(parrot: Neovim, announce: Announc
     assert parrot.lua("return seen") == ["six", "eight", "none", "eleven"]
 
 
+def test_a_warning_of_the_server_is_shown_once(parrot: Neovim) -> None:
+    neovim = parrot.process.pid
+    (server,) = Path(f"/proc/{neovim}/task/{neovim}/children").read_text().split()
+    os.kill(int(server), signal.SIGKILL)
+    parrot.wait_until_told("tenets: the server has ended (signal 9); it is started again")
+    parrot.lua("vim.fn.setline(1, '{}')")
+    parrot.command("TenetsAdd it")
+    added = "tenets: added [No Name]:1-1 to it"
+    parrot.wait_for("vim.fn.execute('messages'):find(args[1], 1, true)", added)
+    assert "a parrot serves you" not in parrot.messages()
+
+
 def test_an_announced_change_redraws_the_status_line(parrot: Neovim, announce: Announce) -> None:
     parrot.lua("""
         drawn = {}
         function _G.draw()
-            table.insert(drawn, require('tenets_session').statusline())
+            table.insert(drawn, require('tenets').statusline())
             return ''
         end
         vim.o.laststatus = 2

@@ -144,7 +144,10 @@ class Checkup:
             todo = f"chmod u+w {self._name}"
             says = f"{self._name} may not be written: sessions are read-only"
             return Finding("permissions", "problem", says, todo)
-        mode = self._path.stat().st_mode if self._path.exists() else 0
+        try:
+            mode = self._path.stat().st_mode
+        except FileNotFoundError:
+            mode = 0
         if mode & 0o077 and os.name == "posix":
 
             def fix() -> str:

@@ -13,6 +13,7 @@ import os
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +129,8 @@ class LeftLog:
         """Return the sizes of the database in pages after this log's commits, from a frame on."""
         size = FRAME_HEADER.size + page_size
         sizes: list[int] = []
-        with self._log.open("rb") as log:
+        # Another process may just have removed the log: then nothing of it is left.
+        with suppress(FileNotFoundError), self._log.open("rb") as log:
             for number in range(first, self._frames(page_size)):
                 log.seek(LOG_HEADER.size + number * size)
                 _, commit, found, _, _ = FRAME_HEADER.unpack(log.read(FRAME_HEADER.size))

@@ -42,6 +42,7 @@ BUSY_TIMEOUT: Final = 5.0
 CHECK_TIMEOUT: Final = 60.0
 """Seconds for which it is looked for damage."""
 CHUNK: Final = 1024 * 1024
+CHANGED: Final = "the file has changed since it was looked at; nothing was done: run it again"
 
 
 def problem_of(path: Path) -> str | None:
@@ -80,7 +81,8 @@ def is_of_another_program(path: Path) -> bool:
 def copy_bytes(database: Path, target: Path) -> bool:
     """Copy the bytes of a database and its logs as they are; return False if there is nothing.
 
-    No connection of this process may have the file open. Raises OSError.
+    No connection of this process may have the file open. Raises OSError, and
+    ``DatabaseBusyError`` if one of them goes meanwhile, as somebody else recovers it.
     """
     if not any(map(file_system.size, _files(database))):
         return False
@@ -92,6 +94,8 @@ def copy_bytes(database: Path, target: Path) -> bool:
                     shutil.copyfileobj(read, written, CHUNK)
                     written.flush()
                     os.fsync(written.fileno())
+    except FileNotFoundError as error:
+        raise DatabaseBusyError(CHANGED) from error
     except OSError as error:  # writing does not say where
         raise OSError(error.errno, error.strerror, error.filename or str(target)) from error
     return True
@@ -118,9 +122,7 @@ def check_unchanged(database: Path, copied: Path, *, is_open: bool = False) -> N
         if is_open and (file.name.endswith("-journal") or (file != database and not copied_size)):
             continue
         if file_system.size(file) != file_system.size(copy) or not _is_same(file, copy):
-            raise DatabaseBusyError(
-                "the file has changed since it was looked at; nothing was done: run it again"
-            )
+            raise DatabaseBusyError(CHANGED)
 
 
 def _files(database: Path) -> list[Path]:
@@ -133,7 +135,10 @@ def _is_same(file: Path, copy: Path) -> bool:
     if not file_system.size(file):
         return True
     flags = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY
-    opened = apsw.VFSFile("", os.path.realpath(file), [flags, 0])
+    try:
+        opened = apsw.VFSFile("", os.path.realpath(file), [flags, 0])
+    except apsw.CantOpenError:  # it has just gone
+        return False
     try:
         with copy.open("rb") as other:
             return all(
