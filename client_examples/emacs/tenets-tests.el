@@ -490,6 +490,14 @@ It is `none' if there is none, and nil if it is not known."
         (should (buffer-modified-p)) ; until the server says that it is on disk
         (tenets-tests-told "saved")
         (should-not (buffer-modified-p))
+        ;; What is typed before that is not saved.
+        (save-excursion (insert "x"))
+        (save-buffer)
+        (delete-char 1)
+        (tenets-tests-told "saved")
+        (should (buffer-modified-p))
+        (save-buffer)
+        (tenets-tests-told "saved")
         (should (equal (tenets-tests-contents "billing")
                        (list (concat (car before) "ü𝄞"))))
         (insert "!")
@@ -655,6 +663,20 @@ It is `none' if there is none, and nil if it is not known."
     (tenets--edit-id 4)
     (tenets-tests-told "this note has 4.8M, too large to be edited here")))
 
+(ert-deftest tenets-tests-note-behind-those-shown ()
+  "A note that is older than all that are shown is opened by itself."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (dolist (text '("first" "second" "third"))
+      (tenets-note text)
+      (tenets-tests-told "added"))
+    (cl-letf (((symbol-value 'tenets--page) 2)
+              (tenets-notes-count 2))
+      (tenets--show-note '(:id 1 :sessionId 1 :sessionName "billing"))
+      (with-current-buffer (tenets-tests-buffer "*tenets note 1*")
+        (should (equal (buffer-string) "first"))))))
+
 (ert-deftest tenets-tests-places ()
   "A note leads to its lines, in the text as it is."
   (tenets-tests-with
@@ -807,6 +829,20 @@ It is `none' if there is none, and nil if it is not known."
     (tenets-tests-until (null (tenets--writes)))
     (should (equal (sort (tenets-tests-contents "billing") #'string<)
                    '("sent" "waits")))))
+
+(ert-deftest tenets-tests-note-is-stored-once ()
+  "A note whose reply was lost is sent again, and is there once."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (tenets-tests-until (equal (tenets-tests-current) "billing"))
+    (setq tenets--delay 0.1)
+    (tenets-note "once")
+    ;; No reply is read meanwhile.
+    (while (not (tenets-tests-contents "billing")))
+    (delete-process (tenets-tests-process))
+    (tenets-tests-told "added to billing")
+    (should (equal (tenets-tests-contents "billing") '("once")))))
 
 (ert-deftest tenets-tests-frozen-server ()
   "A server that reads nothing does not stop Emacs, whatever is to be sent."

@@ -285,6 +285,9 @@ bound to.")
 (defconst tenets--patience 0.3
   "Seconds for which a command waits for what the user is to choose from.")
 
+(defconst tenets--pause 0.5
+  "Seconds without a key after which a question may come by itself.")
+
 (defconst tenets--last-patience 5
   "Seconds for which Emacs waits before it ends, while writes have no reply.")
 
@@ -292,6 +295,9 @@ bound to.")
   "Bytes that may be on the way to a server that does not answer.
 A pipe takes them even if nobody reads it.  `process-send-string' would
 wait for more.")
+
+(defconst tenets--page 1000
+  "Number of sessions or notes that one request returns at most.")
 
 (defconst tenets--delays '(0.5 . 60)
   "Seconds until a lost server is started again: at first, and at most.")
@@ -889,16 +895,19 @@ Return a vector of their folders."
 
 (defun tenets--prompt (ask &optional otherwise)
   "Call ASK, which may read from the minibuffer, while no command is running.
-If the minibuffer is in use, or if the user quits, call OTHERWISE."
-  (if (active-minibuffer-window)
-      (if otherwise
-          (funcall otherwise)
-        (tenets--say "you were asked something else; give the command again"))
-    (let ((inhibit-quit nil)
-          (tenets--in-job nil))
-      (condition-case nil
-          (funcall ask)
-        (quit (if otherwise (funcall otherwise) (message "Quit")))))))
+Wait until the user stops typing, which is not meant for ASK.  If the
+minibuffer is in use, or if the user quits, call OTHERWISE."
+  (cond ((and (not noninteractive)
+              (time-less-p (or (current-idle-time) 0) tenets--pause))
+         (run-with-idle-timer tenets--pause nil #'tenets--prompt ask otherwise))
+        ((not (active-minibuffer-window))
+         (let ((inhibit-quit nil)
+               (tenets--in-job nil))
+           (condition-case nil
+               (funcall ask)
+             (quit (if otherwise (funcall otherwise) (message "Quit"))))))
+        (otherwise (funcall otherwise))
+        (t (tenets--say "you were asked something else; try again"))))
 
 (defun tenets--ask-server (verb params ask &optional otherwise)
   "Send a request, VERB with PARAMS, and call ASK with its result.
@@ -924,6 +933,22 @@ cannot be called, or if the user quits."
         ('answered (funcall ask answer))
         ('waiting (setq phase 'late)
                   (tenets--say "waiting for the server..."))))))
+
+(defvar tenets--prompt-map
+  (let ((map (make-sparse-keymap)))
+    (define-key map " " #'self-insert-command)
+    (define-key map "?" #'self-insert-command)
+    map)
+  "Keymap of prompts with completion, in which these keys usually complete.")
+
+(defun tenets--read (prompt table &optional default history)
+  "Read a text with PROMPT, completed by TABLE; any other text may be given.
+DEFAULT and HISTORY are as for `completing-read'."
+  (minibuffer-with-setup-hook
+      (lambda ()
+        (use-local-map
+         (make-composed-keymap tenets--prompt-map (current-local-map))))
+    (completing-read prompt table nil nil nil history default)))
 
 (defun tenets--table (candidates category affix)
   "Return a completion table of CANDIDATES in their order.
@@ -973,12 +998,10 @@ OTHERWISE is called if the user cannot be asked, or quits."
               (completion-ignore-case t))
          (dolist (session sessions)
            (puthash (plist-get session :name) session by-name))
-         (let ((name (completing-read
-                      (format-prompt prompt default)
-                      (tenets--table (mapcar (lambda (one)
-                                               (plist-get one :name)) sessions)
-                                     'tenets-session affix)
-                      nil nil nil nil default)))
+         (let* ((names (mapcar (lambda (one) (plist-get one :name)) sessions))
+                (table (tenets--table names 'tenets-session affix))
+                (name (tenets--read (format-prompt prompt default) table
+                                    default)))
            (if (string-blank-p name)
                (tenets--say "a name has at least one character")
              (funcall act name)))))
@@ -1302,8 +1325,10 @@ buffer, so that it is not lost."
           (lambda ()
             (funcall failed
                      '(:message "nothing was added: no current session")))))))
-    (when tenets--told-lost
-      (tenets--say "there is no server; the note is sent when it is back"))))
+    (unless (eq tenets--phase 'ready)
+      (tenets--say (if tenets--told-lost
+                       "there is no server; the note is sent when it is back"
+                     "waiting for the server...")))))
 
 (defun tenets--without (plist member)
   "Return PLIST without MEMBER."
@@ -2017,7 +2042,8 @@ Call THEN with a page that has ENTRIES, too, and a problem.  A page ends
 early where its notes are large."
   (tenets--request
    "listContext"
-   (append (list :sessionId session :order "newest" :limit (min 1000 count))
+   (append (list :sessionId session :order "newest"
+                 :limit (min tenets--page count))
            (and cursor (list :cursor cursor)))
    (lambda (page)
      (let* ((found (plist-get page :entries))
@@ -2092,7 +2118,7 @@ Go to the note with the id ID."
       (setq tenets--source source
             tenets--wanted id)
       ;; An older note may not be among the newest ones.
-      (when id (setq tenets--most (max tenets--most 1000)))
+      (when id (setq tenets--most (max tenets--most tenets--page)))
       (tenets--reload))
     (tenets--show buffer)))
 
@@ -2415,9 +2441,9 @@ switch to it.  If you choose none, a buffer shows all that was found."
               (completion-category-overrides
                (cons '(tenets-hit (styles tenets))
                      completion-category-overrides))
-              (words (completing-read "Search notes: "
-                                      (tenets--search-table found)
-                                      nil nil nil 'tenets-search-history))
+              (words (tenets--read "Search notes: "
+                                   (tenets--search-table found)
+                                   nil 'tenets-search-history))
               (hit (gethash words found)))
          (cond (hit (tenets--open-hit hit))
                ((not (string-blank-p words)) (tenets--show-notes words))))))))

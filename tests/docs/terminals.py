@@ -24,6 +24,7 @@ from rich.text import Text
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs.pictures import fill
+from editors.emacs_support import emacs_program
 from editors.screen import Screen
 from editors.vscode import code_server as vscode
 from support import shared
@@ -68,7 +69,37 @@ def neovim(person: Person, background: str) -> tuple[str, Scene]:
     return f"nvim -u {configuration} -i NONE auth.py", scene
 
 
-EDITORS: Final[Mapping[str, Callable[[Person, str], tuple[str, Scene]]]] = {"neovim": neovim}
+def emacs(person: Person, background: str) -> tuple[str, Scene]:
+    """Return the command of Emacs, and what is typed there."""
+    configuration = person.home / "init.el"
+    configuration.write_text(f"""
+        (add-to-list 'load-path "{EXAMPLES / "emacs"}")
+        (require 'tenets)
+        (setq tenets-server-command '("tenets-session-server" "--database" "{person.database}")
+              make-backup-files nil auto-save-default nil create-lockfiles nil
+              frame-background-mode '{background} native-comp-jit-compilation nil)
+        (frame-set-background-mode nil)
+        (menu-bar-mode -1)
+        (global-eldoc-mode -1)
+        (global-set-key (kbd "C-c t") 'tenets-command-map)
+        (tenets-mode)
+    """)
+
+    def scene(screen: Screen) -> None:
+        screen.wait_for("[tenets: fix login]")
+        screen.types("M-g", "g")
+        screen.wait_for("Goto line")
+        screen.types_text("10\r")
+        screen.types("C-u", "0", "C-l", "C-c", "t", "l")
+        screen.wait_for("twice?")
+
+    return f"{emacs_program('newest')} -Q -nw -l {configuration} auth.py", scene
+
+
+EDITORS: Final[Mapping[str, Callable[[Person, str], tuple[str, Scene]]]] = {
+    "neovim": neovim,
+    "emacs": emacs,
+}
 
 
 def picture(browser: Browser, screen: Screen, background: str) -> bytes:

@@ -149,6 +149,11 @@ def test_a_user_switches_sessions(program: str, worker: Person, server: ServerPr
         emacs.types("Tab", "Enter")
         emacs.sees("switched to billing", "[tenets: billing]")
         assert worker.does("prompt") == "billing\n"
+        emacs.types("C-c", "t", "s")
+        emacs.answers("Switch to session:", "fix login")  # a space is one
+        emacs.sees("There is no session named fix login.  Create it?")
+        emacs.types("y")
+        emacs.sees("created fix login, which is active now", "[tenets: fix login]")
         emacs.types("C-c", "t", "c")
         emacs.answers("Create session:", "100% new")
         emacs.sees("created 100% new, which is active now", "[tenets: 100% new]")
@@ -289,6 +294,10 @@ def test_servers_come_and_go(
         emacs.sees("Switch to session:")
         emacs.types("C-g")
         emacs.loses("Switch to session:")
+        said = emacs.said()
+        assert "the server has ended; it is started again" in said
+        assert "rror" not in said
+        assert "jsonrpc" not in said
         # The last note is sent just before the end.
         emacs.types("C-c", "t", "n")
         emacs.answers("Note for billing:", "the last one")
