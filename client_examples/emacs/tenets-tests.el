@@ -82,14 +82,10 @@
     (plist-get (json-parse-buffer :object-type 'plist) :pid)))
 
 (defun tenets-tests-end-server ()
-  "End the connection and the server of a test."
+  "End the connection of a test; then the daemon ends by itself."
   (when-let ((process (tenets-tests-process)))
     (set-process-sentinel process #'ignore)
-    (delete-process process))
-  (with-temp-buffer
-    (setq default-directory temporary-file-directory)
-    (call-process "tenets-session-server" nil t nil
-                  "stop" "--database" tenets-tests-database)))
+    (delete-process process)))
 
 (defmacro tenets-tests-with (&rest body)
   "Run BODY in a temporary folder, as if the package was just loaded."
@@ -99,7 +95,8 @@
           (tenets-tests-database (expand-file-name "tenets.db" folder))
           (tenets-tests-said nil)
           (tenets-server-command
-           (list "tenets-session-server" "--database" tenets-tests-database))
+           (list "tenets-session-server" "--database" tenets-tests-database
+                 "--idle-timeout" "0.5"))
           (tenets-state-file (expand-file-name "state.eld" folder))
           (tenets-changed-functions nil)
           (tenets-mode t)
@@ -908,7 +905,8 @@ It is `none' if there is none, and nil if it is not known."
     (write-region "no folder" nil "file" nil 'silent)
     (setq tenets-tests-database (expand-file-name "file/tenets.db")
           tenets-server-command (list "tenets-session-server" "--database"
-                                      tenets-tests-database))
+                                      tenets-tests-database
+                                      "--idle-timeout" "0.5"))
     (let ((warning-minimum-level :emergency))
       (tenets--start)
       (tenets-tests-until (equal (tenets-tests-shown) "[tenets: unavailable] "))

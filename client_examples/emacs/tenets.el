@@ -101,6 +101,10 @@ Each gets the name of the session, or nil.  The current session is that
 of the selected window."
   :type 'hook)
 
+(defcustom tenets-mode-line-prefix "tenets: "
+  "What stands before the name of the session in the mode line."
+  :type 'string)
+
 (defcustom tenets-note-major-mode #'text-mode
   "Major mode in which notes are edited, for example `markdown-mode'."
   :type 'function)
@@ -864,7 +868,8 @@ Return a vector of their folders."
                      (tenets--trouble)
                      (t (tenets--why current)))))
     (list "["
-          (propertize (concat "tenets: " (string-replace "%" "%%" text))
+          (propertize (string-replace "%" "%%"
+                                      (concat tenets-mode-line-prefix text))
                       'face (and problem 'tenets-problem)
                       'help-echo (concat help "\nmouse-1: switch")
                       'mouse-face 'mode-line-highlight
