@@ -129,9 +129,7 @@ def main() -> int:
                 command, scene = prepare(person, background)
                 environment = {**os.environ, **person.environment, "COLORTERM": "truecolor"}
                 size = (COLUMNS, LINES)
-                with Screen.opened(
-                    command, person.folder, home / "tmux", environment, size=size
-                ) as screen:
+                with Screen.opened(command, person.folder, environment, size=size) as screen:
                     scene(screen)
                     default = EXAMPLES / editor / f"{editor}.png"
                     file = folder / f"{editor}-{background}.png" if folder else default

@@ -91,9 +91,7 @@ class Emacs:
         init = person.home / "init.el"
         init.write_text(QUIET + configuration())
         command = shlex.join([program, "-nw", "-Q", "-l", str(init), file])
-        # The path of a socket has 107 bytes at most.
-        socket = Path(os.environ["XDG_RUNTIME_DIR"]) / f"emacs-{os.getpid()}.tmux"
-        with Screen.opened(command, person.folder, socket, person.environment) as screen:
+        with Screen.opened(command, person.folder, person.environment) as screen:
             yield cls(screen)
 
     def types(self, *keys: str) -> None:

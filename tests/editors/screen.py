@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,7 +28,6 @@ class Screen:
         cls,
         command: str,
         folder: Path,
-        socket: Path,
         environment: Mapping[str, str],
         *,
         size: tuple[int, int] = (110, 34),
@@ -38,14 +38,18 @@ class Screen:
         """
         if shutil.which("tmux") is None:
             pytest.fail("tmux is not on the PATH: install it (Debian: apt-get install tmux)")
-        screen = cls(socket)
         columns, lines = map(str, size)
         start = ["new-session", "-d", "-x", columns, "-y", lines, "-c", str(folder), command]
-        subprocess.run(screen._tmux("-f", "/dev/null", *start), check=True, env=dict(environment))
-        try:
-            yield screen
-        finally:
-            subprocess.run(screen._tmux("kill-server"), check=False, capture_output=True)
+        # A socket of its own: on that of a tmux that is just ending, the next one would end too.
+        with tempfile.TemporaryDirectory() as own:
+            screen = cls(Path(own) / "tmux")
+            subprocess.run(
+                screen._tmux("-f", "/dev/null", *start), check=True, env=dict(environment)
+            )
+            try:
+                yield screen
+            finally:
+                subprocess.run(screen._tmux("kill-server"), check=False, capture_output=True)
 
     @property
     def pid(self) -> int:

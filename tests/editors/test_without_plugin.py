@@ -41,10 +41,8 @@ def editor(
     on_the_path(person, "tenets-session-server", file, server)
     on_the_path(person, "linter", tmp_path / "linter", [sys.executable, linter.__file__])
     found = kind(person, Conversation(file))
-    # The path of a socket has 107 bytes at most.
-    socket = Path(os.environ["XDG_RUNTIME_DIR"]) / f"{kind.__name__}.tmux"
     command = shlex.join(found.command())
-    with Screen.opened(command, person.folder, socket, person.environment) as screen:
+    with Screen.opened(command, person.folder, person.environment) as screen:
         found.screen = screen
         found.wait_until_ready()
         yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shlex
 import shutil
@@ -62,10 +61,8 @@ class Vim:
     ) -> Iterator[Self]:
         """Start it; in the end it is left, having shown no error but those ``errors`` fits."""
         command = shlex.join([*install(person, configuration), *arguments])
-        # The path of a socket has 107 bytes at most.
-        socket = Path(os.environ["XDG_RUNTIME_DIR"]) / f"vim{time.monotonic_ns()}.tmux"
         shell = f"{command}; echo Vim was left with $?; exec cat"
-        with Screen.opened(shell, person.folder, socket, person.environment) as screen:
+        with Screen.opened(shell, person.folder, person.environment) as screen:
             vim = cls(screen, person)
             yield vim
             if "Vim was left with" not in screen.text:

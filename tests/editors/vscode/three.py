@@ -33,8 +33,7 @@ def neovim(person: Person, file: str, size: tuple[int, int]) -> Iterator[Screen]
         }})
     """)
     command = f"exec {neovim_program('newest')} -u {configuration} -i NONE {file}"
-    place = person.home / "neovim"
-    with Screen.opened(command, person.folder, place, person.environment, size=size) as found:
+    with Screen.opened(command, person.folder, person.environment, size=size) as found:
         yield found
 
 
@@ -51,8 +50,7 @@ def emacs(person: Person, file: str, size: tuple[int, int]) -> Iterator[Screen]:
     """)
     program = installed("emacs", "Debian and Ubuntu: apt-get install emacs-nox")
     command = f"exec {program} -Q -nw -l {configuration} {file}"
-    place = person.home / "emacs"
-    with Screen.opened(command, person.folder, place, person.environment, size=size) as found:
+    with Screen.opened(command, person.folder, person.environment, size=size) as found:
         yield found
 
 
