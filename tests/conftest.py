@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ import pytest
 # Tests have a user's environment: PYTHONUNBUFFERED, for instance, hides what waits for a buffer.
 for name in [name for name in os.environ if name.startswith("PYTHON")]:
     del os.environ[name]
+
+# A shell has what it starts in the background ignore CTRL-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says what else the machine is doing.
 hypothesis.settings.register_profile(

@@ -125,3 +125,24 @@ async def test_a_restored_session_has_as_many_entries_as_the_reply_says(
             )
             assert (restored["result"]["entries"], both["result"]["entries"]) == (1, there)
             assert foreign.rows(f"{count} {where}") == [(there + 1,)]
+
+
+async def test_what_was_counted_before_the_file_was_replaced_does_not_count(
+    server_command: list[str], database: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.db"
+    async with Client.opened(server_command) as client:
+        await client.create("a")
+        await client.add_note("a", "the only one")
+        with ForeignWriter(database) as foreign:
+            foreign.copy_to(older)
+            foreign.add_much_context("a", 100_000)
+        await client.result("delete", {"name": "a"})  # and its notes are being counted
+        older.replace(database)
+        while "result" not in (deleted := await client.call("delete", {"name": "a"})):
+            assert deleted["error"]["data"]["retryable"]
+        assert deleted["result"]["trashId"] == 1
+        with ForeignWriter(database) as foreign:
+            while foreign.rows("SELECT entries FROM session_server_trash") == [(None,)]:
+                await client.result("getActive")
+        assert (await client.result("restore", {"id": 1}))["entries"] == 1

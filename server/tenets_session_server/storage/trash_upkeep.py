@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tenets_session_server.storage.database import Database, Value
+from tenets_session_server.storage.database import Database, Row, Value
 from tenets_session_server.storage.hidden_context import FIRST, HiddenContext
 from tenets_session_server.storage.trash import IS_ITEM, KEPT_FOR, SET_COUNTED, STAGED, Trash
 
@@ -27,7 +27,7 @@ COUNTED: Final = 2000
 STEP: Final = 0.004
 """Seconds for which small ranges are counted in one step."""
 
-_UNCOUNTED: Final = """SELECT id FROM session_server_trash WHERE entries IS NULL
+_UNCOUNTED: Final = """SELECT id, deleted_at FROM session_server_trash WHERE entries IS NULL
     ORDER BY id LIMIT 1"""
 _NEXT_RANGE: Final = """SELECT id, session_id, first_entry, last_entry FROM session_server_hidden
     WHERE trash_id = ? AND id > ? ORDER BY id LIMIT 1"""
@@ -46,9 +46,13 @@ _EXPIRED: Final = f"""SELECT id FROM session_server_trash
 
 @dataclass(slots=True)
 class _Count:
-    """How far an item has been counted: its ``range`` up to the entry ``position``."""
+    """How far an item has been counted: its ``range`` up to the entry ``position``.
 
-    trash_id: int
+    ``item`` is its id and the time of its deletion: in a file that replaces this one, another item
+    may have the id.
+    """
+
+    item: Row
     range: int = FIRST
     position: int = FIRST
     entries: int = 0
@@ -71,8 +75,8 @@ class TrashUpkeep:
         return self._hidden.run_batch() or self._tidy()
 
     def _tidy(self) -> bool:
-        for (trash_id,) in self._database.run(_UNCOUNTED):
-            self._count_step(trash_id)
+        for item in self._database.run(_UNCOUNTED):
+            self._count_step(item)
             return True
         if self._tidied and time.monotonic() - self._tidied < TIDY_INTERVAL:
             return False
@@ -90,10 +94,10 @@ class TrashUpkeep:
                 self._trash.discard(expired)
         return True
 
-    def _count_step(self, trash_id: int) -> None:
-        count = self._count
-        if count is None or count.trash_id != trash_id:
-            count = self._count = _Count(trash_id)
+    def _count_step(self, item: Row) -> None:
+        trash_id, count = item[0], self._count
+        if count is None or count.item != item:
+            count = self._count = _Count(item)
         until = time.monotonic() + STEP
         while time.monotonic() < until:
             rows = self._database.run(_NEXT_RANGE, (trash_id, count.range))
