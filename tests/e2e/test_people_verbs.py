@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,9 @@ from support import shared
 from support.foreign import NOW, ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
-from tenets_session_server.cli import client, other_commands
 from tenets_session_server.cli.invocation import Invocation
 from tenets_session_server.cli.output import Output
+from tenets_session_server.client import client, feed
 from tenets_session_server.wire import framing
 
 
@@ -412,13 +414,30 @@ def test_watch_tells_what_is_committed_while_it_catches_up_once(
                 return attached
 
         run = Watch(str(database), "named by --database", "me", Output("never", paged=False))
-        batches = other_commands._batches(run, state)
+        batches = feed.follow(lambda: run.connect(notifications=True), state)
         told = [one["contextId"] for one in next(batches)["changes"]]
         foreign.add_context("a", "later")
         told += [one["contextId"] for one in next(batches)["changes"]]
         batches.close()
     assert told == [1, 2]
     shared.stop(database)
+
+
+def test_nothing_is_missed_between_two_looks_at_the_database(alone: Person, database: Path) -> None:
+    alone.does("create", "a")
+    looks = itertools.count(1)
+
+    class Late(client.Client):
+        def call(self, verb: str, **params: Any) -> Any:
+            result = super().call(verb, **params)
+            if next(looks) in {2, 5}:  # right after a look
+                foreign.add_context("a", "a note")
+            return result
+
+    with ForeignWriter(database) as foreign:
+        batches = feed.follow(lambda: Late(str(database), "named by --database", folder="/"))
+        assert next(batches)["changes"][0]["contextId"] == 1
+        batches.close()
 
 
 def test_an_import_that_is_broken_off_leaves_nothing(alone: Person, database: Path) -> None:
@@ -631,7 +650,7 @@ def test_a_read_goes_on_without_the_daemon_that_was_killed(alone: Person, databa
         process = alone.gets("stats")["pid"]
         program = (
             "import os, signal, sys\n"
-            "from tenets_session_server.cli.client import Client\n"
+            "from tenets_session_server.client.client import Client\n"
             f"client = Client({str(database)!r}, 'named by --database', folder='/')\n"
             "assert client.is_attached\n"
             f"os.kill({process}, signal.SIGKILL)\n"

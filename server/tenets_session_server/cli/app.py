@@ -18,10 +18,11 @@ from typing import Any, Final
 import click
 
 from tenets_session_server import __version__
-from tenets_session_server.cli import command, text
-from tenets_session_server.cli.client import AUTHOR, CallError, DisconnectedError
+from tenets_session_server.cli import command
 from tenets_session_server.cli.invocation import Invocation, is_utf8
 from tenets_session_server.cli.output import Output
+from tenets_session_server.client import text
+from tenets_session_server.client.client import AUTHOR, CallError, DisconnectedError
 from tenets_session_server.daemon.control import LOG_LEVELS
 from tenets_session_server.storage import names
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     Invocation,
     Json,
@@ -18,6 +17,7 @@ from tenets_session_server.cli.invocation import (
     with_run,
 )
 from tenets_session_server.cli.output import progress
+from tenets_session_server.client import text
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.backup_files import BackupFile

@@ -6,7 +6,6 @@ from typing import Final
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     Invocation,
     Json,
@@ -15,6 +14,7 @@ from tenets_session_server.cli.invocation import (
     why,
     with_run,
 )
+from tenets_session_server.client import text
 
 LAST_NOTES: Final = 5
 

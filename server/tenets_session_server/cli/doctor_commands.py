@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tenets_session_server import __version__, locations
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import Invocation, json_option, storage_errors, with_run
 from tenets_session_server.cli.output import progress
+from tenets_session_server.client import text
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.findings import Finding

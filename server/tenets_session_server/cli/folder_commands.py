@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import Invocation, json_option, why, with_run
+from tenets_session_server.client import text
 
 
 @click.command("bind", short_help="Have this folder show one session.")

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import click
 
-from tenets_session_server.cli import text
-from tenets_session_server.cli.client import CallError, Client
 from tenets_session_server.cli.output import Output
+from tenets_session_server.client import text
+from tenets_session_server.client.client import CallError, Client
 
 Json = dict[str, Any]
 ID: Final = click.IntRange(-(2**63), 2**63 - 1)

@@ -10,7 +10,6 @@ from typing import Final
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     PAGE,
     Invocation,
@@ -18,6 +17,7 @@ from tenets_session_server.cli.invocation import (
     json_option,
     with_run,
 )
+from tenets_session_server.client import text
 
 SHOWN: Final = 50
 """Sessions that a terminal is shown, unless more are asked for."""

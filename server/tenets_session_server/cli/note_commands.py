@@ -14,8 +14,6 @@ from typing import Final
 
 import click
 
-from tenets_session_server.cli import text
-from tenets_session_server.cli.client import CallError, DisconnectedError
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -26,6 +24,8 @@ from tenets_session_server.cli.invocation import (
     with_run,
     yes_option,
 )
+from tenets_session_server.client import text
+from tenets_session_server.client.client import CallError, DisconnectedError
 
 _PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)?")
 _STDIN: Final = "-"

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import time
-from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Final
 
 import click
 
-from tenets_session_server.cli import command, text
-from tenets_session_server.cli.client import CallError, Client, DisconnectedError
+from tenets_session_server.cli import command
 from tenets_session_server.cli.invocation import Invocation, Json, json_option, with_run
+from tenets_session_server.client import feed, text
 
-POLL: Final = 0.1
-"""Seconds between looks at the database where no daemon tells of changes."""
-REATTACH: Final = 20
-"""Looks after which a daemon is looked for again."""
 _SENTENCES: Final = {
     "created": "created {name}",
     "updated": "changed the metadata of {name}",
@@ -51,7 +44,7 @@ def watch_command(run: Invocation, since: str | None) -> None:
     if since is not None and not re.fullmatch(r"[0-9]+\.[0-9a-f]+", since):
         raise click.UsageError(f"--since: expected a state such as 47.2f9a01, got {since!r}")
     try:
-        for batch in _batches(run, since):
+        for batch in feed.follow(lambda: run.connect(notifications=True), since):
             if run.out.as_json:
                 run.out.json(batch)
                 continue
@@ -61,69 +54,6 @@ def watch_command(run: Invocation, since: str | None) -> None:
                 run.out.line("(some changes are missing here)")
     except KeyboardInterrupt:
         return
-
-
-def _batches(run: Invocation, since: str | None) -> Generator[Json, None, None]:
-    """Yield what is committed, from a daemon or, where none runs, from the database itself."""
-    state = since
-    while True:
-        with run.connect(notifications=True) as client:
-            try:
-                if state is None:
-                    state = client.call("changes")["state"]
-                told = 0
-                for batch in itertools.chain(_missed(client, state), _following(client)):
-                    state = batch["state"]
-                    # What was committed while we caught up comes as a message as well.
-                    later = [one for one in batch["changes"] if one["revision"] > told]
-                    if later or batch.get("incomplete"):
-                        told = batch["revision"]
-                        yield {**batch, "changes": later}
-            except DisconnectedError:
-                continue  # another daemon, or the database
-
-
-def _missed(client: Client, state: str) -> Iterator[Json]:
-    """Yield the changes after a state, in pages."""
-    while True:
-        try:
-            page = client.call("changes", sinceState=state, limit=1000)
-        except CallError as error:
-            if error.kind != "revisionExpired":
-                raise
-            yield _batch([], error.data["revision"], error.data["state"], incomplete=True)
-            return
-        if page["changes"]:
-            yield _batch(page["changes"], page["revision"], page["state"])
-        state = page["state"]
-        if not page["truncated"]:
-            return
-
-
-def _following(client: Client) -> Iterator[Json]:
-    """Yield what is committed from now on, until the daemon ends or one is found."""
-    if client.is_attached:
-        for message in client.messages():
-            yield _batch(
-                message["changes"],
-                message["revision"],
-                message["state"],
-                incomplete=message.get("incomplete", False),
-            )
-        raise DisconnectedError
-    state = client.call("changes")["state"]
-    for look in itertools.count(1):
-        time.sleep(POLL)
-        for batch in _missed(client, state):
-            state = batch["state"]
-            yield batch
-        if look % REATTACH == 0:
-            raise DisconnectedError
-
-
-def _batch(changes: list[Json], revision: int, state: str, *, incomplete: bool = False) -> Json:
-    batch: Json = {"changes": changes, "revision": revision, "state": state}
-    return {**batch, "incomplete": True} if incomplete else batch
 
 
 def _sentence(run: Invocation, change: Json) -> str:

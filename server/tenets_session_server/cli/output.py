@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from tenets_session_server.cli import text
+from tenets_session_server.client import text
 
 STYLES: Final[dict[str, dict[str, Any]]] = {
     "name": {"bold": True},

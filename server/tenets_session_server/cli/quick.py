@@ -69,7 +69,7 @@ def complete(database: str | None, prefix: str) -> int:
 def _inert(name: str) -> str:
     if name.isprintable():  # as nearly all are; to import what looks closer takes 3 ms
         return name
-    from tenets_session_server.cli import text
+    from tenets_session_server.client import text
 
     return text.line(name)
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -16,6 +15,7 @@ from tenets_session_server.cli.invocation import (
     json_option,
     with_run,
 )
+from tenets_session_server.client import text
 
 PAGE: Final = 200
 """Notes that are read together."""

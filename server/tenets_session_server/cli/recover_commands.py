@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tenets_session_server import locations
-from tenets_session_server.cli import text
 from tenets_session_server.cli.backup_commands import amount, contents, described, print_backups
 from tenets_session_server.cli.invocation import (
     Invocation,
@@ -21,6 +20,7 @@ from tenets_session_server.cli.invocation import (
     yes_option,
 )
 from tenets_session_server.cli.output import progress
+from tenets_session_server.client import text
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.comparison import Difference

@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -17,6 +16,7 @@ from tenets_session_server.cli.invocation import (
     with_run,
     yes_option,
 )
+from tenets_session_server.client import text
 
 NESTING: Final = 60
 """Levels of metadata: with those of the message around it they are what a server reads."""

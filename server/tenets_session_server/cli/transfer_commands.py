@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     Invocation,
     chunks,
@@ -20,6 +19,7 @@ from tenets_session_server.cli.invocation import (
     with_run,
 )
 from tenets_session_server.cli.output import progress
+from tenets_session_server.client import text
 
 if TYPE_CHECKING:
     from tenets_session_server.storage.store import Store

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from tenets_session_server.cli import text
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -16,6 +15,7 @@ from tenets_session_server.cli.invocation import (
     with_run,
     yes_option,
 )
+from tenets_session_server.client import text
 
 
 @click.command("trash", short_help="List what was deleted, or remove it for good.")

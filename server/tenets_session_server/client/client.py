@@ -1,4 +1,4 @@
-"""What the people's command calls methods with: the daemon where one runs, else the database.
+"""What calls methods: on the daemon where one runs, else on the database.
 
 Both answer with the same JSON values. The daemon is a matter of milliseconds; the database takes as
 long to open as everything that knows it takes to import.

@@ -1,0 +1,1 @@
+"""Calls methods as a client: of the daemon where one runs, else on the database."""
