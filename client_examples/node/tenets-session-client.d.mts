@@ -441,6 +441,8 @@ export interface ExportParams {
   sessionIds?: number[] | null;
   /** "json" or "markdown" (default: "json") */
   format?: "json" | "markdown" | null;
+  /** true or false (default: false) */
+  raw?: boolean | null;
 }
 
 /** Sessions as a text. */

@@ -510,6 +510,8 @@ class ExportParams(TypedDict):
     """At most 1000 ids."""
     format: NotRequired[Literal["json", "markdown"] | None]
     """"json" or "markdown" (default: "json")"""
+    raw: NotRequired[bool | None]
+    """True or false (default: false)"""
 
 
 class Exported(TypedDict):
@@ -1799,17 +1801,20 @@ class SessionMethods(Requests):
         names: Sequence[str] | None = None,
         session_ids: Sequence[int] | None = None,
         format: Literal["json", "markdown"] | None = None,
+        raw: bool | None = None,
     ) -> Exported:
         """Return sessions, by default all of them, as a text.
 
         - ``names``: at most 1000 names
         - ``session_ids``: at most 1000 ids
         - ``format``: "json" or "markdown" (default: "json")
+        - ``raw``: true or false (default: false)
         """
         params = {
             "names": names,
             "sessionIds": session_ids,
             "format": format,
+            "raw": raw,
         }
         result: Exported = await self.session("export", params)
         return result

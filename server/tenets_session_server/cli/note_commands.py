@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from tenets_session_server import masking
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -66,6 +67,7 @@ def note_command(
             content=content,
             location=location,
         )
+    _warn(run, content)
     name = run.out.styled(text.line(entry["sessionName"]), "name")
     number = run.out.styled(str(entry["id"]), "id")
     run.out.result(entry, f"Added note {number} to {name}.", str(entry["id"]))
@@ -100,6 +102,7 @@ def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: s
         after = run.call(
             "updateContext", id=entry_id, content=changed, kind=kind, ifState=entry["state"]
         )
+    _warn(run, changed or "")
     number = run.out.styled(str(entry_id), "id")
     run.out.result(after, f"Changed note {number}.", str(entry_id))
 
@@ -136,6 +139,11 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
         out.undo(*(one["trashId"] for one in done))
     if missing:
         raise NotFoundError(f"there is no note {', '.join(missing)}; see `tenets-session show`")
+
+
+def _warn(run: Invocation, content: str) -> None:
+    if (warning := masking.warning(content)) is not None:
+        run.out.warn(warning)
 
 
 def _check(content: str) -> None:

@@ -36,10 +36,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="json can be imported; markdown is for people.",
 )
+@click.option("--raw", is_flag=True, help="Do not mask secrets in markdown; json has them anyway.")
 @click.option("-o", "--output", metavar="FILE", help="By default stdout.")
 @with_run
-def export_command(run: Invocation, names: tuple[str, ...], form: str, output: str | None) -> None:
+def export_command(
+    run: Invocation, names: tuple[str, ...], form: str, raw: bool, output: str | None
+) -> None:
     """Export sessions with their notes, by default all of them.
+
+    In markdown, tokens of well-known formats and private keys are masked.
 
     \b
     tenets-session export 'fix login' --format markdown
@@ -48,7 +53,7 @@ def export_command(run: Invocation, names: tuple[str, ...], form: str, output: s
     with _store(run) as store:
         ids = [store.sessions.id_of(name, None) for name in names] if names else None
         exporter = store.exporter
-        stream = exporter.json(ids) if form == "json" else exporter.markdown(ids)
+        stream = exporter.json(ids) if form == "json" else exporter.markdown(ids, raw=raw)
         with closing(stream) as pieces:  # before the database is closed
             if output is not None and output != "-":
                 _write_file(run, pieces, Path(run.folder, output))

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
+from tenets_session_server import masking
 from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.methods import locations
 from tenets_session_server.methods.method import CallContext, method
@@ -100,9 +101,12 @@ def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none of that name."""
     location = locations.read(call, params.location)
     if params.session_name is not None or params.session_id is not None:
-        return _add(call, params, location, params.session_id)
-    with call.store.database.transaction():
-        return _add(call, params, location, call.session_id(params.folder))
+        added = _add(call, params, location, params.session_id)
+    else:
+        with call.store.database.transaction():
+            added = _add(call, params, location, call.session_id(params.folder))
+    _warn(call, params.content)
+    return added
 
 
 def _add(
@@ -245,13 +249,15 @@ class UpdateContextParams(Params, frozen=True, kw_only=True):
 )
 def update_context(call: CallContext, params: UpdateContextParams) -> WrittenContext:
     """Change the content, kind or location of an entry."""
-    return call.store.context.update(
+    written = call.store.context.update(
         params.id,
         kind=None if params.kind is None else _checked_kind(params.kind),
         content=params.content,
         location=locations.read(call, params.location),
         if_state=params.if_state,
     )
+    _warn(call, params.content or "")
+    return written
 
 
 class RemoveContextParams(Params, frozen=True):
@@ -272,6 +278,11 @@ class RemoveContextParams(Params, frozen=True):
 def remove_context(call: CallContext, params: RemoveContextParams) -> RemovedContext:
     """Remove an entry."""
     return call.store.context.remove(params.id, if_state=params.if_state)
+
+
+def _warn(call: CallContext, content: str) -> None:
+    if (warning := masking.warning(content)) is not None:
+        call.warn(warning)
 
 
 def _checked_kind(kind: str) -> str:

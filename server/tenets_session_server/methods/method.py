@@ -36,8 +36,8 @@ class CallContext:
     """What a handler may use.
 
     The store, ``clients()``, who is attached to it, ``author()``, under which name the caller
-    writes, ``folders()``, the folders of its window, and ``document(uri)``, a document that it has
-    open.
+    writes, ``folders()``, the folders of its window, ``document(uri)``, a document that it has
+    open, and ``warn(sentence)``, which shows the caller's user a warning.
     """
 
     store: Store
@@ -45,6 +45,7 @@ class CallContext:
     author: Callable[[], str | None]
     folders: Callable[[], tuple[str, ...]]
     document: Callable[[str], OpenDocument | None] = lambda _uri: None
+    warn: Callable[[str], None] = lambda _sentence: None
 
     def text(self, uri: str) -> str | None:
         """Return the text of a document or a file, None if nothing has it.

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from tenets_session_server.methods.method import CallContext, method
-from tenets_session_server.methods.params import Content, Name, Params, SessionId
+from tenets_session_server.methods.params import Content, Flag, Name, Params, SessionId
 from tenets_session_server.models.transfer import Exported, Imported
 from tenets_session_server.storage.steps import Steps
 
@@ -30,6 +30,7 @@ class ExportParams(Params, frozen=True):
     format: Annotated[Literal["json", "markdown"], Meta(description='"json" or "markdown"')] = (
         "json"
     )
+    raw: Flag = False
 
 
 @method(
@@ -47,8 +48,11 @@ def export(call: CallContext, params: ExportParams) -> Steps[Exported]:
         ids = [call.store.sessions.id_of(name, None) for name in params.names or ()]
         ids += [call.store.sessions.id_of(None, one) for one in params.session_ids or ()]
     exporter = call.store.exporter
-    pieces = exporter.json if params.format == "json" else exporter.markdown
-    text = yield from exporter.text(pieces(ids, at_once=False), LARGEST_EXPORT)
+    if params.format == "json":
+        pieces = exporter.json(ids, at_once=False)
+    else:
+        pieces = exporter.markdown(ids, at_once=False, raw=params.raw)
+    text = yield from exporter.text(pieces, LARGEST_EXPORT)
     return Exported(text)
 
 

@@ -27,7 +27,7 @@ from tenets_session_server.errors import InvalidParamsError
 from tenets_session_server.methods.method import CallContext
 from tenets_session_server.methods.params import NOT_JSON
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.rpc.client import Client
+from tenets_session_server.rpc.client import WARNING, Client
 from tenets_session_server.rpc.error_codes import RpcError
 from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
@@ -191,6 +191,7 @@ class SessionServer(LanguageServer):
             author=lambda: client.author,
             folders=lambda: client.folders,
             document=lambda uri: client.document(uri),  # noqa: PLW0108 - it is set later
+            warn=lambda sentence: client.show(WARNING, sentence),
         )
         for method in METHODS:
             handler = functools.partial(method.handler, self.context)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw
 
+from tenets_session_server import masking
 from tenets_session_server.errors import LimitExceededError
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.models.transfer import FORMAT, VERSION, ExportedEntry
@@ -60,14 +61,18 @@ class Exporter:
             yield b"\n]}\n"
 
     def markdown(
-        self, ids: Sequence[int] | None = None, *, at_once: bool = True
+        self, ids: Sequence[int] | None = None, *, at_once: bool = True, raw: bool = False
     ) -> Generator[bytes, None, None]:
-        """Yield the same as Markdown (CommonMark) for people, in pieces of UTF-8."""
+        """Yield the same as Markdown (CommonMark) for people, in pieces of UTF-8.
+
+        What looks like a secret is masked, unless ``raw``.
+        """
+        shown = str if raw else masking.masked
         with self._database.snapshot() if at_once else nullcontext():
             for number, found in enumerate(self._each(ids)):
-                yield (("\n" if number else "") + markdown.of_session(found)).encode()
+                yield (("\n" if number else "") + markdown.of_session(found, shown)).encode()
                 for entry in self._entries(found.id):
-                    yield markdown.of_entry(entry).encode()
+                    yield markdown.of_entry(entry, shown).encode()
 
     def text(self, stream: Iterator[bytes], most: int) -> Steps[str]:
         """Return a stream as one text, of at most ``most`` bytes as a JSON string, in steps.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,8 +22,8 @@ from tenets_session_server.models.sessions import Session
 from tenets_session_server.models.transfer import ExportedEntry
 from tenets_session_server.storage import uris
 
-NOTE: Final = "note"
-"""The kind whose entries are Markdown themselves."""
+MARKDOWN: Final = frozenset({"note", "handoff"})
+"""The kinds whose entries are Markdown themselves."""
 _HIDDEN: Final = frozenset({"active", "updated_at", "resumed_at", "ended_at", "pinned_files"})
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
 _BACKTICKS: Final = re.compile("`+")
@@ -35,13 +36,16 @@ _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_location: Final = msgspec.json.Decoder(Location).decode
 
 
-def of_session(session: Session) -> str:
-    """Return the heading of a session, with what its metadata says."""
-    lines = [f"# {_escaped(session.name) or '(no name)'}", ""]
+def of_session(session: Session, shown: Callable[[str], str] = str) -> str:
+    """Return the heading of a session, with what its metadata says.
+
+    ``shown`` returns what a text is to look like, here and in :func:`of_entry`.
+    """
+    lines = [f"# {_escaped(shown(session.name)) or '(no name)'}", ""]
     members = {} if session.metadata is UNSET else _decode_members(session.metadata)
     facts = [f"Created {_time(session.created_at)}"]
     facts += [
-        f"{_escaped(name)}: {_value(value)}"
+        f"{_escaped(name)}: {_value(value, shown)}"
         for name, value in members.items()
         if name not in _HIDDEN
     ]
@@ -50,8 +54,9 @@ def of_session(session: Session) -> str:
     return "\n".join(lines) + "\n"
 
 
-def of_entry(entry: ExportedEntry) -> str:
+def of_entry(entry: ExportedEntry, shown: Callable[[str], str] = str) -> str:
     """Return an entry with its heading."""
+    content = shown(entry.content)
     author = entry.author if entry.imported_author is UNSET else entry.imported_author
     parts = [_escaped(entry.kind)]
     parts += [_escaped(author)] if author else []
@@ -61,7 +66,7 @@ def of_entry(entry: ExportedEntry) -> str:
         location = _decode_location(entry.location)
         parts.append(_link(location))
         suffix = PurePosixPath(location.uri).suffix.removeprefix(".")
-    body = _quoted(entry.content) if entry.kind == NOTE else _fenced(entry.content, suffix)
+    body = _quoted(content) if entry.kind in MARKDOWN else _fenced(content, suffix)
     return f"\n### {' · '.join(parts)}\n\n{body}"
 
 
@@ -118,11 +123,11 @@ def _pinned(value: msgspec.Raw | None) -> list[str]:
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
-def _value(value: msgspec.Raw) -> str:
+def _value(value: msgspec.Raw, shown: Callable[[str], str]) -> str:
     found = json.loads(bytes(value))  # which takes any number
-    return (
-        _escaped(found) if isinstance(found, str) else code(json.dumps(found, ensure_ascii=False))
-    )
+    if isinstance(found, str):
+        return _escaped(shown(found))
+    return code(shown(json.dumps(found, ensure_ascii=False)))
 
 
 def code(text: str) -> str:
