@@ -85,6 +85,21 @@ def user_cache_directory(name: str) -> str:
     return os.path.join(base, name)
 
 
+def state_directory() -> str:
+    """Return the directory of what this program remembers for the user; it may not exist yet.
+
+    The same as ``platformdirs.user_state_path``. Raises RuntimeError without a home directory.
+    """
+    if sys.platform == "win32":  # in the registry
+        from platformdirs import user_state_path
+
+        return str(user_state_path(_PROGRAM, appauthor=False))
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base) or sys.platform == "darwin":
+        base = os.path.join(home(), *_STATES)
+    return os.path.join(base, _PROGRAM)
+
+
 def home() -> str:
     """Return the user's home directory; raises RuntimeError if there is none."""
     found = os.path.expanduser("~")
@@ -104,5 +119,9 @@ def absolute(path: str) -> str:
     return expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
 
 
+_PROGRAM: Final = "tenets-session-server"
+_STATES: Final = (
+    ("Library", "Application Support") if sys.platform == "darwin" else (".local", "state")
+)
 _CACHE_OF_TENETS: Final = (".tenets", "cache")
 _CACHES: Final = ("Library", "Caches") if sys.platform == "darwin" else (".cache",)

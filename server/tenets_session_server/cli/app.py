@@ -34,6 +34,7 @@ SECTIONS: Final = (
     ("Sessions", "session_commands", "create rename copy reset delete clear"),
     ("Notes", "reading_commands", "show search"),
     ("Notes", "note_commands", "note edit remove"),
+    ("Notes", "handoff_commands", "handoff"),
     ("What was deleted", "trash_commands", "trash restore"),
     ("Folders and files", "folder_commands", "bind unbind pin unpin pins"),
     ("In and out", "transfer_commands", "export import"),

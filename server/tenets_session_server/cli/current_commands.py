@@ -161,14 +161,20 @@ def exit_command(run: Invocation) -> None:
 @json_option
 @with_run
 def resume_command(run: Invocation, name: str | None) -> None:
-    """Go back to the session that was active last, or to NAME.
+    """Go back to the session that was active last, or to NAME; shows its newest hand-off.
 
     \b
     tenets-session resume
     """
+    from tenets_session_server.cli import reading_commands  # noqa: PLC0415 - for this verb only
+
     session = run.call("resume", name=name)
     shown = text.line(session["name"])
     run.out.result(session, f"Back on {run.out.styled(shown, 'current')}.", shown)
+    handoff = reading_commands.newest_handoff(run, session["id"])
+    if handoff is not None and run.out.is_terminal and not run.out.as_json:
+        for line in reading_commands.shown_note(run, handoff):
+            run.out.line(line)
 
 
 @click.command("prompt", short_help="Print the name of the current session, or nothing.")

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 
-from tenets_session_server import masking
+from tenets_session_server.cli import writing
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
     Json,
     NotFoundError,
-    chunks,
     json_option,
     with_run,
     yes_option,
 )
 from tenets_session_server.client import text
-from tenets_session_server.client.client import CallError, DisconnectedError
 
 _PLACE: Final = re.compile(r"(?P<file>.+?)(?::(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)?")
-_STDIN: Final = "-"
 
 
 @click.command("note", short_help="Add a note, and print its id.")
@@ -52,13 +43,13 @@ def note_command(
     tenets-session note --at auth.py:3-7 'why is this here?'
     """
     location = None if place is None else _location(run, place)
-    content, session_id = _given(words), None
+    content, session_id = writing.given(words), None
     if content is None:
         if session is None:  # the one that it is begun in, whatever happens meanwhile
             session_id = run.current()["id"]
-        content = _written(run, "")
-    _check(content)
-    with _kept(content, is_safe=_is_text(words)):
+        content = writing.written(run, "")
+    writing.check(content)
+    with writing.kept(content, is_safe=writing.is_text(words)):
         entry = run.call(
             "addContext",
             sessionName=session,
@@ -67,7 +58,7 @@ def note_command(
             content=content,
             location=location,
         )
-    _warn(run, content)
+    writing.warn_of_secret(run, content)
     name = run.out.styled(text.line(entry["sessionName"]), "name")
     number = run.out.styled(str(entry["id"]), "id")
     run.out.result(entry, f"Added note {number} to {name}.", str(entry["id"]))
@@ -91,18 +82,18 @@ def edit_command(run: Invocation, entry_id: int, words: tuple[str, ...], kind: s
     entry = run.entry(entry_id)
     before = content = run.content(entry)
     if words or kind is None:
-        given = _given(words)
-        content = _written(run, before) if given is None else given
-        _check(content)
+        given = writing.given(words)
+        content = writing.written(run, before) if given is None else given
+        writing.check(content)
     if content == before and kind in {None, entry["kind"]}:
         run.out.result(entry, "Nothing has changed.", str(entry_id))
         return
     changed = content if content != before else None
-    with _kept(content, is_safe=changed is None or _is_text(words)):
+    with writing.kept(content, is_safe=changed is None or writing.is_text(words)):
         after = run.call(
             "updateContext", id=entry_id, content=changed, kind=kind, ifState=entry["state"]
         )
-    _warn(run, changed or "")
+    writing.warn_of_secret(run, changed or "")
     number = run.out.styled(str(entry_id), "id")
     run.out.result(after, f"Changed note {number}.", str(entry_id))
 
@@ -139,91 +130,6 @@ def remove_command(run: Invocation, ids: tuple[int, ...], yes: bool) -> None:
         out.undo(*(one["trashId"] for one in done))
     if missing:
         raise NotFoundError(f"there is no note {', '.join(missing)}; see `tenets-session show`")
-
-
-def _warn(run: Invocation, content: str) -> None:
-    if (warning := masking.warning(content)) is not None:
-        run.out.warn(warning)
-
-
-def _check(content: str) -> None:
-    if not content.strip():
-        raise click.UsageError("the note is empty: give its text, or write it in the editor")
-
-
-def _is_text(words: tuple[str, ...]) -> bool:
-    return bool(words) and words != (_STDIN,)
-
-
-def _given(words: tuple[str, ...]) -> str | None:
-    """Return the text of the arguments or of a pipe, None if it is to be written in the editor."""
-    if _is_text(words):
-        return " ".join(words)
-    if words or not sys.stdin.isatty():
-        data = b"".join(chunks(sys.stdin.fileno()))
-        try:
-            return data.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise click.UsageError(
-                f"stdin: expected UTF-8, got byte {data[error.start]:#04x} at {error.start}"
-            ) from None
-    return None
-
-
-def _written(run: Invocation, before: str) -> str:
-    """Return what the user makes of a text in the editor, which is kept if the editor fails."""
-    if not run.out.asks:
-        raise click.UsageError("give the text, or - to read it from stdin")
-    given = before if not before or before.endswith("\n") else f"{before}\n"
-    path = _file_with(given)
-    # The editor decides what CTRL-C does. Unlike an ignored signal, this is not inherited.
-    interrupted = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        click.edit(filename=str(path))
-        edited = path.read_bytes().decode()
-    except (click.ClickException, OSError, UnicodeDecodeError) as error:
-        if path.exists() and path.read_bytes() != given.encode():
-            _say_kept(path)
-        else:
-            path.unlink(missing_ok=True)
-        if isinstance(error, UnicodeDecodeError):
-            raise click.ClickException("the editor has not written UTF-8") from None
-        raise
-    finally:
-        signal.signal(signal.SIGINT, interrupted)
-    path.unlink()
-    if edited == given:
-        return before
-    return edited if before.endswith("\n") else edited.removesuffix("\n").removesuffix("\r")
-
-
-def _file_with(content: str) -> Path:
-    """Return a new file of this user with a text."""
-    number, name = tempfile.mkstemp(prefix="tenets-note-", suffix=".md")
-    with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-        file.write(content)
-    return Path(name)
-
-
-def _say_kept(path: Path) -> None:
-    click.echo(f"tenets-session: the text is kept in {path}", err=True)
-
-
-@contextmanager
-def _kept(content: str, *, is_safe: bool) -> Iterator[None]:
-    """Keep a text in a file if the block fails: nobody should have to write it again.
-
-    ``is_safe``: the user still has it.
-    """
-    try:
-        yield
-    except (CallError, DisconnectedError):
-        if not is_safe:
-            try:
-                _say_kept(_file_with(content))
-            except OSError as problem:
-                click.echo(f"tenets-session: the text cannot be kept either: {problem}", err=True)
-        raise
 
 
 def _location(run: Invocation, place: str) -> Json:

@@ -1,4 +1,4 @@
-"""What a shell waits for: the name for its prompt, and names to complete.
+"""What a shell or an agent waits for: the name for a prompt, names to complete, hooks.
 
 It takes as long as Python's start and SQLite's import: nothing else is imported, no daemon is
 asked, and the database is only looked at (:mod:`.storage.glance`). A command line that is not one
@@ -33,6 +33,10 @@ def run(arguments: Sequence[str]) -> int | None:
             database = next(remaining, None)
         elif argument == "prompt":
             return None if list(remaining) else prompt(folder, database)
+        elif argument == "hook":
+            from tenets_session_server.agents import hook
+
+            return hook.run(list(remaining), folder, database)
         elif argument == COMPLETE:
             return complete(database, next(remaining, ""))
         else:

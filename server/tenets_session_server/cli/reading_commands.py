@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from tenets_session_server.agents.digest import HANDOFF
 from tenets_session_server.cli.invocation import (
     ID,
     Invocation,
@@ -31,7 +32,7 @@ PAGE: Final = 200
 def show_command(
     run: Invocation, name: str | None, limit: int | None, kind: str | None, entry_id: int | None
 ) -> None:
-    """Show a session, by default the current one, with its notes.
+    """Show a session, by default the current one, with its notes: first the newest hand-off.
 
     \b
     tenets-session show
@@ -53,7 +54,7 @@ def show_command(
         whole = ({**entry, "content": run.content(entry)} for entry in entries)
         out.json({**session, "entries": list(whole)})
     else:
-        out.lines(_shown(run, session, entries))
+        out.lines(_shown(run, session, entries, with_handoff=kind is None))
 
 
 def _entries(
@@ -66,7 +67,9 @@ def _entries(
     return found if limit is None else reversed(list(found))
 
 
-def _shown(run: Invocation, session: Json, entries: Iterator[Json]) -> Iterator[str]:
+def _shown(
+    run: Invocation, session: Json, entries: Iterator[Json], *, with_handoff: bool
+) -> Iterator[str]:
     out = run.out
     active = " (active)" if session["active"] else ""
     yield f"{out.styled(text.line(session['name']), 'current')}{active}"
@@ -76,11 +79,28 @@ def _shown(run: Invocation, session: Json, entries: Iterator[Json]) -> Iterator[
         if key not in hidden:
             said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield f"{text.line(key)}: {text.line(said)}"
+    first = newest_handoff(run, session["id"]) if with_handoff else None
+    if first is not None:
+        yield from shown_note(run, first)
     for entry in entries:
-        yield ""
-        yield _heading(run, entry)
-        for line in text.block(run.content(entry)).splitlines():
-            yield f"    {line}"
+        if first is None or entry["id"] != first["id"]:
+            yield from shown_note(run, entry)
+
+
+def newest_handoff(run: Invocation, session_id: int) -> Json | None:
+    """Return the newest hand-off of a session, None without one."""
+    found = run.items(
+        "listContext", "entries", 1, sessionId=session_id, kind=HANDOFF, order="newest"
+    )
+    return next(found, None)
+
+
+def shown_note(run: Invocation, entry: Json) -> Iterator[str]:
+    """Yield the lines that show a note, after a blank one."""
+    yield ""
+    yield _heading(run, entry)
+    for line in text.block(run.content(entry)).splitlines():
+        yield f"    {line}"
 
 
 def _heading(run: Invocation, entry: Json) -> str:
@@ -90,23 +110,8 @@ def _heading(run: Invocation, entry: Json) -> str:
     if author is not None:
         parts.append(f"by {text.line(author)}")
     if "location" in entry:
-        parts.append(f"at {text.line(_place(entry['location']))}")
+        parts.append(f"at {text.line(text.place(entry['location']))}")
     return "  ".join(parts)
-
-
-def _place(location: Json) -> str:
-    """Return a location as ``FILE:3-7``."""
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - of few notes
-
-    uri = str(location["uri"])
-    if uri.startswith("file:///"):
-        uri = unquote(urlsplit(uri).path)
-    if "range" not in location:
-        return uri
-    first = location["range"]["start"]["line"] + 1
-    end = location["range"]["end"]
-    last = end["line"] + (0 if end["character"] == 0 and end["line"] >= first else 1)
-    return f"{uri}:{first}" if last == first else f"{uri}:{first}-{last}"
 
 
 @click.command("search", short_help="Find notes, and sessions by name.")

@@ -59,8 +59,9 @@ class Client:
     """Calls methods on one database, as one client.
 
     ``reason`` says why it is that database. ``folder`` is the one whose session is current.
-    ``notifications``: the client wants them, see :meth:`messages`. ``on_indexing`` as
-    :class:`.rpc.local.LocalClient` has it. ``warnings`` are sentences for the user about the file,
+    ``notifications``: the client wants them, see :meth:`messages`. A daemon that has not answered
+    after ``timeout`` seconds counts as ended. ``on_indexing`` as :class:`.rpc.local.LocalClient`
+    has it. ``warnings`` are sentences for the user about the file,
     once something was called.
     """
 
@@ -72,13 +73,14 @@ class Client:
         author: str = AUTHOR,
         folder: str,
         notifications: bool = False,
+        timeout: float | None = None,
         on_indexing: Callable[[int], None] = lambda _left: None,
     ) -> None:
         self.database, self.reason, self.folder = database, reason, folder
         self.warnings: list[str] = []
         self._author, self._on_indexing = author, on_indexing
         self._local: LocalClient | None = None
-        self._daemon = self._connect(notifications)
+        self._daemon = self._connect(notifications, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -125,11 +127,11 @@ class Client:
         if self._daemon is not None:
             yield from self._daemon.changes()
 
-    def _connect(self, notifications: bool) -> _Daemon | None:
+    def _connect(self, notifications: bool, timeout: float | None) -> _Daemon | None:
         attachment = running.attach(self.database, self.reason)
         if attachment is None:
             return None
-        daemon = _Daemon(attachment)
+        daemon = _Daemon(attachment, timeout)
         options = {
             "notifications": notifications,
             "activeMetadata": False,
@@ -184,8 +186,9 @@ def check_size(params: Json) -> None:
 class _Daemon:
     """The messages on one connection to a daemon (LSP 3.17, base protocol)."""
 
-    def __init__(self, attachment: running.Attachment) -> None:
+    def __init__(self, attachment: running.Attachment, timeout: float | None) -> None:
         self._attachment, self._stream = attachment, attachment.stream
+        self._stream.settimeout(timeout)
         self._data = b""
         self._last_id = 0
         self._changes: list[Json] = []  # that have arrived before a reply
@@ -230,7 +233,6 @@ class _Daemon:
     def _send(self, message: Json) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode()
         try:
-            self._stream.settimeout(None)
             self._stream.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         except OSError as error:
             raise DisconnectedError from error

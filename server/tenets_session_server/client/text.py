@@ -6,7 +6,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Any, Final
 
 # Control characters, which terminals obey, and characters that show a line otherwise than it is
 # stored (Unicode, "Bidirectional Algorithm"); lines and paragraphs end with \n only.
@@ -58,6 +58,21 @@ def ago(when: str) -> str:
         if passed < end:
             return f"{count(int(passed // size), unit)} ago"
     return f"{count(int(passed // (365 * 86_400)), 'year')} ago"
+
+
+def place(location: dict[str, Any]) -> str:
+    """Return a location as ``FILE:3-7``."""
+    from urllib.parse import unquote, urlsplit
+
+    uri = str(location["uri"])
+    if uri.startswith("file:///"):
+        uri = unquote(urlsplit(uri).path)
+    if "range" not in location:
+        return uri
+    first = location["range"]["start"]["line"] + 1
+    end = location["range"]["end"]
+    last = end["line"] + (0 if end["character"] == 0 and end["line"] >= first else 1)
+    return f"{uri}:{first}" if last == first else f"{uri}:{first}-{last}"
 
 
 def count(number: int, one: str, several: str = "") -> str:

@@ -1,0 +1,1 @@
+"""What coding agents see of the sessions, and what they may do."""
