@@ -237,7 +237,8 @@ class Neovim:
     def check(self) -> None:
         """Fail where Neovim has shown a traceback, or where something deprecated was used."""
         shown = self.messages()
-        for bad in ("stack traceback", "Error executing", "/lua/tenets/", "E5108", "deprecated"):
+        wrong = ("stack traceback", "Error executing", "Error detected", "/lua/tenets/", "E5108")
+        for bad in (*wrong, "deprecated"):
             assert bad not in shown, shown
         assert not self.lua("return _G.deprecated"), "deprecated functions were called"
 
