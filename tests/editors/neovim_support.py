@@ -115,6 +115,7 @@ class Neovim:
 
     def __init__(self, process: subprocess.Popen[bytes], driver: BufferedRWPair) -> None:
         self.process = process
+        self.leaves_by = ":qa!"
         self._driver = driver
 
     @classmethod
@@ -244,7 +245,7 @@ class Neovim:
 
     def quit(self) -> None:
         """Leave, as a user does, and wait for it."""
-        self.type("<C-\\><C-N>:qa!<CR>")
+        self.type(f"<C-\\><C-N>{self.leaves_by}<CR>")
         self.wait_until_ended()
 
     def wait_until_ended(self) -> None:

@@ -166,12 +166,12 @@ local function search(words)
   end)
 end
 
---- Tells what the working folder shows.
+--- Tells what a folder shows.
 local function say_binding(found)
-  local session = present(found.session)
-  local name = vim.fn.fnamemodify(vim.fn.getcwd(), ":~")
+  local session, folder = present(found.session), text.place({ uri = found.folder })
   local shown = session and session.name or "no session"
-  server.show(("%s shows %s%s"):format(name, shown, present(found.binding) and ", whatever is active" or ""))
+  local always = present(found.binding) and ", whatever is active" or ""
+  server.show(("%s shows %s%s"):format(folder, shown, always))
   current.ask(nil, server.ignore)
 end
 
@@ -242,7 +242,8 @@ local function restore(item, new_name)
   end, function(message, kind)
     if kind ~= "sessionExists" or item.sessions ~= 1 then return server.fail(message) end
     local taken = new_name or item.names[1]
-    ui.ask(("%s is taken; bring it back as: "):format(taken), taken, function(name) restore(item, name) end)
+    local prompt = ("%s is taken; bring it back as: "):format(taken)
+    ui.ask(prompt, taken, function(name) restore(item, name) end)
   end)
 end
 

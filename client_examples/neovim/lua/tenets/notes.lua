@@ -385,18 +385,19 @@ local function send(buffer, found, new, forced, done)
 
   local function add(block)
     local entry = block.of and block.of.entry or {}
+    local content = block.text .. (block.of and block.of.tail or "")
     local mark = mark_of(buffer, block)
     request("addContext", {
       sessionId = view.session.id,
       kind = entry.kind or "note",
       location = entry.location,
-      content = block.text,
+      content = content,
       -- If there is no reply, it may be sent again, changed or not: it is added once.
       identityKey = view.keys[mark],
       replace = true,
     }, function(result)
       if views[buffer] == view and vim.api.nvim_buf_is_loaded(buffer) then
-        set_heading(buffer, mark, result, block.text)
+        set_heading(buffer, mark, result, content)
       end
     end, function(message) problem("a new note is not written: %s", message) end)
   end
@@ -465,7 +466,9 @@ local function write(buffer, forced)
   if view.database ~= server.capability.database then
     return server.fail("nothing was written: the server does not have the database of these notes")
   end
-  if view.waiting > 0 then return server.fail("the last :w waits for its replies; :qa! leaves anyway") end
+  if view.waiting > 0 then
+    return server.fail("the last :w waits for its replies; :qa! leaves anyway")
+  end
   local found, new = parse(buffer)
   local missing = vim.tbl_filter(function(note) return not found[note.heading] end, view.notes)
   local damaged = not forced and damaged_heading(buffer, missing)

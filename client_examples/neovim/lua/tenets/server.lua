@@ -232,19 +232,26 @@ function start(again)
   return target
 end
 
+--- Waits for the replies to commands; returns the verbs of those that have none.
+local function wait_for_commands()
+  local verbs = {}
+  M.wait(function()
+    verbs = {}
+    for entry in pairs(server and server.pending or {}) do
+      if entry.failed ~= M.ignore then table.insert(verbs, entry.verb) end
+    end
+    return #verbs == 0
+  end)
+  table.sort(verbs)
+  return verbs
+end
+
 --- Before Neovim exits, waits for the replies to commands, and shows them.
 local function finish()
-  local waits = {}
-  local done = M.wait(function()
-    waits = {}
-    for entry in pairs(server and server.pending or {}) do
-      if entry.failed ~= M.ignore then table.insert(waits, entry.verb) end
-    end
-    return #waits == 0
-  end)
-  if not done then
+  local verbs = wait_for_commands()
+  if #verbs > 0 then
     local sentence = "no reply to %s: executed later, or not at all"
-    M.show(sentence:format(table.concat(waits, ", ")), vim.log.levels.WARN)
+    M.show(sentence:format(table.concat(verbs, ", ")), vim.log.levels.WARN)
   end
   is_exiting = true
   vim.wait(PATIENCE, function() return unshown == 0 end, 5)
@@ -304,6 +311,12 @@ end
 local group = vim.api.nvim_create_augroup("tenets_server", { clear = true })
 -- Before the buffers go: their user may still stay.
 vim.api.nvim_create_autocmd("ExitPre", { group = group, callback = finish })
-vim.api.nvim_create_autocmd("VimLeavePre", { group = group, callback = stop })
+vim.api.nvim_create_autocmd("VimLeavePre", {
+  group = group,
+  callback = function()
+    wait_for_commands() -- before 0.9, :wqall is no ExitPre
+    stop()
+  end,
+})
 
 return M
