@@ -101,14 +101,10 @@ end
 
 --- Returns a rule with which no line of a note begins as a heading does.
 local function rule_for(entries)
+  local contents = vim.tbl_map(function(entry) return present(entry.content) or "" end, entries)
+  local all = "\n" .. table.concat(contents, "\n")
   local rule = "──"
-  local function is_taken()
-    for _, entry in ipairs(entries) do
-      local content = "\n" .. (present(entry.content) or "")
-      if content:find("\n" .. rule .. " ", 1, true) then return true end
-    end
-  end
-  while is_taken() do rule = rule .. "─" end
+  while all:find("\n" .. rule .. " ", 1, true) do rule = rule .. "─" end
   return rule
 end
 
@@ -252,11 +248,6 @@ local function may_be_read(buffer)
   return views[buffer] and vim.api.nvim_buf_is_loaded(buffer) and not vim.bo[buffer].modified
 end
 
---- Gives a buffer the name of its session, which may have been renamed, unless another one has it.
-local function rename(buffer, name)
-  if vim.api.nvim_buf_get_name(buffer) ~= name then pcall(vim.api.nvim_buf_set_name, buffer, name) end
-end
-
 --- Reads the notes of a buffer. What its user has changed meanwhile stays.
 local function load(buffer)
   if readings[buffer] then
@@ -274,7 +265,10 @@ local function load(buffer)
     local function run()
       if may_be_read(buffer) then
         show(buffer, found)
-        if source.session_name then rename(buffer, session_buffer_name(found.session.name)) end
+        -- It may have been renamed; where another buffer has that name, this one keeps its own.
+        if source.session_name and source.session_name ~= found.session.name then
+          pcall(vim.api.nvim_buf_set_name, buffer, session_buffer_name(found.session.name))
+        end
       end
       ended()
     end
