@@ -115,6 +115,7 @@ class Neovim:
 
     def __init__(self, process: subprocess.Popen[bytes], driver: BufferedRWPair) -> None:
         self.process = process
+        self.leaves_by = ":qa!"
         self._driver = driver
 
     @classmethod
@@ -237,13 +238,14 @@ class Neovim:
     def check(self) -> None:
         """Fail where Neovim has shown a traceback, or where something deprecated was used."""
         shown = self.messages()
-        for bad in ("stack traceback", "Error executing", "/lua/tenets/", "E5108", "deprecated"):
+        wrong = ("stack traceback", "Error executing", "Error detected", "/lua/tenets/", "E5108")
+        for bad in (*wrong, "deprecated"):
             assert bad not in shown, shown
         assert not self.lua("return _G.deprecated"), "deprecated functions were called"
 
     def quit(self) -> None:
         """Leave, as a user does, and wait for it."""
-        self.type("<C-\\><C-N>:qa!<CR>")
+        self.type(f"<C-\\><C-N>{self.leaves_by}<CR>")
         self.wait_until_ended()
 
     def wait_until_ended(self) -> None:

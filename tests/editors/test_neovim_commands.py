@@ -116,6 +116,17 @@ def test_commands_and_names_are_completed(nvim: Neovim, database: Path) -> None:
     assert nvim.completions("Tenets list t") == []
 
 
+def test_completion_starts_the_server(nvim: Neovim, database: Path) -> None:
+    with stored(database) as db:
+        db.create_session('50% of "a" | b\\c #1 <d>')
+    # Each waits for a moment only.
+    nvim.wait_for("#vim.fn.getcompletion('Tenets switch 5', 'cmdline') == 1")
+    nvim.type(":Tenets switch 50%<Tab><CR>")
+    nvim.wait_until_told('tenets: switched to 50% of "a" | b\\c #1 <d>')
+    nvim.type(':1,$Tenets notes 50% of "a" | b<Tab><CR>')
+    nvim.wait_for("vim.fn.bufname() == args[1]", 'tenets://session/50%25 of "a" | b\\c #1 <d>')
+
+
 def test_completion_knows_what_others_have_just_created(nvim: Neovim, database: Path) -> None:
     nvim.command("Tenets create mine")
     nvim.wait_until_told("tenets: created and activated mine")

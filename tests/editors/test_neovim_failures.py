@@ -161,15 +161,18 @@ def test_quitting_while_the_server_starts_leaves_none(
     server.wait_until_all_ended()
 
 
+@pytest.mark.parametrize("command", [":qa!", ":wqall"])
 def test_quitting_at_once_loses_nothing(
-    opened: Opener, server: ServerProgram, database: Path
+    opened: Opener, server: ServerProgram, database: Path, command: str
 ) -> None:
     with opened() as nvim:
+        nvim.leaves_by = command
         nvim.lua("""
             require('tenets').setup{}
             vim.cmd("Tenets create s")
             vim.fn.setline(1, "the last words")
             vim.cmd("TenetsAdd")
+            vim.bo.modified = false
         """)
     server.wait_until_all_ended()
     assert context(database) == [("s", "code", "[No Name]:1-1\nthe last words")]

@@ -45,18 +45,20 @@ def test_notes_are_edited_removed_and_added_in_their_buffer(nvim: Neovim, person
     person.does("note", "--kind", "code", "--at", "login.py:5", "second")
     nvim.type(":Tenets notes<CR>")
     headings = ("── 1 · note · tenets-session · … ──", "── 2 · code · … · login.py:5 ──")
-    nvim.wait_until_text_is(headings[0], "first", headings[1], "second")
+    nvim.wait_until_text_is(headings[0], "first", "", headings[1], "second")
     # The newest one is what its user sees first.
-    assert nvim.lua("return vim.fn.line('.')") == 4
-    nvim.type("ggjA, and more<Esc>jdj:Tenets note<CR>a third\nof two lines<Esc>:w<CR>")
+    assert nvim.lua("return vim.fn.line('.')") == 5
+    # A note of one paragraph is a paragraph with its heading.
+    nvim.type("ggjA, and more<Esc>}jdap:Tenets note<CR>a third\nof two lines<Esc>:w<CR>")
     nvim.wait_until_told("tenets: removed 1 note; :Tenets undo brings it back")
     new = "── 3 · note · Neovim · … ──"
-    nvim.wait_until_text_is(headings[0], "first, and more", new, "a third", "of two lines")
+    nvim.wait_until_text_is(headings[0], "first, and more", "", new, "a third", "of two lines")
     assert contents(person) == ["first, and more", "a third\nof two lines"]
     nvim.type(":Tenets undo<CR>")
     nvim.wait_until_told("tenets: restored billing, notes: 1")
     nvim.wait_until_text_is(
-        *(headings[0], "first, and more", headings[1], "second", new, "a third", "of two lines")
+        *(headings[0], "first, and more", "", headings[1], "second", ""),
+        *(new, "a third", "of two lines"),
     )
     # Undo of the editor brings back none of what was there before.
     nvim.type("u")
@@ -75,27 +77,27 @@ def test_a_change_on_both_sides_is_a_conflict_that_loses_nothing(
     person.does("note", "first")
     person.does("note", "second")
     nvim.command("Tenets notes billing")
-    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
+    nvim.wait_until_text_is("── 1 …", "first", "", "── 2 …", "second")
     # A buffer without changes follows, and the cursor stays on its note.
     person.does("edit", "1", "first\nof them")
-    nvim.wait_until_text_is("── 1 …", "first", "of them", "── 2 …", "second")
-    assert nvim.lua("return vim.fn.line('.')") == 5
+    nvim.wait_until_text_is("── 1 …", "first", "of them", "", "── 2 …", "second")
+    assert nvim.lua("return vim.fn.line('.')") == 6
     nvim.lua("vim.fn.setline(2, 'mine')")
-    nvim.lua("vim.fn.setline(5, 'second of mine')")
+    nvim.lua("vim.fn.setline(6, 'second of mine')")
     person.does("edit", "1", "theirs")
     nvim.type(":w<CR>")
     nvim.wait_until_told("tenets: note 1 was changed elsewhere: :w! overwrites it, :e! shows it")
     assert is_modified(nvim)
     # The others are written.
     assert contents(person) == ["theirs", "second of mine"]
-    nvim.wait_until_text_is("── 1 …", "mine", "of them", "── 2 …", "second of mine")
+    nvim.wait_until_text_is("── 1 …", "mine", "of them", "", "── 2 …", "second of mine")
     nvim.type(":w!<CR>")
     nvim.wait_for("not vim.bo.modified")
     assert contents(person) == ["mine\nof them", "second of mine"]
     nvim.lua("vim.fn.setline(2, 'mine again')")
     person.does("edit", "1", "theirs again")
     nvim.type(":e!<CR>")
-    nvim.wait_until_text_is("── 1 …", "theirs again", "── 2 …", "second of mine")
+    nvim.wait_until_text_is("── 1 …", "theirs again", "", "── 2 …", "second of mine")
     # What was deleted elsewhere can be kept.
     nvim.lua("vim.fn.setline(2, 'keep this')")
     person.does("remove", "1")
@@ -104,7 +106,7 @@ def test_a_change_on_both_sides_is_a_conflict_that_loses_nothing(
         "tenets: note 1 was deleted elsewhere: :w! adds it again, :e! shows what is there"
     )
     nvim.type(":w!<CR>")
-    nvim.wait_until_text_is("── 2 …", "second of mine", "── 3 …", "keep this")
+    nvim.wait_until_text_is("── 2 …", "second of mine", "", "── 3 …", "keep this")
 
 
 def test_what_is_written_is_what_was_read(nvim: Neovim, person: Person, database: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_new_note_is_added_once_however_often_it_is_written(nvim: Neovim, pers
     assert contents(person) == ["one"]
     # Two equal ones are two.
     nvim.type(":Tenets note<CR>TODO<Esc>:Tenets note<CR>TODO<Esc>:w<CR>")
-    nvim.wait_until_text_is("── 1 …", "one", "── 2 …", "TODO", "── 3 …", "TODO")
+    nvim.wait_until_text_is("── 1 …", "one", "", "── 2 …", "TODO", "", "── 3 …", "TODO")
     assert contents(person) == ["one", "TODO", "TODO"]
 
 
@@ -152,8 +154,8 @@ def test_what_an_undo_brings_back_is_not_lost(nvim: Neovim, person: Person) -> N
     person.does("note", "--kind", "code", "--at", "login.py:3", "first")
     person.does("note", "second")
     nvim.command("Tenets notes")
-    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
-    nvim.type("gg2ddGAx<Esc>")
+    nvim.wait_until_text_is("── 1 …", "first", "", "── 2 …", "second")
+    nvim.type("gg3ddGAx<Esc>")
     person.does("edit", "2", "theirs")
     nvim.type(":w<CR>")
     nvim.wait_until_told(
@@ -161,24 +163,25 @@ def test_what_an_undo_brings_back_is_not_lost(nvim: Neovim, person: Person) -> N
         "tenets: note 2 was changed elsewhere: :w! overwrites it, :e! shows it"
     )
     nvim.type("uu:w!<CR>")
-    nvim.wait_until_text_is("── 2 …", "theirs", "── 3 · code · Neovim · … · login.py:3 ──", "first")
+    code = "── 3 · code · Neovim · … · login.py:3 ──"
+    nvim.wait_until_text_is("── 2 …", "theirs", "", code, "first")
     assert contents(person) == ["theirs", "first"]
-    (code,) = [entry for entry in entries(person) if entry["kind"] == "code"]
-    assert code["location"]["range"]["start"]["line"] == 2
+    (kept,) = [entry for entry in entries(person) if entry["kind"] == "code"]
+    assert kept["location"]["range"]["start"]["line"] == 2
 
 
 def test_a_heading_is_not_changed_by_mistake(nvim: Neovim, person: Person) -> None:
     person.does("note", "first")
     person.does("note", "second")
     nvim.command("Tenets notes")
-    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
-    nvim.type("3Gihello<Esc>:w<CR>")
-    nvim.wait_until_told("tenets: line 3 was the heading of a note: undo its change")
+    nvim.wait_until_text_is("── 1 …", "first", "", "── 2 …", "second")
+    nvim.type("4Gihello<Esc>:w<CR>")
+    nvim.wait_until_told("tenets: line 4 was the heading of a note: undo its change")
     assert contents(person) == ["first", "second"]
     # A note that is moved to the buffer of another session is moved.
     nvim.type("u")
     person.does("create", "review")
-    nvim.type("3G2dd:Tenets notes review<CR>")
+    nvim.type("4G2dd:Tenets notes review<CR>")
     nvim.wait_until_text_is("── new note ──", "")
     nvim.type("P:wall<CR>")
     nvim.wait_for("not vim.bo.modified")
@@ -212,14 +215,14 @@ def test_a_buffer_of_notes_is_used_as_any_other(
     nvim.command("noautocmd bwipeout!")
     person.does("note", "second")
     nvim.command("Tenets notes")
-    nvim.wait_until_text_is("── 1 …", "first", "── 2 …", "second")
+    nvim.wait_until_text_is("── 1 …", "first", "", "── 2 …", "second")
 
 
 def test_many_notes_are_removed_only_after_a_question(nvim: Neovim, person: Person) -> None:
     for number in range(3):
         person.does("note", f"note {number}")
     nvim.command("Tenets notes")
-    nvim.wait_for("vim.fn.line('$') == 6")
+    nvim.wait_for("vim.fn.line('$') == 8")
     nvim.lua("vim.fn.confirm = function(question) _G.question = question return 2 end")
     nvim.type("ggdG:w<CR>")
     nvim.wait_until_told("tenets: nothing was written")
@@ -319,7 +322,7 @@ def test_lines_are_added_with_their_place_and_found_again(
     nvim.command("1")
     nvim.command("Tenets notes")
     code_lines = ("def log_in(user):", "    token = fetch(user)")
-    nvim.wait_until_text_is("── 1 …", *code_lines, "── 2 …", "why twice?")
+    nvim.wait_until_text_is("── 1 …", *code_lines, "", "── 2 …", "why twice?")
     nvim.type("<CR>")
     nvim.wait_for("vim.fn.bufname():find('login.py$') and vim.fn.line('.') == 7")
     nvim.command("Tenets notes")
@@ -384,4 +387,69 @@ def test_frozen_or_slow_a_server_does_not_let_notes_be_written_that_were_not_rea
         nvim.wait_until_text_is("── 1 …", "first")
         nvim.command("e!")
         nvim.wait_until_text_is("── 1 …", "first")
+    assert contents(person) == ["first"]
+
+
+def test_a_frozen_server_is_waited_for_once(
+    opened: Opener, server: ServerProgram, person: Person
+) -> None:
+    person.does("note", "first")
+    with opened() as nvim:
+        nvim.setup(cmd=[str(server.path), "--standalone", "--database", str(person.database)])
+        nvim.command("Tenets notes")
+        nvim.wait_until_text_is("── 1 …", "first")
+        (frozen,) = server.pids()
+        os.kill(frozen, signal.SIGSTOP)
+        took = nvim.lua("""
+            local start = vim.fn.reltime()
+            vim.fn.setline(2, 'changed')
+            vim.cmd('Tenets note')
+            vim.fn.setline('$', 'added')
+            vim.cmd('stopinsert')
+            vim.cmd('write')
+            pcall(vim.cmd, 'wqall')
+            return vim.fn.reltimefloat(vim.fn.reltime(start))
+        """)
+        assert 4 < took < 9  # not twice five seconds
+        nvim.wait_for(
+            "vim.fn.execute('messages'):find(args[1], 1, true)",
+            "\ntenets: the last :w waits for its replies; :qa! leaves anyway",
+        )
+        messages = nvim.messages()
+        assert "\ntenets: no reply yet: notes may not be written; :qa! leaves anyway" in messages
+        nvim.command("messages clear")
+        nvim.command("doautocmd ExitPre")  # before 0.9, :wqall does not do that
+        nvim.wait_until_told(
+            "tenets: no reply to addContext, updateContext: executed later, or not at all"
+        )
+        assert is_modified(nvim)
+        os.kill(frozen, signal.SIGCONT)
+        nvim.wait_until_told("tenets: the notes are written")
+        nvim.wait_for("not vim.bo.modified")
+        nvim.wait_until_text_is("── 1 …", "changed", "", "── 2 …", "added")
+    assert contents(person) == ["changed", "added"]
+
+
+def test_what_was_written_although_the_reply_was_lost_is_no_conflict(
+    nvim: Neovim, person: Person
+) -> None:
+    person.does("note", "first\n")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first")
+    nvim.lua("vim.fn.setline(2, 'mine')")
+    person.does("edit", "1", "mine\n")  # as the server has it then
+    nvim.type(":w<CR>")
+    nvim.wait_for("not vim.bo.modified")
+    assert nvim.messages() == ""
+
+
+def test_a_buffer_of_notes_becomes_a_file_under_another_name(
+    nvim: Neovim, person: Person, project: Path
+) -> None:
+    person.does("note", "first")
+    nvim.command("Tenets notes")
+    nvim.wait_until_text_is("── 1 …", "first")
+    nvim.type(":saveas notes.md<CR>Gccother<Esc>:w<CR>")
+    nvim.wait_for("not vim.bo.modified")
+    assert (project / "notes.md").read_text().splitlines()[1:] == ["other"]
     assert contents(person) == ["first"]

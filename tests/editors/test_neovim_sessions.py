@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from editors import neovim_support
-from editors.neovim_support import Neovim, Opener, ServerProgram
+from editors.neovim_support import Neovim, Opener, ServerProgram, neovim_program
 from editors.stored import active_name, context, names, stored
 from support.people import Person
 
@@ -246,3 +246,126 @@ def test_nothing_is_loaded_before_it_is_needed(opened: Opener, database: Path) -
         nvim.command("Tenets create billing")
         nvim.wait_until_told("tenets: created and activated billing")
     assert active_name(database) == "billing"
+
+
+def test_each_window_shows_the_session_of_its_own_folder(
+    opened: Opener, database: Path, project: Path
+) -> None:
+    (project / "part").mkdir()
+    (project / "other").mkdir()
+    person = Person(database, project)
+    person.does("create", "--switch", "billing")
+    person.does("create", "parser")
+    person.does("-C", "part", "bind", "parser")
+    with opened() as nvim:
+        nvim.lua("""
+            require('tenets').setup{}
+            vim.o.statusline = "%{v:lua.require'tenets'.statusline()}"
+            seen = {}
+            function _G.see() table.insert(seen, tostring(require('tenets').current())) end
+            vim.cmd('autocmd User TenetsSessionChanged lua see()')
+            function _G.shown()
+                return vim.tbl_map(function(window)
+                    return vim.api.nvim_eval_statusline(vim.o.statusline, { winid = window }).str
+                end, vim.api.nvim_list_wins())
+            end
+        """)
+        nvim.wait_until_status_is("tenets: billing")
+        nvim.command("split")
+        nvim.command("lcd part")
+        nvim.wait_until_status_is("tenets: parser")
+        both = ["tenets: parser", "tenets: billing"]
+        nvim.wait_for("vim.deep_equal(shown(), args[1])", both)
+        nvim.command("wincmd w")
+        nvim.wait_until_status_is("tenets: billing")
+        nvim.command("wincmd w")
+        nvim.command("TenetsAdd")
+        nvim.wait_until_told("tenets: added [No Name]:1-1 to parser")
+        nvim.command("wincmd w")
+        assert nvim.lua("return seen") == ["billing", "parser", "billing", "parser", "billing"]
+        # What others do is shown in each window.
+        person.does("create", "--switch", "review")
+        nvim.wait_for("vim.deep_equal(shown(), args[1])", ["tenets: parser", "tenets: review"])
+        person.does("-C", "part", "bind", "billing")
+        nvim.wait_for("vim.deep_equal(shown(), args[1])", ["tenets: billing", "tenets: review"])
+        # A tab page has a folder of its own, too.
+        nvim.command("tabnew")
+        nvim.command("tcd other")
+        nvim.command("messages clear")
+        nvim.command("Tenets bind parser")
+        nvim.wait_until_status_is("tenets: parser")
+        nvim.command("tabprevious")
+        nvim.wait_until_status_is("tenets: review")
+        nvim.command("tabclose 2")
+        nvim.command("messages clear")
+
+
+def test_what_is_brought_back_may_get_another_name(nvim: Neovim, database: Path) -> None:
+    nvim.command("Tenets create billing")
+    nvim.wait_until_told("tenets: created and activated billing")
+    nvim.command("Tenets delete")
+    nvim.wait_until_told("tenets: deleted billing; :Tenets undo brings it back")
+    for name in ("billing", "review"):
+        nvim.command(f"Tenets create {name}")
+        nvim.wait_until_told(f"tenets: created and activated {name}")
+    nvim.type(":Tenets undo<CR>")
+    nvim.answers("<C-U>review")
+    nvim.answers(" 2")  # behind the name that is taken, too
+    nvim.wait_until_told("tenets: restored review 2, notes: 0")
+    assert sorted(names(database)) == ["billing", "review", "review 2"]
+
+
+def test_an_export_is_no_change_that_keeps_neovim_open(nvim: Neovim, project: Path) -> None:
+    nvim.command("Tenets create billing")
+    nvim.wait_until_told("tenets: created and activated billing")
+    nvim.command("Tenets export")
+    nvim.wait_for("vim.fn.getline(1) == '# billing'")
+    assert nvim.lua("return vim.bo.modified") is False
+    nvim.type(":w billing.md<CR>")
+    nvim.wait_for("vim.fn.filereadable('billing.md') == 1")
+    assert (project / "billing.md").read_text().startswith("# billing\n")
+
+
+def test_another_command_in_the_configuration_starts_another_server(
+    opened: Opener, server: ServerProgram, database: Path, project: Path
+) -> None:
+    Person(database, project).does("create", "--switch", "billing")
+    other = Person(project / "other.db", project)
+    other.does("create", "review")
+    other.does("create", "--switch", "billing")
+    other.does("note", "of the other one")
+    with opened() as nvim:
+        nvim.setup()
+        nvim.command("Tenets notes")
+        nvim.wait_until_text_is("── new note ──", "")
+        nvim.command("Tenets notes billing")
+        nvim.setup(cmd=[str(server.path), "--database", str(other.database)])
+        # The session of that name has another id there.
+        nvim.wait_until_text_is("── 1 …", "of the other one")
+        nvim.lua("vim.fn.setline(2, 'changed')")
+        nvim.setup()
+        nvim.type(":w<CR>")
+        nvim.wait_until_told(
+            "tenets: nothing was written: the server does not have the database of these notes"
+        )
+        nvim.command("Tenets create parser")
+        nvim.wait_until_told("tenets: created and activated parser")
+        nvim.type(":w<CR>")
+        nvim.wait_until_told(
+            "tenets: nothing was written: the server does not have the database of these notes"
+        )
+        nvim.command("bwipeout!")
+    server.wait_until_all_ended()
+    assert names(database) == ["parser", "billing"]
+    assert context(Path(other.database)) == [("billing", "note", "of the other one")]
+
+
+def test_the_language_server_of_neovim_has_the_command_of_the_configuration(
+    server: ServerProgram, project: Path
+) -> None:
+    with Neovim.opened(neovim_program("newest"), project, "/usr/bin:/bin") as nvim:
+        nvim.lua("vim.lsp.enable('tenets')")
+        nvim.setup(cmd=[str(server.path)])
+        nvim.command("edit login.py")
+        nvim.command("setfiletype python")
+        nvim.wait_for("(vim.lsp.get_clients({ name = 'tenets' })[1] or {}).initialized")

@@ -2,7 +2,10 @@
 -- symbol search, beside the language servers of a file type. The plugin does not need it.
 
 return {
-  cmd = { "tenets-session-server" },
+  -- A function, so that the option `cmd` of setup() counts whenever that is called.
+  cmd = function(dispatchers)
+    return vim.lsp.rpc.start(require("tenets.config").cmd, dispatchers)
+  end,
   init_options = { editorFeatures = true },
   root_dir = function(_, found) found(vim.fn.getcwd()) end,
 }

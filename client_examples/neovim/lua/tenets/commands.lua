@@ -52,7 +52,7 @@ end
 
 local function session_line(session)
   local facts = text.joined(
-    session.name == current.name and "current" or nil,
+    session.name == current.name() and "current" or nil,
     session.active and "active" or nil,
     text.count(session.contextCount, "note"),
     text.age(session.createdAt)
@@ -166,12 +166,12 @@ local function search(words)
   end)
 end
 
---- Tells what the working folder shows.
+--- Tells what a folder shows.
 local function say_binding(found)
-  local session = present(found.session)
-  local name = vim.fn.fnamemodify(vim.fn.getcwd(-1, -1), ":~")
+  local session, folder = present(found.session), text.place({ uri = found.folder })
   local shown = session and session.name or "no session"
-  server.show(("%s shows %s%s"):format(name, shown, present(found.binding) and ", whatever is active" or ""))
+  local always = present(found.binding) and ", whatever is active" or ""
+  server.show(("%s shows %s%s"):format(folder, shown, always))
   current.ask(nil, server.ignore)
 end
 
@@ -234,9 +234,16 @@ local function item_line(item)
   return ("%s %s (%s)"):format(what, names, facts)
 end
 
-local function restore(item)
-  server.request("restore", { id = item.id }, function(restored)
-    server.show(("restored %s, notes: %d"):format(table.concat(item.names, ", "), restored.entries))
+--- Brings back an item of the trash, under another name if one is given.
+local function restore(item, new_name)
+  server.request("restore", { id = item.id, newName = new_name }, function(restored)
+    local name = new_name or table.concat(item.names, ", ")
+    server.show(("restored %s, notes: %d"):format(name, restored.entries))
+  end, function(message, kind)
+    if kind ~= "sessionExists" or item.sessions ~= 1 then return server.fail(message) end
+    local taken = new_name or item.names[1]
+    local prompt = ("%s is taken; bring it back as: "):format(taken)
+    ui.ask(prompt, taken, function(name) restore(item, name) end)
   end)
 end
 
@@ -264,6 +271,7 @@ local function export(name)
         local lines = vim.split(found.content, "\n", { plain = true, trimempty = true })
         vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
         vim.bo.filetype = "markdown"
+        vim.bo.modified = false
       end)
     end)
   end)
@@ -351,14 +359,14 @@ function M.complete(lead, line, position)
     typed = VERBS[verb] and VERBS[verb].names and name or nil
   end
   if not typed then return {} end
-  if server.state == "running" then -- completion does not start it, because it could not show an error
+  if server.state ~= "lost" then
     local fresh = false
     local params = { limit = LISTED, includeMetadata = false, namePrefix = typed }
     server.request("list", params, function(page)
       known_names = vim.tbl_map(function(session) return session.name end, page.sessions)
       fresh = true
     end, server.ignore)
-    vim.wait(COMPLETION_WAIT, function() return fresh end, 5)
+    server.wait(function() return fresh end, COMPLETION_WAIT)
   end
   local found = {}
   for _, name in ipairs(known_names) do

@@ -2,8 +2,6 @@
 
 local M = {}
 
-local WAIT = 5000 -- milliseconds
-
 -- 0.10 has other names.
 local health = vim.health or require("health")
 local start = health.start or health.report_start
@@ -18,8 +16,8 @@ local function reply(verb)
   server.request(verb, {}, function(found) result = found or false end, function(message)
     problem = message
   end)
-  if not vim.wait(WAIT, function() return result ~= nil or problem ~= nil end, 5) then
-    problem = ("no reply within %d s"):format(WAIT / 1000)
+  if not server.wait(function() return result ~= nil or problem ~= nil end) then
+    problem = "no reply"
   end
   return result, problem
 end
@@ -49,7 +47,7 @@ function M.check()
   info(("sessions: %d, notes: %d"):format(stats.sessions, stats.contextEntries))
   for _, warning in ipairs(capability.warnings or {}) do warn(warning) end
   local current = require("tenets.current")
-  info("current session: " .. (current.name or "none"))
+  info("current session: " .. (current.name() or "none"))
 end
 
 return M

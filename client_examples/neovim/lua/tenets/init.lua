@@ -16,11 +16,13 @@ local function want()
   end)
 end
 
---- The name of the current session; nil if there is none, or if it is not known yet.
+--- The name of the session that the current window shows; nil if there is none, or if it is not
+--- known yet.
 function M.current()
   want()
   local current = package.loaded["tenets.current"]
-  return current and current.name
+  -- While 'statusline' is "%!...", another window may be drawn than the current one.
+  return current and current.name(vim.g.statusline_winid)
 end
 
 --- For 'statusline': "tenets: NAME", "" if no session is current, or "tenets: disconnected".
@@ -34,7 +36,10 @@ end
 --- Sets options, see |tenets-options|. Without a call the defaults are used.
 function M.setup(options)
   local config = require("tenets.config")
+  local before = config.cmd
   config.set(options)
+  local server = package.loaded["tenets.server"]
+  if server and not vim.deep_equal(config.cmd, before) then server.restart() end
   -- Neovim loads it after the configuration; not if it was started without plugins.
   if vim.v.vim_did_enter == 1 or not vim.o.loadplugins then vim.cmd("runtime plugin/tenets.lua") end
   if config.marks then

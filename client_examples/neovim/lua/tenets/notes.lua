@@ -2,7 +2,8 @@
 ---
 --- Each note has a heading, and its text below it. `:w` writes back what was changed, removes the
 --- notes whose heading is gone, and adds what is below a heading for a new note. A heading is known
---- by its whole line, so it may not be edited.
+--- by its whole line, so it may not be edited. Blank lines at the end of a text are not shown, and
+--- stay as they are: a blank line is the distance to the next heading.
 
 local places = require("tenets.places")
 local server = require("tenets.server")
@@ -16,44 +17,57 @@ local M = {}
 local present = server.present
 local MOST = 200 -- notes of a session that are shown, the newest ones
 local LARGEST = 8 * 1024 * 1024 -- bytes of notes, about, after which older ones are left out
-local WRITE_WAIT = 5000 -- milliseconds for which :w waits for the replies
 local highlights = vim.api.nvim_create_namespace("tenets_notes")
 -- At the headings of the notes that are being added, to find them again when the reply comes.
 local additions = vim.api.nvim_create_namespace("tenets_additions")
 
--- What is in each buffer:
--- * `name`: of the buffer; `session`: its id and name; `rule`: the line that headings are made of
--- * `notes`: by their headings; `order`: the headings as they were read
--- * `new`: the heading of a note to be added; `first`: a line that tells of older notes
--- * `plain`: the lines of contents that look like a heading
+-- What each buffer shows:
+-- * `session`: the id and name of it; `database`: the file that has it
+-- * `rule`: what headings begin and end with; `new`: the heading of a note to be added; `older`: a
+--   line that tells of notes that are not shown
+-- * `notes`: in their order, see `remember`; `by_heading`: the same ones
 -- * `keys`: of the notes that were sent to be added, by their marks
+-- * `waiting`: requests of `:w` without a reply; `tick`: the `changedtick` of what it writes
 -- * `is_read`: false until there is something that may be written
-local contents = {}
-local keys = 0 -- that were made
+local views = {}
 -- For each buffer that is being read: "running", or "again" if it has to be read once more then.
 local readings = {}
 -- The notes of all headings that were shown: such a line in another buffer is a note that was moved.
 local shown_notes = {}
+local last_key = 0
 
-local function escaped(name)
-  return (name:gsub("[%%\n]", function(one) return ("%%%02X"):format(one:byte()) end))
+local function lines_of(buffer) return vim.api.nvim_buf_get_lines(buffer, 0, -1, false) end
+
+local function line_of(buffer, number)
+  return vim.api.nvim_buf_get_lines(buffer, number - 1, number, false)[1]
 end
 
-local function unescaped(name)
-  return (name:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+-- Names of buffers ------------------------------------------------------------------------------
+
+local function session_buffer_name(name)
+  local escaped = name:gsub("[%%\n]", function(one) return ("%%%02X"):format(one:byte()) end)
+  return "tenets://session/" .. escaped
 end
 
-local function session_buffer_name(name) return "tenets://session/" .. escaped(name) end
-
---- Returns what a buffer shows: `sessionName`, or `ids`; nil if it has no such name.
+--- Returns what a buffer shows: `session_name`, or `ids`; nil if it has no such name.
 local function source_of(buffer)
   local kind, rest = vim.api.nvim_buf_get_name(buffer):match("^tenets://(%a+)/(.+)$")
-  if kind == "session" then return { sessionName = unescaped(rest) } end
+  if kind == "session" then
+    local name = rest:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+    return { session_name = name }
+  end
   local id = kind == "note" and tonumber(rest)
   return id and { ids = { id } }
 end
 
-local function lines_of(buffer) return vim.api.nvim_buf_get_lines(buffer, 0, -1, false) end
+-- Notes and headings ----------------------------------------------------------------------------
+
+--- Returns a text without the line feeds at its end, and these.
+local function split_tail(content)
+  local last = #content
+  while content:byte(last) == 10 do last = last - 1 end
+  return content:sub(1, last), content:sub(last + 1)
+end
 
 --- Returns what a heading says of a note.
 local function facts_of(entry)
@@ -65,37 +79,57 @@ local function facts_of(entry)
   return (facts:gsub("%c", "?"))
 end
 
+--- Adds a note to a view, and returns it.
+local function remember(view, entry, state, content)
+  local note = { id = entry.id, entry = entry, state = state, facts = facts_of(entry) }
+  note.heading = ("%s %s %s"):format(view.rule, note.facts, view.rule)
+  if content then
+    note.text, note.tail = split_tail(content)
+  else
+    note.text = ("(too large to be edited here: %d bytes)"):format(entry.size)
+    note.is_large = true
+  end
+  table.insert(view.notes, note)
+  view.by_heading[note.heading], shown_notes[note.heading] = note, note
+  return note
+end
+
+local function forget(view, note)
+  view.by_heading[note.heading] = nil
+  view.notes = vim.tbl_filter(function(one) return one ~= note end, view.notes)
+end
+
 --- Returns a rule with which no line of a note begins as a heading does.
 local function rule_for(entries)
+  local contents = vim.tbl_map(function(entry) return present(entry.content) or "" end, entries)
+  local all = "\n" .. table.concat(contents, "\n")
   local rule = "──"
-  local function is_taken()
-    for _, entry in ipairs(entries) do
-      local content = "\n" .. (present(entry.content) or "")
-      if content:find("\n" .. rule .. " ", 1, true) then return true end
-    end
-  end
-  while is_taken() do rule = rule .. "─" end
+  while all:find("\n" .. rule .. " ", 1, true) do rule = rule .. "─" end
   return rule
 end
 
---- Returns what stands for the content of a note that is too large to be listed.
-local function stand_in(entry) return ("(too large to be edited here: %d bytes)"):format(entry.size) end
-
---- Makes a note known by its heading, and returns that.
-local function know(known, entry, state, content)
-  local facts = facts_of(entry)
-  local line = ("%s %s %s"):format(known.rule, facts, known.rule)
-  known.notes[line] = { id = entry.id, content = content, state = state, entry = entry, facts = facts }
-  shown_notes[line] = known.notes[line]
-  table.insert(known.order, line)
-  return line
+--- Whether a line is a heading, and the note that it is of; also where that is of another buffer.
+local function heading_of(view, line)
+  if line == view.new then return true end
+  local is_heading = vim.startswith(line, view.rule .. " ")
+  local note = is_heading and (view.by_heading[line] or shown_notes[line]) or nil
+  return note ~= nil, note
 end
+
+--- Returns the note whose heading is at or above a line, and how many lines that is above it.
+local function note_at(buffer, line)
+  for number = line, 1, -1 do
+    local is_heading, note = heading_of(views[buffer], line_of(buffer, number))
+    if is_heading then return note, line - number end
+  end
+end
+
+-- Showing ---------------------------------------------------------------------------------------
 
 local function highlight(buffer)
   vim.api.nvim_buf_clear_namespace(buffer, highlights, 0, -1)
-  local known = contents[buffer]
   for number, line in ipairs(lines_of(buffer)) do
-    if known.notes[line] or line == known.new then
+    if heading_of(views[buffer], line) then
       local options = { end_col = #line, hl_group = "Title", priority = 200 }
       vim.api.nvim_buf_set_extmark(buffer, highlights, number - 1, 0, options)
     end
@@ -115,16 +149,6 @@ local function put(buffer, lines)
   bo.modified = false
 end
 
---- Returns the note whose heading is at or above a line, and how many lines that is above it.
-local function note_at(buffer, line)
-  local known = contents[buffer]
-  for number = line, 1, -1 do
-    local found = vim.api.nvim_buf_get_lines(buffer, number - 1, number, false)[1]
-    if found == known.new then return nil end
-    if known.notes[found] then return known.notes[found], line - number end
-  end
-end
-
 --- Remembers on which note each window's cursor is; returns a function that puts them back there.
 local function keep_cursors(buffer)
   local kept = {}
@@ -138,7 +162,7 @@ local function keep_cursors(buffer)
     for _, one in ipairs(kept) do
       local line = one.line
       for number, shown in ipairs(one.note and lines or {}) do
-        local note = contents[buffer].notes[shown]
+        local note = views[buffer].by_heading[shown]
         if note and note.id == one.note.id then line = number + one.below end
       end
       vim.api.nvim_win_set_cursor(one.window, { math.min(line, #lines), one.column })
@@ -147,64 +171,71 @@ local function keep_cursors(buffer)
 end
 
 --- Shows what was read. The cursor stays on its note; at first it is at the text of the newest one.
-local function show(buffer, session, entries, state, older)
-  local before = contents[buffer]
-  local restore = before.is_read and keep_cursors(buffer)
-  local rule = rule_for(entries)
-  local known = { name = before.name, session = session, rule = rule, is_read = true }
-  known.notes, known.order, known.plain, known.keys = {}, {}, {}, {}
-  known.new = rule .. " new note " .. rule
-  local lines = {}
-  if older then
-    known.first = ("%s older notes are not shown %s"):format(rule, rule)
-    table.insert(lines, known.first)
+local function show(buffer, found)
+  local restore = views[buffer].is_read and keep_cursors(buffer)
+  local rule = rule_for(found.entries)
+  local view = {
+    session = found.session,
+    database = server.capability.database,
+    rule = rule,
+    new = ("%s new note %s"):format(rule, rule),
+    older = ("%s older notes are not shown %s"):format(rule, rule),
+    notes = {},
+    by_heading = {},
+    keys = {},
+    waiting = 0,
+    is_read = true,
+  }
+  local lines = found.has_older and { view.older, "" } or {}
+  local last = 1 -- the line of the last heading
+  for index, entry in ipairs(found.entries) do
+    local note = remember(view, entry, found.state, present(entry.content))
+    if index > 1 then table.insert(lines, "") end
+    table.insert(lines, note.heading)
+    last = #lines
+    vim.list_extend(lines, vim.split(note.text, "\n", { plain = true }))
   end
-  for _, entry in ipairs(entries) do
-    local content = present(entry.content)
-    table.insert(lines, know(known, entry, state, content))
-    for _, line in ipairs(vim.split(content or stand_in(entry), "\n", { plain = true })) do
-      if vim.startswith(line, "──") then known.plain[line] = true end
-      table.insert(lines, line)
-    end
-  end
-  if #entries == 0 then lines = { known.new, "" } end
-  contents[buffer] = known
+  if #view.notes == 0 then lines = { view.new, "" } end
+  views[buffer] = view
   put(buffer, lines)
   highlight(buffer)
   if restore then return restore() end
-  local last = known.order[#known.order] or known.new
-  for number, line in ipairs(lines) do
-    if line == last then
-      for _, window in ipairs(vim.fn.win_findbuf(buffer)) do
-        vim.api.nvim_win_set_cursor(window, { math.min(number + 1, #lines), 0 })
-      end
-    end
+  for _, window in ipairs(vim.fn.win_findbuf(buffer)) do
+    vim.api.nvim_win_set_cursor(window, { last + 1, 0 })
   end
 end
 
---- Calls `done(session, entries, state, older)` with what a buffer shows, oldest first.
+-- Reading ---------------------------------------------------------------------------------------
+
+--- Reads what a buffer shows, and calls `done(found)`: its `session`, `entries` (oldest first), the
+--- `state` that they have been read in, and whether it `has_older` ones.
 local function fetch(source, session, done, failed)
   local entries, state, size = {}, nil, 0
   local function page_of(cursor)
-    local params = { order = "newest", limit = MOST, cursor = cursor }
-    params.ids, params.sessionId = source.ids, session and session.id
+    local params = { order = "newest", limit = MOST, cursor = cursor, ids = source.ids }
+    params.sessionId = not source.ids and session.id or nil
     server.request("listContext", params, function(page)
       vim.list_extend(entries, page.entries)
       for _, entry in ipairs(page.entries) do size = size + entry.size end
       state = state or page.state -- of the first page: what changes meanwhile is a conflict
       local rest = present(page.nextCursor)
       if rest and #entries < MOST and size < LARGEST then return page_of(rest) end
-      if source.ids and #entries == 0 then return failed("this note was deleted") end
+      if source.ids then
+        local entry = entries[1]
+        if not entry then return failed("this note was deleted") end
+        session = { id = entry.sessionId, name = present(entry.sessionName) }
+      end
       local shown = {}
       for index = math.min(#entries, MOST), 1, -1 do table.insert(shown, entries[index]) end
-      done(session, shown, state, rest ~= nil or #entries > MOST)
+      local has_older = rest ~= nil or #entries > MOST
+      done({ session = session, entries = shown, state = state, has_older = has_older })
     end, failed)
   end
   if source.ids then return page_of(nil) end
-  local which = session and { sessionId = session.id } or { name = source.sessionName }
+  local which = session and { sessionId = session.id } or { name = source.session_name }
   server.request("get", vim.tbl_extend("error", which, { includeMetadata = false }), function(found)
     if not found then
-      local name = session and session.name or source.sessionName
+      local name = session and session.name or source.session_name
       return failed(("there is no session named %s (any more)"):format(name))
     end
     session = { id = found.id, name = found.name }
@@ -214,40 +245,31 @@ end
 
 --- Whether a buffer is one of ours, and has no changes of its user.
 local function may_be_read(buffer)
-  return contents[buffer] and vim.api.nvim_buf_is_loaded(buffer) and not vim.bo[buffer].modified
-end
-
---- Gives a buffer the name of its session, which may have been renamed.
-local function rename(buffer, name)
-  if contents[buffer].name == name then return end
-  if pcall(vim.api.nvim_buf_set_name, buffer, name) then contents[buffer].name = name end
+  return views[buffer] and vim.api.nvim_buf_is_loaded(buffer) and not vim.bo[buffer].modified
 end
 
 --- Reads the notes of a buffer. What its user has changed meanwhile stays.
 local function load(buffer)
-  local source = source_of(buffer)
-  if not source then return end -- ":saveas" has made it another one
   if readings[buffer] then
     readings[buffer] = "again"
     return
   end
   readings[buffer] = "running"
+  local source = source_of(buffer)
   local function ended()
     local again = readings[buffer] == "again"
     readings[buffer] = nil
     if again and may_be_read(buffer) then load(buffer) end
   end
-  local function arrived(session, entries, state, older)
-    if may_be_read(buffer) then
-      show(buffer, session, entries, state, older)
-      if session then rename(buffer, session_buffer_name(session.name)) end
-    end
-  end
-  fetch(source, contents[buffer].session, function(...)
-    local arguments = { n = select("#", ...), ... }
+  fetch(source, views[buffer].session, function(found)
     local function run()
-      local ok, problem = pcall(arrived, unpack(arguments, 1, arguments.n))
-      if not ok then server.fail(tostring(problem)) end
+      if may_be_read(buffer) then
+        show(buffer, found)
+        -- It may have been renamed; where another buffer has that name, this one keeps its own.
+        if source.session_name and source.session_name ~= found.session.name then
+          pcall(vim.api.nvim_buf_set_name, buffer, session_buffer_name(found.session.name))
+        end
+      end
       ended()
     end
     -- Lines that are selected, or an operator that waits, would be about other lines.
@@ -259,198 +281,237 @@ local function load(buffer)
   end)
 end
 
---- Returns the notes in a buffer as they are now: the texts of those that are known, by their
---- headings; the new ones; and the line of a heading that was edited, if there is one.
+-- Writing ---------------------------------------------------------------------------------------
+
+--- Returns the notes in a buffer as they are now: the texts and the lines of those that are known, by
+--- their headings, and a list of the new ones.
 local function parse(buffer)
-  local known = contents[buffer]
-  local found, new, damaged = {}, {}, nil
-  local block = { lines = {} } -- what stands before the first heading is a new note, too
+  local view = views[buffer]
+  local found, new = {}, {}
+  local block = { lines = {}, line = 1 } -- what stands before the first heading is a new note, too
   local function finish()
-    local body = table.concat(block.lines, "\n")
+    block.text = split_tail(table.concat(block.lines, "\n"))
     if block.heading then
-      found[block.heading] = body
-    elseif vim.trim(body) ~= "" then
-      block.content = body:gsub("\n+$", "")
+      found[block.heading] = block
+    elseif vim.trim(block.text) ~= "" then
       table.insert(new, block)
     end
   end
   for number, line in ipairs(places.lines(buffer, 0, -1)) do
-    local other = shown_notes[line]
-    if known.notes[line] or line == known.new or (other and not known.plain[line]) then
+    local is_heading, note = heading_of(view, line)
+    if is_heading then
       finish()
       -- A copy of a note is a new one, and so is one of another session.
-      local is_first = known.notes[line] and found[line] == nil
-      block = { lines = {}, number = number, heading = is_first and line or nil, of = other }
-    elseif line ~= known.first then
-      for _, note in pairs(known.notes) do
-        if line:find(note.facts, 1, true) and not known.plain[line] then damaged = number end
-      end
+      local is_first = view.by_heading[line] and not found[line]
+      block = { lines = {}, line = number, heading = is_first and line or nil, of = note }
+    elseif line ~= view.older then
       table.insert(block.lines, line)
     end
   end
   finish()
-  return found, new, damaged
+  return found, new
+end
+
+--- Returns the first line that has what a heading that is missing has said.
+local function damaged_heading(buffer, missing)
+  for number, line in ipairs(lines_of(buffer)) do
+    for _, note in ipairs(missing) do
+      if line:find(note.facts, 1, true) and not views[buffer].by_heading[line] then return number end
+    end
+  end
 end
 
 --- Returns whether the user wants so many notes to be removed.
-local function may_remove(found, known)
-  local gone = 0
-  for _, line in ipairs(known.order) do
-    if found[line] == nil and not known.notes[line].is_gone then gone = gone + 1 end
-  end
-  if gone < 2 then return true end
-  local from = known.session and " from " .. known.session.name or ""
-  return vim.fn.confirm(("tenets: remove %d notes%s?"):format(gone, from), "&Yes\n&No", 2) == 1
+local function may_remove(view, missing)
+  if #missing < 2 then return true end
+  local question = ("tenets: remove %d notes from %s?"):format(#missing, view.session.name)
+  return vim.fn.confirm(question, "&Yes\n&No", 2) == 1
 end
 
---- Returns the mark and the key of a note that is to be added: those that it has, if it was sent.
-local function addition(buffer, block)
-  local known, row = contents[buffer], (block.number or 1) - 1
+--- Returns the mark of a note that is to be added, which has its key: that which it has if it was sent.
+local function mark_of(buffer, block)
+  local keys, row = views[buffer].keys, block.line - 1
   local at = vim.api.nvim_buf_get_extmarks(buffer, additions, { row, 0 }, { row, -1 }, {})[1]
   local mark = at and at[1] or vim.api.nvim_buf_set_extmark(buffer, additions, row, 0, {})
-  if not known.keys[mark] then
-    keys = keys + 1
-    known.keys[mark] = ("neovim %d %d %d"):format(vim.loop.os_getpid(), vim.loop.hrtime(), keys)
+  if not keys[mark] then
+    last_key = last_key + 1
+    keys[mark] = ("neovim %d %d %d"):format(vim.loop.os_getpid(), vim.loop.hrtime(), last_key)
   end
-  return mark, known.keys[mark]
+  return mark
 end
 
 --- Gives a note that was added its heading, wherever it is by now.
-local function added(buffer, mark, entry, content)
-  if not (contents[buffer] and vim.api.nvim_buf_is_loaded(buffer)) then return end
-  local at = vim.api.nvim_buf_get_extmark_by_id(buffer, additions, mark, {})
-  local known = contents[buffer]
-  if not at[1] or not known.keys[mark] then return end
-  known.keys[mark] = nil
+local function set_heading(buffer, mark, entry, content)
+  local view = views[buffer]
+  local row = vim.api.nvim_buf_get_extmark_by_id(buffer, additions, mark, {})[1]
+  if not row or not view.keys[mark] then return end
+  view.keys[mark] = nil
   vim.api.nvim_buf_del_extmark(buffer, additions, mark)
-  local line = know(known, entry, entry.state, content)
-  local there = vim.api.nvim_buf_get_lines(buffer, at[1], at[1] + 1, false)[1]
-  local is_heading = there == known.new or known.notes[there] or shown_notes[there]
-  local modified = vim.bo[buffer].modified
-  vim.api.nvim_buf_set_lines(buffer, at[1], at[1] + (is_heading and 1 or 0), false, { line })
-  vim.bo[buffer].modified = modified
+  local note = remember(view, entry, entry.state, content)
+  local past = heading_of(view, line_of(buffer, row + 1)) and row + 1 or row
+  -- This is no change of the user.
+  local is_written = vim.api.nvim_buf_get_changedtick(buffer) == view.tick
+  vim.api.nvim_buf_set_lines(buffer, row, past, false, { note.heading })
+  if is_written then view.tick = vim.api.nvim_buf_get_changedtick(buffer) end
   highlight(buffer)
 end
 
---- Writes a buffer back. `forced`: what others have changed meanwhile is overwritten.
-local function write(buffer, forced)
-  local known = contents[buffer]
-  if not (known and known.is_read) then return server.fail("the notes are not read yet: try again") end
-  local found, new, damaged = parse(buffer)
-  if damaged and not forced then
-    return server.fail(("line %d was the heading of a note: undo its change"):format(damaged))
-  end
-  if not (forced or may_remove(found, known)) then return server.fail("nothing was written") end
-  local waiting, removed, refused, has_added = 0, 0, {}, false
-  local function request(verb, params, done, failed)
-    waiting = waiting + 1
+--- Sends what differs from what was read. `forced`: what others have changed meanwhile is
+--- overwritten. Calls `done(problems, removed)` after the last reply.
+local function send(buffer, found, new, forced, done)
+  local view = views[buffer]
+  local problems, removed = {}, 0
+  local function problem(sentence, ...) table.insert(problems, sentence:format(...)) end
+  local function request(verb, params, succeeded, failed)
+    view.waiting = view.waiting + 1
+    local function ended()
+      view.waiting = view.waiting - 1
+      if view.waiting == 0 then done(problems, removed) end
+    end
     server.request(verb, params, function(result)
-      done(result)
-      waiting = waiting - 1
+      succeeded(result)
+      ended()
     end, function(message, kind)
       failed(message, kind)
-      waiting = waiting - 1
+      ended()
     end)
   end
+
   local function add(block)
     local entry = block.of and block.of.entry or {}
-    local params = { kind = entry.kind or "note", location = entry.location, content = block.content }
-    params.sessionId = known.session and known.session.id
-      or known.notes[known.order[1]].entry.sessionId
-    -- If there is no reply, it may be sent again, changed or not: it is added once.
-    local mark, key = addition(buffer, block)
-    params.identityKey, params.replace = key, true
-    has_added = true
-    request("addContext", params, function(result)
-      added(buffer, mark, result, block.content)
-    end, function(message) table.insert(refused, "a new note is not written: " .. message) end)
-  end
-  local function refuse(note, message, kind)
-    local name = "note " .. note.id
-    if kind == "conflict" then
-      message = name .. " was changed elsewhere: :w! overwrites it, :e! shows it"
-    elseif kind == "contextNotFound" then
-      message = name .. " was deleted elsewhere: :w! adds it again, :e! shows what is there"
-    else
-      message = name .. ": " .. message
-    end
-    table.insert(refused, message)
-  end
-  local numbers = {}
-  for number, line in ipairs(lines_of(buffer)) do numbers[line] = numbers[line] or number end
-  for _, line in ipairs(vim.list_slice(known.order)) do
-    local note, content = known.notes[line], found[line]
-    local function again() add({ of = note, content = content, number = numbers[line] }) end
-    local function ended()
-      note.is_pending = false
-    end
-    local function failed(message, kind)
-      ended()
-      if kind ~= "contextNotFound" then return refuse(note, message, kind) end
-      if content == nil then
-        note.is_gone = true
-      elseif forced then
-        again()
-      else
-        refuse(note, message, kind)
+    local content = block.text .. (block.of and block.of.tail or "")
+    local mark = mark_of(buffer, block)
+    request("addContext", {
+      sessionId = view.session.id,
+      kind = entry.kind or "note",
+      location = entry.location,
+      content = content,
+      -- If there is no reply, it may be sent again, changed or not: it is added once.
+      identityKey = view.keys[mark],
+      replace = true,
+    }, function(result)
+      if views[buffer] == view and vim.api.nvim_buf_is_loaded(buffer) then
+        set_heading(buffer, mark, result, content)
       end
-    end
+    end, function(message) problem("a new note is not written: %s", message) end)
+  end
+
+  local function remove(note)
     local params = { id = note.id, ifState = not forced and note.state or nil }
-    if note.is_pending then
-      table.insert(refused, ("note %d waits for a reply: write again later"):format(note.id))
-    elseif note.is_gone then
-      if content ~= nil then again() end -- an undo has brought it back
-    elseif content == nil then
-      note.is_pending = true
-      request("removeContext", params, function()
-        ended()
-        note.is_gone, removed = true, removed + 1
-      end, failed)
-    elseif note.content == nil then
-      if content ~= stand_in(note.entry) then
-        table.insert(refused, ("note %d is too large to be edited here"):format(note.id))
+    request("removeContext", params, function()
+      removed = removed + 1
+      forget(view, note)
+    end, function(message, kind)
+      if kind == "contextNotFound" then return forget(view, note) end
+      if kind == "conflict" then message = "it was changed elsewhere: :w! removes it, :e! shows it" end
+      problem("note %d: %s", note.id, message)
+    end)
+  end
+
+  local function update(note, block)
+    local content = block.text .. note.tail
+    local function written(result)
+      note.text, note.tail = split_tail(content)
+      note.state = result.state
+    end
+    local function conflict()
+      problem("note %d was changed elsewhere: :w! overwrites it, :e! shows it", note.id)
+    end
+    local params = { id = note.id, content = content, ifState = not forced and note.state or nil }
+    request("updateContext", params, written, function(message, kind)
+      if kind == "conflict" then
+        -- It may be what an earlier ":w" has written, whose reply was lost.
+        request("getContext", { id = note.id }, function(now)
+          if now and now.content == content then written(now) else conflict() end
+        end, conflict)
+      elseif kind == "contextNotFound" and forced then
+        forget(view, note) -- so that its heading is that of a note to be added
+        if line_of(buffer, block.line) == note.heading then add(block) end
+      elseif kind == "contextNotFound" then
+        problem("note %d was deleted elsewhere: :w! adds it again, :e! shows what is there", note.id)
+      else
+        problem("note %d: %s", note.id, message)
       end
-    elseif content ~= note.content then
-      params.content, note.is_pending = content, true
-      request("updateContext", params, function(result)
-        ended()
-        note.content, note.state = content, result.state
-      end, failed)
+    end)
+  end
+
+  view.waiting = 1 -- so that it is not done before all is sent
+  for _, note in ipairs(view.notes) do
+    local block = found[note.heading]
+    if not block then
+      remove(note)
+    elseif block.text ~= note.text then
+      if note.is_large then
+        problem("note %d is too large to be edited here", note.id)
+      else
+        update(note, block)
+      end
     end
   end
   for _, block in ipairs(new) do add(block) end
-  local tick = vim.api.nvim_buf_get_changedtick(buffer)
-  if not vim.wait(WRITE_WAIT, function() return waiting == 0 end, 2) then
-    return server.fail("no reply yet, so the notes may not be written: write them again later")
+  view.waiting = view.waiting - 1
+  if view.waiting == 0 then done(problems, removed) end
+end
+
+--- Writes a buffer back.
+local function write(buffer, forced)
+  local view = views[buffer]
+  if not (view and view.is_read) then return server.fail("the notes are not read yet: try again") end
+  if view.database ~= server.capability.database then
+    return server.fail("nothing was written: the server does not have the database of these notes")
   end
-  if removed > 0 then
-    local back = removed == 1 and ":Tenets undo brings it back" or ":Tenets trash brings them back"
-    server.show(("removed %s; %s"):format(text.count(removed, "note"), back))
+  if view.waiting > 0 then
+    return server.fail("the last :w waits for its replies; :qa! leaves anyway")
   end
-  if #refused > 0 then return server.fail(table.concat(refused, "\n")) end
-  -- Headings of notes that were added are changes, too, but not of the user.
-  if has_added or vim.api.nvim_buf_get_changedtick(buffer) == tick then
-    vim.bo[buffer].modified = false
-    load(buffer) -- what others have changed meanwhile
+  local found, new = parse(buffer)
+  local missing = vim.tbl_filter(function(note) return not found[note.heading] end, view.notes)
+  local damaged = not forced and damaged_heading(buffer, missing)
+  if damaged then
+    return server.fail(("line %d was the heading of a note: undo its change"):format(damaged))
+  end
+  if not (forced or may_remove(view, missing)) then return server.fail("nothing was written") end
+  view.tick = vim.api.nvim_buf_get_changedtick(buffer)
+  local is_late = false
+  send(buffer, found, new, forced, function(problems, removed)
+    if removed > 0 then
+      local back = removed == 1 and ":Tenets undo brings it back" or ":Tenets trash brings them back"
+      server.show(("removed %s; %s"):format(text.count(removed, "note"), back))
+    end
+    if #problems > 0 then return server.fail(table.concat(problems, "\n")) end
+    if is_late then server.show("the notes are written") end
+    if views[buffer] ~= view or not vim.api.nvim_buf_is_loaded(buffer) then return end
+    if vim.api.nvim_buf_get_changedtick(buffer) == view.tick then
+      vim.bo[buffer].modified = false
+      load(buffer) -- what others have changed meanwhile
+    end
+  end)
+  if not server.wait(function() return view.waiting == 0 end) then
+    is_late = true
+    server.fail("no reply yet: notes may not be written; :qa! leaves anyway")
   end
 end
 
 --- Writes the lines of a buffer into a file, as ":write FILE" does.
 local function write_copy(buffer, file, forced)
   if vim.fn.filereadable(file) == 1 and not forced then
-    return server.fail(("the file %s exists (add ! to overwrite it)"):format(file))
+    local name = vim.fn.fnamemodify(file, ":~:.")
+    return server.fail(("%s exists (add ! to overwrite it)"):format(name))
   end
   local ok, problem = pcall(vim.fn.writefile, lines_of(buffer), file)
   if not ok then server.fail((tostring(problem):gsub("^.-:(E%d+)", "%1"))) end
 end
 
+-- Opening ---------------------------------------------------------------------------------------
+
 --- Begins a new note at the end of the buffer of notes that the user is in; returns whether it is one.
 function M.begin()
   local buffer = vim.api.nvim_get_current_buf()
-  local known = contents[buffer]
-  if not (known and known.is_read and vim.bo[buffer].modifiable) then return false end
-  vim.api.nvim_buf_set_lines(buffer, -1, -1, false, { known.new, "" })
-  vim.api.nvim_win_set_cursor(0, { vim.api.nvim_buf_line_count(buffer), 0 })
+  local view = views[buffer]
+  if not (view and view.is_read and vim.bo[buffer].modifiable) then return false end
+  local count = vim.api.nvim_buf_line_count(buffer)
+  local lines = line_of(buffer, count) == "" and { view.new, "" } or { "", view.new, "" }
+  vim.api.nvim_buf_set_lines(buffer, -1, -1, false, lines)
+  vim.api.nvim_win_set_cursor(0, { count + #lines, 0 })
   highlight(buffer)
   vim.cmd("startinsert")
   return true
@@ -461,10 +522,11 @@ function M.read(buffer)
   if not source_of(buffer) then
     return server.fail("expected tenets://session/NAME or tenets://note/ID")
   end
-  local before = contents[buffer]
-  local name = vim.api.nvim_buf_get_name(buffer)
+  local before = views[buffer]
+  -- In another database a session of that name has another id.
+  local is_same = before and before.database == server.capability.database
   -- Until it is read there is nothing to be written.
-  contents[buffer] = { name = name, session = before and before.session, notes = {}, order = {} }
+  views[buffer] = { session = is_same and before.session or nil, notes = {} }
   local bo = vim.bo[buffer]
   bo.buftype, bo.swapfile, bo.bufhidden, bo.modifiable = "acwrite", false, "hide", false
   bo.filetype = "markdown"
@@ -473,14 +535,19 @@ function M.read(buffer)
     vim.api.nvim_create_autocmd(event, { group = group, buffer = buffer, callback = callback })
   end
   on("BufWriteCmd", function(event)
-    local forced = vim.v.cmdbang == 1
-    local known = contents[buffer]
-    if known and event.match == known.name then return write(buffer, forced) end
-    write_copy(buffer, event.match, forced)
+    local is_copy = event.match ~= vim.api.nvim_buf_get_name(buffer)
+    if is_copy then return write_copy(buffer, event.match, vim.v.cmdbang == 1) end
+    write(buffer, vim.v.cmdbang == 1)
   end)
-  on("BufWipeout", function() contents[buffer] = nil end)
+  on("BufFilePost", function()
+    if source_of(buffer) then return end
+    -- By ":saveas" or ":file" it is an ordinary file now.
+    views[buffer], bo.buftype = nil, ""
+    vim.api.nvim_del_augroup_by_id(group)
+    vim.keymap.del("n", "<CR>", { buffer = buffer })
+  end)
   vim.keymap.set("n", "<CR>", function()
-    local note = note_at(buffer, vim.api.nvim_win_get_cursor(0)[1])
+    local note = views[buffer].is_read and note_at(buffer, vim.api.nvim_win_get_cursor(0)[1])
     if note then places.open(note.entry) end
   end, { buffer = buffer, desc = "Open the place of this note" })
   load(buffer)
@@ -491,7 +558,7 @@ local function open_buffer(name)
     local buffer = vim.api.nvim_win_get_buf(window)
     if vim.api.nvim_buf_get_name(buffer) == name then
       vim.api.nvim_set_current_win(window)
-      if not contents[buffer] then M.read(buffer) end
+      if not views[buffer] then M.read(buffer) end
       return
     end
   end
@@ -504,12 +571,14 @@ function M.open_session(name) open_buffer(session_buffer_name(name)) end
 --- Opens one note.
 function M.open_note(id) open_buffer("tenets://note/" .. id) end
 
+-- Following others ------------------------------------------------------------------------------
+
 --- Whether a change may be one of what a buffer shows.
-local function concerns(known, change)
+local function concerns(view, change)
   if change.type == "restored" then return true end
-  local is_of_session = known.session and change.sessionId == known.session.id
+  local is_of_session = view.session and change.sessionId == view.session.id
   if is_of_session and change.type ~= "activated" and change.type ~= "deactivated" then return true end
-  for _, note in pairs(known.notes) do
+  for _, note in ipairs(view.notes) do
     if note.id == change.contextId then return true end
   end
   return false
@@ -517,16 +586,17 @@ end
 
 -- Buffers without changes of their own follow those of others.
 server.listen(function(what, value)
-  for buffer, known in pairs(contents) do
+  for buffer, view in pairs(views) do
     local is_affected = what == "state" and value == "running"
+    if is_affected and view.database ~= server.capability.database then view.session = nil end
     if what == "change" then
       is_affected = value.incomplete
       for _, change in ipairs(present(value.changes) or {}) do
-        is_affected = is_affected or concerns(known, change)
+        is_affected = is_affected or concerns(view, change)
       end
     end
     if not vim.api.nvim_buf_is_valid(buffer) then
-      contents[buffer] = nil
+      views[buffer] = nil
     elseif is_affected and may_be_read(buffer) then
       load(buffer)
     end

@@ -12,13 +12,13 @@ local M = {
   state = "none",
   --- What the server has said of itself in the handshake (`tenetsSession`).
   capability = {},
-  --- The folder that the server shows the session of.
-  told_folder = nil,
+  --- The folders that the server tells the sessions of: the working folders of the windows.
+  folders = {},
 }
 
 local HAS_0_10 = vim.fn.has("nvim-0.10") == 1
--- Milliseconds for which :qa waits at most for the replies to commands.
-local EXIT_WAIT = 5000
+-- Milliseconds for which the user waits at most, in all, while no reply arrives.
+local PATIENCE = 5000
 -- Milliseconds until a server that has ended is started again: doubled after each attempt that fails.
 local FIRST_RETRY, LAST_RETRY = 500, 60000
 -- Milliseconds after which a server that ends has worked: it is told of, and started again soon.
@@ -37,21 +37,38 @@ local start -- a function, below
 local is_told = false -- whether the user knows that the server ends
 local listeners = {}
 local shown_warnings = {} -- each is shown once
-local scheduled_messages = 0 -- messages that are scheduled but not shown yet
-local is_exiting = false -- true while :qa waits for replies
+local patience = PATIENCE -- what is left of it
+local unshown = 0 -- messages that are scheduled but not shown yet
+local held = nil -- while a command waits: the messages that are shown after it
+local is_exiting = false -- true while :qa shows the last messages
 
---- Shows a message, later: in a command that Lua runs, an error message becomes an exception. For
---- the same reason :qa, which Lua may run, shows errors as warnings.
+--- Shows a message, after the command that runs: within it, an error message would be an exception,
+--- or an error of its autocommand. :qa is the last command, so it shows errors as warnings.
 function M.show(message, level)
-  scheduled_messages = scheduled_messages + 1
+  unshown = unshown + 1
   vim.schedule(function()
-    scheduled_messages = scheduled_messages - 1
+    unshown = unshown - 1
+    if held then return table.insert(held, { message, level }) end
     if is_exiting and level then level = vim.log.levels.WARN end
     vim.notify("tenets: " .. message, level or vim.log.levels.INFO)
   end)
 end
 
 function M.fail(message) M.show(message, vim.log.levels.ERROR) end
+
+--- Waits until `is_done()`, and returns whether it is; at most some milliseconds, and no longer than
+--- the patience of the user. CTRL-C ends the wait.
+function M.wait(is_done, most)
+  held = {}
+  local start = vim.loop.hrtime()
+  local done = vim.wait(math.min(most or PATIENCE, patience), is_done, 5)
+  local waited = math.floor((vim.loop.hrtime() - start) / 1e6)
+  if not done then patience = math.max(0, patience - waited) end
+  local messages = held
+  held = nil
+  for _, message in ipairs(messages) do M.show(unpack(message)) end
+  return done
+end
 
 --- For requests that no command made. If they fail, the next command reports the problem.
 function M.ignore() end
@@ -78,8 +95,29 @@ local function become(state)
   tell("state", state)
 end
 
---- The folder whose session is shown: Neovim's working folder.
-function M.folder() return vim.uri_from_fname(vim.fn.getcwd(-1, -1)) end
+--- Returns the working folder of a window, by default the current one.
+function M.folder(window)
+  local tab, number = unpack(vim.fn.win_id2tabwin(window or vim.api.nvim_get_current_win()))
+  return vim.uri_from_fname(vim.fn.getcwd(number, tab))
+end
+
+--- Returns the working folders of all windows, each once.
+local function folders_of_windows()
+  local folders, seen = {}, {}
+  for _, window in ipairs(vim.api.nvim_list_wins()) do
+    local folder = M.folder(window)
+    if not seen[folder] then table.insert(folders, folder) end
+    seen[folder] = true
+  end
+  return folders
+end
+
+--- Returns folders as LSP has them.
+local function workspace(folders)
+  return vim.tbl_map(function(uri)
+    return { uri = uri, name = vim.fn.fnamemodify(vim.uri_to_fname(uri), ":t") }
+  end, folders)
+end
 
 local function submit(target, entry)
   target.pending[entry] = true
@@ -87,6 +125,7 @@ local function submit(target, entry)
   local function answered(err, result)
     if not target.pending[entry] then return end -- already reported as lost
     target.pending[entry] = nil
+    patience = PATIENCE
     if err then
       local data = type(err.data) == "table" and err.data or {}
       return entry.failed(tostring(err.message), data.kind)
@@ -118,8 +157,8 @@ local function start_later()
   retry = math.min(retry * 2, LAST_RETRY)
 end
 
---- Reports that the server has ended, and each request without a reply: Neovim does not.
-local function on_exit(target, code, signal)
+--- Goes on after the server has ended by itself.
+local function server_ended(target, code, signal)
   server = nil
   if vim.loop.now() - target.started > STABLE then
     retry, is_told = FIRST_RETRY, false
@@ -135,6 +174,11 @@ local function on_exit(target, code, signal)
     become(again and "lost" or "none")
     if again then start_later() end
   end
+end
+
+--- Reports that the server has ended, and each request without a reply: Neovim does not.
+local function on_exit(target, code, signal)
+  if server == target then server_ended(target, code, signal) end
   local fate = target.is_ready and "may or may not have been" or "was not"
   local without_reply = target.pending
   target.pending = {}
@@ -171,13 +215,13 @@ function start(again)
   end
   if not (is_started and rpc) then return failed("could not start " .. table.concat(cmd, " ")) end
   target.rpc, server = rpc, target
-  M.told_folder = M.folder()
+  M.folders = folders_of_windows()
   local of = vim.version()
   rpc.request("initialize", {
     processId = vim.loop.os_getpid(),
     clientInfo = { name = "Neovim", version = ("%d.%d.%d"):format(of.major, of.minor, of.patch) },
     rootUri = M.folder(),
-    workspaceFolders = { { uri = M.folder(), name = vim.fn.fnamemodify(vim.fn.getcwd(-1, -1), ":t") } },
+    workspaceFolders = workspace(M.folders),
     capabilities = vim.empty_dict(),
     initializationOptions = { commands = false },
   }, function(problem, result)
@@ -188,17 +232,30 @@ function start(again)
   return target
 end
 
---- Before Neovim exits, waits for the replies to commands. CTRL-C ends the wait.
-local function finish()
-  is_exiting = true
-  local done = vim.wait(EXIT_WAIT, function()
+--- Waits for the replies to commands; returns the verbs of those that have none.
+local function wait_for_commands()
+  local verbs = {}
+  M.wait(function()
+    verbs = {}
     for entry in pairs(server and server.pending or {}) do
-      if entry.failed ~= M.ignore then return false end
+      if entry.failed ~= M.ignore then table.insert(verbs, entry.verb) end
     end
-    return scheduled_messages == 0
-  end, 5)
+    return #verbs == 0
+  end)
+  table.sort(verbs)
+  return verbs
+end
+
+--- Before Neovim exits, waits for the replies to commands, and shows them.
+local function finish()
+  local verbs = wait_for_commands()
+  if #verbs > 0 then
+    local sentence = "no reply to %s: executed later, or not at all"
+    M.show(sentence:format(table.concat(verbs, ", ")), vim.log.levels.WARN)
+  end
+  is_exiting = true
+  vim.wait(PATIENCE, function() return unshown == 0 end, 5)
   is_exiting = false -- Neovim may not exit after all, for example because of an unsaved buffer
-  if not done then vim.notify("tenets: the last command got no reply", vim.log.levels.WARN) end
 end
 
 --- Ends the server. Where it does not listen it ends when its input does.
@@ -213,6 +270,15 @@ function M.start()
   if server or vim.v.exiting ~= vim.NIL then return end
   local started, problem = start()
   if not started then M.fail(problem) end
+end
+
+--- Ends the server and starts the one that `cmd` names now, unless none has been started yet.
+function M.restart()
+  if M.state == "none" then return end
+  stop()
+  server, M.capability, retry = nil, {}, FIRST_RETRY
+  become("none")
+  M.start()
 end
 
 --- Sends a request; starts the server if necessary. In the end it calls `done(result)` or
@@ -233,22 +299,24 @@ function M.request(verb, params, done, failed)
   if target then submit(target, entry) else failed(problem) end
 end
 
---- Tells the server of another working folder; returns whether it is another one.
-function M.tell_folder()
-  local folder = M.folder()
-  if not (server and server.is_ready) or folder == M.told_folder then return false end
-  local event = {
-    added = { { uri = folder, name = "" } },
-    removed = { { uri = M.told_folder, name = "" } },
-  }
+--- Tells the server of the working folders, if they are not those that it knows.
+function M.tell_folders()
+  local folders = folders_of_windows()
+  if not (server and server.is_ready) or vim.deep_equal(folders, M.folders) then return end
+  local event = { added = workspace(folders), removed = workspace(M.folders) }
   server.rpc.notify("workspace/didChangeWorkspaceFolders", { event = event })
-  M.told_folder = folder
-  return true
+  M.folders = folders
 end
 
 local group = vim.api.nvim_create_augroup("tenets_server", { clear = true })
 -- Before the buffers go: their user may still stay.
 vim.api.nvim_create_autocmd("ExitPre", { group = group, callback = finish })
-vim.api.nvim_create_autocmd("VimLeavePre", { group = group, callback = stop })
+vim.api.nvim_create_autocmd("VimLeavePre", {
+  group = group,
+  callback = function()
+    wait_for_commands() -- before 0.9, :wqall is no ExitPre
+    stop()
+  end,
+})
 
 return M
