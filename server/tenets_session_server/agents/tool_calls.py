@@ -1,0 +1,289 @@
+"""What the tools of an agent do.
+
+A tool returns an object for programs and a text for the model. Both have what others wrote as data:
+masked, bounded, in the text quoted as :mod:`.digest` does it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tenets_session_server import masking
+from tenets_session_server.agents import digest
+from tenets_session_server.agents.tools import TOOLS, Json
+from tenets_session_server.client import text
+from tenets_session_server.client.client import CallError, Client, DisconnectedError
+
+MOST: Final = 24_000
+"""Bytes of contents that a tool returns at once."""
+LARGEST: Final = 4_000
+"""Bytes of one content."""
+LARGEST_NOTE: Final = 64 * 1024
+"""Bytes of a note that an agent may write."""
+NOTES_A_MINUTE: Final = 30
+LISTED: Final = 50
+"""Sessions that are listed."""
+FOUND: Final = 20
+"""Hits of a search."""
+SEARCHED: Final = 256 * 1024
+"""Bytes of a found note that are looked at for secrets: more than is indexed."""
+_HINTS: Final = {
+    "sessionNotFound": "session_list names the sessions",
+    "revisionExpired": "call session_context without since",
+    "outcomeUnknown": "look whether it is there",
+}
+
+
+class Result(NamedTuple):
+    """What a tool returns: an object for programs, and a text for the model."""
+
+    data: Json
+    text: str
+
+
+class ToolError(Exception):
+    """A tool cannot do what it was asked for; the message says why, and what to do."""
+
+
+class Tools:
+    """The tools of one agent. ``connect`` returns a new client, which writes in its name.
+
+    ``folder`` is the working directory. Without ``allow_switch`` there is no ``session_switch``.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Client], folder: str, *, allow_switch: bool = False
+    ) -> None:
+        self._connect, self._folder = connect, folder
+        self._written: deque[float] = deque(maxlen=NOTES_A_MINUTE)
+        self.all = {one.name: one for one in TOOLS if allow_switch or one.name != "session_switch"}
+
+    def call(self, name: str, given: Json) -> Result:
+        """Call a tool; ``given`` fits its schema. Raises :class:`ToolError`."""
+        run: Callable[..., Result] = getattr(self, f"_{name.removeprefix('session_')}")
+        try:
+            with self._connect() as client:
+                return run(client.call, given)
+        except CallError as error:
+            hint = _HINTS.get(error.kind)
+            raise ToolError(f"{error}; {hint}" if hint else str(error)) from error
+        except DisconnectedError as error:
+            raise ToolError(
+                "the daemon ended before it answered: look whether it is done, then repeat it"
+            ) from error
+
+    def _context(self, call: digest.Call, given: Json) -> Result:
+        found, why = self._session(call, given.get("session"))
+        session = {"name": found["name"], "why": why}
+        limit = given.get("limit", 20)
+        if "since" in given:
+            page = call("changes", sinceState=given["since"], sessionId=found["id"], limit=limit)
+            return self._changes(call, page, session)
+        page = call(
+            "listContext",
+            sessionId=found["id"],
+            order="newest",
+            limit=limit,
+            cursor=given.get("cursor"),
+            includeContent=False,
+        )
+        entries: list[Json] = page["entries"]
+        if "cursor" not in given:
+            handed_over = digest.newest(call, found["id"], 1, kind=digest.HANDOFF)
+            entries = [*handed_over, *(one for one in entries if one not in handed_over)]
+        shown, texts = _shown(call, entries)
+        said = [digest.WARNING, *texts] if texts else ["It has no notes."]
+        if page["nextCursor"] is not None:
+            said.append(f"Older notes: cursor {page['nextCursor']}")
+        return _result(session, page, said, entries=shown, nextCursor=page["nextCursor"])
+
+    def _changes(self, call: digest.Call, page: Json, session: Json) -> Result:
+        """Return the notes that changes are about."""
+        ids = list(dict.fromkeys(one["contextId"] for one in page["changes"] if "contextId" in one))
+        entries = call("listContext", ids=ids, includeContent=False)["entries"] if ids else []
+        there = {one["id"] for one in entries}
+        removed = [one for one in ids if one not in there]
+        shown, texts = _shown(call, entries)
+        said = [digest.WARNING, *texts] if texts else []
+        if removed:
+            said.append(f"Removed notes: {', '.join(map(str, removed))}.")
+        if page["truncated"]:
+            said.append(f"There is more: since {page['state']}")
+        said = said or ["None of its notes has changed."]
+        more = {"removed": removed, "isTruncated": page["truncated"]}
+        return _result(session, page, said, entries=shown, **more)
+
+    def _note(self, call: digest.Call, given: Json) -> Result:
+        content = given["content"]
+        size = len(content.encode("utf-8", "replace"))
+        if size > LARGEST_NOTE:
+            raise ToolError(
+                f"the note has {size:,} bytes, more than {LARGEST_NOTE:,}: write a shorter one,"
+                " or refer to a file"
+            )
+        if not content.strip():
+            raise ToolError("the note is blank: give it a text")
+        self._count_note()
+        added = call(
+            "addContext",
+            sessionName=given.get("session"),
+            kind=given.get("kind", "note"),
+            content=content,
+            identityKey=given.get("key"),
+            replace=True if "key" in given else None,
+            location=self._location(given["location"]) if "location" in given else None,
+        )
+        name = digest.name(added["sessionName"])
+        said = f"Note {added['id']} is in session {name}."
+        if (warning := masking.warning(content)) is not None:
+            said += f" Warning: {warning}. Tell the user."
+        data = {
+            "id": added["id"],
+            "session": added["sessionName"],
+            "isNewSession": added["sessionCreated"],
+            "state": added["state"],
+            "warning": warning,
+        }
+        return Result(data, said)
+
+    def _count_note(self) -> None:
+        now = time.monotonic()
+        if len(self._written) == NOTES_A_MINUTE and now - self._written[0] < 60:
+            wait = int(60 - (now - self._written[0])) + 1
+            raise ToolError(
+                f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or wait"
+                f" {wait} s"
+            )
+        self._written.append(now)
+
+    def _location(self, given: Json) -> Json:
+        path = os.path.join(self._folder, given["file"])  # noqa: PTH118 - it stays as it is
+        location: Json = {"uri": Path(os.path.normpath(path)).as_uri()}
+        first = given.get("line")
+        last = given.get("endLine", first)
+        if last is not None:
+            if first is None or last < first:
+                raise ToolError("location: expected line, and endLine not before it")
+            location["range"] = {
+                "start": {"line": first - 1, "character": 0},
+                "end": {"line": last, "character": 0},
+            }
+        return location
+
+    def _search(self, call: digest.Call, given: Json) -> Result:
+        found = call("search", query=given["query"], sessionName=given.get("session"), limit=FOUND)
+        hits: list[Json] = []
+        lines: list[str] = []
+        for hit in found["hits"]:
+            entry = hit["entry"]
+            name = hit["session"]["name"]
+            if entry is None:
+                hits.append({"session": name})
+                lines.append(f"Session {digest.name(name)}")
+                continue
+            snippet = _snippet(call, hit)
+            hits.append({"session": name, **_facts(entry), "snippet": snippet})
+            heading = f"{digest.heading(entry)}, in session {digest.name(name)}"
+            lines.append(f"{heading}:\n{digest.quoted(snippet)}")
+        data = {"notice": digest.NOTICE, "hits": hits, "isIncomplete": found["isIncomplete"]}
+        said = [digest.WARNING, *lines] if lines else ["Nothing was found."]
+        if found["isIncomplete"]:
+            said.append("There is more: add a word.")
+        return Result(data, "\n\n".join(said))
+
+    def _list(self, call: digest.Call, given: Json) -> Result:
+        folder = os.path.join(self._folder, given.get("folder", ""))  # noqa: PTH118 - as it is
+        current = call("getCurrent", folder=os.path.normpath(folder), includeMetadata=False)
+        page = call(
+            "list", order="recent", limit=LISTED, includeContextCount=True, includeMetadata=False
+        )
+        shown = current["session"]
+        sessions = [
+            {
+                "name": one["name"],
+                "active": one["active"],
+                "current": shown is not None and one["id"] == shown["id"],
+                "notes": one["contextCount"],
+                "createdAt": one["createdAt"],
+            }
+            for one in page["sessions"]
+        ]
+        data = {
+            "current": None if shown is None else shown["name"],
+            "boundFolder": current["binding"],
+            "sessions": sessions,
+            "isIncomplete": page["nextCursor"] is not None or len(sessions) == LISTED,
+        }
+        lines = [
+            f"- {digest.name(one['name'])}: {text.count(one['notes'], 'note')}"
+            + (", active" if one["active"] else "")
+            + (", current here" if one["current"] else "")
+            for one in sessions
+        ]
+        return Result(data, "\n".join(lines) or "There is no session yet.")
+
+    def _switch(self, call: digest.Call, given: Json) -> Result:
+        session = call("setActive", name=given["name"])
+        data = {"active": session["name"], "state": session["state"]}
+        return Result(data, f"Session {digest.name(session['name'])} is active in every editor.")
+
+    def _session(self, call: digest.Call, name: str | None) -> tuple[Json, str]:
+        """Return a session, and why it is that one."""
+        if name is not None:
+            found: Json | None = call("get", name=name, includeMetadata=False)
+            if found is None:
+                raise ToolError(f"no session is named {name!r}; session_list names them")
+            return found, "active" if found["active"] else "not active"
+        current = call("getCurrent", includeMetadata=False)
+        if current["session"] is None:
+            raise ToolError(
+                "no session is current: name one (session_list), or ask the user to switch to one"
+            )
+        return current["session"], digest.why(current["binding"])
+
+
+def _result(session: Json, page: Json, said: list[str], **more: Any) -> Result:
+    """Return the notes of a session, or what has changed of them."""
+    data = {"notice": digest.NOTICE, "session": session, "state": page["state"], **more}
+    head = f"Session {digest.name(session['name'])} ({session['why']}), state {page['state']}."
+    return Result(data, "\n\n".join([head, *said]))
+
+
+def _shown(call: digest.Call, entries: list[Json]) -> tuple[list[Json], list[str]]:
+    """Return entries as objects and as texts, as much of their contents as there is room for."""
+    shown: list[Json] = []
+    texts: list[str] = []
+    left = MOST
+    for entry in entries:
+        content, is_cut = digest.content(call, entry, min(LARGEST, max(left, 200)))
+        left -= len(content.encode("utf-8", "replace"))
+        shown.append({**_facts(entry), "content": content, "isCut": is_cut})
+        texts.append(digest.with_heading(entry, content, is_cut=is_cut))
+    return shown, texts
+
+
+def _facts(entry: Json) -> Json:
+    author = entry.get("importedAuthor") or entry["author"]
+    facts = {
+        "id": entry["id"],
+        "kind": entry["kind"],
+        "author": None if author is None else masking.masked(author),
+        "createdAt": entry["createdAt"],
+        "size": entry["size"],
+    }
+    if "location" in entry:
+        facts["place"] = text.place(entry["location"])
+    return facts
+
+
+def _snippet(call: digest.Call, hit: Json) -> str:
+    """Return what was found of a note, or its beginning if there is a secret in it."""
+    piece = call("getContext", id=hit["entry"]["id"], maxBytes=SEARCHED)
+    content = "" if piece is None else piece["content"]
+    masked = masking.masked(content)
+    return text.block(hit["snippet"] if masked == content else masked[:200])
