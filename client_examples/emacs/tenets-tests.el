@@ -14,7 +14,6 @@
 
 (require 'cl-lib)
 (require 'ert)
-(require 'jsonrpc)
 (require 'tenets)
 (require 'xref)
 
@@ -56,10 +55,8 @@
 
 (defun tenets-tests-notes (session)
   "Return the notes of SESSION that are in the database."
-  (append (plist-get (json-parse-string
-                      (tenets-tests-other "show" "--json" session)
-                      :object-type 'plist :null-object nil
-                      :false-object :json-false)
+  (append (plist-get (tenets--decode
+                      (tenets-tests-other "show" "--json" session))
                      :entries)
           nil))
 
@@ -70,7 +67,7 @@
 
 (defun tenets-tests-process ()
   "Return the process of the server."
-  (get-buffer-process " *tenets output*"))
+  tenets--server)
 
 (defun tenets-tests-daemon ()
   "Return the process id of the daemon that does the work."
@@ -100,7 +97,7 @@
           (tenets-state-file (expand-file-name "state.eld" folder))
           (tenets-changed-functions nil)
           (tenets-mode t)
-          (tenets--jobs nil) (tenets--phase nil) (tenets--connection nil)
+          (tenets--jobs nil) (tenets--phase nil) (tenets--server nil)
           (tenets--waiting nil) (tenets--sent nil) (tenets--timer nil)
           (tenets--delay (car tenets--delays)) (tenets--told-lost nil)
           (tenets--warnings nil) (tenets--author nil) (tenets--leaving nil)
@@ -465,6 +462,38 @@ It is `none' if there is none, and nil if it is not known."
     (tenets-tests-told "addContext was not sent: not valid UTF-8")
     (should-not (tenets-tests-contents "billing"))))
 
+;; A NUL is text for the server; Emacs before 30 cannot parse it by itself.
+(ert-deftest tenets-tests-control-characters ()
+  "A note with any characters is shown, and written back to the byte."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (let ((text "nul \0 esc \e[31m bell \a \r\n 𝄞 مرحبا"))
+      (tenets-note text)
+      (tenets-tests-told "added to billing")
+      (tenets-notes)
+      (with-current-buffer (tenets-tests-buffer "*tenets: billing*")
+        (tenets-tests-until (string-search text (buffer-string))))
+      (tenets--edit-id 1)
+      (with-current-buffer (tenets-tests-buffer "*tenets note 1*")
+        (should (equal (buffer-string) text))
+        (insert "\0")
+        (tenets-note-finish)
+        (tenets-tests-told "saved"))
+      (should (equal (tenets-tests-contents "billing")
+                     (list (concat "\0" text)))))))
+
+(ert-deftest tenets-tests-without-native-json ()
+  "An Emacs that was built without JSON works, too."
+  (tenets-tests-with
+    (cl-letf (((symbol-function 'json-serialize) nil)
+              ((symbol-function 'json-parse-string) nil))
+      (tenets-create "ü 𝄞")
+      (tenets-tests-until (equal (tenets-tests-current) "ü 𝄞"))
+      (tenets-note "ü 𝄞")
+      (tenets-tests-told "added to ü 𝄞"))
+    (should (equal (tenets-tests-contents "ü 𝄞") '("ü 𝄞")))))
+
 (ert-deftest tenets-tests-editing ()
   "A note is written back as it was edited, to the byte."
   (tenets-tests-with
@@ -771,11 +800,12 @@ It is `none' if there is none, and nil if it is not known."
     (tenets-tests-told "created")
     (tenets-changes)
     (tenets-tests-told "nothing has changed")
+    (tenets-status)                     ; Emacs does not wait for the reply
     (tenets--leave)
     (tenets-tests-other "note" "--session" "billing" "# while you were away")
     (tenets-tests-other "rename" "billing" "invoices")
     ;; The next Emacs.
-    (tenets-tests-until (null tenets--connection))
+    (tenets-tests-until (null tenets--server))
     (setq tenets--has-remembered nil
           tenets--seen nil
           tenets--leaving nil)
@@ -876,7 +906,7 @@ It is `none' if there is none, and nil if it is not known."
       (set-process-sentinel (tenets-tests-process) #'ignore)
       (delete-process (tenets-tests-process)))
     (setq tenets--phase nil
-          tenets--connection nil
+          tenets--server nil
           tenets--waiting nil
           tenets--sent nil
           tenets--jobs nil

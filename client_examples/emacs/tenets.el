@@ -68,18 +68,17 @@
 
 (eval-when-compile
   (require 'cl-lib)
-  (require 'jsonrpc)
   (require 'subr-x))
 
+(defvar json-array-type)
+(defvar json-false)
+(defvar json-null)
+(defvar json-object-type)
+
 (declare-function iso8601-parse "iso8601" (string &optional form))
-(declare-function jsonrpc-async-request "jsonrpc"
-                  (connection method params &rest args))
-(declare-function jsonrpc-events-buffer "jsonrpc" (connection))
-(declare-function jsonrpc-notify "jsonrpc" (connection method params))
-(declare-function jsonrpc-stderr-buffer "jsonrpc" (conn))
-(declare-function make-instance "eieio" (class &rest slots))
+(declare-function json-encode "json" (object))
+(declare-function json-read-from-string "json" (string))
 (declare-function project-root "project" (project))
-(declare-function slot-exists-p "eieio" (object-or-class slot))
 (declare-function xref-make "xref" (summary location))
 (declare-function xref-make-bogus-location "xref" (message))
 (declare-function xref-make-file-location "xref" (file line column))
@@ -220,9 +219,8 @@ machine, and the root shows the active one.  Nothing remote is looked at."
 
 ;;;; Work that waits for its turn
 
-;; The process filter of jsonrpc.el must not be left by an error, nor be entered
-;; again from a minibuffer.  So what comes from the server is put into a list
-;; there, and done by timers, in the same order.
+;; A process filter may run at any time.  So what comes from the server is put
+;; into a list, and done by timers, in the same order.
 
 (defvar tenets--jobs nil
   "What is to be done, first things first: lists of a function and arguments.")
@@ -295,10 +293,14 @@ bound to.")
 (defconst tenets--last-patience 5
   "Seconds for which Emacs waits before it ends, while writes have no reply.")
 
-(defconst tenets--unread 16384
+(defconst tenets--most-unread 16384
   "Bytes that may be on the way to a server that does not answer.
 A pipe takes them even if nobody reads it.  `process-send-string' would
 wait for more.")
+
+(defconst tenets--header
+  "\\(?:[^\r\n]+\r\n\\)*?Content-Length: *\\([0-9]+\\)\r\n\\(?:[^\r\n]+\r\n\\)*\r\n"
+  "Regular expression of what stands before a message, with its length.")
 
 (defconst tenets--page 1000
   "Number of sessions or notes that one request returns at most.")
@@ -312,18 +314,20 @@ wait for more.")
   "Methods that change something.")
 
 (cl-defstruct (tenets--call (:constructor tenets--call) (:copier nil))
-  "A request.  NOTICE is the event of a notification that is sent before it,
-that other folders are shown.  DONE gets its result, FAILED its error.
-If AGAIN is non-nil, it is safe to send it once more after the server
-has ended."
-  verb params done failed again notice size)
+  "A request: VERB with PARAMS, which is TEXT for the server.
+DONE gets its result, FAILED its error.  If AGAIN is non-nil, it is safe
+to send it once more after the server has ended."
+  id verb params text done failed again)
 
 (defvar tenets--phase nil
   "The state of the connection: nil, `starting', `ready' or `lost'.
 It is nil until the server is needed.")
 
-(defvar tenets--connection nil
-  "The connection of jsonrpc.el, or nil.")
+(defvar tenets--server nil
+  "The process of the server, or nil.")
+
+(defvar tenets--last-id 0
+  "Id of the last request.  That of `initialize' is 0.")
 
 (defvar tenets--waiting nil
   "Calls that are to be sent, the first one first.")
@@ -354,35 +358,65 @@ It is nil until the server is needed.")
 
 (defvar tenets-mode)
 
-(defun tenets--size (params)
-  "Return how many bytes PARAMS have as JSON; nil if that is impossible."
+(defun tenets--encode (&rest members)
+  "Return the message of JSON-RPC with MEMBERS, a plist, as bytes to be sent.
+Signal an error if there is a text that is not valid UTF-8."
+  (let* ((message (append '(:jsonrpc "2.0") members))
+         (json (if (fboundp 'json-serialize)
+                   (json-serialize message :null-object nil
+                                   :false-object :json-false)
+                 (require 'json)
+                 (let ((json-null nil)
+                       (json-false :json-false))
+                   (json-encode message))))
+         (bytes (encode-coding-string json 'utf-8-unix)))
+    (concat (format "Content-Length: %d\r\n\r\n" (length bytes)) bytes)))
+
+(defun tenets--decode (text)
+  "Return TEXT, which is JSON, as a plist."
   (condition-case nil
-      (string-bytes (if (fboundp 'json-serialize)
-                        (json-serialize params :null-object nil
-                                        :false-object :json-false)
-                      (prin1-to-string params)))
-    (error nil)))
+      (json-parse-string text :object-type 'plist :null-object nil
+                         :false-object :json-false)
+    ;; Before Emacs 30 it refuses NUL, and may be missing.
+    (error (require 'json)
+           (let ((json-object-type 'plist)
+                 (json-array-type 'vector)
+                 (json-null nil)
+                 (json-false :json-false))
+             (json-read-from-string text)))))
 
 (cl-defun tenets--request
     (verb params done &key (failed #'tenets--fail) again notice)
   "Send a request: method VERB with PARAMS, a plist or nil.
 Then DONE is called with the result, or FAILED with the error, a plist
-with `:message' and perhaps `:data'.  For AGAIN and NOTICE see
-`tenets--call'.  Starts the server if necessary."
-  (let* ((params (or params (make-hash-table)))
-         (size (tenets--size (vector params notice))))
-    (if (not size)
+with `:message' and perhaps `:data'.  For AGAIN see `tenets--call'.
+NOTICE is the event that other folders are shown, which is told first.
+Starts the server if necessary."
+  (let* ((id (setq tenets--last-id (1+ tenets--last-id)))
+         (text (ignore-errors
+                 (concat
+                  (and notice
+                       (tenets--encode
+                        :method "workspace/didChangeWorkspaceFolders"
+                        :params (list :event notice)))
+                  (tenets--encode :id id
+                                  :method (concat "tenets/session." verb)
+                                  :params (or params (make-hash-table)))))))
+    (if (not text)
         (funcall failed
                  (list :message (concat verb " was not sent: not valid UTF-8")))
       (setq tenets--waiting
             (nconc tenets--waiting
-                   (list (tenets--call :verb verb :params params :done done
-                                       :failed failed
-                                       :again again :notice notice
-                                       ;; With the header, and the names.
-                                       :size (+ size 500)))))
+                   (list (tenets--call :id id :verb verb :params params
+                                       :text text :done done :failed failed
+                                       :again again))))
       (tenets--start)
       (tenets--flush))))
+
+(defun tenets--unread ()
+  "Return how many bytes the server may not have read yet."
+  (apply #'+ (mapcar (lambda (call) (length (tenets--call-text call)))
+                     tenets--sent)))
 
 (defun tenets--flush (&optional answered)
   "Send what waits, as far as the pipe to the server takes it.
@@ -390,45 +424,36 @@ ANSWERED says that the server has just answered.  Only then a large
 message is sent, so that no write to the pipe has to wait for a server
 that is stopped."
   (when (eq tenets--phase 'ready)
-    (let ((unread (apply #'+ (mapcar #'tenets--call-size tenets--sent))))
-      (while (and tenets--waiting
-                  (or (<= (setq unread
-                                (+ unread
-                                   (tenets--call-size (car tenets--waiting))))
-                          tenets--unread)
-                      (and answered (null tenets--sent)))
-                  (tenets--send (car tenets--waiting)))
-        (pop tenets--waiting)))
+    (while (and tenets--waiting
+                (or (<= (+ (tenets--unread)
+                           (length (tenets--call-text (car tenets--waiting))))
+                        tenets--most-unread)
+                    (and answered (null tenets--sent)))
+                (tenets--send (car tenets--waiting)))
+      (pop tenets--waiting))
     (when (and tenets--waiting (null tenets--sent))
-      (tenets--send (tenets--call :verb "getActive"
-                                  :params '(:includeMetadata :json-false)
-                                  :done #'ignore :failed #'ignore :size 500)))))
+      ;; Does it answer?
+      (tenets--send
+       (tenets--call :id -1 :verb "getActive"
+                     :text (tenets--encode
+                            :id -1 :method "tenets/session.getActive"
+                            :params '(:includeMetadata :json-false))
+                     :done #'ignore :failed #'ignore)))))
 
 (defun tenets--send (call)
   "Send CALL, and return non-nil if that was possible."
   (condition-case nil
-      (let ((connection tenets--connection))
-        (when-let ((event (tenets--call-notice call)))
-          (jsonrpc-notify connection 'workspace/didChangeWorkspaceFolders
-                          (list :event event)))
-        (jsonrpc-async-request
-         connection (intern (concat "tenets/session." (tenets--call-verb call)))
-         (tenets--call-params call)
-         :timeout nil
-         :success-fn (lambda (result)
-                       (tenets--later #'tenets--answered call result nil))
-         :error-fn (lambda (problem)
-                     (tenets--later #'tenets--answered call nil problem)))
-        (push call tenets--sent))
+      (progn (process-send-string tenets--server (tenets--call-text call))
+             (push call tenets--sent))
     ;; The server has ended, and `tenets--lost' comes; or it is stopped.
     (error (unless (memq tenets--resume timer-list)
              (setq tenets--resume (run-at-time 0.5 nil #'tenets--flush)))
            nil)))
 
-(defun tenets--answered (call result problem)
-  "Tell who sent CALL that its RESULT has come, or PROBLEM.
-That the server has ended is not an answer; see `tenets--lost'."
-  (when (and (memq call tenets--sent) (not (eql (plist-get problem :code) -1)))
+(defun tenets--answered (id result problem)
+  "Tell who sent the request ID that its RESULT has come, or PROBLEM."
+  (when-let ((call (seq-find (lambda (one) (eql (tenets--call-id one) id))
+                             tenets--sent)))
     (setq tenets--sent (delq call tenets--sent))
     (tenets--flush t)
     (if problem
@@ -437,12 +462,11 @@ That the server has ended is not an answer; see `tenets--lost'."
 
 (defun tenets--start ()
   "Start the server if there is none."
-  (unless tenets--connection
+  (unless tenets--server
     (when tenets--timer (cancel-timer tenets--timer))
     (setq tenets--timer nil)
     (add-hook 'kill-emacs-query-functions #'tenets--may-leave)
     (add-hook 'kill-emacs-hook #'tenets--leave)
-    (require 'jsonrpc)
     (let ((program (car tenets-server-command))
           (folder (tenets--folder)))
       ;; Not in the buffer of the user: the server is started on this machine,
@@ -459,78 +483,90 @@ That the server has ended is not an answer; see `tenets--lost'."
 
 (defun tenets--connect (folder)
   "Start the server, and introduce ourselves, in FOLDER."
-  (setq tenets--phase 'starting)
-  (let* ((process nil)
-         (connection
-          (apply
-           #'make-instance 'jsonrpc-process-connection
-           :name "tenets"
-           :process (lambda ()
-                      (setq process
-                            (make-process
-                             :name "tenets" :command tenets-server-command
-                             :connection-type 'pipe
-                             ;; jsonrpc.el counts bytes in a multibyte buffer.
-                             :coding 'utf-8-emacs-unix :noquery t
-                             :stderr (get-buffer-create "*tenets stderr*"))))
-           :notification-dispatcher (lambda (connection method params)
-                                      (tenets--later #'tenets--notified
-                                                     connection method params))
-           :on-shutdown (lambda (connection)
-                          (tenets--later #'tenets--lost connection))
-           (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
-               '(:events-buffer-config (:size 0))
-             '(:events-buffer-scrollback-size 0)))))
-    (setq tenets--connection connection)
-    (with-current-buffer (jsonrpc-events-buffer connection)
-      (ignore-errors (kill-buffer " *tenets events*"))
-      (rename-buffer " *tenets events*"))
-    ;; jsonrpc.el has a message for each server that ends.
-    (add-function :around (process-sentinel process) #'tenets--quietly)
-    (jsonrpc-async-request
-     connection 'initialize
-     (list :clientInfo (list :name "Emacs" :version emacs-version)
-           :processId (emacs-pid)
-           :rootUri folder
-           :workspaceFolders (vector (list :uri folder :name folder))
-           :capabilities (make-hash-table)
-           :initializationOptions '( :commands :json-false
-                                     :activeMetadata :json-false))
-     :timeout nil
-     :success-fn (lambda (result)
-                   (tenets--later #'tenets--ready connection result))
-     :error-fn (lambda (problem)
-                 (tenets--later #'tenets--refused connection problem)))))
+  (let ((output (get-buffer-create " *tenets output*"))
+        (errors (get-buffer-create " *tenets stderr*")))
+    (dolist (buffer (list output errors))
+      (with-current-buffer buffer
+        (buffer-disable-undo)
+        (set-buffer-multibyte (eq buffer errors))
+        (erase-buffer)))
+    (setq tenets--phase 'starting
+          tenets--server
+          (make-process :name "tenets" :command tenets-server-command
+                        :connection-type 'pipe :coding 'binary :noquery t
+                        :buffer output :filter #'tenets--read-output
+                        :sentinel (lambda (process _)
+                                    (unless (process-live-p process)
+                                      (tenets--later #'tenets--lost process)))
+                        :stderr errors))
+    (set-process-sentinel (get-buffer-process errors) #'ignore)
+    (process-send-string
+     tenets--server
+     (tenets--encode
+      :id 0 :method "initialize"
+      :params (list :clientInfo (list :name "Emacs" :version emacs-version)
+                    :processId (emacs-pid)
+                    :rootUri folder
+                    :workspaceFolders (vector (list :uri folder :name folder))
+                    :capabilities (make-hash-table)
+                    :initializationOptions
+                    '(:commands :json-false :activeMetadata :json-false))))))
 
-(defun tenets--quietly (function &rest arguments)
-  "Call FUNCTION with ARGUMENTS, without its messages."
-  (let ((inhibit-message t)
-        (message-log-max nil))
-    (apply function arguments)))
+(defun tenets--read-output (process bytes)
+  "Take the messages from what PROCESS has written, of which BYTES are new."
+  (when (buffer-live-p (process-buffer process))
+    (with-current-buffer (process-buffer process)
+      (goto-char (point-max))
+      (insert bytes)
+      (goto-char (point-min))
+      (let (end)
+        (while (and (looking-at tenets--header)
+                    (setq end (+ (match-end 0)
+                                 (string-to-number (match-string 1))))
+                    (<= end (point-max)))
+          (tenets--later #'tenets--received process
+                         (buffer-substring (match-end 0) end))
+          (delete-region (point-min) end))))))
 
-(defun tenets--refused (connection problem)
-  "Give CONNECTION up, whose server answered `initialize' with PROBLEM."
-  ;; If it has ended, `tenets--lost' comes.
-  (unless (eql (plist-get problem :code) -1)
-    (unless tenets--told-lost (tenets--fail problem))
-    (ignore-errors (jsonrpc-notify connection 'exit nil))))
+(defun tenets--received (process bytes)
+  "Act on a message of PROCESS, BYTES of JSON."
+  (when (eq process tenets--server)
+    (let* ((message (tenets--decode (decode-coding-string bytes 'utf-8-unix)))
+           (id (plist-get message :id))
+           (result (plist-get message :result))
+           (problem (plist-get message :error)))
+      (pcase (plist-get message :method)
+        ('nil (cond ((not (eql id 0)) (tenets--answered id result problem))
+                    (problem (tenets--refused problem))
+                    (t (tenets--ready result))))
+        ("tenets/session.didChange"
+         (tenets--did-change (plist-get message :params)))
+        ("window/showMessage"
+         (tenets--say "%s" (tenets--get message :params :message)))))))
 
-(defun tenets--ready (connection result)
-  "Go on with the server of CONNECTION, whose reply to `initialize' is RESULT."
-  (when (eq connection tenets--connection)
-    (jsonrpc-notify connection 'initialized (make-hash-table))
-    (let* ((experimental (tenets--get result :capabilities :experimental))
-           (capability (plist-get experimental :tenetsSession)))
-      (setq tenets--phase 'ready
-            tenets--delay (car tenets--delays)
-            tenets--told-lost nil
-            tenets--author (plist-get capability :author)
-            tenets--revision -1
-            tenets--state (plist-get capability :state))
-      (mapc #'tenets--warn (plist-get capability :warnings))
-      (tenets--remember)
-      (tenets--catch-up)
-      (tenets--flush))))
+(defun tenets--refused (problem)
+  "Give the server up, which answered `initialize' with PROBLEM."
+  (unless tenets--told-lost (tenets--fail problem))
+  (ignore-errors
+    (process-send-string tenets--server (tenets--encode :method "exit"))))
+
+(defun tenets--ready (result)
+  "Go on with the server, whose reply to `initialize' is RESULT."
+  (process-send-string
+   tenets--server
+   (tenets--encode :method "initialized" :params (make-hash-table)))
+  (let ((capability (tenets--get result :capabilities :experimental
+                                 :tenetsSession)))
+    (setq tenets--phase 'ready
+          tenets--delay (car tenets--delays)
+          tenets--told-lost nil
+          tenets--author (plist-get capability :author)
+          tenets--revision -1
+          tenets--state (plist-get capability :state))
+    (mapc #'tenets--warn (plist-get capability :warnings))
+    (tenets--remember)
+    (tenets--catch-up)
+    (tenets--flush)))
 
 (defun tenets--warn (warning)
   "Show WARNING, once."
@@ -538,27 +574,24 @@ That the server has ended is not an answer; see `tenets--lost'."
     (push warning tenets--warnings)
     (display-warning 'tenets warning)))
 
-(defun tenets--last-line (connection)
-  "Return the last line that the server of CONNECTION wrote to stderr, or nil."
-  (let ((buffer (jsonrpc-stderr-buffer connection))
-        found)
-    (when (buffer-live-p buffer)
-      (dolist (line (split-string (with-current-buffer buffer (buffer-string))
-                                  "\n" t "[ \t]+"))
-        (unless (string-match-p "\\`Process .* stderr" line)
-          (setq found line))))
-    found))
+(defun tenets--last-line ()
+  "Return the last line that the server wrote to stderr, or nil."
+  (when-let ((buffer (get-buffer " *tenets stderr*")))
+    ;; It may be on its way.
+    (when-let ((errors (get-buffer-process buffer)))
+      (accept-process-output errors 0.1))
+    (car (last (split-string (with-current-buffer buffer (buffer-string))
+                             "\n" t "[ \t]+")))))
 
-(defun tenets--lost (connection)
-  "Go on after the server of CONNECTION has ended."
-  (when (eq connection tenets--connection)
+(defun tenets--lost (process)
+  "Go on after the server, PROCESS, has ended."
+  (when (eq process tenets--server)
     (let ((was-ready (eq tenets--phase 'ready)))
-      (setq tenets--connection nil)
+      (setq tenets--server nil)
       (tenets--gone (if was-ready
                         "the server has ended; it is started again"
                       (format "the server ended at once: %s"
-                              (or (tenets--last-line connection)
-                                  "it said nothing")))
+                              (or (tenets--last-line) "it said nothing")))
                     was-ready))))
 
 (defun tenets--gone (message &optional was-ready)
@@ -604,13 +637,6 @@ one that worked."
   "Start the server after it was lost."
   (setq tenets--timer nil)
   (tenets--start))
-
-(defun tenets--notified (connection method params)
-  "Act on the notification METHOD with PARAMS of CONNECTION."
-  (when (eq connection tenets--connection)
-    (pcase method
-      ('tenets/session.didChange (tenets--did-change params))
-      ('window/showMessage (tenets--say "%s" (plist-get params :message))))))
 
 ;;;; Before Emacs ends, and when it is there again
 
@@ -687,10 +713,13 @@ one that worked."
                            ;; Another Emacs may have left some, too.
                            (append (plist-get (tenets--read-state) :unsent)
                                    unsent))))
-  (when (and (eq tenets--phase 'ready) (null tenets--sent))
+  ;; If the pipe is full, the server reads its end there.
+  (when (and (eq tenets--phase 'ready)
+             (< (tenets--unread) tenets--most-unread))
     (ignore-errors
-      (jsonrpc-async-request tenets--connection 'shutdown nil :timeout nil)
-      (jsonrpc-notify tenets--connection 'exit nil))))
+      (process-send-string tenets--server
+                           (concat (tenets--encode :id -1 :method "shutdown")
+                                   (tenets--encode :method "exit"))))))
 
 ;;;; The current session
 
