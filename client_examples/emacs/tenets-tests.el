@@ -364,6 +364,17 @@ It is `none' if there is none, and nil if it is not known."
       (tenets-switch)
       (tenets-tests-told "switched to second"))))
 
+(ert-deftest tenets-tests-right-to-left ()
+  "A name from right to left leaves what follows where it is."
+  (let* ((table (tenets--table '("ab" "שלום") 'tenets-session
+                               (lambda (_) '("* " "1 note"))))
+         (affix (completion-metadata-get (completion-metadata "" table nil)
+                                         'affixation-function)))
+    (should (equal (mapcar (lambda (row)
+                             (substring-no-properties (nth 2 row)))
+                           (funcall affix '("ab" "שלום")))
+                   '("  1 note" "\u200e  1 note")))))
+
 (ert-deftest tenets-tests-minibuffer-in-use ()
   "A question does not come while another one is open."
   (tenets-tests-with
@@ -459,8 +470,25 @@ It is `none' if there is none, and nil if it is not known."
     (insert "one\r\ntwo " (unibyte-char-to-multibyte 255) (string #xd800) "\n3")
     (should (equal (tenets--buffer-text) "one \ntwo \ufffd\ufffd\n3"))
     (tenets-note (concat "raw " (string (unibyte-char-to-multibyte 255))))
-    (tenets-tests-told "addContext was not sent: not valid UTF-8")
+    (tenets-tests-told "the note was not added: it has bytes that are no text")
     (should-not (tenets-tests-contents "billing"))))
+
+(ert-deftest tenets-tests-session-of-note-is-gone ()
+  "A note whose session was deleted meanwhile is added to another one."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (tenets-tests-until (equal (tenets-tests-current) "billing"))
+    (tenets-notes "billing")
+    (with-current-buffer (tenets-tests-buffer "*tenets: billing*")
+      (tenets-notes-add))
+    (with-current-buffer "*tenets new note*"
+      (insert "to be kept")
+      (tenets-tests-other "delete" "--yes" "billing")
+      (tenets-tests-choosing "review"
+        (tenets-note-finish)
+        (tenets-tests-told "saved")))
+    (should (equal (tenets-tests-contents "review") '("to be kept")))))
 
 ;; A NUL is text for the server; Emacs before 30 cannot parse it by itself.
 (ert-deftest tenets-tests-control-characters ()
@@ -851,7 +879,7 @@ It is `none' if there is none, and nil if it is not known."
       (tenets-note "sent")
       (tenets-create "perhaps")
       (signal-process daemon 'SIGKILL))
-    (tenets-tests-told "no reply, because the server ended; create may or")
+    (tenets-tests-told "the session may or may not have been created: the server")
     (tenets-note "waits")
     (tenets-tests-until (null (tenets--writes)))
     (should (equal (sort (tenets-tests-contents "billing") #'string<)
@@ -923,11 +951,15 @@ It is `none' if there is none, and nil if it is not known."
     (setq tenets-server-command '("no-such-program"))
     (tenets-switch "billing")
     (tenets-tests-told
-     "setActive was not executed: no-such-program was not found; ")
+     "the session was not switched: no-such-program was not found; ")
     (setq tenets--told-lost nil
           tenets-server-command '("tenets-session-server" "--no-such-option"))
     (tenets--start)
-    (tenets-tests-told "the server ended at once: ")))
+    (tenets-tests-told "the server ended at once: ")
+    (setq tenets--told-lost nil
+          tenets-server-command '("sh" "-c" "echo It is broken >&2"))
+    (tenets--start)
+    (tenets-tests-told "the server ended at once: It is broken")))
 
 (ert-deftest tenets-tests-no-database ()
   "A database that cannot be used is said apart, and tried again."

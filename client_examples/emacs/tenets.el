@@ -148,6 +148,10 @@ It also keeps notes that the server has not taken until then."
   "Return the kind of PROBLEM, a string, or nil."
   (tenets--get problem :data :kind))
 
+(defun tenets--bidi-end (text)
+  "Return what has to follow TEXT, which may end from right to left."
+  (substring (bidi-string-mark-left-to-right text) (length text)))
+
 (defun tenets--true-p (value)
   "Return non-nil if VALUE is JSON's true."
   (eq value t))
@@ -299,7 +303,8 @@ A pipe takes them even if nobody reads it.  `process-send-string' would
 wait for more.")
 
 (defconst tenets--header
-  "\\(?:[^\r\n]+\r\n\\)*?Content-Length: *\\([0-9]+\\)\r\n\\(?:[^\r\n]+\r\n\\)*\r\n"
+  (concat "\\(?:[^\r\n]+\r\n\\)*?Content-Length: *\\([0-9]+\\)\r\n"
+          "\\(?:[^\r\n]+\r\n\\)*\r\n")
   "Regular expression of what stands before a message, with its length.")
 
 (defconst tenets--page 1000
@@ -309,9 +314,18 @@ wait for more.")
   "Seconds until a lost server is started again: at first, and at most.")
 
 (defconst tenets--writes
-  '("create" "rename" "copy" "delete" "setActive" "exit" "bind" "restore"
-    "addContext" "updateContext" "removeContext")
-  "Methods that change something.")
+  '(("create" . "the session %s created")
+    ("rename" . "the session %s renamed")
+    ("copy" . "the session %s copied")
+    ("delete" . "the session %s deleted")
+    ("setActive" . "the session %s switched")
+    ("exit" . "the session %s left")
+    ("bind" . "the directory %s bound")
+    ("restore" . "what was deleted %s brought back")
+    ("addContext" . "the note %s added")
+    ("updateContext" . "the note %s saved")
+    ("removeContext" . "the note %s deleted"))
+  "Methods that change something, and what is said of them.")
 
 (cl-defstruct (tenets--call (:constructor tenets--call) (:copier nil))
   "A request: VERB with PARAMS, which is TEXT for the server.
@@ -403,8 +417,9 @@ Starts the server if necessary."
                                   :method (concat "tenets/session." verb)
                                   :params (or params (make-hash-table)))))))
     (if (not text)
-        (funcall failed
-                 (list :message (concat verb " was not sent: not valid UTF-8")))
+        (funcall failed (list :message
+                              (tenets--fate verb "was not"
+                                            "it has bytes that are no text")))
       (setq tenets--waiting
             (nconc tenets--waiting
                    (list (tenets--call :id id :verb verb :params params
@@ -417,6 +432,12 @@ Starts the server if necessary."
   "Return how many bytes the server may not have read yet."
   (apply #'+ (mapcar (lambda (call) (length (tenets--call-text call)))
                      tenets--sent)))
+
+(defun tenets--fate (verb was reason)
+  "Return for the user that a request, VERB, WAS not done, because of REASON."
+  (if-let ((words (cdr (assoc verb tenets--writes))))
+      (format "%s: %s" (format words was) reason)
+    reason))
 
 (defun tenets--flush (&optional answered)
   "Send what waits, as far as the pipe to the server takes it.
@@ -500,17 +521,19 @@ that is stopped."
                                       (tenets--later #'tenets--lost process)))
                         :stderr errors))
     (set-process-sentinel (get-buffer-process errors) #'ignore)
-    (process-send-string
-     tenets--server
-     (tenets--encode
-      :id 0 :method "initialize"
-      :params (list :clientInfo (list :name "Emacs" :version emacs-version)
-                    :processId (emacs-pid)
-                    :rootUri folder
-                    :workspaceFolders (vector (list :uri folder :name folder))
-                    :capabilities (make-hash-table)
-                    :initializationOptions
-                    '(:commands :json-false :activeMetadata :json-false))))))
+    ;; If it has ended already, `tenets--lost' comes.
+    (ignore-errors
+      (process-send-string
+       tenets--server
+       (tenets--encode
+        :id 0 :method "initialize"
+        :params (list :clientInfo (list :name "Emacs" :version emacs-version)
+                      :processId (emacs-pid)
+                      :rootUri folder
+                      :workspaceFolders (vector (list :uri folder :name folder))
+                      :capabilities (make-hash-table)
+                      :initializationOptions
+                      '(:commands :json-false :activeMetadata :json-false)))))))
 
 (defun tenets--read-output (process bytes)
   "Take the messages from what PROCESS has written, of which BYTES are new."
@@ -620,15 +643,12 @@ one that worked."
         (tenets--later
          (tenets--call-failed call)
          (list :data '(:kind "connectionLost")
-               :message
-               (let ((verb (tenets--call-verb call)))
-                 (cond ((not was-ready)
-                        (format "%s was not executed: %s" verb message))
-                       ((memq call sent)
-                        (concat "no reply, because the server ended; " verb
-                                " may or may not have been executed"))
-                       (t (concat "the server ended; " verb
-                                  " was not executed"))))))))
+               :message (tenets--fate
+                         (tenets--call-verb call)
+                         (if (memq call sent)
+                             "may or may not have been"
+                           "was not")
+                         (if was-ready "the server has ended" message))))))
     (when (and (or tenets-mode was-ready tenets--waiting) (not tenets--timer))
       (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start-again)
             tenets--delay (min (* 2 tenets--delay) (cdr tenets--delays))))))
@@ -678,7 +698,7 @@ one that worked."
 
 (defun tenets--writes ()
   "Return a list of all requests of `tenets--writes' without a reply."
-  (seq-filter (lambda (call) (member (tenets--call-verb call) tenets--writes))
+  (seq-filter (lambda (call) (assoc (tenets--call-verb call) tenets--writes))
               (append (reverse tenets--sent) tenets--waiting)))
 
 (defun tenets--unsaved ()
@@ -891,7 +911,9 @@ Return a vector of their folders."
                         (tenets--trouble "unavailable")))
          (text (or problem
                    (and (not current) "...")
-                   (and name (truncate-string-to-width name 30 nil nil "..."))
+                   (and name
+                        (bidi-string-mark-left-to-right
+                         (truncate-string-to-width name 30 nil nil "...")))
                    "no session"))
          (help (cond (tenets--told-lost "The server is started again by itself")
                      (tenets--trouble)
@@ -998,7 +1020,8 @@ stands before and behind it."
   (let ((affixes (lambda (one)
                    (pcase-let ((`(,before ,behind) (funcall affix one)))
                      (list one before
-                           (propertize (concat "  " behind)
+                           (propertize (concat (tenets--bidi-end one)
+                                               "  " behind)
                                        'face 'completions-annotations))))))
     `(metadata (category . ,category)
                (display-sort-function . identity)
@@ -1340,25 +1363,28 @@ That is the session that the user sees, whatever others do meanwhile."
 
 (defun tenets--add (params done &optional failed)
   "Add a note: send `addContext' with PARAMS, and call DONE with the result.
-If no session is current, ask for one.  If the note is refused, call
-FAILED with the problem; by default, say it, and show the text in a
-buffer, so that it is not lost."
+If no session is current, or that of PARAMS is gone, ask for one.  If
+the note is refused, call FAILED with the problem; by default, say it,
+and show the text in a buffer, so that it is not lost."
   (let ((failed (or failed (lambda (problem) (tenets--rescue params problem)))))
     (tenets--request
      "addContext" params done
      :again t
      :failed
      (lambda (problem)
-       (if (or (plist-get params :sessionId) (plist-get params :sessionName)
-               (not (equal (tenets--kind problem) "sessionNotFound")))
+       (if (not (equal (tenets--kind problem) "sessionNotFound"))
            (funcall failed problem)
          (tenets--pick-session
-          "No session is current.  Add to session" nil
+          (if (plist-get params :sessionId)
+              "The session is gone.  Add the note to session"
+            "No session is current.  Add the note to session")
+          nil
           (lambda (name)
-            (tenets--add (append (list :sessionName name) params) done failed))
+            (tenets--add (append (list :sessionName name)
+                                 (tenets--without params :sessionId))
+                         done failed))
           (lambda ()
-            (funcall failed
-                     '(:message "nothing was added: no current session")))))))
+            (funcall failed '(:message "nothing was added")))))))
     (unless (eq tenets--phase 'ready)
       (tenets--say (if tenets--told-lost
                        "there is no server; the note is sent when it is back"
@@ -1856,7 +1882,8 @@ If the note was deleted, add the text as a new one."
     (t (let* ((id (plist-get tenets--source :id))
               (current (tenets--current))
               (count (length (plist-get tenets--shown :entries))))
-         (concat (plist-get tenets--source :name)
+         (concat (bidi-string-mark-left-to-right
+                  (plist-get tenets--source :name))
                  (cond ((eql id (plist-get tenets--active :id)) " (active)")
                        ((eql id (tenets--get current :session :id))
                         " (current here)")
