@@ -473,6 +473,15 @@ It is `none' if there is none, and nil if it is not known."
     (tenets-tests-told "the note was not added: it has bytes that are no text")
     (should-not (tenets-tests-contents "billing"))))
 
+(ert-deftest tenets-tests-note-without-a-frame ()
+  "Where the user cannot be asked, the text stays in a buffer."
+  (tenets-tests-with
+    (let ((completing-read-function (lambda (&rest _) (error "No frame"))))
+      (tenets-note "to be kept")
+      (tenets-tests-told "No frame"))
+    (with-current-buffer "*tenets new note*"
+      (should (equal (buffer-string) "to be kept")))))
+
 (ert-deftest tenets-tests-session-of-note-is-gone ()
   "A note whose session was deleted meanwhile is added to another one."
   (tenets-tests-with
@@ -559,6 +568,29 @@ It is `none' if there is none, and nil if it is not known."
       (tenets-tests-until (not (get-buffer "*tenets note 1*")))
       (should (equal (tenets-tests-contents "billing")
                      (list (concat (car before) "ü𝄞!")))))))
+
+(ert-deftest tenets-tests-another-major-mode ()
+  "A note stays one in another major mode."
+  (tenets-tests-with
+    (tenets-create "billing")
+    (tenets-tests-told "created")
+    (tenets-note "first")
+    (tenets-tests-told "added")
+    (tenets--edit-id 1)
+    (with-current-buffer (tenets-tests-buffer "*tenets note 1*")
+      (emacs-lisp-mode)
+      (insert "my ")
+      (should (eq (key-binding (kbd "C-c C-c")) #'tenets-note-finish))
+      (let (asked)
+        (cl-letf (((symbol-function 'yes-or-no-p)
+                   (lambda (_) (setq asked t) nil)))
+          (should-not (kill-buffer))
+          (should asked)))
+      (setq buffer-read-only t)
+      (save-buffer)
+      (tenets-tests-told "saved")
+      (tenets-tests-other "edit" "1" "theirs")
+      (tenets-tests-until (equal (buffer-string) "theirs")))))
 
 (ert-deftest tenets-tests-conflict ()
   "If somebody else was faster, both texts are there, and the user chooses."

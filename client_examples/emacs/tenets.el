@@ -152,10 +152,6 @@ It also keeps notes that the server has not taken until then."
   "Return what has to follow TEXT, which may end from right to left."
   (substring (bidi-string-mark-left-to-right text) (length text)))
 
-(defun tenets--true-p (value)
-  "Return non-nil if VALUE is JSON's true."
-  (eq value t))
-
 (defun tenets--count (number noun)
   "Return NUMBER and NOUN, which is put into the plural if necessary."
   (format "%d %s%s" number noun (if (eql number 1) "" "s")))
@@ -212,6 +208,10 @@ machine, and the root shows the active one.  Nothing remote is looked at."
         "file:///"
       (tenets--uri (directory-file-name (expand-file-name directory "/"))))))
 
+(defun tenets--of-folder (&optional uri)
+  "Return the params to ask for the session of the folder URI, by default here."
+  (list :folder (or uri (tenets--folder)) :includeMetadata :json-false))
+
 (defun tenets--folder-name (uri)
   "Return how the folder at URI is shown."
   (abbreviate-file-name (or (tenets--file uri) uri)))
@@ -245,6 +245,14 @@ machine, and the root shows the active one.  Nothing remote is looked at."
       (condition-case problem
           (apply (car job) (cdr job))
         (error (tenets--say "%s" (error-message-string problem)))))))
+
+(defun tenets--in-buffer (function)
+  "Return FUNCTION, to be called in the current buffer while that exists."
+  (let ((buffer (current-buffer)))
+    (lambda (&rest arguments)
+      (when (buffer-live-p buffer)
+        (with-current-buffer buffer
+          (apply function arguments))))))
 
 (defun tenets--wait (seconds done)
   "Wait for a value of the function DONE, for at most SECONDS; return it."
@@ -387,16 +395,16 @@ Signal an error if there is a text that is not valid UTF-8."
     (concat (format "Content-Length: %d\r\n\r\n" (length bytes)) bytes)))
 
 (defun tenets--decode (text)
-  "Return TEXT, which is JSON, as a plist."
+  "Return TEXT, which is JSON, as a plist; null and false are nil."
   (condition-case nil
       (json-parse-string text :object-type 'plist :null-object nil
-                         :false-object :json-false)
+                         :false-object nil)
     ;; Before Emacs 30 it refuses NUL, and may be missing.
     (error (require 'json)
            (let ((json-object-type 'plist)
                  (json-array-type 'vector)
                  (json-null nil)
-                 (json-false :json-false))
+                 (json-false nil))
              (json-read-from-string text)))))
 
 (cl-defun tenets--request
@@ -650,13 +658,8 @@ one that worked."
                            "was not")
                          (if was-ready "the server has ended" message))))))
     (when (and (or tenets-mode was-ready tenets--waiting) (not tenets--timer))
-      (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start-again)
+      (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start)
             tenets--delay (min (* 2 tenets--delay) (cdr tenets--delays))))))
-
-(defun tenets--start-again ()
-  "Start the server after it was lost."
-  (setq tenets--timer nil)
-  (tenets--start))
 
 ;;;; Before Emacs ends, and when it is there again
 
@@ -764,7 +767,7 @@ then the server is asked."
     (let ((uri (tenets--folder directory)))
       (puthash directory (list :uri uri) tenets--folders)
       (tenets--request
-       "getCurrent" (list :folder uri :includeMetadata :json-false)
+       "getCurrent" (tenets--of-folder uri)
        (lambda (result) (tenets--visited directory uri result))
        :failed #'tenets--in-trouble
        :notice (list :added (vector (list :uri uri :name uri))
@@ -959,9 +962,12 @@ minibuffer is in use, or if the user quits, call OTHERWISE."
         ((not (active-minibuffer-window))
          (let ((inhibit-quit nil)
                (tenets--in-job nil))
-           (condition-case nil
+           (condition-case problem
                (funcall ask)
-             (quit (if otherwise (funcall otherwise) (message "Quit"))))))
+             (quit (if otherwise (funcall otherwise) (message "Quit")))
+             ;; Emacs may have no frame in which the user can be asked.
+             (error (when otherwise (funcall otherwise))
+                    (signal (car problem) (cdr problem))))))
         (otherwise (funcall otherwise))
         (t (tenets--say "you were asked something else; try again"))))
 
@@ -1030,7 +1036,7 @@ stands before and behind it."
 
 (defun tenets--session-details (session)
   "Return what stands behind the name of SESSION in a list."
-  (concat (if (tenets--true-p (plist-get session :active)) "active, " "")
+  (concat (if (plist-get session :active) "active, " "")
           (tenets--count (plist-get session :contextCount) "note")
           ", " (tenets--age (plist-get session :createdAt))))
 
@@ -1068,7 +1074,7 @@ OTHERWISE is called if the user cannot be asked, or quits."
   "Call ACT, which may read from the minibuffer, with the current session.
 If there is none, say so."
   (tenets--ask-server
-   "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder)
    (lambda (result)
      (if-let ((session (plist-get result :session)))
          (funcall act session)
@@ -1077,7 +1083,7 @@ If there is none, say so."
 (defun tenets--report (folder done name)
   "Say DONE.  If FOLDER is bound to another session than NAME, say that, too."
   (tenets--request
-   "getCurrent" (list :folder folder :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder folder)
    (lambda (result)
      (let ((shown (tenets--get result :session :name))
            (binding (plist-get result :binding)))
@@ -1094,7 +1100,7 @@ If there is none, say so."
   "Say which session is current here, and why."
   (interactive)
   (tenets--request "getCurrent"
-                   (list :folder (tenets--folder) :includeMetadata :json-false)
+                   (tenets--of-folder)
                    (lambda (result) (tenets--say "%s" (tenets--why result)))))
 
 ;;;###autoload
@@ -1196,7 +1202,7 @@ it.  All directories in it show the session, too."
 If a directory above it is bound, that is unbound."
   (interactive)
   (tenets--request
-   "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder)
    (lambda (result)
      (let ((binding (plist-get result :binding)))
        (if (not binding)
@@ -1212,28 +1218,24 @@ If a directory above it is bound, that is unbound."
 (defun tenets-rename (&optional new-name)
   "Give the current session the name NEW-NAME."
   (interactive)
-  (tenets--with-current
-   (lambda (session)
-     (let* ((name (plist-get session :name))
-            (new (or new-name
-                     (read-string (format "Rename %s to: " name) name))))
-       (tenets--request "rename"
-                        (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_)
-                          (tenets--say "renamed %s to %s" name new)))))))
+  (tenets--name-anew "rename" "Rename %s to: " "renamed %s to %s" new-name))
 
 ;;;###autoload
 (defun tenets-copy (&optional new-name)
   "Copy the current session with its notes; the copy is named NEW-NAME."
   (interactive)
+  (tenets--name-anew "copy" "Copy %s to: " "copied %s to %s" new-name))
+
+(defun tenets--name-anew (verb prompt done new-name)
+  "Send a request, VERB, with the current session and NEW-NAME.
+If that is nil, ask for it with PROMPT.  Then say that it is DONE."
   (tenets--with-current
    (lambda (session)
      (let* ((name (plist-get session :name))
-            (new (or new-name (read-string (format "Copy %s to: " name) name))))
-       (tenets--request "copy"
+            (new (or new-name (read-string (format prompt name) name))))
+       (tenets--request verb
                         (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_)
-                          (tenets--say "copied %s to %s" name new)))))))
+                        (lambda (_) (tenets--say done name new)))))))
 
 ;;;###autoload
 (defun tenets-delete (&optional name)
@@ -1245,7 +1247,7 @@ If a directory above it is bound, that is unbound."
     (tenets--request
      "delete" (list :name name)
      (lambda (result)
-       (if (tenets--true-p (plist-get result :deleted))
+       (if (plist-get result :deleted)
            (tenets--say "deleted %s; %s brings it back" name
                         (substitute-command-keys "\\[tenets-undo]"))
          (tenets--say "there is no session named %s" name))))))
@@ -1392,12 +1394,8 @@ and show the text in a buffer, so that it is not lost."
 
 (defun tenets--without (plist member)
   "Return PLIST without MEMBER."
-  (let (found)
-    (while plist
-      (unless (eq (car plist) member)
-        (setq found (append found (list (car plist) (cadr plist)))))
-      (setq plist (cddr plist)))
-    found))
+  (cl-loop for (key value) on plist by #'cddr
+           unless (eq key member) append (list key value)))
 
 (defun tenets--rescue (params problem)
   "Show the text of PARAMS in a buffer, as it was not added because of PROBLEM."
@@ -1408,11 +1406,10 @@ and show the text in a buffer, so that it is not lost."
                  (plist-get problem :message)
                  (buffer-name buffer))))
 
-(defun tenets--said-added (entry)
-  "Say that ENTRY was added."
-  (tenets--say "added to %s%s"
-               (if (tenets--true-p (plist-get entry :sessionCreated))
-                   "the new session " "")
+(defun tenets--said-added (entry &optional lines)
+  "Say that ENTRY was added, which has LINES, a text."
+  (tenets--say "added %sto %s%s" (or lines "")
+               (if (plist-get entry :sessionCreated) "the new session " "")
                (plist-get entry :sessionName)))
 
 ;;;###autoload
@@ -1519,14 +1516,10 @@ at these lines.  Without one, it has the lines."
                        :identityKey (tenets--key))
                  (and location (list :location location)))
          (lambda (entry)
-           (tenets--say "added line%s to %s%s"
-                        (if (= first last)
-                            (format " %d" (1+ first))
-                          (format "s %d-%d" (1+ first) (1+ last)))
-                        (if (tenets--true-p (plist-get entry :sessionCreated))
-                            "the new session "
-                          "")
-                        (plist-get entry :sessionName))))))))
+           (tenets--said-added
+            entry (if (= first last)
+                      (format "line %d " (1+ first))
+                    (format "lines %d-%d " (1+ first) (1+ last))))))))))
 
 ;;;; One note, edited
 
@@ -1539,6 +1532,12 @@ A new one has no `:id'; then it has the params of `addContext'.")
 
 (defvar-local tenets--is-being-saved nil
   "Whether the text was sent to the server, and there is no reply.")
+
+;; Another major mode leaves the buffer a note.
+(put 'tenets--note 'permanent-local t)
+(put 'tenets--theirs 'permanent-local t)
+(put 'tenets--is-being-saved 'permanent-local t)
+(put 'tenets-note-edit-mode 'permanent-local-hook t)
 
 (defvar tenets-note-edit-mode-map
   (let ((map (make-sparse-keymap)))
@@ -1561,6 +1560,7 @@ A new one has no `:id'; then it has the params of `addContext'.")
           require-final-newline nil
           ;; It is offered to be saved before Emacs ends.
           buffer-offer-save t)
+    (add-hook 'after-change-major-mode-hook #'tenets-note-edit-mode nil t)
     (add-hook 'write-contents-functions #'tenets--note-save nil t)
     (add-hook 'kill-buffer-query-functions #'tenets--note-may-be-killed nil t)))
 
@@ -1644,34 +1644,28 @@ TEXT is inserted as if the user had written it."
 (defun tenets--note-write (state then)
   "Save the note of this buffer if it is as in STATE, and call THEN there.
 A new note is added, whatever STATE is."
-  (let* ((buffer (current-buffer))
-         (tick (buffer-chars-modified-tick))
-         (content (tenets--note-text))
+  (let* ((content (tenets--note-text))
          (id (plist-get tenets--note :id))
-         (in-buffer (lambda (function)
-                      (lambda (answer)
-                        (when (buffer-live-p buffer)
-                          (with-current-buffer buffer
-                            (setq tenets--is-being-saved nil)
-                            (funcall function answer))))))
-         (done (funcall in-buffer
-                        (lambda (written)
-                          (setq tenets--note
-                                (append (list :content content) written)
-                                tenets--theirs nil)
-                          ;; What was typed meanwhile is not saved.
-                          (when (= tick (buffer-chars-modified-tick))
-                            (set-buffer-modified-p nil))
-                          (force-mode-line-update)
-                          (funcall then))))
-         (failed (funcall in-buffer
-                          (lambda (problem)
-                            (pcase (tenets--kind problem)
-                              ("conflict" (tenets--note-look content then))
-                              ("contextNotFound" (tenets--note-differs 'gone))
-                              (_ (tenets--say "%s; the text stays in %s"
-                                              (plist-get problem :message)
-                                              (buffer-name))))))))
+         (tick (buffer-chars-modified-tick))
+         (done (tenets--in-buffer
+                (lambda (written)
+                  (setq tenets--is-being-saved nil
+                        tenets--note (append (list :content content) written)
+                        tenets--theirs nil)
+                  ;; What was typed meanwhile is not saved.
+                  (when (= tick (buffer-chars-modified-tick))
+                    (set-buffer-modified-p nil))
+                  (force-mode-line-update)
+                  (funcall then))))
+         (failed (tenets--in-buffer
+                  (lambda (problem)
+                    (setq tenets--is-being-saved nil)
+                    (pcase (tenets--kind problem)
+                      ("conflict" (tenets--note-look content then))
+                      ("contextNotFound" (tenets--note-differs 'gone))
+                      (_ (tenets--say "%s; the text stays in %s"
+                                      (plist-get problem :message)
+                                      (buffer-name))))))))
     (cond
      (tenets--is-being-saved (tenets--say "this note is being saved"))
      ((and (not id) (string-blank-p content)) (tenets--say "the note is empty"))
@@ -1688,22 +1682,20 @@ A new note is added, whatever STATE is."
 (defun tenets--note-look (content then)
   "Look what somebody else made of this note.
 If that is CONTENT or the text of this buffer, all is well: call THEN."
-  (let ((buffer (current-buffer)))
-    (tenets--request
-     "getContext" (list :id (plist-get tenets--note :id))
-     (lambda (theirs)
-       (when (buffer-live-p buffer)
-         (with-current-buffer buffer
-           (cond ((not theirs) (tenets--note-differs 'gone))
-                 ((member (plist-get theirs :content)
-                          (list content (tenets--note-text)))
-                  (setq tenets--note theirs
-                        tenets--theirs nil)
-                  (when (equal (plist-get theirs :content) (tenets--note-text))
-                    (set-buffer-modified-p nil))
-                  (funcall then))
-                 ((buffer-modified-p) (tenets--note-differs theirs))
-                 (t (tenets--note-reread theirs)))))))))
+  (tenets--request
+   "getContext" (list :id (plist-get tenets--note :id))
+   (tenets--in-buffer
+    (lambda (theirs)
+      (cond ((not theirs) (tenets--note-differs 'gone))
+            ((member (plist-get theirs :content)
+                     (list content (tenets--note-text)))
+             (setq tenets--note theirs
+                   tenets--theirs nil)
+             (when (equal (plist-get theirs :content) (tenets--note-text))
+               (set-buffer-modified-p nil))
+             (funcall then))
+            ((buffer-modified-p) (tenets--note-differs theirs))
+            (t (tenets--note-reread theirs)))))))
 
 (defun tenets--note-differs (theirs)
   "Tell the user that this note is THEIRS now."
@@ -1716,7 +1708,8 @@ If that is CONTENT or the text of this buffer, all is well: call THEN."
 
 (defun tenets--note-reread (theirs)
   "Replace the text of this buffer, which was not changed, by that of THEIRS."
-  (let ((position (point)))
+  (let ((position (point))
+        (inhibit-read-only t))
     (erase-buffer)
     (insert (plist-get theirs :content))
     (goto-char (min position (point-max))))
@@ -2047,12 +2040,8 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
   "Ask for the notes of this buffer, and show them."
   (if tenets--is-loading
       (setq tenets--is-loading 'again)
-    (let ((buffer (current-buffer)))
-      (setq tenets--is-loading t)
-      (tenets--load (lambda (page problem)
-                      (when (buffer-live-p buffer)
-                        (with-current-buffer buffer
-                          (tenets--loaded page problem))))))))
+    (setq tenets--is-loading t)
+    (tenets--load (tenets--in-buffer #'tenets--loaded))))
 
 (defun tenets--loaded (page problem)
   "Show PAGE, or PROBLEM, in this buffer of notes."
@@ -2079,13 +2068,9 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
                              :limit (min 200 tenets--most))
                        (lambda (page) (funcall then page nil))
                        :failed (lambda (problem) (funcall then nil problem)))
-    (let ((id (plist-get tenets--source :id))
-          (buffer (current-buffer)))
+    (let ((id (plist-get tenets--source :id)))
       (tenets--request "get" (list :sessionId id :includeMetadata :json-false)
-                       (lambda (session)
-                         (when (buffer-live-p buffer)
-                           (with-current-buffer buffer
-                             (tenets--take-name session))))
+                       (tenets--in-buffer #'tenets--take-name)
                        :failed #'ignore)
       (tenets--load-pages id tenets--most nil nil then))))
 
@@ -2136,7 +2121,7 @@ early where its notes are large."
 (defun tenets--follow (batch)
   "Show in the buffers of notes what has changed: BATCH."
   (let ((changes (append (plist-get batch :changes) nil))
-        (everything (tenets--true-p (plist-get batch :incomplete))))
+        (everything (plist-get batch :incomplete)))
     (dolist (buffer (buffer-list))
       (with-current-buffer buffer
         (cond
@@ -2197,7 +2182,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
               (tenets--say "there is no session named %s" name)))))
    (choose (tenets--pick-session "Notes of session" nil #'tenets-notes))
    (t (tenets--ask-server
-       "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+       "getCurrent" (tenets--of-folder)
        (lambda (result)
          (if-let ((session (plist-get result :session)))
              (tenets--show-notes session)
@@ -2543,7 +2528,7 @@ switch to it.  If you choose none, a buffer shows all that was found."
                      (and tenets--author (list :notAuthor tenets--author)))
    (lambda (page)
      (let ((all (append found (plist-get page :changes) nil)))
-       (if (tenets--true-p (plist-get page :truncated))
+       (if (plist-get page :truncated)
            (tenets--load-changes (plist-get page :state) (last all 1000))
          (tenets--see (plist-get page :state))
          (tenets--name-changes (nreverse (last all 1000))))))
