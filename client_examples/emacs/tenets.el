@@ -777,11 +777,15 @@ then the server is asked."
   "Take over RESULT, the session of DIRECTORY; URI is that of the folder."
   (if (< (plist-get result :revision) tenets--revision)
       (tenets--visit directory) ; what was told meanwhile may be newer
-    (puthash directory
-             (list :uri uri :known t :session (plist-get result :session)
-                   :binding (plist-get result :binding))
-             tenets--folders)
+    (tenets--know directory uri result)
     (tenets--refresh)))
+
+(defun tenets--know (directory uri current)
+  "Remember CURRENT as the session of DIRECTORY, whose folder is URI."
+  (puthash directory
+           (list :uri uri :known t :session (plist-get current :session)
+                 :binding (plist-get current :binding))
+           tenets--folders))
 
 (defun tenets--forget-folders (directory)
   "Forget directories that are not displayed, if there are many; keep DIRECTORY.
@@ -811,22 +815,15 @@ Return a vector of their folders."
     (let ((currents (append (plist-get batch :currents) nil)))
       (maphash
        (lambda (directory known)
-         (let ((current (seq-find (lambda (one)
-                                    (equal (plist-get one :folder)
-                                           (plist-get known :uri)))
-                                  currents)))
+         (let* ((uri (plist-get known :uri))
+                (current (seq-find (lambda (one)
+                                     (equal (plist-get one :folder) uri))
+                                   currents)))
            (cond ((not (plist-get known :known)))
-                 ((null currents)
-                  (puthash directory (list :uri (plist-get known :uri) :known t
-                                           :session tenets--active)
-                           tenets--folders))
-                 (current
-                  (puthash directory (list :uri (plist-get known :uri) :known t
-                                           :session (plist-get current :session)
-                                           :binding (plist-get current
-                                                               :binding))
-                           tenets--folders))
-                 (t (remhash directory tenets--folders)))))
+                 (current (tenets--know directory uri current))
+                 (currents (remhash directory tenets--folders))
+                 (t (tenets--know directory uri
+                                  (list :session tenets--active))))))
        tenets--folders))
     (when tenets--trouble (tenets--catch-up))
     (tenets--refresh)
@@ -1356,6 +1353,12 @@ If that is nil, ask for it with PROMPT.  Then say that it is DONE."
                (format "%S %S %S %S" (system-name) (emacs-pid) (current-time)
                        (random))))
 
+(defun tenets--new-note (&optional target kind)
+  "Return the params of a new note of KIND, by default a note, for TARGET.
+TARGET is as `tenets--target' returns it, which is the default."
+  (append (or target (tenets--target))
+          (list :kind (or kind "note") :identityKey (tenets--key))))
+
 (defun tenets--target ()
   "Return the params that name the session for a new note of this buffer.
 That is the session that the user sees, whatever others do meanwhile."
@@ -1422,8 +1425,7 @@ With a prefix argument, write it in a buffer."
             (if-let ((session (plist-get (tenets--current) :session)))
                 (format "Note for %s: " (plist-get session :name))
               "Note: ")))))
-  (let ((params (append (tenets--target)
-                        (list :kind "note" :identityKey (tenets--key)))))
+  (let ((params (tenets--new-note)))
     (cond ((not text) (tenets--show (tenets--edit params)))
           ((string-blank-p text)
            (tenets--say "nothing was added: the note is empty"))
@@ -1507,13 +1509,11 @@ at these lines.  Without one, it has the lines."
         (when (string-blank-p text)
           (user-error "There is nothing in these lines"))
         (tenets--add
-         (append (tenets--target)
-                 (list :kind (if is-note "note" "code")
-                       ;; Nobody finds the lines of a buffer.
-                       :content (cond ((not is-note) text)
+         (append (tenets--new-note nil (if is-note "note" "code"))
+                 ;; Nobody finds the lines of a buffer.
+                 (list :content (cond ((not is-note) text)
                                       (location comment)
-                                      (t (concat comment "\n\n" text)))
-                       :identityKey (tenets--key))
+                                      (t (concat comment "\n\n" text))))
                  (and location (list :location location)))
          (lambda (entry)
            (tenets--said-added
@@ -1759,9 +1759,9 @@ If the note was deleted, add the text as a new one."
     ('nil (user-error "Nobody has changed this note meanwhile"))
     ('gone
      (setq tenets--note
-           (append (list :sessionId (plist-get tenets--note :sessionId)
-                         :kind (or (plist-get tenets--note :kind) "note")
-                         :identityKey (tenets--key))
+           (append (tenets--new-note
+                    (list :sessionId (plist-get tenets--note :sessionId))
+                    (plist-get tenets--note :kind))
                    (when-let ((location (plist-get tenets--note :location)))
                      (list :location location)))
            tenets--theirs nil)
@@ -2041,7 +2041,19 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
   (if tenets--is-loading
       (setq tenets--is-loading 'again)
     (setq tenets--is-loading t)
-    (tenets--load (tenets--in-buffer #'tenets--loaded))))
+    (let ((done (tenets--in-buffer (lambda (page) (tenets--loaded page nil))))
+          (failed (tenets--in-buffer
+                   (lambda (problem) (tenets--loaded nil problem)))))
+      (if (stringp tenets--source)
+          (tenets--request "search" (list :query tenets--source
+                                          :limit (min 200 tenets--most))
+                           done :failed failed)
+        (let ((id (plist-get tenets--source :id)))
+          (tenets--request "get"
+                           (list :sessionId id :includeMetadata :json-false)
+                           (tenets--in-buffer #'tenets--take-name)
+                           :failed #'ignore)
+          (tenets--load-pages id tenets--most nil nil done failed))))))
 
 (defun tenets--loaded (page problem)
   "Show PAGE, or PROBLEM, in this buffer of notes."
@@ -2060,20 +2072,6 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
            (tenets--edit-id tenets--wanted)
            (setq tenets--wanted nil)))))
 
-(defun tenets--load (then)
-  "Ask for the notes of this buffer, and call THEN with a page and a problem."
-  (if (stringp tenets--source)
-      (tenets--request "search"
-                       (list :query tenets--source
-                             :limit (min 200 tenets--most))
-                       (lambda (page) (funcall then page nil))
-                       :failed (lambda (problem) (funcall then nil problem)))
-    (let ((id (plist-get tenets--source :id)))
-      (tenets--request "get" (list :sessionId id :includeMetadata :json-false)
-                       (tenets--in-buffer #'tenets--take-name)
-                       :failed #'ignore)
-      (tenets--load-pages id tenets--most nil nil then))))
-
 (defun tenets--take-name (session)
   "Take over the name of SESSION, which may have been renamed; nil: it is gone."
   (when session
@@ -2082,10 +2080,10 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
         (setq tenets--source session)
         (rename-buffer (format "*tenets: %s*" name) t)))))
 
-(defun tenets--load-pages (session count cursor entries then)
+(defun tenets--load-pages (session count cursor entries done failed)
   "Ask for COUNT notes of SESSION, an id, after those of CURSOR.
-Call THEN with a page that has ENTRIES, too, and a problem.  A page ends
-early where its notes are large."
+Call DONE with a page that has ENTRIES, too, or FAILED with a problem.
+A page ends early where its notes are large."
   (tenets--request
    "listContext"
    (append (list :sessionId session :order "newest"
@@ -2097,12 +2095,10 @@ early where its notes are large."
             (left (- count (length found)))
             (next (plist-get page :nextCursor)))
        (if (and next (> left 0))
-           (tenets--load-pages session left next all then)
-         (funcall then
-                  (list :entries all :nextCursor next
-                        :state (plist-get page :state))
-                  nil))))
-   :failed (lambda (problem) (funcall then nil problem))))
+           (tenets--load-pages session left next all done failed)
+         (funcall done (list :entries all :nextCursor next
+                             :state (plist-get page :state))))))
+   :failed failed))
 
 (defun tenets--imenu ()
   "Return the index of the notes, for imenu."
@@ -2219,10 +2215,9 @@ With a prefix argument, which is CHOOSE, choose it from a list."
   "Add a note to this session."
   (interactive nil tenets-notes-mode)
   (tenets--show
-   (tenets--edit (append (if (stringp tenets--source)
-                             (tenets--target)
-                           (list :sessionId (plist-get tenets--source :id)))
-                         (list :kind "note" :identityKey (tenets--key))))))
+   (tenets--edit (tenets--new-note
+                  (and (listp tenets--source)
+                       (list :sessionId (plist-get tenets--source :id)))))))
 
 (defun tenets-notes-delete ()
   "Delete the note at point.
@@ -2377,11 +2372,10 @@ Notes that have lost their lines come last."
 
 (defun tenets--utf-16-index (string units)
   "Return the index in STRING of what begins after UNITS of UTF-16."
-  (let ((index 0))
-    (while (and (< index (length string)) (> units 0))
-      (setq units (- units (if (> (aref string index) #xffff) 2 1))
-            index (1+ index)))
-    index))
+  (let ((bytes (encode-coding-string string 'utf-16le)))
+    (length (decode-coding-string
+             (substring bytes 0 (min (* 2 units) (length bytes)))
+             'utf-16le))))
 
 (defun tenets--snippet (hit)
   "Return the text of HIT, with what was found highlighted."
