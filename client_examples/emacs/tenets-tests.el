@@ -860,6 +860,7 @@ It is `none' if there is none, and nil if it is not known."
     (tenets-tests-told "created")
     (tenets-changes)
     (tenets-tests-told "nothing has changed")
+    (setq tenets--delay 60)             ; it is not started again by itself
     (tenets-status)                     ; Emacs does not wait for the reply
     (tenets--leave)
     (tenets-tests-other "note" "--session" "billing" "# while you were away")

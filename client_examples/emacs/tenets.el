@@ -514,11 +514,11 @@ that is stopped."
   "Start the server, and introduce ourselves, in FOLDER."
   (let ((output (get-buffer-create " *tenets output*"))
         (errors (get-buffer-create " *tenets stderr*")))
-    (dolist (buffer (list output errors))
-      (with-current-buffer buffer
-        (buffer-disable-undo)
-        (set-buffer-multibyte (eq buffer errors))
-        (erase-buffer)))
+    (with-current-buffer errors (erase-buffer))
+    (with-current-buffer output
+      (erase-buffer)
+      ;; The header of a message counts bytes.
+      (set-buffer-multibyte nil))
     (setq tenets--phase 'starting
           tenets--server
           (make-process :name "tenets" :command tenets-server-command
