@@ -68,18 +68,17 @@
 
 (eval-when-compile
   (require 'cl-lib)
-  (require 'jsonrpc)
   (require 'subr-x))
 
+(defvar json-array-type)
+(defvar json-false)
+(defvar json-null)
+(defvar json-object-type)
+
 (declare-function iso8601-parse "iso8601" (string &optional form))
-(declare-function jsonrpc-async-request "jsonrpc"
-                  (connection method params &rest args))
-(declare-function jsonrpc-events-buffer "jsonrpc" (connection))
-(declare-function jsonrpc-notify "jsonrpc" (connection method params))
-(declare-function jsonrpc-stderr-buffer "jsonrpc" (conn))
-(declare-function make-instance "eieio" (class &rest slots))
+(declare-function json-encode "json" (object))
+(declare-function json-read-from-string "json" (string))
 (declare-function project-root "project" (project))
-(declare-function slot-exists-p "eieio" (object-or-class slot))
 (declare-function xref-make "xref" (summary location))
 (declare-function xref-make-bogus-location "xref" (message))
 (declare-function xref-make-file-location "xref" (file line column))
@@ -149,9 +148,9 @@ It also keeps notes that the server has not taken until then."
   "Return the kind of PROBLEM, a string, or nil."
   (tenets--get problem :data :kind))
 
-(defun tenets--true-p (value)
-  "Return non-nil if VALUE is JSON's true."
-  (eq value t))
+(defun tenets--bidi-end (text)
+  "Return what has to follow TEXT, which may end from right to left."
+  (substring (bidi-string-mark-left-to-right text) (length text)))
 
 (defun tenets--count (number noun)
   "Return NUMBER and NOUN, which is put into the plural if necessary."
@@ -209,6 +208,10 @@ machine, and the root shows the active one.  Nothing remote is looked at."
         "file:///"
       (tenets--uri (directory-file-name (expand-file-name directory "/"))))))
 
+(defun tenets--of-folder (&optional uri)
+  "Return the params to ask for the session of the folder URI, by default here."
+  (list :folder (or uri (tenets--folder)) :includeMetadata :json-false))
+
 (defun tenets--folder-name (uri)
   "Return how the folder at URI is shown."
   (abbreviate-file-name (or (tenets--file uri) uri)))
@@ -220,9 +223,8 @@ machine, and the root shows the active one.  Nothing remote is looked at."
 
 ;;;; Work that waits for its turn
 
-;; The process filter of jsonrpc.el must not be left by an error, nor be entered
-;; again from a minibuffer.  So what comes from the server is put into a list
-;; there, and done by timers, in the same order.
+;; A process filter may run at any time.  So what comes from the server is put
+;; into a list, and done by timers, in the same order.
 
 (defvar tenets--jobs nil
   "What is to be done, first things first: lists of a function and arguments.")
@@ -243,6 +245,14 @@ machine, and the root shows the active one.  Nothing remote is looked at."
       (condition-case problem
           (apply (car job) (cdr job))
         (error (tenets--say "%s" (error-message-string problem)))))))
+
+(defun tenets--in-buffer (function)
+  "Return FUNCTION, to be called in the current buffer while that exists."
+  (let ((buffer (current-buffer)))
+    (lambda (&rest arguments)
+      (when (buffer-live-p buffer)
+        (with-current-buffer buffer
+          (apply function arguments))))))
 
 (defun tenets--wait (seconds done)
   "Wait for a value of the function DONE, for at most SECONDS; return it."
@@ -295,10 +305,15 @@ bound to.")
 (defconst tenets--last-patience 5
   "Seconds for which Emacs waits before it ends, while writes have no reply.")
 
-(defconst tenets--unread 16384
+(defconst tenets--most-unread 16384
   "Bytes that may be on the way to a server that does not answer.
 A pipe takes them even if nobody reads it.  `process-send-string' would
 wait for more.")
+
+(defconst tenets--header
+  (concat "\\(?:[^\r\n]+\r\n\\)*?Content-Length: *\\([0-9]+\\)\r\n"
+          "\\(?:[^\r\n]+\r\n\\)*\r\n")
+  "Regular expression of what stands before a message, with its length.")
 
 (defconst tenets--page 1000
   "Number of sessions or notes that one request returns at most.")
@@ -307,23 +322,34 @@ wait for more.")
   "Seconds until a lost server is started again: at first, and at most.")
 
 (defconst tenets--writes
-  '("create" "rename" "copy" "delete" "setActive" "exit" "bind" "restore"
-    "addContext" "updateContext" "removeContext")
-  "Methods that change something.")
+  '(("create" . "the session %s created")
+    ("rename" . "the session %s renamed")
+    ("copy" . "the session %s copied")
+    ("delete" . "the session %s deleted")
+    ("setActive" . "the session %s switched")
+    ("exit" . "the session %s left")
+    ("bind" . "the directory %s bound")
+    ("restore" . "what was deleted %s brought back")
+    ("addContext" . "the note %s added")
+    ("updateContext" . "the note %s saved")
+    ("removeContext" . "the note %s deleted"))
+  "Methods that change something, and what is said of them.")
 
 (cl-defstruct (tenets--call (:constructor tenets--call) (:copier nil))
-  "A request.  NOTICE is the event of a notification that is sent before it,
-that other folders are shown.  DONE gets its result, FAILED its error.
-If AGAIN is non-nil, it is safe to send it once more after the server
-has ended."
-  verb params done failed again notice size)
+  "A request: VERB with PARAMS, which is TEXT for the server.
+DONE gets its result, FAILED its error.  If AGAIN is non-nil, it is safe
+to send it once more after the server has ended."
+  id verb params text done failed again)
 
 (defvar tenets--phase nil
   "The state of the connection: nil, `starting', `ready' or `lost'.
 It is nil until the server is needed.")
 
-(defvar tenets--connection nil
-  "The connection of jsonrpc.el, or nil.")
+(defvar tenets--server nil
+  "The process of the server, or nil.")
+
+(defvar tenets--last-id 0
+  "Id of the last request.  That of `initialize' is 0.")
 
 (defvar tenets--waiting nil
   "Calls that are to be sent, the first one first.")
@@ -354,35 +380,72 @@ It is nil until the server is needed.")
 
 (defvar tenets-mode)
 
-(defun tenets--size (params)
-  "Return how many bytes PARAMS have as JSON; nil if that is impossible."
+(defun tenets--encode (&rest members)
+  "Return the message of JSON-RPC with MEMBERS, a plist, as bytes to be sent.
+Signal an error if there is a text that is not valid UTF-8."
+  (let* ((message (append '(:jsonrpc "2.0") members))
+         (json (if (fboundp 'json-serialize)
+                   (json-serialize message :null-object nil
+                                   :false-object :json-false)
+                 (require 'json)
+                 (let ((json-null nil)
+                       (json-false :json-false))
+                   (json-encode message))))
+         (bytes (encode-coding-string json 'utf-8-unix)))
+    (concat (format "Content-Length: %d\r\n\r\n" (length bytes)) bytes)))
+
+(defun tenets--decode (text)
+  "Return TEXT, which is JSON, as a plist; null and false are nil."
   (condition-case nil
-      (string-bytes (if (fboundp 'json-serialize)
-                        (json-serialize params :null-object nil
-                                        :false-object :json-false)
-                      (prin1-to-string params)))
-    (error nil)))
+      (json-parse-string text :object-type 'plist :null-object nil
+                         :false-object nil)
+    ;; Before Emacs 30 it refuses NUL, and may be missing.
+    (error (require 'json)
+           (let ((json-object-type 'plist)
+                 (json-array-type 'vector)
+                 (json-null nil)
+                 (json-false nil))
+             (json-read-from-string text)))))
 
 (cl-defun tenets--request
     (verb params done &key (failed #'tenets--fail) again notice)
   "Send a request: method VERB with PARAMS, a plist or nil.
 Then DONE is called with the result, or FAILED with the error, a plist
-with `:message' and perhaps `:data'.  For AGAIN and NOTICE see
-`tenets--call'.  Starts the server if necessary."
-  (let* ((params (or params (make-hash-table)))
-         (size (tenets--size (vector params notice))))
-    (if (not size)
-        (funcall failed
-                 (list :message (concat verb " was not sent: not valid UTF-8")))
+with `:message' and perhaps `:data'.  For AGAIN see `tenets--call'.
+NOTICE is the event that other folders are shown, which is told first.
+Starts the server if necessary."
+  (let* ((id (setq tenets--last-id (1+ tenets--last-id)))
+         (text (ignore-errors
+                 (concat
+                  (and notice
+                       (tenets--encode
+                        :method "workspace/didChangeWorkspaceFolders"
+                        :params (list :event notice)))
+                  (tenets--encode :id id
+                                  :method (concat "tenets/session." verb)
+                                  :params (or params (make-hash-table)))))))
+    (if (not text)
+        (funcall failed (list :message
+                              (tenets--fate verb "was not"
+                                            "it has bytes that are no text")))
       (setq tenets--waiting
             (nconc tenets--waiting
-                   (list (tenets--call :verb verb :params params :done done
-                                       :failed failed
-                                       :again again :notice notice
-                                       ;; With the header, and the names.
-                                       :size (+ size 500)))))
+                   (list (tenets--call :id id :verb verb :params params
+                                       :text text :done done :failed failed
+                                       :again again))))
       (tenets--start)
       (tenets--flush))))
+
+(defun tenets--unread ()
+  "Return how many bytes the server may not have read yet."
+  (apply #'+ (mapcar (lambda (call) (length (tenets--call-text call)))
+                     tenets--sent)))
+
+(defun tenets--fate (verb was reason)
+  "Return for the user that a request, VERB, WAS not done, because of REASON."
+  (if-let ((words (cdr (assoc verb tenets--writes))))
+      (format "%s: %s" (format words was) reason)
+    reason))
 
 (defun tenets--flush (&optional answered)
   "Send what waits, as far as the pipe to the server takes it.
@@ -390,45 +453,36 @@ ANSWERED says that the server has just answered.  Only then a large
 message is sent, so that no write to the pipe has to wait for a server
 that is stopped."
   (when (eq tenets--phase 'ready)
-    (let ((unread (apply #'+ (mapcar #'tenets--call-size tenets--sent))))
-      (while (and tenets--waiting
-                  (or (<= (setq unread
-                                (+ unread
-                                   (tenets--call-size (car tenets--waiting))))
-                          tenets--unread)
-                      (and answered (null tenets--sent)))
-                  (tenets--send (car tenets--waiting)))
-        (pop tenets--waiting)))
+    (while (and tenets--waiting
+                (or (<= (+ (tenets--unread)
+                           (length (tenets--call-text (car tenets--waiting))))
+                        tenets--most-unread)
+                    (and answered (null tenets--sent)))
+                (tenets--send (car tenets--waiting)))
+      (pop tenets--waiting))
     (when (and tenets--waiting (null tenets--sent))
-      (tenets--send (tenets--call :verb "getActive"
-                                  :params '(:includeMetadata :json-false)
-                                  :done #'ignore :failed #'ignore :size 500)))))
+      ;; Does it answer?
+      (tenets--send
+       (tenets--call :id -1 :verb "getActive"
+                     :text (tenets--encode
+                            :id -1 :method "tenets/session.getActive"
+                            :params '(:includeMetadata :json-false))
+                     :done #'ignore :failed #'ignore)))))
 
 (defun tenets--send (call)
   "Send CALL, and return non-nil if that was possible."
   (condition-case nil
-      (let ((connection tenets--connection))
-        (when-let ((event (tenets--call-notice call)))
-          (jsonrpc-notify connection 'workspace/didChangeWorkspaceFolders
-                          (list :event event)))
-        (jsonrpc-async-request
-         connection (intern (concat "tenets/session." (tenets--call-verb call)))
-         (tenets--call-params call)
-         :timeout nil
-         :success-fn (lambda (result)
-                       (tenets--later #'tenets--answered call result nil))
-         :error-fn (lambda (problem)
-                     (tenets--later #'tenets--answered call nil problem)))
-        (push call tenets--sent))
+      (progn (process-send-string tenets--server (tenets--call-text call))
+             (push call tenets--sent))
     ;; The server has ended, and `tenets--lost' comes; or it is stopped.
     (error (unless (memq tenets--resume timer-list)
              (setq tenets--resume (run-at-time 0.5 nil #'tenets--flush)))
            nil)))
 
-(defun tenets--answered (call result problem)
-  "Tell who sent CALL that its RESULT has come, or PROBLEM.
-That the server has ended is not an answer; see `tenets--lost'."
-  (when (and (memq call tenets--sent) (not (eql (plist-get problem :code) -1)))
+(defun tenets--answered (id result problem)
+  "Tell who sent the request ID that its RESULT has come, or PROBLEM."
+  (when-let ((call (seq-find (lambda (one) (eql (tenets--call-id one) id))
+                             tenets--sent)))
     (setq tenets--sent (delq call tenets--sent))
     (tenets--flush t)
     (if problem
@@ -437,12 +491,11 @@ That the server has ended is not an answer; see `tenets--lost'."
 
 (defun tenets--start ()
   "Start the server if there is none."
-  (unless tenets--connection
+  (unless tenets--server
     (when tenets--timer (cancel-timer tenets--timer))
     (setq tenets--timer nil)
     (add-hook 'kill-emacs-query-functions #'tenets--may-leave)
     (add-hook 'kill-emacs-hook #'tenets--leave)
-    (require 'jsonrpc)
     (let ((program (car tenets-server-command))
           (folder (tenets--folder)))
       ;; Not in the buffer of the user: the server is started on this machine,
@@ -459,78 +512,92 @@ That the server has ended is not an answer; see `tenets--lost'."
 
 (defun tenets--connect (folder)
   "Start the server, and introduce ourselves, in FOLDER."
-  (setq tenets--phase 'starting)
-  (let* ((process nil)
-         (connection
-          (apply
-           #'make-instance 'jsonrpc-process-connection
-           :name "tenets"
-           :process (lambda ()
-                      (setq process
-                            (make-process
-                             :name "tenets" :command tenets-server-command
-                             :connection-type 'pipe
-                             ;; jsonrpc.el counts bytes in a multibyte buffer.
-                             :coding 'utf-8-emacs-unix :noquery t
-                             :stderr (get-buffer-create "*tenets stderr*"))))
-           :notification-dispatcher (lambda (connection method params)
-                                      (tenets--later #'tenets--notified
-                                                     connection method params))
-           :on-shutdown (lambda (connection)
-                          (tenets--later #'tenets--lost connection))
-           (if (slot-exists-p 'jsonrpc-connection '-events-buffer-config)
-               '(:events-buffer-config (:size 0))
-             '(:events-buffer-scrollback-size 0)))))
-    (setq tenets--connection connection)
-    (with-current-buffer (jsonrpc-events-buffer connection)
-      (ignore-errors (kill-buffer " *tenets events*"))
-      (rename-buffer " *tenets events*"))
-    ;; jsonrpc.el has a message for each server that ends.
-    (add-function :around (process-sentinel process) #'tenets--quietly)
-    (jsonrpc-async-request
-     connection 'initialize
-     (list :clientInfo (list :name "Emacs" :version emacs-version)
-           :processId (emacs-pid)
-           :rootUri folder
-           :workspaceFolders (vector (list :uri folder :name folder))
-           :capabilities (make-hash-table)
-           :initializationOptions '( :commands :json-false
-                                     :activeMetadata :json-false))
-     :timeout nil
-     :success-fn (lambda (result)
-                   (tenets--later #'tenets--ready connection result))
-     :error-fn (lambda (problem)
-                 (tenets--later #'tenets--refused connection problem)))))
+  (let ((output (get-buffer-create " *tenets output*"))
+        (errors (get-buffer-create " *tenets stderr*")))
+    (with-current-buffer errors (erase-buffer))
+    (with-current-buffer output
+      (erase-buffer)
+      ;; The header of a message counts bytes.
+      (set-buffer-multibyte nil))
+    (setq tenets--phase 'starting
+          tenets--server
+          (make-process :name "tenets" :command tenets-server-command
+                        :connection-type 'pipe :coding 'binary :noquery t
+                        :buffer output :filter #'tenets--read-output
+                        :sentinel (lambda (process _)
+                                    (unless (process-live-p process)
+                                      (tenets--later #'tenets--lost process)))
+                        :stderr errors))
+    (set-process-sentinel (get-buffer-process errors) #'ignore)
+    ;; If it has ended already, `tenets--lost' comes.
+    (ignore-errors
+      (process-send-string
+       tenets--server
+       (tenets--encode
+        :id 0 :method "initialize"
+        :params (list :clientInfo (list :name "Emacs" :version emacs-version)
+                      :processId (emacs-pid)
+                      :rootUri folder
+                      :workspaceFolders (vector (list :uri folder :name folder))
+                      :capabilities (make-hash-table)
+                      :initializationOptions
+                      '(:commands :json-false :activeMetadata :json-false)))))))
 
-(defun tenets--quietly (function &rest arguments)
-  "Call FUNCTION with ARGUMENTS, without its messages."
-  (let ((inhibit-message t)
-        (message-log-max nil))
-    (apply function arguments)))
+(defun tenets--read-output (process bytes)
+  "Take the messages from what PROCESS has written, of which BYTES are new."
+  (when (buffer-live-p (process-buffer process))
+    (with-current-buffer (process-buffer process)
+      (goto-char (point-max))
+      (insert bytes)
+      (goto-char (point-min))
+      (let (end)
+        (while (and (looking-at tenets--header)
+                    (setq end (+ (match-end 0)
+                                 (string-to-number (match-string 1))))
+                    (<= end (point-max)))
+          (tenets--later #'tenets--received process
+                         (buffer-substring (match-end 0) end))
+          (delete-region (point-min) end))))))
 
-(defun tenets--refused (connection problem)
-  "Give CONNECTION up, whose server answered `initialize' with PROBLEM."
-  ;; If it has ended, `tenets--lost' comes.
-  (unless (eql (plist-get problem :code) -1)
-    (unless tenets--told-lost (tenets--fail problem))
-    (ignore-errors (jsonrpc-notify connection 'exit nil))))
+(defun tenets--received (process bytes)
+  "Act on a message of PROCESS, BYTES of JSON."
+  (when (eq process tenets--server)
+    (let* ((message (tenets--decode (decode-coding-string bytes 'utf-8-unix)))
+           (id (plist-get message :id))
+           (result (plist-get message :result))
+           (problem (plist-get message :error)))
+      (pcase (plist-get message :method)
+        ('nil (cond ((not (eql id 0)) (tenets--answered id result problem))
+                    (problem (tenets--refused problem))
+                    (t (tenets--ready result))))
+        ("tenets/session.didChange"
+         (tenets--did-change (plist-get message :params)))
+        ("window/showMessage"
+         (tenets--say "%s" (tenets--get message :params :message)))))))
 
-(defun tenets--ready (connection result)
-  "Go on with the server of CONNECTION, whose reply to `initialize' is RESULT."
-  (when (eq connection tenets--connection)
-    (jsonrpc-notify connection 'initialized (make-hash-table))
-    (let* ((experimental (tenets--get result :capabilities :experimental))
-           (capability (plist-get experimental :tenetsSession)))
-      (setq tenets--phase 'ready
-            tenets--delay (car tenets--delays)
-            tenets--told-lost nil
-            tenets--author (plist-get capability :author)
-            tenets--revision -1
-            tenets--state (plist-get capability :state))
-      (mapc #'tenets--warn (plist-get capability :warnings))
-      (tenets--remember)
-      (tenets--catch-up)
-      (tenets--flush))))
+(defun tenets--refused (problem)
+  "Give the server up, which answered `initialize' with PROBLEM."
+  (unless tenets--told-lost (tenets--fail problem))
+  (ignore-errors
+    (process-send-string tenets--server (tenets--encode :method "exit"))))
+
+(defun tenets--ready (result)
+  "Go on with the server, whose reply to `initialize' is RESULT."
+  (process-send-string
+   tenets--server
+   (tenets--encode :method "initialized" :params (make-hash-table)))
+  (let ((capability (tenets--get result :capabilities :experimental
+                                 :tenetsSession)))
+    (setq tenets--phase 'ready
+          tenets--delay (car tenets--delays)
+          tenets--told-lost nil
+          tenets--author (plist-get capability :author)
+          tenets--revision -1
+          tenets--state (plist-get capability :state))
+    (mapc #'tenets--warn (plist-get capability :warnings))
+    (tenets--remember)
+    (tenets--catch-up)
+    (tenets--flush)))
 
 (defun tenets--warn (warning)
   "Show WARNING, once."
@@ -538,27 +605,24 @@ That the server has ended is not an answer; see `tenets--lost'."
     (push warning tenets--warnings)
     (display-warning 'tenets warning)))
 
-(defun tenets--last-line (connection)
-  "Return the last line that the server of CONNECTION wrote to stderr, or nil."
-  (let ((buffer (jsonrpc-stderr-buffer connection))
-        found)
-    (when (buffer-live-p buffer)
-      (dolist (line (split-string (with-current-buffer buffer (buffer-string))
-                                  "\n" t "[ \t]+"))
-        (unless (string-match-p "\\`Process .* stderr" line)
-          (setq found line))))
-    found))
+(defun tenets--last-line ()
+  "Return the last line that the server wrote to stderr, or nil."
+  (when-let ((buffer (get-buffer " *tenets stderr*")))
+    ;; It may be on its way.
+    (when-let ((errors (get-buffer-process buffer)))
+      (accept-process-output errors 0.1))
+    (car (last (split-string (with-current-buffer buffer (buffer-string))
+                             "\n" t "[ \t]+")))))
 
-(defun tenets--lost (connection)
-  "Go on after the server of CONNECTION has ended."
-  (when (eq connection tenets--connection)
+(defun tenets--lost (process)
+  "Go on after the server, PROCESS, has ended."
+  (when (eq process tenets--server)
     (let ((was-ready (eq tenets--phase 'ready)))
-      (setq tenets--connection nil)
+      (setq tenets--server nil)
       (tenets--gone (if was-ready
                         "the server has ended; it is started again"
                       (format "the server ended at once: %s"
-                              (or (tenets--last-line connection)
-                                  "it said nothing")))
+                              (or (tenets--last-line) "it said nothing")))
                     was-ready))))
 
 (defun tenets--gone (message &optional was-ready)
@@ -587,30 +651,15 @@ one that worked."
         (tenets--later
          (tenets--call-failed call)
          (list :data '(:kind "connectionLost")
-               :message
-               (let ((verb (tenets--call-verb call)))
-                 (cond ((not was-ready)
-                        (format "%s was not executed: %s" verb message))
-                       ((memq call sent)
-                        (concat "no reply, because the server ended; " verb
-                                " may or may not have been executed"))
-                       (t (concat "the server ended; " verb
-                                  " was not executed"))))))))
+               :message (tenets--fate
+                         (tenets--call-verb call)
+                         (if (memq call sent)
+                             "may or may not have been"
+                           "was not")
+                         (if was-ready "the server has ended" message))))))
     (when (and (or tenets-mode was-ready tenets--waiting) (not tenets--timer))
-      (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start-again)
+      (setq tenets--timer (run-at-time tenets--delay nil #'tenets--start)
             tenets--delay (min (* 2 tenets--delay) (cdr tenets--delays))))))
-
-(defun tenets--start-again ()
-  "Start the server after it was lost."
-  (setq tenets--timer nil)
-  (tenets--start))
-
-(defun tenets--notified (connection method params)
-  "Act on the notification METHOD with PARAMS of CONNECTION."
-  (when (eq connection tenets--connection)
-    (pcase method
-      ('tenets/session.didChange (tenets--did-change params))
-      ('window/showMessage (tenets--say "%s" (plist-get params :message))))))
 
 ;;;; Before Emacs ends, and when it is there again
 
@@ -652,7 +701,7 @@ one that worked."
 
 (defun tenets--writes ()
   "Return a list of all requests of `tenets--writes' without a reply."
-  (seq-filter (lambda (call) (member (tenets--call-verb call) tenets--writes))
+  (seq-filter (lambda (call) (assoc (tenets--call-verb call) tenets--writes))
               (append (reverse tenets--sent) tenets--waiting)))
 
 (defun tenets--unsaved ()
@@ -687,10 +736,13 @@ one that worked."
                            ;; Another Emacs may have left some, too.
                            (append (plist-get (tenets--read-state) :unsent)
                                    unsent))))
-  (when (and (eq tenets--phase 'ready) (null tenets--sent))
+  ;; If the pipe is full, the server reads its end there.
+  (when (and (eq tenets--phase 'ready)
+             (< (tenets--unread) tenets--most-unread))
     (ignore-errors
-      (jsonrpc-async-request tenets--connection 'shutdown nil :timeout nil)
-      (jsonrpc-notify tenets--connection 'exit nil))))
+      (process-send-string tenets--server
+                           (concat (tenets--encode :id -1 :method "shutdown")
+                                   (tenets--encode :method "exit"))))))
 
 ;;;; The current session
 
@@ -715,7 +767,7 @@ then the server is asked."
     (let ((uri (tenets--folder directory)))
       (puthash directory (list :uri uri) tenets--folders)
       (tenets--request
-       "getCurrent" (list :folder uri :includeMetadata :json-false)
+       "getCurrent" (tenets--of-folder uri)
        (lambda (result) (tenets--visited directory uri result))
        :failed #'tenets--in-trouble
        :notice (list :added (vector (list :uri uri :name uri))
@@ -725,11 +777,15 @@ then the server is asked."
   "Take over RESULT, the session of DIRECTORY; URI is that of the folder."
   (if (< (plist-get result :revision) tenets--revision)
       (tenets--visit directory) ; what was told meanwhile may be newer
-    (puthash directory
-             (list :uri uri :known t :session (plist-get result :session)
-                   :binding (plist-get result :binding))
-             tenets--folders)
+    (tenets--know directory uri result)
     (tenets--refresh)))
+
+(defun tenets--know (directory uri current)
+  "Remember CURRENT as the session of DIRECTORY, whose folder is URI."
+  (puthash directory
+           (list :uri uri :known t :session (plist-get current :session)
+                 :binding (plist-get current :binding))
+           tenets--folders))
 
 (defun tenets--forget-folders (directory)
   "Forget directories that are not displayed, if there are many; keep DIRECTORY.
@@ -759,22 +815,15 @@ Return a vector of their folders."
     (let ((currents (append (plist-get batch :currents) nil)))
       (maphash
        (lambda (directory known)
-         (let ((current (seq-find (lambda (one)
-                                    (equal (plist-get one :folder)
-                                           (plist-get known :uri)))
-                                  currents)))
+         (let* ((uri (plist-get known :uri))
+                (current (seq-find (lambda (one)
+                                     (equal (plist-get one :folder) uri))
+                                   currents)))
            (cond ((not (plist-get known :known)))
-                 ((null currents)
-                  (puthash directory (list :uri (plist-get known :uri) :known t
-                                           :session tenets--active)
-                           tenets--folders))
-                 (current
-                  (puthash directory (list :uri (plist-get known :uri) :known t
-                                           :session (plist-get current :session)
-                                           :binding (plist-get current
-                                                               :binding))
-                           tenets--folders))
-                 (t (remhash directory tenets--folders)))))
+                 (current (tenets--know directory uri current))
+                 (currents (remhash directory tenets--folders))
+                 (t (tenets--know directory uri
+                                  (list :session tenets--active))))))
        tenets--folders))
     (when tenets--trouble (tenets--catch-up))
     (tenets--refresh)
@@ -862,7 +911,9 @@ Return a vector of their folders."
                         (tenets--trouble "unavailable")))
          (text (or problem
                    (and (not current) "...")
-                   (and name (truncate-string-to-width name 30 nil nil "..."))
+                   (and name
+                        (bidi-string-mark-left-to-right
+                         (truncate-string-to-width name 30 nil nil "...")))
                    "no session"))
          (help (cond (tenets--told-lost "The server is started again by itself")
                      (tenets--trouble)
@@ -908,9 +959,12 @@ minibuffer is in use, or if the user quits, call OTHERWISE."
         ((not (active-minibuffer-window))
          (let ((inhibit-quit nil)
                (tenets--in-job nil))
-           (condition-case nil
+           (condition-case problem
                (funcall ask)
-             (quit (if otherwise (funcall otherwise) (message "Quit"))))))
+             (quit (if otherwise (funcall otherwise) (message "Quit")))
+             ;; Emacs may have no frame in which the user can be asked.
+             (error (when otherwise (funcall otherwise))
+                    (signal (car problem) (cdr problem))))))
         (otherwise (funcall otherwise))
         (t (tenets--say "you were asked something else; try again"))))
 
@@ -969,7 +1023,8 @@ stands before and behind it."
   (let ((affixes (lambda (one)
                    (pcase-let ((`(,before ,behind) (funcall affix one)))
                      (list one before
-                           (propertize (concat "  " behind)
+                           (propertize (concat (tenets--bidi-end one)
+                                               "  " behind)
                                        'face 'completions-annotations))))))
     `(metadata (category . ,category)
                (display-sort-function . identity)
@@ -978,7 +1033,7 @@ stands before and behind it."
 
 (defun tenets--session-details (session)
   "Return what stands behind the name of SESSION in a list."
-  (concat (if (tenets--true-p (plist-get session :active)) "active, " "")
+  (concat (if (plist-get session :active) "active, " "")
           (tenets--count (plist-get session :contextCount) "note")
           ", " (tenets--age (plist-get session :createdAt))))
 
@@ -1016,7 +1071,7 @@ OTHERWISE is called if the user cannot be asked, or quits."
   "Call ACT, which may read from the minibuffer, with the current session.
 If there is none, say so."
   (tenets--ask-server
-   "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder)
    (lambda (result)
      (if-let ((session (plist-get result :session)))
          (funcall act session)
@@ -1025,7 +1080,7 @@ If there is none, say so."
 (defun tenets--report (folder done name)
   "Say DONE.  If FOLDER is bound to another session than NAME, say that, too."
   (tenets--request
-   "getCurrent" (list :folder folder :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder folder)
    (lambda (result)
      (let ((shown (tenets--get result :session :name))
            (binding (plist-get result :binding)))
@@ -1042,7 +1097,7 @@ If there is none, say so."
   "Say which session is current here, and why."
   (interactive)
   (tenets--request "getCurrent"
-                   (list :folder (tenets--folder) :includeMetadata :json-false)
+                   (tenets--of-folder)
                    (lambda (result) (tenets--say "%s" (tenets--why result)))))
 
 ;;;###autoload
@@ -1144,7 +1199,7 @@ it.  All directories in it show the session, too."
 If a directory above it is bound, that is unbound."
   (interactive)
   (tenets--request
-   "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+   "getCurrent" (tenets--of-folder)
    (lambda (result)
      (let ((binding (plist-get result :binding)))
        (if (not binding)
@@ -1160,28 +1215,24 @@ If a directory above it is bound, that is unbound."
 (defun tenets-rename (&optional new-name)
   "Give the current session the name NEW-NAME."
   (interactive)
-  (tenets--with-current
-   (lambda (session)
-     (let* ((name (plist-get session :name))
-            (new (or new-name
-                     (read-string (format "Rename %s to: " name) name))))
-       (tenets--request "rename"
-                        (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_)
-                          (tenets--say "renamed %s to %s" name new)))))))
+  (tenets--name-anew "rename" "Rename %s to: " "renamed %s to %s" new-name))
 
 ;;;###autoload
 (defun tenets-copy (&optional new-name)
   "Copy the current session with its notes; the copy is named NEW-NAME."
   (interactive)
+  (tenets--name-anew "copy" "Copy %s to: " "copied %s to %s" new-name))
+
+(defun tenets--name-anew (verb prompt done new-name)
+  "Send a request, VERB, with the current session and NEW-NAME.
+If that is nil, ask for it with PROMPT.  Then say that it is DONE."
   (tenets--with-current
    (lambda (session)
      (let* ((name (plist-get session :name))
-            (new (or new-name (read-string (format "Copy %s to: " name) name))))
-       (tenets--request "copy"
+            (new (or new-name (read-string (format prompt name) name))))
+       (tenets--request verb
                         (list :sessionId (plist-get session :id) :newName new)
-                        (lambda (_)
-                          (tenets--say "copied %s to %s" name new)))))))
+                        (lambda (_) (tenets--say done name new)))))))
 
 ;;;###autoload
 (defun tenets-delete (&optional name)
@@ -1193,7 +1244,7 @@ If a directory above it is bound, that is unbound."
     (tenets--request
      "delete" (list :name name)
      (lambda (result)
-       (if (tenets--true-p (plist-get result :deleted))
+       (if (plist-get result :deleted)
            (tenets--say "deleted %s; %s brings it back" name
                         (substitute-command-keys "\\[tenets-undo]"))
          (tenets--say "there is no session named %s" name))))))
@@ -1302,6 +1353,12 @@ If a directory above it is bound, that is unbound."
                (format "%S %S %S %S" (system-name) (emacs-pid) (current-time)
                        (random))))
 
+(defun tenets--new-note (&optional target kind)
+  "Return the params of a new note of KIND, by default a note, for TARGET.
+TARGET is as `tenets--target' returns it, which is the default."
+  (append (or target (tenets--target))
+          (list :kind (or kind "note") :identityKey (tenets--key))))
+
 (defun tenets--target ()
   "Return the params that name the session for a new note of this buffer.
 That is the session that the user sees, whatever others do meanwhile."
@@ -1311,25 +1368,28 @@ That is the session that the user sees, whatever others do meanwhile."
 
 (defun tenets--add (params done &optional failed)
   "Add a note: send `addContext' with PARAMS, and call DONE with the result.
-If no session is current, ask for one.  If the note is refused, call
-FAILED with the problem; by default, say it, and show the text in a
-buffer, so that it is not lost."
+If no session is current, or that of PARAMS is gone, ask for one.  If
+the note is refused, call FAILED with the problem; by default, say it,
+and show the text in a buffer, so that it is not lost."
   (let ((failed (or failed (lambda (problem) (tenets--rescue params problem)))))
     (tenets--request
      "addContext" params done
      :again t
      :failed
      (lambda (problem)
-       (if (or (plist-get params :sessionId) (plist-get params :sessionName)
-               (not (equal (tenets--kind problem) "sessionNotFound")))
+       (if (not (equal (tenets--kind problem) "sessionNotFound"))
            (funcall failed problem)
          (tenets--pick-session
-          "No session is current.  Add to session" nil
+          (if (plist-get params :sessionId)
+              "The session is gone.  Add the note to session"
+            "No session is current.  Add the note to session")
+          nil
           (lambda (name)
-            (tenets--add (append (list :sessionName name) params) done failed))
+            (tenets--add (append (list :sessionName name)
+                                 (tenets--without params :sessionId))
+                         done failed))
           (lambda ()
-            (funcall failed
-                     '(:message "nothing was added: no current session")))))))
+            (funcall failed '(:message "nothing was added")))))))
     (unless (eq tenets--phase 'ready)
       (tenets--say (if tenets--told-lost
                        "there is no server; the note is sent when it is back"
@@ -1337,12 +1397,8 @@ buffer, so that it is not lost."
 
 (defun tenets--without (plist member)
   "Return PLIST without MEMBER."
-  (let (found)
-    (while plist
-      (unless (eq (car plist) member)
-        (setq found (append found (list (car plist) (cadr plist)))))
-      (setq plist (cddr plist)))
-    found))
+  (cl-loop for (key value) on plist by #'cddr
+           unless (eq key member) append (list key value)))
 
 (defun tenets--rescue (params problem)
   "Show the text of PARAMS in a buffer, as it was not added because of PROBLEM."
@@ -1353,11 +1409,10 @@ buffer, so that it is not lost."
                  (plist-get problem :message)
                  (buffer-name buffer))))
 
-(defun tenets--said-added (entry)
-  "Say that ENTRY was added."
-  (tenets--say "added to %s%s"
-               (if (tenets--true-p (plist-get entry :sessionCreated))
-                   "the new session " "")
+(defun tenets--said-added (entry &optional lines)
+  "Say that ENTRY was added, which has LINES, a text."
+  (tenets--say "added %sto %s%s" (or lines "")
+               (if (plist-get entry :sessionCreated) "the new session " "")
                (plist-get entry :sessionName)))
 
 ;;;###autoload
@@ -1370,8 +1425,7 @@ With a prefix argument, write it in a buffer."
             (if-let ((session (plist-get (tenets--current) :session)))
                 (format "Note for %s: " (plist-get session :name))
               "Note: ")))))
-  (let ((params (append (tenets--target)
-                        (list :kind "note" :identityKey (tenets--key)))))
+  (let ((params (tenets--new-note)))
     (cond ((not text) (tenets--show (tenets--edit params)))
           ((string-blank-p text)
            (tenets--say "nothing was added: the note is empty"))
@@ -1455,23 +1509,17 @@ at these lines.  Without one, it has the lines."
         (when (string-blank-p text)
           (user-error "There is nothing in these lines"))
         (tenets--add
-         (append (tenets--target)
-                 (list :kind (if is-note "note" "code")
-                       ;; Nobody finds the lines of a buffer.
-                       :content (cond ((not is-note) text)
+         (append (tenets--new-note nil (if is-note "note" "code"))
+                 ;; Nobody finds the lines of a buffer.
+                 (list :content (cond ((not is-note) text)
                                       (location comment)
-                                      (t (concat comment "\n\n" text)))
-                       :identityKey (tenets--key))
+                                      (t (concat comment "\n\n" text))))
                  (and location (list :location location)))
          (lambda (entry)
-           (tenets--say "added line%s to %s%s"
-                        (if (= first last)
-                            (format " %d" (1+ first))
-                          (format "s %d-%d" (1+ first) (1+ last)))
-                        (if (tenets--true-p (plist-get entry :sessionCreated))
-                            "the new session "
-                          "")
-                        (plist-get entry :sessionName))))))))
+           (tenets--said-added
+            entry (if (= first last)
+                      (format "line %d " (1+ first))
+                    (format "lines %d-%d " (1+ first) (1+ last))))))))))
 
 ;;;; One note, edited
 
@@ -1484,6 +1532,12 @@ A new one has no `:id'; then it has the params of `addContext'.")
 
 (defvar-local tenets--is-being-saved nil
   "Whether the text was sent to the server, and there is no reply.")
+
+;; Another major mode leaves the buffer a note.
+(put 'tenets--note 'permanent-local t)
+(put 'tenets--theirs 'permanent-local t)
+(put 'tenets--is-being-saved 'permanent-local t)
+(put 'tenets-note-edit-mode 'permanent-local-hook t)
 
 (defvar tenets-note-edit-mode-map
   (let ((map (make-sparse-keymap)))
@@ -1506,6 +1560,7 @@ A new one has no `:id'; then it has the params of `addContext'.")
           require-final-newline nil
           ;; It is offered to be saved before Emacs ends.
           buffer-offer-save t)
+    (add-hook 'after-change-major-mode-hook #'tenets-note-edit-mode nil t)
     (add-hook 'write-contents-functions #'tenets--note-save nil t)
     (add-hook 'kill-buffer-query-functions #'tenets--note-may-be-killed nil t)))
 
@@ -1589,34 +1644,28 @@ TEXT is inserted as if the user had written it."
 (defun tenets--note-write (state then)
   "Save the note of this buffer if it is as in STATE, and call THEN there.
 A new note is added, whatever STATE is."
-  (let* ((buffer (current-buffer))
-         (tick (buffer-chars-modified-tick))
-         (content (tenets--note-text))
+  (let* ((content (tenets--note-text))
          (id (plist-get tenets--note :id))
-         (in-buffer (lambda (function)
-                      (lambda (answer)
-                        (when (buffer-live-p buffer)
-                          (with-current-buffer buffer
-                            (setq tenets--is-being-saved nil)
-                            (funcall function answer))))))
-         (done (funcall in-buffer
-                        (lambda (written)
-                          (setq tenets--note
-                                (append (list :content content) written)
-                                tenets--theirs nil)
-                          ;; What was typed meanwhile is not saved.
-                          (when (= tick (buffer-chars-modified-tick))
-                            (set-buffer-modified-p nil))
-                          (force-mode-line-update)
-                          (funcall then))))
-         (failed (funcall in-buffer
-                          (lambda (problem)
-                            (pcase (tenets--kind problem)
-                              ("conflict" (tenets--note-look content then))
-                              ("contextNotFound" (tenets--note-differs 'gone))
-                              (_ (tenets--say "%s; the text stays in %s"
-                                              (plist-get problem :message)
-                                              (buffer-name))))))))
+         (tick (buffer-chars-modified-tick))
+         (done (tenets--in-buffer
+                (lambda (written)
+                  (setq tenets--is-being-saved nil
+                        tenets--note (append (list :content content) written)
+                        tenets--theirs nil)
+                  ;; What was typed meanwhile is not saved.
+                  (when (= tick (buffer-chars-modified-tick))
+                    (set-buffer-modified-p nil))
+                  (force-mode-line-update)
+                  (funcall then))))
+         (failed (tenets--in-buffer
+                  (lambda (problem)
+                    (setq tenets--is-being-saved nil)
+                    (pcase (tenets--kind problem)
+                      ("conflict" (tenets--note-look content then))
+                      ("contextNotFound" (tenets--note-differs 'gone))
+                      (_ (tenets--say "%s; the text stays in %s"
+                                      (plist-get problem :message)
+                                      (buffer-name))))))))
     (cond
      (tenets--is-being-saved (tenets--say "this note is being saved"))
      ((and (not id) (string-blank-p content)) (tenets--say "the note is empty"))
@@ -1633,22 +1682,20 @@ A new note is added, whatever STATE is."
 (defun tenets--note-look (content then)
   "Look what somebody else made of this note.
 If that is CONTENT or the text of this buffer, all is well: call THEN."
-  (let ((buffer (current-buffer)))
-    (tenets--request
-     "getContext" (list :id (plist-get tenets--note :id))
-     (lambda (theirs)
-       (when (buffer-live-p buffer)
-         (with-current-buffer buffer
-           (cond ((not theirs) (tenets--note-differs 'gone))
-                 ((member (plist-get theirs :content)
-                          (list content (tenets--note-text)))
-                  (setq tenets--note theirs
-                        tenets--theirs nil)
-                  (when (equal (plist-get theirs :content) (tenets--note-text))
-                    (set-buffer-modified-p nil))
-                  (funcall then))
-                 ((buffer-modified-p) (tenets--note-differs theirs))
-                 (t (tenets--note-reread theirs)))))))))
+  (tenets--request
+   "getContext" (list :id (plist-get tenets--note :id))
+   (tenets--in-buffer
+    (lambda (theirs)
+      (cond ((not theirs) (tenets--note-differs 'gone))
+            ((member (plist-get theirs :content)
+                     (list content (tenets--note-text)))
+             (setq tenets--note theirs
+                   tenets--theirs nil)
+             (when (equal (plist-get theirs :content) (tenets--note-text))
+               (set-buffer-modified-p nil))
+             (funcall then))
+            ((buffer-modified-p) (tenets--note-differs theirs))
+            (t (tenets--note-reread theirs)))))))
 
 (defun tenets--note-differs (theirs)
   "Tell the user that this note is THEIRS now."
@@ -1661,7 +1708,8 @@ If that is CONTENT or the text of this buffer, all is well: call THEN."
 
 (defun tenets--note-reread (theirs)
   "Replace the text of this buffer, which was not changed, by that of THEIRS."
-  (let ((position (point)))
+  (let ((position (point))
+        (inhibit-read-only t))
     (erase-buffer)
     (insert (plist-get theirs :content))
     (goto-char (min position (point-max))))
@@ -1711,9 +1759,9 @@ If the note was deleted, add the text as a new one."
     ('nil (user-error "Nobody has changed this note meanwhile"))
     ('gone
      (setq tenets--note
-           (append (list :sessionId (plist-get tenets--note :sessionId)
-                         :kind (or (plist-get tenets--note :kind) "note")
-                         :identityKey (tenets--key))
+           (append (tenets--new-note
+                    (list :sessionId (plist-get tenets--note :sessionId))
+                    (plist-get tenets--note :kind))
                    (when-let ((location (plist-get tenets--note :location)))
                      (list :location location)))
            tenets--theirs nil)
@@ -1827,7 +1875,8 @@ If the note was deleted, add the text as a new one."
     (t (let* ((id (plist-get tenets--source :id))
               (current (tenets--current))
               (count (length (plist-get tenets--shown :entries))))
-         (concat (plist-get tenets--source :name)
+         (concat (bidi-string-mark-left-to-right
+                  (plist-get tenets--source :name))
                  (cond ((eql id (plist-get tenets--active :id)) " (active)")
                        ((eql id (tenets--get current :session :id))
                         " (current here)")
@@ -1991,12 +2040,20 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
   "Ask for the notes of this buffer, and show them."
   (if tenets--is-loading
       (setq tenets--is-loading 'again)
-    (let ((buffer (current-buffer)))
-      (setq tenets--is-loading t)
-      (tenets--load (lambda (page problem)
-                      (when (buffer-live-p buffer)
-                        (with-current-buffer buffer
-                          (tenets--loaded page problem))))))))
+    (setq tenets--is-loading t)
+    (let ((done (tenets--in-buffer (lambda (page) (tenets--loaded page nil))))
+          (failed (tenets--in-buffer
+                   (lambda (problem) (tenets--loaded nil problem)))))
+      (if (stringp tenets--source)
+          (tenets--request "search" (list :query tenets--source
+                                          :limit (min 200 tenets--most))
+                           done :failed failed)
+        (let ((id (plist-get tenets--source :id)))
+          (tenets--request "get"
+                           (list :sessionId id :includeMetadata :json-false)
+                           (tenets--in-buffer #'tenets--take-name)
+                           :failed #'ignore)
+          (tenets--load-pages id tenets--most nil nil done failed))))))
 
 (defun tenets--loaded (page problem)
   "Show PAGE, or PROBLEM, in this buffer of notes."
@@ -2015,24 +2072,6 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
            (tenets--edit-id tenets--wanted)
            (setq tenets--wanted nil)))))
 
-(defun tenets--load (then)
-  "Ask for the notes of this buffer, and call THEN with a page and a problem."
-  (if (stringp tenets--source)
-      (tenets--request "search"
-                       (list :query tenets--source
-                             :limit (min 200 tenets--most))
-                       (lambda (page) (funcall then page nil))
-                       :failed (lambda (problem) (funcall then nil problem)))
-    (let ((id (plist-get tenets--source :id))
-          (buffer (current-buffer)))
-      (tenets--request "get" (list :sessionId id :includeMetadata :json-false)
-                       (lambda (session)
-                         (when (buffer-live-p buffer)
-                           (with-current-buffer buffer
-                             (tenets--take-name session))))
-                       :failed #'ignore)
-      (tenets--load-pages id tenets--most nil nil then))))
-
 (defun tenets--take-name (session)
   "Take over the name of SESSION, which may have been renamed; nil: it is gone."
   (when session
@@ -2041,10 +2080,10 @@ Or ENTRY is the session that a search has found, and TEXT is nil."
         (setq tenets--source session)
         (rename-buffer (format "*tenets: %s*" name) t)))))
 
-(defun tenets--load-pages (session count cursor entries then)
+(defun tenets--load-pages (session count cursor entries done failed)
   "Ask for COUNT notes of SESSION, an id, after those of CURSOR.
-Call THEN with a page that has ENTRIES, too, and a problem.  A page ends
-early where its notes are large."
+Call DONE with a page that has ENTRIES, too, or FAILED with a problem.
+A page ends early where its notes are large."
   (tenets--request
    "listContext"
    (append (list :sessionId session :order "newest"
@@ -2056,12 +2095,10 @@ early where its notes are large."
             (left (- count (length found)))
             (next (plist-get page :nextCursor)))
        (if (and next (> left 0))
-           (tenets--load-pages session left next all then)
-         (funcall then
-                  (list :entries all :nextCursor next
-                        :state (plist-get page :state))
-                  nil))))
-   :failed (lambda (problem) (funcall then nil problem))))
+           (tenets--load-pages session left next all done failed)
+         (funcall done (list :entries all :nextCursor next
+                             :state (plist-get page :state))))))
+   :failed failed))
 
 (defun tenets--imenu ()
   "Return the index of the notes, for imenu."
@@ -2080,7 +2117,7 @@ early where its notes are large."
 (defun tenets--follow (batch)
   "Show in the buffers of notes what has changed: BATCH."
   (let ((changes (append (plist-get batch :changes) nil))
-        (everything (tenets--true-p (plist-get batch :incomplete))))
+        (everything (plist-get batch :incomplete)))
     (dolist (buffer (buffer-list))
       (with-current-buffer buffer
         (cond
@@ -2141,7 +2178,7 @@ With a prefix argument, which is CHOOSE, choose it from a list."
               (tenets--say "there is no session named %s" name)))))
    (choose (tenets--pick-session "Notes of session" nil #'tenets-notes))
    (t (tenets--ask-server
-       "getCurrent" (list :folder (tenets--folder) :includeMetadata :json-false)
+       "getCurrent" (tenets--of-folder)
        (lambda (result)
          (if-let ((session (plist-get result :session)))
              (tenets--show-notes session)
@@ -2178,10 +2215,9 @@ With a prefix argument, which is CHOOSE, choose it from a list."
   "Add a note to this session."
   (interactive nil tenets-notes-mode)
   (tenets--show
-   (tenets--edit (append (if (stringp tenets--source)
-                             (tenets--target)
-                           (list :sessionId (plist-get tenets--source :id)))
-                         (list :kind "note" :identityKey (tenets--key))))))
+   (tenets--edit (tenets--new-note
+                  (and (listp tenets--source)
+                       (list :sessionId (plist-get tenets--source :id)))))))
 
 (defun tenets-notes-delete ()
   "Delete the note at point.
@@ -2336,11 +2372,10 @@ Notes that have lost their lines come last."
 
 (defun tenets--utf-16-index (string units)
   "Return the index in STRING of what begins after UNITS of UTF-16."
-  (let ((index 0))
-    (while (and (< index (length string)) (> units 0))
-      (setq units (- units (if (> (aref string index) #xffff) 2 1))
-            index (1+ index)))
-    index))
+  (let ((bytes (encode-coding-string string 'utf-16le)))
+    (length (decode-coding-string
+             (substring bytes 0 (min (* 2 units) (length bytes)))
+             'utf-16le))))
 
 (defun tenets--snippet (hit)
   "Return the text of HIT, with what was found highlighted."
@@ -2487,7 +2522,7 @@ switch to it.  If you choose none, a buffer shows all that was found."
                      (and tenets--author (list :notAuthor tenets--author)))
    (lambda (page)
      (let ((all (append found (plist-get page :changes) nil)))
-       (if (tenets--true-p (plist-get page :truncated))
+       (if (plist-get page :truncated)
            (tenets--load-changes (plist-get page :state) (last all 1000))
          (tenets--see (plist-get page :state))
          (tenets--name-changes (nreverse (last all 1000))))))

@@ -97,6 +97,8 @@ def editors(database: Path) -> Mapping[str, Editor]:
             (autoload 'tenets-mode "tenets" nil t)
             (setq tenets-server-command '({server.replace(",", "")}))
             (run-with-idle-timer 1 nil #'tenets-mode)
+            ;; Emacs compiles what it loads to native code, once, in further processes.
+            (setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)
             """,
             ("-f", "kill-emacs"),
         ),
