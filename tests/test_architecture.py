@@ -62,12 +62,23 @@ OWNERS = {
     "cattrs": {"rpc.pygls_server"},
     "lsprotocol": {"rpc"},
     "msgspec": {"rpc", "features", "wire", "methods", "storage", "models"},
+    "mcp": {"agents.mcp_server"},
+    "mcp_types": {"agents.mcp_server"},
+    "anyio": {"agents.mcp_server", "cli.agent_commands"},
+    "jsonschema": {"agents.tool_calls"},
     "platformdirs": {"locations", "daemon.process"},
 }
 # Parts of the standard library that only some modules may know.
 LIMITED = {
     "asyncio": {
-        *("cli.standalone", "daemon", "rpc", "wire.transport", "wire.threaded"),
+        *(
+            "agents.mcp_server",
+            "cli.standalone",
+            "daemon",
+            "rpc",
+            "wire.transport",
+            "wire.threaded",
+        ),
         *("storage.watcher", "storage.maintenance", "storage.search_feed"),
     },
     "sqlite3": set[str](),

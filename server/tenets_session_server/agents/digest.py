@@ -65,11 +65,15 @@ def of_current(call: Call, current: Json, most: int) -> str:
     session = current["session"]
     if session is None:
         return ""
+    what = f"The current tenets session is {name(session['name'])} ({why(current['binding'])})."
+    return of_session(call, session, most, what)
+
+
+def of_session(call: Call, session: Json, most: int, what: str = "") -> str:
+    """Return a session in the same way; ``what`` is the sentence that names it."""
     found = Text(most)
-    found.add(
-        f"The current tenets session is {name(session['name'])} ({why(current['binding'])})."
-        f" {WARNING}"
-    )
+    what = what or f"This is the tenets session {name(session['name'])}."
+    found.add(f"{what} {WARNING}")
     handed_over = newest(call, session["id"], 1, kind=HANDOFF)
     for entry in handed_over:
         found.add(note(call, entry, LARGEST_HANDOFF))

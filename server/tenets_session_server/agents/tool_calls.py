@@ -13,9 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
 from tenets_session_server import masking
 from tenets_session_server.agents import digest
-from tenets_session_server.agents.tools import TOOLS, Json
+from tenets_session_server.agents.tools import TOOLS, Json, RefusedError
 from tenets_session_server.client import text
 from tenets_session_server.client.client import CallError, Client, DisconnectedError
 
@@ -46,10 +49,6 @@ class Result(NamedTuple):
     text: str
 
 
-class ToolError(Exception):
-    """A tool cannot do what it was asked for; the message says why, and what to do."""
-
-
 class Tools:
     """The tools of one agent. ``connect`` returns a new client, which writes in its name.
 
@@ -63,17 +62,28 @@ class Tools:
         self._written: deque[float] = deque(maxlen=NOTES_A_MINUTE)
         self.all = {one.name: one for one in TOOLS if allow_switch or one.name != "session_switch"}
 
+    def check(self, name: str, given: Json) -> None:
+        """Raise :class:`RefusedError` unless there is this tool, and it takes these arguments."""
+        tool = self.all.get(name)
+        if tool is None:
+            off = "switching is off: the user turns it on with `tenets-session mcp --allow-switch`"
+            raise RefusedError(off if name == "session_switch" else f"there is no tool {name}")
+        problem = best_match(Draft202012Validator(tool.schema).iter_errors(given))
+        if problem is not None:
+            where = ".".join(str(one) for one in problem.absolute_path)
+            raise RefusedError(f"{where}: {problem.message}" if where else problem.message)
+
     def call(self, name: str, given: Json) -> Result:
-        """Call a tool; ``given`` fits its schema. Raises :class:`ToolError`."""
+        """Call a tool; ``given`` fits its schema. Raises :class:`RefusedError`."""
         run: Callable[..., Result] = getattr(self, f"_{name.removeprefix('session_')}")
         try:
             with self._connect() as client:
                 return run(client.call, given)
         except CallError as error:
             hint = _HINTS.get(error.kind)
-            raise ToolError(f"{error}; {hint}" if hint else str(error)) from error
+            raise RefusedError(f"{error}; {hint}" if hint else str(error)) from error
         except DisconnectedError as error:
-            raise ToolError(
+            raise RefusedError(
                 "the daemon ended before it answered: look whether it is done, then repeat it"
             ) from error
 
@@ -122,12 +132,12 @@ class Tools:
         content = given["content"]
         size = len(content.encode("utf-8", "replace"))
         if size > LARGEST_NOTE:
-            raise ToolError(
+            raise RefusedError(
                 f"the note has {size:,} bytes, more than {LARGEST_NOTE:,}: write a shorter one,"
                 " or refer to a file"
             )
         if not content.strip():
-            raise ToolError("the note is blank: give it a text")
+            raise RefusedError("the note is blank: give it a text")
         self._count_note()
         added = call(
             "addContext",
@@ -155,7 +165,7 @@ class Tools:
         now = time.monotonic()
         if len(self._written) == NOTES_A_MINUTE and now - self._written[0] < 60:
             wait = int(60 - (now - self._written[0])) + 1
-            raise ToolError(
+            raise RefusedError(
                 f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or wait"
                 f" {wait} s"
             )
@@ -168,7 +178,7 @@ class Tools:
         last = given.get("endLine", first)
         if last is not None:
             if first is None or last < first:
-                raise ToolError("location: expected line, and endLine not before it")
+                raise RefusedError("location: expected line, and endLine not before it")
             location["range"] = {
                 "start": {"line": first - 1, "character": 0},
                 "end": {"line": last, "character": 0},
@@ -237,11 +247,11 @@ class Tools:
         if name is not None:
             found: Json | None = call("get", name=name, includeMetadata=False)
             if found is None:
-                raise ToolError(f"no session is named {name!r}; session_list names them")
+                raise RefusedError(f"no session is named {name!r}; session_list names them")
             return found, "active" if found["active"] else "not active"
         current = call("getCurrent", includeMetadata=False)
         if current["session"] is None:
-            raise ToolError(
+            raise RefusedError(
                 "no session is current: name one (session_list), or ask the user to switch to one"
             )
         return current["session"], digest.why(current["binding"])

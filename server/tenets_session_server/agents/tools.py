@@ -91,3 +91,7 @@ TOOLS: Final = (
         reads=False,
     ),
 )
+
+
+class RefusedError(Exception):
+    """An agent does not get what it asked for; the message says why, and what to do."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Self
 
@@ -24,6 +25,8 @@ LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of a message that a daemon reads; without one it is the same."""
 ENVELOPE: Final = 1024
 """Bytes of a message beside its params, at most."""
+START_TIMEOUT: Final = 15.0
+"""Seconds within which a daemon starts."""
 CHUNK: Final = 256 * 1024
 """Bytes that are received at once."""
 
@@ -58,10 +61,10 @@ class DisconnectedError(Exception):
 class Client:
     """Calls methods on one database, as one client.
 
-    ``reason`` says why it is that database. ``folder`` is the one whose session is current.
-    ``notifications``: the client wants them, see :meth:`messages`. A daemon that has not answered
-    after ``timeout`` seconds counts as ended. ``on_indexing`` as :class:`.rpc.local.LocalClient`
-    has it. ``warnings`` are sentences for the user about the file,
+    ``reason`` says why it is that database. ``name`` is the client's own. ``folder`` is the one
+    whose session is current. ``notifications``: the client wants them, see :meth:`messages`. A
+    daemon that has not answered after ``timeout`` seconds counts as ended. ``on_indexing`` as
+    :class:`.rpc.local.LocalClient` has it. ``warnings`` are sentences for the user about the file,
     once something was called.
     """
 
@@ -70,6 +73,7 @@ class Client:
         database: str,
         reason: str,
         *,
+        name: str = AUTHOR,
         author: str = AUTHOR,
         folder: str,
         notifications: bool = False,
@@ -78,7 +82,7 @@ class Client:
     ) -> None:
         self.database, self.reason, self.folder = database, reason, folder
         self.warnings: list[str] = []
-        self._author, self._on_indexing = author, on_indexing
+        self._name, self._author, self._on_indexing = name, author, on_indexing
         self._local: LocalClient | None = None
         self._daemon = self._connect(notifications, timeout)
 
@@ -144,7 +148,7 @@ class Client:
                 "initialize",
                 {
                     "processId": os.getpid(),
-                    "clientInfo": {"name": AUTHOR, "version": __version__},
+                    "clientInfo": {"name": self._name, "version": __version__},
                     "capabilities": {},
                     "initializationOptions": options,
                 },
@@ -169,6 +173,20 @@ class Client:
             )
             self.warnings = self._local.warnings()
         return self._local
+
+
+def start_daemon(database: str) -> None:
+    """Start the daemon of a database unless one runs, as an editor does that leaves at once."""
+    import subprocess  # noqa: PLC0415 - few want it
+
+    command = [sys.executable, "-P", "-m", "tenets_session_server", "--database", database]
+    null = subprocess.DEVNULL
+    try:
+        subprocess.run(  # noqa: S603 - our own program
+            command, stdin=null, stdout=null, stderr=null, timeout=START_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return  # then the database itself is used
 
 
 def check_size(params: Json) -> None:
