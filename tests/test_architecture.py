@@ -66,6 +66,7 @@ OWNERS = {
     "mcp_types": {"agents.mcp_server"},
     "anyio": {"agents.mcp_server", "cli.agent_commands"},
     "jsonschema": {"agents.tool_calls"},
+    "tomlkit": {"agents.connecting"},
     "platformdirs": {"locations", "daemon.process"},
 }
 # Parts of the standard library that only some modules may know.

@@ -2,10 +2,114 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
 import click
 
 from tenets_session_server.agents import hook
 from tenets_session_server.cli.invocation import Invocation, with_run
+from tenets_session_server.client import text
+
+AGENTS: Final = ("claude", "codex", "gemini", "cursor", "vscode", "opencode")
+_scope: Final = click.option(
+    "--scope",
+    type=click.Choice(["user", "project"]),
+    default="user",
+    show_default=True,
+    help="Your own configuration, or that of the working directory.",
+)
+_dry_run: Final = click.option("--dry-run", is_flag=True, help="Print the files, and write none.")
+
+
+@click.command("connect", short_help="Have a coding agent use the sessions.")
+@click.argument("agent", type=click.Choice(AGENTS))
+@_scope
+@click.option("--allow-switch", is_flag=True, help="Let the agent switch the active session.")
+@_dry_run
+@with_run
+def connect_command(
+    run: Invocation, agent: str, scope: str, allow_switch: bool, dry_run: bool
+) -> None:
+    """Have a coding agent use the sessions: writes its configuration for MCP, and its hooks.
+
+    The rest of its files stays as it is. Do it again after a move of the program; `disconnect`
+    takes all of it out.
+
+    \b
+    tenets-session connect claude
+    tenets-session connect codex --scope project --dry-run
+    """
+    _change(run, agent, scope, switch=allow_switch, connect=True, dry_run=dry_run)
+
+
+@click.command("disconnect", short_help="Take the sessions away from a coding agent.")
+@click.argument("agent", type=click.Choice(AGENTS))
+@_scope
+@_dry_run
+@with_run
+def disconnect_command(run: Invocation, agent: str, scope: str, dry_run: bool) -> None:
+    """Take out what `connect` has written into a coding agent's configuration.
+
+    \b
+    tenets-session disconnect claude
+    """
+    _change(run, agent, scope, switch=False, connect=False, dry_run=dry_run)
+
+
+def _change(
+    run: Invocation, agent: str, scope: str, *, switch: bool, connect: bool, dry_run: bool
+) -> None:
+    try:
+        from tenets_session_server.agents import connecting  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise click.ClickException(_missing(error)) from error
+    given = () if run.reason == "the default" else ("--database", run.database)
+    # A project's files are for others, too, whose programs are elsewhere.
+    program = "tenets-session" if scope == "project" else _program()
+    command = connecting.Command(program, given)
+    out = run.out
+    try:
+        found = list(
+            connecting.changes(
+                agent, scope, Path(run.folder), command, switch=switch, connect=connect
+            )
+        )
+        for change in found:
+            name = text.line(str(change.file))
+            if dry_run:
+                out.line(f"{out.styled(name, 'name')}:")
+                out.line(text.block(change.after or "(removed)\n"))
+            else:
+                connecting.write(change)
+                did = "Removed" if change.after is None else "Wrote"
+                out.line(f"{did} {out.styled(name, 'name')}.")
+    except connecting.ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    if not found:
+        out.line("Nothing is to be changed.")
+    elif connect and not dry_run:
+        out.hint(_HINTS.get(agent, f"Start {agent} again."))
+        out.hint(f"Undo it with: tenets-session disconnect {agent} --scope {scope}")
+
+
+_HINTS: Final = {
+    "codex": "Start codex again; it asks once whether it may run the hooks (/hooks).",
+    "vscode": "Run MCP: List Servers in VS Code, and start tenets-session.",
+}
+
+
+def _program() -> str:
+    """Return the absolute path of this command: an agent may have another PATH."""
+    found = shutil.which(sys.argv[0]) or shutil.which("tenets-session")
+    return os.path.abspath(found or "tenets-session")  # noqa: PTH100 - links stay
+
+
+def _missing(error: ImportError) -> str:
+    return f"{error.name} is not installed: pip install 'tenets-session-server[mcp]'"
 
 
 @click.command("mcp", short_help="Serve a coding agent over MCP.")
@@ -26,9 +130,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
 
         from tenets_session_server.agents import mcp_server  # noqa: PLC0415
     except ImportError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed: pip install 'tenets-session-server[mcp]'"
-        ) from error
+        raise click.ClickException(_missing(error)) from error
     server = mcp_server.SessionsServer(
         run.database, run.reason, run.window, allow_switch=allow_switch
     )

@@ -41,7 +41,7 @@ SECTIONS: Final = (
     ("Safety", "backup_commands", "backup"),
     ("Safety", "recover_commands", "recover"),
     ("Safety", "doctor_commands", "doctor"),
-    ("Coding agents", "agent_commands", "mcp hook"),
+    ("Coding agents", "agent_commands", "connect disconnect mcp hook"),
     ("More", "other_commands", "watch stats schema completion"),
 )
 """The verbs in the order of the help, with the module that has each: as ``VERB_command``."""
