@@ -9,12 +9,12 @@ The agent waits for it. So only the standard library is imported where a daemon 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import sys
 import time
+import zlib
 
 from tenets_session_server import locations
 from tenets_session_server.agents import digest
@@ -79,7 +79,7 @@ def _output(agent: str, folder: str | None, database: str | None) -> Json | None
     folder = os.path.abspath(folder or event.get("cwd") or roots[0] or ".")
     conversation = str(event.get("session_id") or event.get("conversation_id") or "")
     path, reason = locations.locate(database)
-    seen = Seen(f"{agent} {conversation} {path}")
+    seen = Seen(f"{agent} {conversation[:100]} {path}")
     if name in STARTS:
         seen.forget_old()
     with Client(path, reason, folder=folder, timeout=TIMEOUT) as client:
@@ -133,8 +133,9 @@ class Seen:
 
     def __init__(self, conversation: str) -> None:
         self._folder = os.path.join(locations.state_directory(), "agents")
-        name = hashlib.sha256(conversation.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        self._file = os.path.join(self._folder, f"{name}.json")
+        readable = "".join(one if one.isalnum() else "-" for one in conversation)[:100]
+        number = zlib.crc32(conversation.encode("utf-8", "surrogateescape"))
+        self._file = os.path.join(self._folder, f"{readable}-{number:08x}.json")
 
     def read(self) -> Json | None:
         """Return it, None if nothing is known."""

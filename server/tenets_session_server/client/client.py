@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Self
 
 from tenets_session_server import __version__
 from tenets_session_server.daemon import running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final, Self
+
     from tenets_session_server.rpc.local import LocalClient
+
+    Json = dict[str, Any]
 
 AUTHOR: Final = "tenets-session"
 """The label under which the command writes, unless ``--author`` says otherwise."""
@@ -30,7 +33,6 @@ START_TIMEOUT: Final = 15.0
 CHUNK: Final = 256 * 1024
 """Bytes that are received at once."""
 
-Json = dict[str, Any]
 READS: Final = frozenset(
     (
         *("get", "list", "getActive", "getCurrent", "listContext", "getContext", "listBindings"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from typing import Final
+from typing import Any, Final
 
-from tenets_session_server.client.client import CallError, Client, DisconnectedError, Json
+from tenets_session_server.client.client import CallError, Client, DisconnectedError
+
+Json = dict[str, Any]
 
 POLL: Final = 0.1
 """Seconds between looks at the database where no daemon tells of changes."""
