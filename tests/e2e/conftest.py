@@ -13,6 +13,7 @@ import pytest_asyncio
 from support import shared as shared_processes
 from support.client import Client
 from support.modes import OPTIONS
+from support.people import Person, an_editor
 from support.plain_editor import SOURCE
 from tenets_session_server.daemon.address import FOLDER
 
@@ -117,3 +118,21 @@ async def shared(
         assert await client.leave() == 0
         assert "Traceback" not in await client.log()
     shared_processes.stop(database)
+
+
+@pytest.fixture(params=["alone", "with a daemon"])
+def person(request: pytest.FixtureRequest, database: Path, tmp_path: Path) -> Iterator[Person]:
+    """A person, with and without an editor that is open on the database."""
+    found = Person(database, tmp_path / "app")
+    if request.param == "alone":
+        yield found
+        return
+    with an_editor(found):
+        yield found
+    shared_processes.stop(database)
+
+
+@pytest.fixture
+def alone(database: Path, tmp_path: Path) -> Person:
+    """A person without an editor, for what does not depend on a daemon."""
+    return Person(database, tmp_path / "app")

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,6 @@ from tenets_session_server.cli.invocation import Invocation
 from tenets_session_server.cli.output import Output
 from tenets_session_server.client import client, feed
 from tenets_session_server.wire import framing
-
-
-@pytest.fixture(params=["alone", "with a daemon"])
-def person(request: pytest.FixtureRequest, database: Path, tmp_path: Path) -> Iterator[Person]:
-    """A person, with and without an editor that is open on the database."""
-    found = Person(database, tmp_path / "app")
-    if request.param == "alone":
-        yield found
-        return
-    with an_editor(found):
-        yield found
-    shared.stop(database)
-
-
-@pytest.fixture
-def alone(database: Path, tmp_path: Path) -> Person:
-    """A person without an editor, for what does not depend on a daemon."""
-    return Person(database, tmp_path / "app")
 
 
 def test_a_day_with_sessions(person: Person) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,18 +48,6 @@ def worker(person: Person, server: ServerProgram) -> Person:
     person.does("create", "review")
     person.does("create", "--switch", "billing")
     return person
-
-
-@contextlib.contextmanager
-def frozen(database: Path) -> Iterator[int]:
-    """Have the daemon stopped for a while; the block gets its process id."""
-    process = int(shared.report(database)["pid"])
-    os.kill(process, signal.SIGSTOP)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGCONT)
 
 
 def test_it_is_clean(program: str, person: Person) -> None:
@@ -284,7 +271,7 @@ def test_servers_come_and_go(
         emacs.sees("[tenets: billing]", "written meanwhile", "kept meanwhile")
         emacs.loses("out of date")
         emacs.visits("*scratch*")
-        with frozen(database):
+        with shared.frozen(database):
             emacs.types("C-c", "t", "s")
             emacs.sees("waiting for the server...")
             emacs.writes("typed while it is frozen")
@@ -316,7 +303,7 @@ def test_a_note_outlives_a_frozen_server_and_emacs(
     state = worker.home / ".emacs.d" / "tenets.eld"
     with Emacs.opened(program, worker) as emacs:
         emacs.sees("[tenets: billing]")
-        with frozen(database) as daemon:
+        with shared.frozen(database) as daemon:
             emacs.types("C-c", "t", "n")
             emacs.answers("Note for billing:", "never answered")
             emacs.types("C-x", "C-c")

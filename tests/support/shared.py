@@ -54,6 +54,18 @@ def report(database: Path, place: Path | None = None) -> dict[str, Any]:
     return found
 
 
+@contextlib.contextmanager
+def frozen(database: Path) -> Iterator[int]:
+    """Have the daemon of a database stopped for a while; the block gets its process id."""
+    process = int(report(database)["pid"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
 async def ended(process_id: int) -> None:
     """Wait for the end of a process that is not our child."""
     with contextlib.suppress(ProcessLookupError):

@@ -53,6 +53,7 @@ def run(arguments: Sequence[str], folder: str | None, database: str | None) -> i
         return None
     (agent,) = arguments
     try:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for good; agents show it
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, _give_up)
             signal.setitimer(signal.ITIMER_REAL, PATIENCE)
