@@ -20,9 +20,10 @@ const MOST = 1000
 const NOTES = 'tenets://notes/'
 const DATA = expand(has('win32') ? '~/vimfiles/tenets' : '~/.vim/tenets')
 const NO_SESSION = 'no session; :Tenets switch NAME, or :Tenets create NAME'
-# Requests that change something: where one has no reply, the user has to know.
-const WRITES = ['addContext', 'bind', 'copy', 'create', 'delete', 'exit', 'removeContext', 'rename',
-  'restore', 'setActive', 'updateContext']
+# Requests that change something, in words: where one has no reply, the user has to know.
+const WRITES = {addContext: 'note', bind: 'bind', copy: 'copy', create: 'create', delete: 'delete',
+  exit: 'exit', removeContext: 'deleting a note', rename: 'rename', restore: 'undo',
+  setActive: 'switch', updateContext: 'changing a note'}
 
 # -- Texts ---------------------------------------------------------------------------------------
 
@@ -88,8 +89,9 @@ def PathOf(uri: string): string
   return has('win32') ? path->substitute('^/', '', '') : path
 enddef
 
+# The working folder; where it has been deleted, getcwd() is empty.
 def Folder(): string
-  return getcwd()
+  return getcwd() ?? server->get('folder', $HOME)
 enddef
 
 def FolderName(folder: string): string
@@ -128,10 +130,19 @@ enddef
 def Ignore(_: dict<any>)
 enddef
 
-# Show something now, unless the user has gone on meanwhile.
+# Show something; where Vim opens no window, say why.
+def Guarded(Do: func)
+  try
+    Do()
+  catch /^Vim\%((\S\+)\)\?:E/
+    Fail(v:exception->substitute('^Vim\%((\S\+)\)\?:', '', ''))
+  endtry
+enddef
+
+# The same by a late reply, unless the user has gone on meanwhile.
 def Open(window: number, what: string, Do: func)
   if window == win_getid() && mode(1) ==# 'n' && state('mo') == ''
-    Do()
+    Guarded(Do)
   else
     Say($'{what}: the reply was late; repeat the command')
   endif
@@ -286,17 +297,17 @@ def Lost(reason: string)
   for entry in pending
     entry.isSent = false
   endfor
-  const writes = failed->copy()->filter((_, entry) => WRITES->index(entry.verb) >= 0)
-    ->map((_, entry) => '; ' .. entry.verb
-      .. (entry.isSent ? ' may or may not have been done' : ' was not done'))
+  const writes = failed->copy()->filter((_, entry) => WRITES->has_key(entry.verb))
+    ->map((_, entry) => '; ' .. WRITES[entry.verb]
+      .. (entry.isSent ? ' may or may not have been done' : ' was not done'))->uniq()
   const kept = pending->empty() ? '' : $'; {Count(len(pending), "note")} will be sent again'
   const asked = failed->copy()->filter((_, entry) => [Ignore, Unknown]->index(entry.Failed) < 0)
-  if is_first || !asked->empty() || !pending->empty()
-    Fail(reason .. writes->join('') .. kept)
-  endif
   for entry in failed
     entry.Failed({kind: 'connectionLost', message: 'the server has ended'})
   endfor
+  if is_first || !asked->empty() || !pending->empty()
+    Fail(reason .. writes->join('') .. kept)
+  endif
 enddef
 
 # Send a request; start the server if necessary. Calls Done(result) or Failed(problem).
@@ -349,7 +360,7 @@ def Wait(most: number, IsDone: func)
 enddef
 
 def HasWrites(): bool
-  return pending->copy()->filter((_, entry) => WRITES->index(entry.verb) >= 0)->len() > 0
+  return pending->copy()->filter((_, entry) => WRITES->has_key(entry.verb))->len() > 0
 enddef
 
 # Vim is left: wait for what has no reply, keep the notes that have none, and end the server.
@@ -436,7 +447,8 @@ enddef
 
 def Show()
   const before = shown
-  shown = is_lost ? 'tenets: disconnected' : current->empty() ? '' : 'tenets: ' .. current.name
+  shown = is_lost ? 'tenets: disconnected'
+    : current->empty() ? '' : 'tenets: ' .. Short(current.name, 40)
   if shown !=# before
     redrawstatus!
   endif
@@ -452,7 +464,11 @@ def SetCurrent(found: dict<any>)
   Show()
   if current->get('id') != before->get('id') || current->get('name', '') !=# before->get('name', '')
     if exists('#User#TenetsSessionChanged')
-      doautocmd <nomodeline> User TenetsSessionChanged
+      try
+        doautocmd <nomodeline> User TenetsSessionChanged
+      catch
+        Fail($'User TenetsSessionChanged: {v:exception}')
+      endtry
     endif
   endif
 enddef
@@ -556,7 +572,7 @@ def OpenMenu(title: string, Pick: func): number
 enddef
 
 # Fill a menu with rows of the columns `cells`; without rows it closes, and `none` is said.
-def FillMenu(id: number, rows: list<dict<any>>, none: string)
+def FillMenu(id: number, rows: list<dict<any>>, none: string, isAll = true)
   if !menus->has_key(id)
     # the user has left it
     return
@@ -571,6 +587,9 @@ def FillMenu(id: number, rows: list<dict<any>>, none: string)
   menu.items = rows->map((_, row) => row->extend({label:
     printf($'%-{width}S  %s', Short(row.cells[0], width), row.cells[1 :]->join('  '))}))
   menu.isFilled = true
+  if !isAll
+    menu.title ..= $' (the first {len(rows)})'
+  endif
   DrawMenu(id)
   if menu.isEntered
     Choose(id)
@@ -620,7 +639,7 @@ enddef
 def MenuClosed(id: number, line: number)
   const menu = menus->remove(id)
   if line > 0
-    menu.Pick(menu.found[line - 1])
+    Guarded(() => menu.Pick(menu.found[line - 1]))
   endif
 enddef
 
@@ -640,7 +659,8 @@ def PickSession(title: string, Pick: func)
         session.active ? 'active' : '      ',
         printf('%9s', Count(session.contextCount, 'note')),
         Ago(session.createdAt)],
-    })), 'there are no sessions; :Tenets create NAME'), MenuFailed(id))
+    })), 'there are no sessions; :Tenets create NAME', len(page.sessions) < MOST),
+    MenuFailed(id))
 enddef
 
 # -- Commands on sessions ------------------------------------------------------------------------
@@ -685,19 +705,19 @@ def Switch(name: string)
 enddef
 
 # Ask for a text, unless it was given. Then the command is in the history, as if it had been typed.
-def Ask(verb: string, given: string, prompt: string, default = ''): string
+def Ask(command: string, given: string, prompt: string, default = ''): string
   if given != ''
     return given
   endif
   const text = input(prompt, default)->trim()
   if text != ''
-    histadd('cmd', $'Tenets {verb} {text}')
+    histadd('cmd', $'{command} {text}')
   endif
   return text
 enddef
 
 def Create(given: string)
-  const name = Ask('create', given, 'Name of the new session: ')
+  const name = Ask('Tenets create', given, 'Name of the new session: ')
   if name != ''
     Request('create', {name: name, active: true}, (session) =>
       SayDone($'created {session.name}', session.id, true))
@@ -740,8 +760,8 @@ def NameIt(verb: string, given: string, done: string)
     Fail(NO_SESSION)
     return
   endif
-  const name = Ask(verb, given, $'New name of {verb == "copy" ? "the copy" : "the session"}: ',
-    current->get('name', ''))
+  const what = verb == 'copy' ? 'the copy' : 'the session'
+  const name = Ask($'Tenets {verb}', given, $'New name of {what}: ', current->get('name', ''))
   if name != ''
     WithSession((session) => Request(verb, {sessionId: session.id, newName: name},
       (named) => Say(printf(done, session.name, named.name))))
@@ -791,7 +811,7 @@ def Trash()
 enddef
 
 def Search(given: string)
-  const words = Ask('search', given, 'Search for: ')
+  const words = Ask('Tenets search', given, 'Search for: ')
   if words == ''
     return
   endif
@@ -804,8 +824,8 @@ def Search(given: string)
     endif
   })
   Request('search', {query: words, limit: 200}, (found) =>
-    FillMenu(id, found.hits->mapnew((_, hit) => RowOfHit(hit)), $'nothing has: {words}'),
-    MenuFailed(id))
+    FillMenu(id, found.hits->mapnew((_, hit) => RowOfHit(hit)), $'nothing has: {words}',
+      !found.isIncomplete), MenuFailed(id))
 enddef
 
 def RowOfHit(hit: dict<any>): dict<any>
@@ -908,20 +928,32 @@ def NewKey(): string
   return $'vim-{localtime()}-{getpid()}-{rand()}'
 enddef
 
-# Add a note to the session that is shown, or to the one that this folder has then.
-def AddNote(note: dict<any>)
-  final params: dict<any> = current->empty() ? {folder: Folder()} : {sessionId: current.id}
+# Add a note to a session; without a name to the current one.
+def AddNote(session: string, note: dict<any>)
+  final params: dict<any> = session != '' ? {sessionName: session}
+    : current->empty() ? {folder: Folder()} : {sessionId: current.id}
   params->extend(note)->extend({identityKey: NewKey()})
-  Request('addContext', params, (entry) =>
-    Say($'added {entry.kind == "note" ? "a note" : "the lines"} to {Get(entry, "sessionName")}'),
-    (problem) => Fail(problem.kind != 'sessionNotFound' ? $'not added: {problem.message}'
-      : 'not added: no session; after :Tenets switch NAME, give the command again'))
+  Request('addContext', params, (entry) => {
+    const what = entry.kind == 'note' ? 'a note' : 'the lines'
+    const new = Get(entry, 'sessionCreated', false) ? 'the new session ' : ''
+    Say($'added {what} to {new}{Get(entry, "sessionName")}')
+  }, (problem) => Fail(problem.kind != 'sessionNotFound' ? $'not added: {problem.message}'
+    : 'not added: no session; after :Tenets switch NAME, give the command again'))
 enddef
 
-def Note(given: string)
-  const text = Ask('note', given, 'Note: ')
-  if text != ''
-    AddNote({kind: 'note', content: text})
+# Add a note to the current session; with a range, at these lines.
+def Note(given: string, range: list<number>)
+  if given == '' && range->empty() && views->has_key(bufnr())
+    BeginNote()
+    return
+  endif
+  const text = Ask(range->join(',') .. 'Tenets note', given, 'Note: ')
+  if text == ''
+    return
+  elseif range->empty()
+    AddNote('', {kind: 'note', content: text})
+  else
+    AddLines('', range[0], range[1], text)
   endif
 enddef
 
@@ -971,8 +1003,8 @@ def AnchorOf(text: list<string>, first: number, last: number): dict<any>
     after: Around(last, last + 3), occurrences: occurrences}
 enddef
 
-# Add lines to the current session: as they are, or where a comment makes a note of them.
-export def Add(first: number, last: number, comment: string)
+# Add lines to a session, with their place: as they are, or as a note about them.
+def AddLines(session: string, first: number, last: number, note: string)
   const buffer = bufnr()
   const lines = getline(first, last)
   if lines->join('') =~ '^\s*$'
@@ -983,19 +1015,23 @@ export def Add(first: number, last: number, comment: string)
     return
   endif
   const text = lines->join("\n") .. "\n"
-  var params: dict<any> = {kind: comment == '' ? 'code' : 'note'}
-  if !IsFile(buffer)
-    # Nobody finds these lines elsewhere.
-    params.content = comment == '' ? text : comment .. "\n\n" .. Fenced(text, &filetype)
-  else
-    params.content = comment == '' ? text : comment
+  final params: dict<any> = note == '' ? {kind: 'code', content: text}
+    : {kind: 'note', content: note}
+  if IsFile(buffer)
     params.location = {uri: BufferUri(buffer), range: {
       start: {line: first - 1, character: 0}, end: {line: last, character: 0}}}
     if &modified || !filereadable(bufname())
       params.location.anchor = AnchorOf(TextLines(buffer), first, last)
     endif
+  elseif note != ''
+    # Nobody finds these lines elsewhere.
+    params.content ..= "\n\n" .. Fenced(text, &filetype)
   endif
-  AddNote(params)
+  AddNote(session, params)
+enddef
+
+export def Add(first: number, last: number, session: string)
+  AddLines(session->trim(), first, last, '')
 enddef
 
 # A text as a code block, which it does not end.
@@ -1078,7 +1114,7 @@ export def ReadCmd(buffer: number)
     syntax match tenetsHeading /^──\+\%( .* ──\+\)\?$/ containedin=ALL
     highlight default link tenetsHeading Title
   endif
-  nnoremap <buffer> <CR> <ScriptCmd>GoToPlace()<CR>
+  nnoremap <buffer> <CR> <ScriptCmd>Guarded(GoToPlace)<CR>
   final view = ViewOf(buffer)
   if view.isFilled
     const places = view.places
@@ -1576,6 +1612,21 @@ export def Rename(buffer: number)
   endfor
 enddef
 
+# Begin a new note at the end of this notes buffer.
+def BeginNote()
+  if !&modifiable
+    Fail('still waiting for the server')
+    return
+  endif
+  const rule = ViewOf(bufnr()).rule
+  if getline(prevnonblank('$')) !=# rule
+    append('$', ['', rule])
+  endif
+  append('$', '')
+  cursor('$', 1)
+  startinsert
+enddef
+
 # <CR> in a notes buffer: to the place of the note under the cursor.
 def GoToPlace()
   final view = ViewOf(bufnr())
@@ -1732,49 +1783,36 @@ enddef
 
 # -- Commands ------------------------------------------------------------------------------------
 
-const VERBS = ['add', 'bind', 'changes', 'copy', 'create', 'delete', 'exit', 'export', 'file',
-  'note', 'notes', 'rename', 'search', 'switch', 'trash', 'unbind', 'undo']
+# What each verb does: with the argument, the range (empty, or the first and the last line), and
+# modifiers such as :tab.
+const VERBS: dict<func> = {
+  bind: (name, _, _) => Bind(name),
+  changes: (_, _, _) => Changes(),
+  copy: (name, _, _) => NameIt('copy', name, 'copied %s to %s'),
+  create: (name, _, _) => Create(name),
+  delete: (name, _, _) => Delete(name),
+  exit: (name, _, _) => Exit(name),
+  export: (name, _, _) => Export(name),
+  file: (_, _, _) => File(),
+  note: (text, range, _) => Note(text, range),
+  notes: (name, _, mods) => Notes(name, mods),
+  rename: (name, _, _) => NameIt('rename', name, 'renamed %s to %s'),
+  search: (words, _, _) => Search(words),
+  switch: (name, _, _) => Switch(name),
+  trash: (_, _, _) => Trash(),
+  unbind: (_, _, _) => Unbind(),
+  undo: (_, _, _) => Undo(),
+}
+# Those whose argument is the name of a session.
 const WITH_SESSION = ['bind', 'delete', 'exit', 'export', 'notes', 'switch']
 
 # The argument is everything after the verb: names may have spaces, bars and quotes.
-export def Run(first: number, last: number, mods: string, line: string)
+export def Run(range: list<number>, mods: string, line: string)
   const [_, verb, argument; _] = line->matchlist('^\s*\(\S*\)\s*\(\_.\{-}\)\s*$')
   if verb == ''
     SayCurrent()
-  elseif verb == 'add'
-    Add(first, last, argument)
-  elseif verb == 'bind'
-    Bind(argument)
-  elseif verb == 'changes'
-    Changes()
-  elseif verb == 'copy'
-    NameIt('copy', argument, 'copied %s to %s')
-  elseif verb == 'create'
-    Create(argument)
-  elseif verb == 'delete'
-    Delete(argument)
-  elseif verb == 'exit'
-    Exit(argument)
-  elseif verb == 'export'
-    Export(argument)
-  elseif verb == 'file'
-    File()
-  elseif verb == 'note'
-    Note(argument)
-  elseif verb == 'notes'
-    Notes(argument, mods)
-  elseif verb == 'rename'
-    NameIt('rename', argument, 'renamed %s to %s')
-  elseif verb == 'search'
-    Search(argument)
-  elseif verb == 'switch'
-    Switch(argument)
-  elseif verb == 'trash'
-    Trash()
-  elseif verb == 'unbind'
-    Unbind()
-  elseif verb == 'undo'
-    Undo()
+  elseif VERBS->has_key(verb)
+    Guarded(() => VERBS[verb](argument, range, mods))
   else
     Fail($'there is no :Tenets {verb}; see :help tenets-commands')
   endif
@@ -1782,35 +1820,36 @@ enddef
 
 # Vim replaces only `lead`, the last word: of a name with spaces this returns the part from it on.
 export def Complete(lead: string, line: string, position: number): list<string>
-  const typed = line->strpart(0, position)->substitute('^.\{-}\<Tenets\s\+', '', '')
-  const verb = typed->matchstr('^\S\+\ze\s')
-  if verb == ''
-    return VERBS->copy()->filter((_, one) => stridx(one, lead) == 0)
-  elseif WITH_SESSION->index(verb) < 0
-    return []
+  var [_, command, name; _] = line->strpart(0, position)->matchlist('\<\(Tenets\a*\)\s\+\(.*\)$')
+  if command ==# 'Tenets'
+    const verb = name->matchstr('^\S\+\ze\s')
+    if verb == ''
+      return VERBS->keys()->sort()->filter((_, one) => stridx(one, lead) == 0)
+    elseif WITH_SESSION->index(verb) < 0
+      return []
+    endif
+    name = name->substitute('^\S\+\s\+', '', '')
   endif
-  const name = typed->substitute('^\S\+\s\+', '', '')
-  return Names()->filter((_, one) => stridx(one, name) == 0)
-    ->map((_, one) => one->strpart(strlen(name) - strlen(lead)))
+  return NamesWith(name)->map((_, one) => one->strpart(strlen(name) - strlen(lead)))
 enddef
 
 var known_names: list<string> = []
 
-# The names of sessions; those that were known where the server does not reply in time.
-def Names(): list<string>
+# The names of sessions that begin so: of those that were known, if there is no reply in time.
+def NamesWith(beginning: string): list<string>
   const start = reltime()
   Start()
   Wait(SHORT_WAIT, () => server->get('isReady', false) || server->empty())
   const left = SHORT_WAIT - float2nr(start->reltime()->reltimefloat() * 1000)
   if server->get('isReady', false) && left > 0
     try
-      const reply = ch_evalexpr(server.channel, {method: 'tenets/session.list', params:
-        {order: 'recent', limit: MOST, includeMetadata: false}}, {timeout: left})
+      const reply = ch_evalexpr(server.channel, {method: 'tenets/session.list', params: {order:
+        'recent', limit: MOST, includeMetadata: false, namePrefix: beginning}}, {timeout: left})
       known_names = reply.result.sessions->mapnew((_, session) => session.name)
     catch /^Vim\%((\S\+)\)\?:E\%(630\|631\|716\|906\):/ # no connection, or no reply in time
     endtry
   endif
-  return known_names->copy()
+  return known_names->copy()->filter((_, one) => stridx(one, beginning) == 0)
 enddef
 
 augroup tenets_window

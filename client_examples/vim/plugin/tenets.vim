@@ -22,8 +22,9 @@ endif
 g:loaded_tenets = 1
 
 command -nargs=* -range -complete=customlist,tenets#Complete Tenets
-  \ tenets#Run(<line1>, <line2>, <q-mods>, <q-args>)
-command -nargs=* -range TenetsAdd tenets#Add(<line1>, <line2>, <q-args>)
+  \ tenets#Run(<range> > 0 ? [<line1>, <line2>] : [], <q-mods>, <q-args>)
+command -nargs=* -range -complete=customlist,tenets#Complete TenetsAdd
+  \ tenets#Add(<line1>, <line2>, <q-args>)
 
 # For 'statusline': "tenets: NAME", "" if there is no session, or "tenets: disconnected". The first
 # call starts the server, but not while Vim draws.
