@@ -470,9 +470,21 @@ def test_a_session_is_made_in_its_buffer(person: Person) -> None:
         # A session that is gone is told, and what is written stays.
         person.does("delete", "b")
         vim.wait_for("tenets: b was deleted; :Tenets undo brings it back")
-        assert "its first note" in vim.buffer()
+        vim.goes_to("its first note")
+        vim.appends(", kept")
+        vim.enters("Tenets note")
+        vim.writes("and another one")
+        vim.types("Escape")
+        for write in ("w", "w!"):
+            vim.enters("messages clear")
+            vim.enters(write)
+            vim.wait_for("tenets: not written: b was deleted; after :Tenets undo, write again")
+        assert vim.evaluates("&modified") == "1"
         vim.enters("Tenets undo")
         vim.wait_for("tenets: brought back b with 1 note")
+        vim.enters("w")
+        vim.wait_for("tenets: notes of b: 1 changed, 1 added")
+        assert notes(person, "b") == ["its first note, kept", "and another one"]
 
 
 def test_a_notes_buffer_follows(person: Person) -> None:
@@ -745,6 +757,8 @@ def test_leaving_vim_loses_no_note(person: Person, server: ServerProgram) -> Non
         vim.enters("Tenets note to a slow server")
         vim.enters("qa")
         try:
+            vim.wait_for("tenets: waiting for the server; CTRL-C ends that")
+            vim.types("C-c")
             vim.wait_for("Vim was left with 0")
         finally:
             os.kill(process, signal.SIGCONT)

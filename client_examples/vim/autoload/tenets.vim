@@ -367,7 +367,12 @@ enddef
 def Leave()
   if HasWrites()
     Start()
-    Wait(EXIT_WAIT, () => !HasWrites() || server->empty())
+    const IsDone = () => !HasWrites() || server->empty()
+    Wait(SHORT_WAIT, IsDone)
+    if !IsDone()
+      Say('waiting for the server; CTRL-C ends that')
+      Wait(EXIT_WAIT, IsDone)
+    endif
   endif
   const notes = pending->copy()->filter((_, entry) => entry.verb == 'addContext')
   if !notes->empty()
@@ -1514,7 +1519,9 @@ def WriteOne(buffer: number, view: dict<any>, writing: dict<any>, request: dict<
   endif
   Request(request.verb, request.params, Written, (problem) => {
     const how = $':w! {request.verb == "removeContext" ? "deletes" : "overwrites"} it'
-    if problem.kind == 'conflict' && request.verb == 'updateContext'
+    if problem.kind == 'sessionNotFound' || view.isGone
+      Done($'not written: {view.name} was deleted; after :Tenets undo, write again')
+    elseif problem.kind == 'conflict' && request.verb == 'updateContext'
       # It may be what an earlier :write has written, whose reply was lost.
       Request('getContext', {id: note.id}, (found) => {
         if type(found) == v:t_dict && Get(found, 'content') ==# request.params.content
