@@ -43,8 +43,8 @@ def Short(text: string, width: number): string
   return strdisplaywidth(text) <= width ? text : printf('%.' .. (width - 1) .. 'S…', text)
 enddef
 
-def Count(number: number, one: string, many = one .. 's'): string
-  return $'{number} {number == 1 ? one : many}'
+def Count(number: number, one: string): string
+  return $'{number} {one}{number == 1 ? "" : "s"}'
 enddef
 
 # Seconds since 1970 of a time such as 2026-11-24T09:30:00.123456+00:00.
@@ -189,7 +189,7 @@ export def Start()
     noblock: 1, # a server that does not read must not stop Vim
     stoponexit: '', # it ends by itself, having executed what it has read
     out_cb: (_, message) => OnMessage(target, message),
-    err_cb: (_, line) => OnStderr(target, line),
+    err_cb: (_, line) => target->extend({said: line}),
     exit_cb: (_, status) => OnExit(target, status),
   })
   target.channel = job_getchannel(target.job)
@@ -206,19 +206,15 @@ enddef
 
 # Send a request, or a notification without `Then`. Where the server has ended, OnExit() knows.
 def Transmit(target: dict<any>, method: string, params: dict<any>, Then: func = null_function)
+  const message = {method: method, params: params}
   try
-    if Then != null_function
-      ch_sendexpr(target.channel, {method: method, params: params},
-        {callback: (_, reply) => Then(reply)})
+    if Then == null_function
+      ch_sendexpr(target.channel, message)
     else
-      ch_sendexpr(target.channel, {method: method, params: params})
+      ch_sendexpr(target.channel, message, {callback: (_, reply) => Then(reply)})
     endif
   catch /^Vim\%((\S\+)\)\?:E\%(630\|631\|906\):/
   endtry
-enddef
-
-def OnStderr(target: dict<any>, line: string)
-  target.said = line
 enddef
 
 def OnInitialized(target: dict<any>, reply: dict<any>)
@@ -250,7 +246,7 @@ def OnInitialized(target: dict<any>, reply: dict<any>)
     endif
   endfor
   if seen == ''
-    seen = StoredState() ?? state
+    seen = Get(Kept($'{DATA}/state.json', {}), 'state') ?? state
     AddKept()
   endif
   LookAgain()
@@ -403,26 +399,20 @@ def Keep(file: string, value: any)
   endtry
 enddef
 
-def Kept(path: string): any
+# What a file has; the default if there is none, or if it is damaged.
+def Kept(path: string, default: any): any
   try
-    return path->readfile()->join("\n")->json_decode()
+    const found = path->readfile()->join("\n")->json_decode()
+    return type(found) == type(default) ? found : default
   catch
-    return v:null # there is none, or it is damaged
+    return default
   endtry
-enddef
-
-def StoredState(): string
-  const found = Kept($'{DATA}/state.json')
-  return type(found) == v:t_dict ? Get(found, 'state') : ''
 enddef
 
 # Add the notes that had no reply when a Vim was left.
 def AddKept()
   for path in glob($'{DATA}/unsent-*.json', true, true)
-    const notes = Kept(path)
-    if type(notes) == v:t_list
-      AddNotesOf(path, notes)
-    endif
+    AddNotesOf(path, Kept(path, []))
   endfor
 enddef
 
@@ -450,15 +440,6 @@ export def Statusline(): string
   return shown
 enddef
 
-def Show()
-  const before = shown
-  shown = is_lost ? 'tenets: disconnected'
-    : current->empty() ? '' : 'tenets: ' .. Short(current.name, 40)
-  if shown !=# before
-    redrawstatus!
-  endif
-enddef
-
 # Take over a `Current`.
 def SetCurrent(found: dict<any>)
   const before = current
@@ -466,7 +447,9 @@ def SetCurrent(found: dict<any>)
   current = session->empty() ? {}
     : {id: session.id, name: session.name, binding: Get(found, 'binding')}
   is_known = !found->empty()
-  Show()
+  shown = is_lost ? 'tenets: disconnected'
+    : current->empty() ? '' : 'tenets: ' .. Short(current.name, 40)
+  redrawstatus!
   if current->get('id') != before->get('id') || current->get('name', '') !=# before->get('name', '')
     if exists('#User#TenetsSessionChanged')
       try
@@ -1212,13 +1195,13 @@ def ReadFailed(buffer: number, problem: dict<any>)
       Say($'{view.name} is new; :w creates it with its first note')
     endif
     TakeNotes(buffer, [], 0)
-  elseif problem.kind == 'sessionNotFound' && !view.isGone
-    view.isGone = true
-    Warn($'{view.name} was deleted; :Tenets undo brings it back')
   elseif problem.kind == 'sessionNotFound'
-    return
-  elseif problem.kind != 'connectionLost' # else it is read when the server is back
-    Complain(problem)
+    if !view.isGone
+      Warn($'{view.name} was deleted; :Tenets undo brings it back')
+    endif
+    view.isGone = true
+  else
+    Complain(problem) # after a lost connection it is read again
   endif
 enddef
 
@@ -1285,7 +1268,7 @@ def ShowNotes(buffer: number)
   # A heading is a line that is in no text.
   view.rule = '──'
   SetHeadings(view)
-  while texts->copy()->filter((_, text) => HasAny(text, view.headings))->len() > 0
+  while texts->flattennew()->filter((_, line) => view.headings->has_key(line))->len() > 0
     view.rule ..= '─'
     SetHeadings(view)
   endwhile
@@ -1325,15 +1308,6 @@ def SetHeadings(view: dict<any>)
     note.heading = $'{rule} {note.head} {rule}'
     view.headings[note.heading] = note.id
   endfor
-enddef
-
-def HasAny(lines: list<string>, headings: dict<any>): bool
-  for line in lines
-    if headings->has_key(line)
-      return true
-    endif
-  endfor
-  return false
 enddef
 
 # Where the cursors are: the note, and how far below its heading.
@@ -1518,7 +1492,8 @@ def WriteOne(buffer: number, view: dict<any>, writing: dict<any>, request: dict<
     request.params.identityKey = NewKey()
   endif
   Request(request.verb, request.params, Written, (problem) => {
-    const how = $':w! {request.verb == "removeContext" ? "deletes" : "overwrites"} it'
+    const how = request.verb == 'removeContext' ? 'deletes' : 'overwrites'
+    const changed = $'note {note->get("id")} was changed elsewhere; :w! {how} it, :e! shows theirs'
     if problem.kind == 'sessionNotFound' || view.isGone
       Done($'not written: {view.name} was deleted; after :Tenets undo, write again')
     elseif problem.kind == 'conflict' && request.verb == 'updateContext'
@@ -1527,11 +1502,11 @@ def WriteOne(buffer: number, view: dict<any>, writing: dict<any>, request: dict<
         if type(found) == v:t_dict && Get(found, 'content') ==# request.params.content
           Written(found)
         else
-          Done($'note {note.id} was changed elsewhere; {how}, :e! shows theirs')
+          Done(changed)
         endif
       }, (other) => Done(other.message))
     elseif problem.kind == 'conflict'
-      Done($'note {note.id} was changed elsewhere; {how}, :e! shows theirs')
+      Done(changed)
     elseif problem.kind == 'contextNotFound' && writing.isForced
       final params = SessionOf(view)->extend({kind: note.kind,
         content: request.params.content, identityKey: NewKey()})
@@ -1574,11 +1549,9 @@ def WriteDone(buffer: number, writing: dict<any>)
   ReadNotes(buffer)
   const counts = writing.counts
   const removed = counts.removeContext
-  const done = [
-    counts.updateContext > 0 ? $'{counts.updateContext} changed' : '',
-    counts.addContext > 0 ? $'{counts.addContext} added' : '',
-    removed > 0 ? $'{removed} deleted' : '',
-  ]->filter((_, one) => one != '')->join(', ') ?? 'nothing to write'
+  const done = [[counts.updateContext, 'changed'], [counts.addContext, 'added'],
+    [removed, 'deleted']]->filter((_, one) => one[0] > 0)
+    ->mapnew((_, one) => one->join())->join(', ') ?? 'nothing to write'
   const how = removed == 0 ? '' : removed == 1 ? '; :Tenets undo brings it back'
     : '; each :Tenets undo brings one back'
   Say($'notes of {view.name}: {done}{how}')
