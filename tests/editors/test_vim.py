@@ -519,6 +519,22 @@ def test_a_notes_buffer_follows(person: Person) -> None:
         assert vim.buffer().splitlines()[-1] == "────"
 
 
+def test_a_session_of_vim_brings_notes_back(person: Person) -> None:
+    person.does("note", "one")
+    with Vim.opened(person) as vim:
+        vim.enters("Tenets notes billing")
+        vim.wait_for("one")
+        vim.enters("only")
+        vim.enters("mksession s.vim")
+    with Vim.opened(person, "-S", "s.vim") as vim:
+        vim.wait_for("one")
+        vim.goes_to("one")
+        vim.appends(" and a half")
+        vim.enters("w")
+        vim.wait_for("tenets: notes of billing: 1 changed")
+    assert notes(person) == ["one and a half"]
+
+
 def test_nothing_of_others_is_overwritten(person: Person) -> None:
     for content in ("one", "two", "three"):
         person.does("note", content)

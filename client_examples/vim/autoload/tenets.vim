@@ -1,6 +1,7 @@
 vim9script
 
-# What the commands of plugin/tenets.vim do. Vim loads it with the first of them.
+# What the commands of plugin/tenets.vim do. Vim loads it with the first of them. The table of the
+# commands, VERBS, is at the end: Vim has to know all functions there.
 #
 # The server speaks LSP over a channel. Every request is asynchronous: its reply comes in a
 # callback. A menu or a buffer opens with the command and is filled by the reply, so that no reply

@@ -43,7 +43,8 @@ enddef
 
 augroup tenets
   autocmd!
-  autocmd BufReadCmd tenets://notes/* tenets#ReadCmd(expand('<abuf>')->str2nr())
+  # :mksession brings a notes buffer back by its name.
+  autocmd BufReadCmd,BufFilePost tenets://notes/* tenets#ReadCmd(expand('<abuf>')->str2nr())
   autocmd BufWriteCmd tenets://notes/* tenets#WriteCmd(expand('<abuf>')->str2nr(), v:cmdbang)
   autocmd BufWinEnter tenets://notes/* tenets#Rename(expand('<abuf>')->str2nr())
   autocmd BufUnload tenets://notes/* tenets#RememberPlaces(expand('<abuf>')->str2nr())
