@@ -964,32 +964,20 @@ def TextLines(buffer: number): list<string>
   return isPlain ? lines : lines->map((_, line) => tr(line, "\n\r", '  '))
 enddef
 
-# A line as in an anchor: white space collapsed, as Python knows it.
-def Collapse(line: string): string
-  const space = '[\x09-\x0d\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]\+'
-  return line->substitute(space, ' ', 'g')->trim(' ')->strcharpart(0, 500)
-enddef
-
 # Where some lines are, for a text that the server cannot read.
 def AnchorOf(text: list<string>, first: number, last: number): dict<any>
-  const lines = text + [''] # the text after the last line end
-  const Around = (from, to) =>
-    lines->slice([from, 0]->max(), to)->mapnew((_, line) => Collapse(line))
-  const quote = Around(first - 1, [last, first + 19]->min())
+  # White space is collapsed, as Python knows it: in all lines at once, which is faster.
+  const space =
+    '[\x09\x0b-\x0d\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]\+'
+  # The last line is the text after the last line end.
+  const lines = (text + [''])->join("\n")->substitute(space, ' ', 'g')->split("\n", true)
+    ->map((_, line) => line->trim(' ')->strcharpart(0, 500))
+  const quote = lines->slice(first - 1, [last, first + 19]->min())
   const size = len(quote)
-  const longest = quote->copy()->map((_, line) => strlen(line))->max()
-  const within = quote->copy()->map((_, line) => strlen(line))->index(longest)
-  const words = quote[within]->split(' ')
-  const word = words->get(words->copy()->map((_, one) => strlen(one))
-    ->index(words->copy()->map((_, one) => strlen(one))->max()), '')
-  var occurrences = 0
-  for place in range(within, len(lines) - size + within)
-    if stridx(lines[place], word) >= 0 && Around(place - within, place - within + size) == quote
-      occurrences += 1
-    endif
-  endfor
-  return {quote: quote->join("\n"), before: Around(first - 4, first - 1),
-    after: Around(last, last + 3), occurrences: occurrences}
+  const places = range(len(lines) - size + 1)
+    ->filter((_, place) => lines->slice(place, place + size) == quote)
+  return {quote: quote->join("\n"), before: lines->slice([first - 4, 0]->max(), first - 1),
+    after: lines->slice(last, last + 3), occurrences: len(places)}
 enddef
 
 # Add lines to a session, with their place: as they are, or as a note about them.
