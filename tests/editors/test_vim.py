@@ -485,6 +485,16 @@ def test_a_session_is_made_in_its_buffer(person: Person) -> None:
         vim.enters("w")
         vim.wait_for("tenets: notes of b: 1 changed, 1 added")
         assert notes(person, "b") == ["its first note, kept", "and another one"]
+        # Another session of that name is another one.
+        vim.wait_until("&modified == 0")
+        person.does("delete", "b")
+        vim.wait_for("tenets: b was deleted; :Tenets undo brings it back")
+        vim.enters("Tenets notes b")
+        vim.wait_for("tenets: b is new; :w creates it with its first note")
+        person.does("create", "b")
+        person.does("note", "--session", "b", "of the new one")
+        vim.wait_for("of the new one")
+        assert "its first note" not in vim.buffer()
 
 
 def test_a_notes_buffer_follows(person: Person) -> None:

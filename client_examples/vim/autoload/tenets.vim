@@ -1042,6 +1042,9 @@ def OpenNotes(name: string, target = 0, mods = '')
   setbufvar(buffer, '&buflisted', true)
   final view = ViewOf(buffer)
   view.target = target
+  if view.isGone
+    view.id = 0 # there may be another session of that name
+  endif
   if bufloaded(buffer)
     ReadNotes(buffer)
   endif
@@ -1180,7 +1183,7 @@ def ReadFailed(buffer: number, problem: dict<any>)
   final view = views[buffer]
   view.isReading = false
   if problem.kind == 'sessionNotFound' && view.id == 0
-    if !view.isFilled
+    if !view.isFilled || view.isGone
       Say($'{view.name} is new; :w creates it with its first note')
     endif
     TakeNotes(buffer, [], 0)
