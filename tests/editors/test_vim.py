@@ -221,6 +221,13 @@ def test_a_faulty_autocommand_stops_nothing(person: Person) -> None:
         vim.wait_for_status("tenets: review")
 
 
+def test_wrong_options_are_told(person: Person) -> None:
+    for wrong in ("[]", "5"):
+        with Vim.opened(person, configuration=f"let g:tenets_server = {wrong}\n") as vim:
+            vim.wait_for("tenets: g:tenets_server: expected a list of texts")
+            vim.wait_for_status("tenets: disconnected")
+
+
 def test_where_no_window_can_be_opened(person: Person) -> None:
     with Vim.opened(person, errors="^tenets: E11:") as vim:
         vim.wait_for_status("tenets: billing")

@@ -176,8 +176,11 @@ export def Start()
     return
   endif
   const given = get(g:, 'tenets_server', ['tenets-session-server'])
-  const command: list<string> = type(given) == v:t_list ? given : [given]
-  if !executable(command[0])
+  const command: list<any> = type(given) == v:t_list ? given : [given]
+  if command->empty() || command->copy()->filter((_, part) => type(part) != v:t_string)->len() > 0
+    Lost('g:tenets_server: expected a list of texts')
+    return
+  elseif !executable(command[0])
     Lost($'no {command[0]} on the PATH; see :help tenets-install')
     return
   endif
