@@ -226,6 +226,10 @@ def test_wrong_options_are_told(person: Person) -> None:
         with Vim.opened(person, configuration=f"let g:tenets_server = {wrong}\n") as vim:
             vim.wait_for("tenets: g:tenets_server: expected a list of texts")
             vim.wait_for_status("tenets: disconnected")
+    # Another program may say nothing.
+    silent = "let g:tenets_server = ['sh', '-c', 'exec cat >/dev/null']\n"
+    with Vim.opened(person, configuration=silent) as vim:
+        vim.wait_for("tenets: no reply from sh yet; see :help tenets-trouble")
 
 
 def test_where_no_window_can_be_opened(person: Person) -> None:

@@ -12,9 +12,10 @@ vim9script
 const FIRST_RETRY = 500
 const LAST_RETRY = 60'000
 const STABLE = 10.0
-# Milliseconds for which Vim waits at most: in completion and :write, and when it is left.
+# Milliseconds for which Vim waits at most: in completion and :write; when it is left, or before it
+# says that a server that was started does not reply.
 const SHORT_WAIT = 300
-const EXIT_WAIT = 5000
+const LONG_WAIT = 5000
 # Notes in a notes buffer; entries, sessions and changes in a menu or list.
 const MOST_NOTES = 200
 const MOST = 1000
@@ -206,6 +207,11 @@ export def Start()
     capabilities: {},
     initializationOptions: {commands: false, activeMetadata: false},
   }, (reply) => OnInitialized(target, reply))
+  timer_start(LONG_WAIT, (_) => {
+    if target is server && !target.isReady
+      Warn($'no reply from {command[0]} yet; see :help tenets-trouble')
+    endif
+  })
 enddef
 
 # Send a request, or a notification without `Then`. Where the server has ended, OnExit() knows.
@@ -371,7 +377,7 @@ def Leave()
     Wait(SHORT_WAIT, IsDone)
     if !IsDone()
       Say('waiting for the server; CTRL-C ends that')
-      Wait(EXIT_WAIT, IsDone)
+      Wait(LONG_WAIT, IsDone)
     endif
   endif
   const notes = pending->copy()->filter((_, entry) => entry.verb == 'addContext')
