@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, sync_playwright
+from rich.color import Color
 from rich.console import Console
+from rich.style import Style
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI
 from rich.text import Text
 
@@ -26,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from docs.pictures import fill
 from editors.emacs_support import emacs_program
 from editors.screen import Screen
+from editors.vim_support import program as vim_program
 from editors.vscode import code_server as vscode
 from support import shared
 from support.people import Person
@@ -96,17 +99,53 @@ def emacs(person: Person, background: str) -> tuple[str, Scene]:
     return f"{emacs_program('newest')} -Q -nw -l {configuration} auth.py", scene
 
 
+def vim(person: Person, background: str) -> tuple[str, Scene]:
+    """Return the command of Vim, and what is typed there."""
+    configuration = person.home / "vimrc"
+    configuration.write_text(f"""
+        source $VIMRUNTIME/defaults.vim
+        set runtimepath^={EXAMPLES / "vim"} background={background}
+        set number noruler noswapfile laststatus=2
+        let &statusline = '%f %m%=%{{TenetsStatusline()}} '
+        let g:tenets_server = ['tenets-session-server', '--database', '{person.database}']
+        let g:tenets_signs = 1
+    """)
+
+    def scene(screen: Screen) -> None:
+        screen.wait_for("tenets: fix login")
+        screen.wait_for("✎ why is it")
+        screen.types_text("9Gzt:Tenets notes\r")
+        screen.wait_for("twice?\n")
+        screen.types_text("gg")
+        screen.wait_for("1 · note")
+
+    return f"{vim_program()} -u {configuration} -i NONE auth.py", scene
+
+
 EDITORS: Final[Mapping[str, Callable[[Person, str], tuple[str, Scene]]]] = {
     "neovim": neovim,
     "emacs": emacs,
+    "vim": vim,
 }
 
 
 def picture(browser: Browser, screen: Screen, background: str) -> bytes:
     """Return what is on a screen, as PNG."""
     console = Console(record=True, width=200, file=io.StringIO(), color_system="truecolor")
-    console.print(Text.from_ansi(screen.colored), soft_wrap=True)
     theme = THEMES[background]
+    text = Text.from_ansi(screen.colored)
+    # Rich cannot swap the colours of the page, as reverse video does in a status line.
+    swapped = Style(
+        color=Color.from_triplet(theme.background_color),
+        bgcolor=Color.from_triplet(theme.foreground_color),
+        reverse=False,
+    )
+    for start, end, style in list(text.spans):
+        if isinstance(style, Style) and style.reverse:
+            colors = (style.color, style.bgcolor)
+            if all(color is None or color.is_default for color in colors):
+                text.stylize(swapped, start, end)
+    console.print(text, soft_wrap=True)
     html = console.export_html(theme=theme, inline_styles=True, code_format=PAGE)
     page = browser.new_page(viewport={"width": 900, "height": 600})
     page.set_content(html)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,54 @@ def test_a_folder_is_bound(person: Person) -> None:
         vim.wait_for_status("tenets: review")
         vim.enters("wincmd w")
         vim.wait_for_status("tenets: billing")
+        # A folder that is deleted still counts.
+        vim.enters("cd sub")
+        vim.wait_for_status("tenets: review")
+        (person.folder / "sub").rmdir()
+        vim.enters("Tenets")
+        vim.wait_for("tenets: review (bound to ")
+
+
+def test_a_faulty_autocommand_stops_nothing(person: Person) -> None:
+    faulty = "autocmd User TenetsSessionChanged throw 'oops'\n"
+    with Vim.opened(person, configuration=faulty) as vim:
+        vim.wait_for("tenets: User TenetsSessionChanged: oops")
+        vim.wait_for_status("tenets: billing")
+        shared.stop(person.database)
+        vim.wait_until("execute('messages') =~ 'the server has ended'")
+        person.does("switch", "review")
+        vim.wait_for_status("tenets: review")
+
+
+def test_wrong_options_are_told(person: Person) -> None:
+    for wrong in ("[]", "5"):
+        with Vim.opened(person, configuration=f"let g:tenets_server = {wrong}\n") as vim:
+            vim.wait_for("tenets: g:tenets_server: expected a list of texts")
+            vim.wait_for_status("tenets: disconnected")
+    # Another program may say nothing.
+    silent = "let g:tenets_server = ['sh', '-c', 'exec cat >/dev/null']\n"
+    with Vim.opened(person, configuration=silent) as vim:
+        vim.wait_for("tenets: no reply from sh yet; see :help tenets-trouble")
+
+
+def test_where_no_window_can_be_opened(person: Person) -> None:
+    with Vim.opened(person, errors="^tenets: E11:") as vim:
+        vim.wait_for_status("tenets: billing")
+        vim.types("q", ":")
+        vim.wait_for("[Command Line]")
+        # At once, by a reply, and by a choice.
+        vim.enters("Tenets notes")
+        vim.wait_for("tenets: E11: Invalid in command-line window")
+        vim.enters("messages clear")
+        vim.enters("Tenets export billing")
+        vim.wait_for("tenets: E11: Invalid in command-line window")
+        person.does("note", "needle")
+        vim.enters("messages clear")
+        vim.enters("Tenets search needle")
+        vim.wait_for("needle  billing")
+        vim.types("Enter")
+        vim.wait_for("tenets: E11: Invalid in command-line window")
+        vim.enters("quit")
 
 
 def test_notes_are_taken(person: Person) -> None:
@@ -214,7 +263,7 @@ def test_notes_are_taken(person: Person) -> None:
         vim.wait_for("def log_in(user):  ✎ def log_in(user): · billing")
         # The buffer has text that is in no file.
         vim.enters("call append(0, ['# naïve', ''])")
-        vim.enters("7TenetsAdd why twice?")
+        vim.enters("7Tenets note why twice?")
         vim.wait_for("tenets: added a note to billing")
         vim.wait_for("token = fetch(user)  ✎ why twice? · billing")
         vim.enters("Tenets note")
@@ -255,17 +304,35 @@ def test_notes_are_taken(person: Person) -> None:
         vim.goes_to(1)
         vim.types("Enter")
         assert vim.evaluates("bufname() .. line('.')") == "login.py7"
-        # The lines of a buffer without a file are in the note.
-        vim.enters("lclose | enew! | set filetype=sh")
+
+
+def test_lines_of_no_file(person: Person) -> None:
+    with Vim.opened(person) as vim:
+        vim.wait_for_status("tenets: billing")
+        # The lines are in the note.
+        vim.enters("set filetype=sh")
         vim.types("i")
         vim.writes("echo ```")
         vim.types("Escape")
-        vim.enters("TenetsAdd in no file")
+        vim.enters(".Tenets note")
+        vim.wait_for("Note:")
+        vim.writes("in no file")
+        vim.types("Enter")
         vim.wait_for("tenets: added a note to billing")
         *_, last = person.gets("show", "billing")["entries"]
         assert last["content"] == "in no file\n\n````sh\necho ```\n````"
         assert "location" not in last
-        vim.enters("%delete | TenetsAdd")
+        # Another session is named, and completed; where there is none, it is made.
+        vim.writes(":TenetsAdd rev")
+        vim.types("Tab")
+        vim.wait_for(":TenetsAdd review")
+        vim.types("Enter")
+        vim.wait_for("tenets: added the lines to review")
+        assert notes(person, "review") == ["echo ```\n"]
+        vim.enters("TenetsAdd a | new one")
+        vim.wait_for("tenets: added the lines to the new session a | new one")
+        vim.enters("%delete")
+        vim.enters("TenetsAdd")
         vim.wait_for("tenets: the lines are blank")
         vim.enters("Tenets file")
         vim.wait_for("tenets: this buffer is of no file")
@@ -280,7 +347,7 @@ def test_anchors_are_those_of_the_server(person: Person) -> None:
         (person.folder / "text.json").write_text(json.dumps(text))
         vim.enters("call setline(1, json_decode(join(readfile('text.json'), '')))")
         for first, last in ((1, 1), (2, 2), (3, 3), (2, 3), (5, 6), (9, 33), (10, 10), (35, 36)):
-            vim.enters(f"{first},{last}TenetsAdd {first}-{last}")
+            vim.enters(f"{first},{last}Tenets note {first}-{last}")
         vim.wait_until("line('$') == 36")
         vim.enters("Tenets note the last one")
         vim.wait_until("execute('messages') =~ 'added a note.*'")
@@ -326,15 +393,18 @@ def test_a_notes_buffer_is_written(person: Person) -> None:
         vim.goes_to("with an end")
         vim.appends(" that stays")
         vim.goes_to("to be removed")
-        vim.types("k", "2", "d", "d", "G", "o")
-        vim.writes("a new one")
-        vim.types("Enter")
+        vim.types("k", "2", "d", "d")
+        for text in ("another new one", "a new one"):
+            vim.enters("Tenets note")
+            vim.writes(text)
+            vim.types("Escape")
+        vim.types("o")
         vim.writes("of two lines")
         vim.types("Escape")
         vim.enters("w")
-        vim.wait_for("tenets: notes of billing: 2 changed, 1 added, 1 deleted; :Tenets undo")
+        vim.wait_for("tenets: notes of billing: 2 changed, 2 added, 1 deleted; :Tenets undo")
         edited = ["with an end that stays\n\n", "to be edited, and is"]
-        assert notes(person) == [*kept, *edited, "a new one\nof two lines"]
+        assert notes(person) == [*kept, *edited, "another new one", "a new one\nof two lines"]
         vim.wait_until("&modified == 0")
         assert "\n──\n" not in vim.buffer(), "the new one has a heading"
         vim.enters("Tenets undo")
@@ -355,7 +425,7 @@ def test_a_notes_buffer_is_written(person: Person) -> None:
         vim.types("d", "d")
         vim.enters("wq")
         vim.wait_for(lambda text: "tenets://" not in text and "1 changed" in text)
-        assert notes(person)[-2:] == ["to be edited, and is", "a new one"]
+        assert notes(person)[-3:] == ["to be edited, and is", "another new one", "a new one"]
 
 
 def test_what_cannot_be_meant_is_not_written(person: Person) -> None:
@@ -411,9 +481,31 @@ def test_a_session_is_made_in_its_buffer(person: Person) -> None:
         # A session that is gone is told, and what is written stays.
         person.does("delete", "b")
         vim.wait_for("tenets: b was deleted; :Tenets undo brings it back")
-        assert "its first note" in vim.buffer()
+        vim.goes_to("its first note")
+        vim.appends(", kept")
+        vim.enters("Tenets note")
+        vim.writes("and another one")
+        vim.types("Escape")
+        for write in ("w", "w!"):
+            vim.enters("messages clear")
+            vim.enters(write)
+            vim.wait_for("tenets: not written: b was deleted; after :Tenets undo, write again")
+        assert vim.evaluates("&modified") == "1"
         vim.enters("Tenets undo")
         vim.wait_for("tenets: brought back b with 1 note")
+        vim.enters("w")
+        vim.wait_for("tenets: notes of b: 1 changed, 1 added")
+        assert notes(person, "b") == ["its first note, kept", "and another one"]
+        # Another session of that name is another one.
+        vim.wait_until("&modified == 0")
+        person.does("delete", "b")
+        vim.wait_for("tenets: b was deleted; :Tenets undo brings it back")
+        vim.enters("Tenets notes b")
+        vim.wait_for("tenets: b is new; :w creates it with its first note")
+        person.does("create", "b")
+        person.does("note", "--session", "b", "of the new one")
+        vim.wait_for("of the new one")
+        assert "its first note" not in vim.buffer()
 
 
 def test_a_notes_buffer_follows(person: Person) -> None:
@@ -446,6 +538,22 @@ def test_a_notes_buffer_follows(person: Person) -> None:
         vim.wait_for("tenets: notes of billing: 1 changed")
         assert notes(person) == ["one\nof\nfour\nlines", "three and a half", "four", fake]
         assert vim.buffer().splitlines()[-1] == "────"
+
+
+def test_a_session_of_vim_brings_notes_back(person: Person) -> None:
+    person.does("note", "one")
+    with Vim.opened(person) as vim:
+        vim.enters("Tenets notes billing")
+        vim.wait_for("one")
+        vim.enters("only")
+        vim.enters("mksession s.vim")
+    with Vim.opened(person, "-S", "s.vim") as vim:
+        vim.wait_for("one")
+        vim.goes_to("one")
+        vim.appends(" and a half")
+        vim.enters("w")
+        vim.wait_for("tenets: notes of billing: 1 changed")
+    assert notes(person) == ["one and a half"]
 
 
 def test_nothing_of_others_is_overwritten(person: Person) -> None:
@@ -531,6 +639,31 @@ def test_many_and_large_notes(person: Person) -> None:
     assert notes(person, "large") == contents
 
 
+def test_many_sessions_and_a_long_name(person: Person) -> None:
+    time = "2026-11-20T08:05:00+02:00"
+    made = [
+        {"name": f"session {number}", "createdAt": time, "metadata": {}, "context": []}
+        for number in range(1000)
+    ]
+    document = {"format": "tenets-sessions", "version": 1, "sessions": made}
+    person.does("import", "-", given=json.dumps(document))
+    person.does("create", "--switch", "n" * 255)
+    with Vim.opened(person, "login.py") as vim:
+        status = re.compile(rf"^login.py +tenets: {'n' * 39}… 1,1$", re.MULTILINE)
+        vim.wait_for(lambda text: status.search(text) is not None)
+        # Those that are not in the menu can be named.
+        vim.enters("Tenets switch")
+        vim.wait_for("Switch to (the first 1000):")
+        vim.writes("review")
+        vim.wait_for("nothing fits")
+        vim.types("Escape")
+        vim.writes(":Tenets switch re")
+        vim.types("Tab")
+        vim.wait_for(":Tenets switch review")
+        vim.types("Enter")
+        vim.wait_for_status("tenets: review")
+
+
 def test_search_export_and_changes(person: Person) -> None:
     person.does("note", "--at", "login.py:5", "the token is refreshed twice")
     with Vim.opened(person, "login.py") as vim:
@@ -589,7 +722,7 @@ def test_a_server_that_ends_is_started_again(person: Person, server: ServerProgr
         vim.wait_for_status("tenets: disconnected")
         vim.wait_for("tenets: the server has ended (the daemon was stopped")
         vim.enters("Tenets switch review")
-        vim.wait_for("tenets: no tenets-session-server on the PATH; see :help tenets-install")
+        vim.wait_for("the PATH; see :help tenets-install; switch was not done")
         vim.enters("Tenets note while it was away")
         vim.wait_for("; 1 note will be sent again")
         person.does("note", "from outside")
@@ -661,6 +794,8 @@ def test_leaving_vim_loses_no_note(person: Person, server: ServerProgram) -> Non
         vim.enters("Tenets note to a slow server")
         vim.enters("qa")
         try:
+            vim.wait_for("tenets: waiting for the server; CTRL-C ends that")
+            vim.types("C-c")
             vim.wait_for("Vim was left with 0")
         finally:
             os.kill(process, signal.SIGCONT)
@@ -682,7 +817,7 @@ def test_help(person: Person) -> None:
     with Vim.opened(person) as vim:
         vim.enters("help tenets")
         vim.wait_for("Work sessions that every editor on the machine shares")
-        tagged = [f":Tenets-{verb}" for verb in ("add", "changes", "switch", "unbind")]
+        tagged = [f":Tenets-{verb}" for verb in ("changes", "note", "switch", "unbind")]
         for tag in (*tagged, ":TenetsAdd", "g:tenets_signs", "TenetsStatusline()"):
             vim.enters(f"help {tag}")
             assert f"*{tag}*" in vim.evaluates("getline('.')")

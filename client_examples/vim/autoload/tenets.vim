@@ -1,6 +1,7 @@
 vim9script
 
-# What the commands of plugin/tenets.vim do. Vim loads it with the first of them.
+# What the commands of plugin/tenets.vim do. Vim loads it with the first of them. The table of the
+# commands, VERBS, is at the end: Vim has to know all functions there.
 #
 # The server speaks LSP over a channel. Every request is asynchronous: its reply comes in a
 # callback. A menu or a buffer opens with the command and is filled by the reply, so that no reply
@@ -11,18 +12,20 @@ vim9script
 const FIRST_RETRY = 500
 const LAST_RETRY = 60'000
 const STABLE = 10.0
-# Milliseconds for which Vim waits at most: in completion and :write, and when it is left.
+# Milliseconds for which Vim waits at most: in completion and :write; when it is left, or before it
+# says that a server that was started does not reply.
 const SHORT_WAIT = 300
-const EXIT_WAIT = 5000
+const LONG_WAIT = 5000
 # Notes in a notes buffer; entries, sessions and changes in a menu or list.
 const MOST_NOTES = 200
 const MOST = 1000
 const NOTES = 'tenets://notes/'
 const DATA = expand(has('win32') ? '~/vimfiles/tenets' : '~/.vim/tenets')
 const NO_SESSION = 'no session; :Tenets switch NAME, or :Tenets create NAME'
-# Requests that change something: where one has no reply, the user has to know.
-const WRITES = ['addContext', 'bind', 'copy', 'create', 'delete', 'exit', 'removeContext', 'rename',
-  'restore', 'setActive', 'updateContext']
+# Requests that change something, in words: where one has no reply, the user has to know.
+const WRITES = {addContext: 'note', bind: 'bind', copy: 'copy', create: 'create', delete: 'delete',
+  exit: 'exit', removeContext: 'deleting a note', rename: 'rename', restore: 'undo',
+  setActive: 'switch', updateContext: 'changing a note'}
 
 # -- Texts ---------------------------------------------------------------------------------------
 
@@ -42,8 +45,8 @@ def Short(text: string, width: number): string
   return strdisplaywidth(text) <= width ? text : printf('%.' .. (width - 1) .. 'S…', text)
 enddef
 
-def Count(number: number, one: string, many = one .. 's'): string
-  return $'{number} {number == 1 ? one : many}'
+def Count(number: number, one: string): string
+  return $'{number} {one}{number == 1 ? "" : "s"}'
 enddef
 
 # Seconds since 1970 of a time such as 2026-11-24T09:30:00.123456+00:00.
@@ -88,8 +91,9 @@ def PathOf(uri: string): string
   return has('win32') ? path->substitute('^/', '', '') : path
 enddef
 
+# The working folder; where it has been deleted, getcwd() is empty.
 def Folder(): string
-  return getcwd()
+  return getcwd() ?? server->get('folder', $HOME)
 enddef
 
 def FolderName(folder: string): string
@@ -128,10 +132,19 @@ enddef
 def Ignore(_: dict<any>)
 enddef
 
-# Show something now, unless the user has gone on meanwhile.
+# Show something; where Vim opens no window, say why.
+def Guarded(Do: func)
+  try
+    Do()
+  catch /^Vim\%((\S\+)\)\?:E/
+    Fail(v:exception->substitute('^Vim\%((\S\+)\)\?:', '', ''))
+  endtry
+enddef
+
+# The same by a late reply, unless the user has gone on meanwhile.
 def Open(window: number, what: string, Do: func)
   if window == win_getid() && mode(1) ==# 'n' && state('mo') == ''
-    Do()
+    Guarded(Do)
   else
     Say($'{what}: the reply was late; repeat the command')
   endif
@@ -164,8 +177,11 @@ export def Start()
     return
   endif
   const given = get(g:, 'tenets_server', ['tenets-session-server'])
-  const command: list<string> = type(given) == v:t_list ? given : [given]
-  if !executable(command[0])
+  const command: list<any> = type(given) == v:t_list ? given : [given]
+  if command->empty() || command->copy()->filter((_, part) => type(part) != v:t_string)->len() > 0
+    Lost('g:tenets_server: expected a list of texts')
+    return
+  elseif !executable(command[0])
     Lost($'no {command[0]} on the PATH; see :help tenets-install')
     return
   endif
@@ -178,7 +194,7 @@ export def Start()
     noblock: 1, # a server that does not read must not stop Vim
     stoponexit: '', # it ends by itself, having executed what it has read
     out_cb: (_, message) => OnMessage(target, message),
-    err_cb: (_, line) => OnStderr(target, line),
+    err_cb: (_, line) => target->extend({said: line}),
     exit_cb: (_, status) => OnExit(target, status),
   })
   target.channel = job_getchannel(target.job)
@@ -191,23 +207,24 @@ export def Start()
     capabilities: {},
     initializationOptions: {commands: false, activeMetadata: false},
   }, (reply) => OnInitialized(target, reply))
+  timer_start(LONG_WAIT, (_) => {
+    if target is server && !target.isReady
+      Warn($'no reply from {command[0]} yet; see :help tenets-trouble')
+    endif
+  })
 enddef
 
 # Send a request, or a notification without `Then`. Where the server has ended, OnExit() knows.
 def Transmit(target: dict<any>, method: string, params: dict<any>, Then: func = null_function)
+  const message = {method: method, params: params}
   try
-    if Then != null_function
-      ch_sendexpr(target.channel, {method: method, params: params},
-        {callback: (_, reply) => Then(reply)})
+    if Then == null_function
+      ch_sendexpr(target.channel, message)
     else
-      ch_sendexpr(target.channel, {method: method, params: params})
+      ch_sendexpr(target.channel, message, {callback: (_, reply) => Then(reply)})
     endif
   catch /^Vim\%((\S\+)\)\?:E\%(630\|631\|906\):/
   endtry
-enddef
-
-def OnStderr(target: dict<any>, line: string)
-  target.said = line
 enddef
 
 def OnInitialized(target: dict<any>, reply: dict<any>)
@@ -239,7 +256,7 @@ def OnInitialized(target: dict<any>, reply: dict<any>)
     endif
   endfor
   if seen == ''
-    seen = StoredState() ?? state
+    seen = Get(Kept($'{DATA}/state.json', {}), 'state') ?? state
     AddKept()
   endif
   LookAgain()
@@ -286,17 +303,17 @@ def Lost(reason: string)
   for entry in pending
     entry.isSent = false
   endfor
-  const writes = failed->copy()->filter((_, entry) => WRITES->index(entry.verb) >= 0)
-    ->map((_, entry) => '; ' .. entry.verb
-      .. (entry.isSent ? ' may or may not have been done' : ' was not done'))
+  const writes = failed->copy()->filter((_, entry) => WRITES->has_key(entry.verb))
+    ->map((_, entry) => '; ' .. WRITES[entry.verb]
+      .. (entry.isSent ? ' may or may not have been done' : ' was not done'))->uniq()
   const kept = pending->empty() ? '' : $'; {Count(len(pending), "note")} will be sent again'
   const asked = failed->copy()->filter((_, entry) => [Ignore, Unknown]->index(entry.Failed) < 0)
-  if is_first || !asked->empty() || !pending->empty()
-    Fail(reason .. writes->join('') .. kept)
-  endif
   for entry in failed
     entry.Failed({kind: 'connectionLost', message: 'the server has ended'})
   endfor
+  if is_first || !asked->empty() || !pending->empty()
+    Fail(reason .. writes->join('') .. kept)
+  endif
 enddef
 
 # Send a request; start the server if necessary. Calls Done(result) or Failed(problem).
@@ -349,14 +366,19 @@ def Wait(most: number, IsDone: func)
 enddef
 
 def HasWrites(): bool
-  return pending->copy()->filter((_, entry) => WRITES->index(entry.verb) >= 0)->len() > 0
+  return pending->copy()->filter((_, entry) => WRITES->has_key(entry.verb))->len() > 0
 enddef
 
 # Vim is left: wait for what has no reply, keep the notes that have none, and end the server.
 def Leave()
   if HasWrites()
     Start()
-    Wait(EXIT_WAIT, () => !HasWrites() || server->empty())
+    const IsDone = () => !HasWrites() || server->empty()
+    Wait(SHORT_WAIT, IsDone)
+    if !IsDone()
+      Say('waiting for the server; CTRL-C ends that')
+      Wait(LONG_WAIT, IsDone)
+    endif
   endif
   const notes = pending->copy()->filter((_, entry) => entry.verb == 'addContext')
   if !notes->empty()
@@ -387,26 +409,20 @@ def Keep(file: string, value: any)
   endtry
 enddef
 
-def Kept(path: string): any
+# What a file has; the default if there is none, or if it is damaged.
+def Kept(path: string, default: any): any
   try
-    return path->readfile()->join("\n")->json_decode()
+    const found = path->readfile()->join("\n")->json_decode()
+    return type(found) == type(default) ? found : default
   catch
-    return v:null # there is none, or it is damaged
+    return default
   endtry
-enddef
-
-def StoredState(): string
-  const found = Kept($'{DATA}/state.json')
-  return type(found) == v:t_dict ? Get(found, 'state') : ''
 enddef
 
 # Add the notes that had no reply when a Vim was left.
 def AddKept()
   for path in glob($'{DATA}/unsent-*.json', true, true)
-    const notes = Kept(path)
-    if type(notes) == v:t_list
-      AddNotesOf(path, notes)
-    endif
+    AddNotesOf(path, Kept(path, []))
   endfor
 enddef
 
@@ -434,14 +450,6 @@ export def Statusline(): string
   return shown
 enddef
 
-def Show()
-  const before = shown
-  shown = is_lost ? 'tenets: disconnected' : current->empty() ? '' : 'tenets: ' .. current.name
-  if shown !=# before
-    redrawstatus!
-  endif
-enddef
-
 # Take over a `Current`.
 def SetCurrent(found: dict<any>)
   const before = current
@@ -449,10 +457,16 @@ def SetCurrent(found: dict<any>)
   current = session->empty() ? {}
     : {id: session.id, name: session.name, binding: Get(found, 'binding')}
   is_known = !found->empty()
-  Show()
+  shown = is_lost ? 'tenets: disconnected'
+    : current->empty() ? '' : 'tenets: ' .. Short(current.name, 40)
+  redrawstatus!
   if current->get('id') != before->get('id') || current->get('name', '') !=# before->get('name', '')
     if exists('#User#TenetsSessionChanged')
-      doautocmd <nomodeline> User TenetsSessionChanged
+      try
+        doautocmd <nomodeline> User TenetsSessionChanged
+      catch
+        Fail($'User TenetsSessionChanged: {v:exception}')
+      endtry
     endif
   endif
 enddef
@@ -556,7 +570,7 @@ def OpenMenu(title: string, Pick: func): number
 enddef
 
 # Fill a menu with rows of the columns `cells`; without rows it closes, and `none` is said.
-def FillMenu(id: number, rows: list<dict<any>>, none: string)
+def FillMenu(id: number, rows: list<dict<any>>, none: string, isAll = true)
   if !menus->has_key(id)
     # the user has left it
     return
@@ -571,6 +585,9 @@ def FillMenu(id: number, rows: list<dict<any>>, none: string)
   menu.items = rows->map((_, row) => row->extend({label:
     printf($'%-{width}S  %s', Short(row.cells[0], width), row.cells[1 :]->join('  '))}))
   menu.isFilled = true
+  if !isAll
+    menu.title ..= $' (the first {len(rows)})'
+  endif
   DrawMenu(id)
   if menu.isEntered
     Choose(id)
@@ -620,7 +637,7 @@ enddef
 def MenuClosed(id: number, line: number)
   const menu = menus->remove(id)
   if line > 0
-    menu.Pick(menu.found[line - 1])
+    Guarded(() => menu.Pick(menu.found[line - 1]))
   endif
 enddef
 
@@ -640,7 +657,8 @@ def PickSession(title: string, Pick: func)
         session.active ? 'active' : '      ',
         printf('%9s', Count(session.contextCount, 'note')),
         Ago(session.createdAt)],
-    })), 'there are no sessions; :Tenets create NAME'), MenuFailed(id))
+    })), 'there are no sessions; :Tenets create NAME', len(page.sessions) < MOST),
+    MenuFailed(id))
 enddef
 
 # -- Commands on sessions ------------------------------------------------------------------------
@@ -685,19 +703,19 @@ def Switch(name: string)
 enddef
 
 # Ask for a text, unless it was given. Then the command is in the history, as if it had been typed.
-def Ask(verb: string, given: string, prompt: string, default = ''): string
+def Ask(command: string, given: string, prompt: string, default = ''): string
   if given != ''
     return given
   endif
   const text = input(prompt, default)->trim()
   if text != ''
-    histadd('cmd', $'Tenets {verb} {text}')
+    histadd('cmd', $'{command} {text}')
   endif
   return text
 enddef
 
 def Create(given: string)
-  const name = Ask('create', given, 'Name of the new session: ')
+  const name = Ask('Tenets create', given, 'Name of the new session: ')
   if name != ''
     Request('create', {name: name, active: true}, (session) =>
       SayDone($'created {session.name}', session.id, true))
@@ -740,8 +758,8 @@ def NameIt(verb: string, given: string, done: string)
     Fail(NO_SESSION)
     return
   endif
-  const name = Ask(verb, given, $'New name of {verb == "copy" ? "the copy" : "the session"}: ',
-    current->get('name', ''))
+  const what = verb == 'copy' ? 'the copy' : 'the session'
+  const name = Ask($'Tenets {verb}', given, $'New name of {what}: ', current->get('name', ''))
   if name != ''
     WithSession((session) => Request(verb, {sessionId: session.id, newName: name},
       (named) => Say(printf(done, session.name, named.name))))
@@ -791,7 +809,7 @@ def Trash()
 enddef
 
 def Search(given: string)
-  const words = Ask('search', given, 'Search for: ')
+  const words = Ask('Tenets search', given, 'Search for: ')
   if words == ''
     return
   endif
@@ -804,8 +822,8 @@ def Search(given: string)
     endif
   })
   Request('search', {query: words, limit: 200}, (found) =>
-    FillMenu(id, found.hits->mapnew((_, hit) => RowOfHit(hit)), $'nothing has: {words}'),
-    MenuFailed(id))
+    FillMenu(id, found.hits->mapnew((_, hit) => RowOfHit(hit)), $'nothing has: {words}',
+      !found.isIncomplete), MenuFailed(id))
 enddef
 
 def RowOfHit(hit: dict<any>): dict<any>
@@ -908,20 +926,32 @@ def NewKey(): string
   return $'vim-{localtime()}-{getpid()}-{rand()}'
 enddef
 
-# Add a note to the session that is shown, or to the one that this folder has then.
-def AddNote(note: dict<any>)
-  final params: dict<any> = current->empty() ? {folder: Folder()} : {sessionId: current.id}
+# Add a note to a session; without a name to the current one.
+def AddNote(session: string, note: dict<any>)
+  final params: dict<any> = session != '' ? {sessionName: session}
+    : current->empty() ? {folder: Folder()} : {sessionId: current.id}
   params->extend(note)->extend({identityKey: NewKey()})
-  Request('addContext', params, (entry) =>
-    Say($'added {entry.kind == "note" ? "a note" : "the lines"} to {Get(entry, "sessionName")}'),
-    (problem) => Fail(problem.kind != 'sessionNotFound' ? $'not added: {problem.message}'
-      : 'not added: no session; after :Tenets switch NAME, give the command again'))
+  Request('addContext', params, (entry) => {
+    const what = entry.kind == 'note' ? 'a note' : 'the lines'
+    const new = Get(entry, 'sessionCreated', false) ? 'the new session ' : ''
+    Say($'added {what} to {new}{Get(entry, "sessionName")}')
+  }, (problem) => Fail(problem.kind != 'sessionNotFound' ? $'not added: {problem.message}'
+    : 'not added: no session; after :Tenets switch NAME, give the command again'))
 enddef
 
-def Note(given: string)
-  const text = Ask('note', given, 'Note: ')
-  if text != ''
-    AddNote({kind: 'note', content: text})
+# Add a note to the current session; with a range, at these lines.
+def Note(given: string, range: list<number>)
+  if given == '' && range->empty() && views->has_key(bufnr())
+    BeginNote()
+    return
+  endif
+  const text = Ask(range->join(',') .. 'Tenets note', given, 'Note: ')
+  if text == ''
+    return
+  elseif range->empty()
+    AddNote('', {kind: 'note', content: text})
+  else
+    AddLines('', range[0], range[1], text)
   endif
 enddef
 
@@ -943,36 +973,24 @@ def TextLines(buffer: number): list<string>
   return isPlain ? lines : lines->map((_, line) => tr(line, "\n\r", '  '))
 enddef
 
-# A line as in an anchor: white space collapsed, as Python knows it.
-def Collapse(line: string): string
-  const space = '[\x09-\x0d\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]\+'
-  return line->substitute(space, ' ', 'g')->trim(' ')->strcharpart(0, 500)
-enddef
-
 # Where some lines are, for a text that the server cannot read.
 def AnchorOf(text: list<string>, first: number, last: number): dict<any>
-  const lines = text + [''] # the text after the last line end
-  const Around = (from, to) =>
-    lines->slice([from, 0]->max(), to)->mapnew((_, line) => Collapse(line))
-  const quote = Around(first - 1, [last, first + 19]->min())
+  # White space is collapsed, as Python knows it: in all lines at once, which is faster.
+  const space =
+    '[\x09\x0b-\x0d\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]\+'
+  # The last line is the text after the last line end.
+  const lines = (text + [''])->join("\n")->substitute(space, ' ', 'g')->split("\n", true)
+    ->map((_, line) => line->trim(' ')->strcharpart(0, 500))
+  const quote = lines->slice(first - 1, [last, first + 19]->min())
   const size = len(quote)
-  const longest = quote->copy()->map((_, line) => strlen(line))->max()
-  const within = quote->copy()->map((_, line) => strlen(line))->index(longest)
-  const words = quote[within]->split(' ')
-  const word = words->get(words->copy()->map((_, one) => strlen(one))
-    ->index(words->copy()->map((_, one) => strlen(one))->max()), '')
-  var occurrences = 0
-  for place in range(within, len(lines) - size + within)
-    if stridx(lines[place], word) >= 0 && Around(place - within, place - within + size) == quote
-      occurrences += 1
-    endif
-  endfor
-  return {quote: quote->join("\n"), before: Around(first - 4, first - 1),
-    after: Around(last, last + 3), occurrences: occurrences}
+  const places = range(len(lines) - size + 1)
+    ->filter((_, place) => lines->slice(place, place + size) == quote)
+  return {quote: quote->join("\n"), before: lines->slice([first - 4, 0]->max(), first - 1),
+    after: lines->slice(last, last + 3), occurrences: len(places)}
 enddef
 
-# Add lines to the current session: as they are, or where a comment makes a note of them.
-export def Add(first: number, last: number, comment: string)
+# Add lines to a session, with their place: as they are, or as a note about them.
+def AddLines(session: string, first: number, last: number, note: string)
   const buffer = bufnr()
   const lines = getline(first, last)
   if lines->join('') =~ '^\s*$'
@@ -983,19 +1001,23 @@ export def Add(first: number, last: number, comment: string)
     return
   endif
   const text = lines->join("\n") .. "\n"
-  var params: dict<any> = {kind: comment == '' ? 'code' : 'note'}
-  if !IsFile(buffer)
-    # Nobody finds these lines elsewhere.
-    params.content = comment == '' ? text : comment .. "\n\n" .. Fenced(text, &filetype)
-  else
-    params.content = comment == '' ? text : comment
+  final params: dict<any> = note == '' ? {kind: 'code', content: text}
+    : {kind: 'note', content: note}
+  if IsFile(buffer)
     params.location = {uri: BufferUri(buffer), range: {
       start: {line: first - 1, character: 0}, end: {line: last, character: 0}}}
     if &modified || !filereadable(bufname())
       params.location.anchor = AnchorOf(TextLines(buffer), first, last)
     endif
+  elseif note != ''
+    # Nobody finds these lines elsewhere.
+    params.content ..= "\n\n" .. Fenced(text, &filetype)
   endif
-  AddNote(params)
+  AddNote(session, params)
+enddef
+
+export def Add(first: number, last: number, session: string)
+  AddLines(session->trim(), first, last, '')
 enddef
 
 # A text as a code block, which it does not end.
@@ -1029,6 +1051,9 @@ def OpenNotes(name: string, target = 0, mods = '')
   setbufvar(buffer, '&buflisted', true)
   final view = ViewOf(buffer)
   view.target = target
+  if view.isGone
+    view.id = 0 # there may be another session of that name
+  endif
   if bufloaded(buffer)
     ReadNotes(buffer)
   endif
@@ -1078,7 +1103,7 @@ export def ReadCmd(buffer: number)
     syntax match tenetsHeading /^──\+\%( .* ──\+\)\?$/ containedin=ALL
     highlight default link tenetsHeading Title
   endif
-  nnoremap <buffer> <CR> <ScriptCmd>GoToPlace()<CR>
+  nnoremap <buffer> <CR> <ScriptCmd>Guarded(GoToPlace)<CR>
   final view = ViewOf(buffer)
   if view.isFilled
     const places = view.places
@@ -1167,17 +1192,17 @@ def ReadFailed(buffer: number, problem: dict<any>)
   final view = views[buffer]
   view.isReading = false
   if problem.kind == 'sessionNotFound' && view.id == 0
-    if !view.isFilled
+    if !view.isFilled || view.isGone
       Say($'{view.name} is new; :w creates it with its first note')
     endif
     TakeNotes(buffer, [], 0)
-  elseif problem.kind == 'sessionNotFound' && !view.isGone
-    view.isGone = true
-    Warn($'{view.name} was deleted; :Tenets undo brings it back')
   elseif problem.kind == 'sessionNotFound'
-    return
-  elseif problem.kind != 'connectionLost' # else it is read when the server is back
-    Complain(problem)
+    if !view.isGone
+      Warn($'{view.name} was deleted; :Tenets undo brings it back')
+    endif
+    view.isGone = true
+  else
+    Complain(problem) # after a lost connection it is read again
   endif
 enddef
 
@@ -1244,7 +1269,7 @@ def ShowNotes(buffer: number)
   # A heading is a line that is in no text.
   view.rule = '──'
   SetHeadings(view)
-  while texts->copy()->filter((_, text) => HasAny(text, view.headings))->len() > 0
+  while texts->flattennew()->filter((_, line) => view.headings->has_key(line))->len() > 0
     view.rule ..= '─'
     SetHeadings(view)
   endwhile
@@ -1284,15 +1309,6 @@ def SetHeadings(view: dict<any>)
     note.heading = $'{rule} {note.head} {rule}'
     view.headings[note.heading] = note.id
   endfor
-enddef
-
-def HasAny(lines: list<string>, headings: dict<any>): bool
-  for line in lines
-    if headings->has_key(line)
-      return true
-    endif
-  endfor
-  return false
 enddef
 
 # Where the cursors are: the note, and how far below its heading.
@@ -1477,18 +1493,21 @@ def WriteOne(buffer: number, view: dict<any>, writing: dict<any>, request: dict<
     request.params.identityKey = NewKey()
   endif
   Request(request.verb, request.params, Written, (problem) => {
-    const how = $':w! {request.verb == "removeContext" ? "deletes" : "overwrites"} it'
-    if problem.kind == 'conflict' && request.verb == 'updateContext'
+    const how = request.verb == 'removeContext' ? 'deletes' : 'overwrites'
+    const changed = $'note {note->get("id")} was changed elsewhere; :w! {how} it, :e! shows theirs'
+    if problem.kind == 'sessionNotFound' || view.isGone
+      Done($'not written: {view.name} was deleted; after :Tenets undo, write again')
+    elseif problem.kind == 'conflict' && request.verb == 'updateContext'
       # It may be what an earlier :write has written, whose reply was lost.
       Request('getContext', {id: note.id}, (found) => {
         if type(found) == v:t_dict && Get(found, 'content') ==# request.params.content
           Written(found)
         else
-          Done($'note {note.id} was changed elsewhere; {how}, :e! shows theirs')
+          Done(changed)
         endif
       }, (other) => Done(other.message))
     elseif problem.kind == 'conflict'
-      Done($'note {note.id} was changed elsewhere; {how}, :e! shows theirs')
+      Done(changed)
     elseif problem.kind == 'contextNotFound' && writing.isForced
       final params = SessionOf(view)->extend({kind: note.kind,
         content: request.params.content, identityKey: NewKey()})
@@ -1531,11 +1550,9 @@ def WriteDone(buffer: number, writing: dict<any>)
   ReadNotes(buffer)
   const counts = writing.counts
   const removed = counts.removeContext
-  const done = [
-    counts.updateContext > 0 ? $'{counts.updateContext} changed' : '',
-    counts.addContext > 0 ? $'{counts.addContext} added' : '',
-    removed > 0 ? $'{removed} deleted' : '',
-  ]->filter((_, one) => one != '')->join(', ') ?? 'nothing to write'
+  const done = [[counts.updateContext, 'changed'], [counts.addContext, 'added'],
+    [removed, 'deleted']]->filter((_, one) => one[0] > 0)
+    ->mapnew((_, one) => one->join())->join(', ') ?? 'nothing to write'
   const how = removed == 0 ? '' : removed == 1 ? '; :Tenets undo brings it back'
     : '; each :Tenets undo brings one back'
   Say($'notes of {view.name}: {done}{how}')
@@ -1574,6 +1591,21 @@ export def Rename(buffer: number)
       execute 'silent bwipeout' info.bufnr
     endif
   endfor
+enddef
+
+# Begin a new note at the end of this notes buffer.
+def BeginNote()
+  if !&modifiable
+    Fail('still waiting for the server')
+    return
+  endif
+  const rule = ViewOf(bufnr()).rule
+  if getline(prevnonblank('$')) !=# rule
+    append('$', ['', rule])
+  endif
+  append('$', '')
+  cursor('$', 1)
+  startinsert
 enddef
 
 # <CR> in a notes buffer: to the place of the note under the cursor.
@@ -1732,49 +1764,36 @@ enddef
 
 # -- Commands ------------------------------------------------------------------------------------
 
-const VERBS = ['add', 'bind', 'changes', 'copy', 'create', 'delete', 'exit', 'export', 'file',
-  'note', 'notes', 'rename', 'search', 'switch', 'trash', 'unbind', 'undo']
+# What each verb does: with the argument, the range (empty, or the first and the last line), and
+# modifiers such as :tab.
+const VERBS: dict<func> = {
+  bind: (name, _, _) => Bind(name),
+  changes: (_, _, _) => Changes(),
+  copy: (name, _, _) => NameIt('copy', name, 'copied %s to %s'),
+  create: (name, _, _) => Create(name),
+  delete: (name, _, _) => Delete(name),
+  exit: (name, _, _) => Exit(name),
+  export: (name, _, _) => Export(name),
+  file: (_, _, _) => File(),
+  note: (text, range, _) => Note(text, range),
+  notes: (name, _, mods) => Notes(name, mods),
+  rename: (name, _, _) => NameIt('rename', name, 'renamed %s to %s'),
+  search: (words, _, _) => Search(words),
+  switch: (name, _, _) => Switch(name),
+  trash: (_, _, _) => Trash(),
+  unbind: (_, _, _) => Unbind(),
+  undo: (_, _, _) => Undo(),
+}
+# Those whose argument is the name of a session.
 const WITH_SESSION = ['bind', 'delete', 'exit', 'export', 'notes', 'switch']
 
 # The argument is everything after the verb: names may have spaces, bars and quotes.
-export def Run(first: number, last: number, mods: string, line: string)
+export def Run(range: list<number>, mods: string, line: string)
   const [_, verb, argument; _] = line->matchlist('^\s*\(\S*\)\s*\(\_.\{-}\)\s*$')
   if verb == ''
     SayCurrent()
-  elseif verb == 'add'
-    Add(first, last, argument)
-  elseif verb == 'bind'
-    Bind(argument)
-  elseif verb == 'changes'
-    Changes()
-  elseif verb == 'copy'
-    NameIt('copy', argument, 'copied %s to %s')
-  elseif verb == 'create'
-    Create(argument)
-  elseif verb == 'delete'
-    Delete(argument)
-  elseif verb == 'exit'
-    Exit(argument)
-  elseif verb == 'export'
-    Export(argument)
-  elseif verb == 'file'
-    File()
-  elseif verb == 'note'
-    Note(argument)
-  elseif verb == 'notes'
-    Notes(argument, mods)
-  elseif verb == 'rename'
-    NameIt('rename', argument, 'renamed %s to %s')
-  elseif verb == 'search'
-    Search(argument)
-  elseif verb == 'switch'
-    Switch(argument)
-  elseif verb == 'trash'
-    Trash()
-  elseif verb == 'unbind'
-    Unbind()
-  elseif verb == 'undo'
-    Undo()
+  elseif VERBS->has_key(verb)
+    Guarded(() => VERBS[verb](argument, range, mods))
   else
     Fail($'there is no :Tenets {verb}; see :help tenets-commands')
   endif
@@ -1782,35 +1801,36 @@ enddef
 
 # Vim replaces only `lead`, the last word: of a name with spaces this returns the part from it on.
 export def Complete(lead: string, line: string, position: number): list<string>
-  const typed = line->strpart(0, position)->substitute('^.\{-}\<Tenets\s\+', '', '')
-  const verb = typed->matchstr('^\S\+\ze\s')
-  if verb == ''
-    return VERBS->copy()->filter((_, one) => stridx(one, lead) == 0)
-  elseif WITH_SESSION->index(verb) < 0
-    return []
+  var [_, command, name; _] = line->strpart(0, position)->matchlist('\<\(Tenets\a*\)\s\+\(.*\)$')
+  if command ==# 'Tenets'
+    const verb = name->matchstr('^\S\+\ze\s')
+    if verb == ''
+      return VERBS->keys()->sort()->filter((_, one) => stridx(one, lead) == 0)
+    elseif WITH_SESSION->index(verb) < 0
+      return []
+    endif
+    name = name->substitute('^\S\+\s\+', '', '')
   endif
-  const name = typed->substitute('^\S\+\s\+', '', '')
-  return Names()->filter((_, one) => stridx(one, name) == 0)
-    ->map((_, one) => one->strpart(strlen(name) - strlen(lead)))
+  return NamesWith(name)->map((_, one) => one->strpart(strlen(name) - strlen(lead)))
 enddef
 
 var known_names: list<string> = []
 
-# The names of sessions; those that were known where the server does not reply in time.
-def Names(): list<string>
+# The names of sessions that begin so: of those that were known, if there is no reply in time.
+def NamesWith(beginning: string): list<string>
   const start = reltime()
   Start()
   Wait(SHORT_WAIT, () => server->get('isReady', false) || server->empty())
   const left = SHORT_WAIT - float2nr(start->reltime()->reltimefloat() * 1000)
   if server->get('isReady', false) && left > 0
     try
-      const reply = ch_evalexpr(server.channel, {method: 'tenets/session.list', params:
-        {order: 'recent', limit: MOST, includeMetadata: false}}, {timeout: left})
+      const reply = ch_evalexpr(server.channel, {method: 'tenets/session.list', params: {order:
+        'recent', limit: MOST, includeMetadata: false, namePrefix: beginning}}, {timeout: left})
       known_names = reply.result.sessions->mapnew((_, session) => session.name)
     catch /^Vim\%((\S\+)\)\?:E\%(630\|631\|716\|906\):/ # no connection, or no reply in time
     endtry
   endif
-  return known_names->copy()
+  return known_names->copy()->filter((_, one) => stridx(one, beginning) == 0)
 enddef
 
 augroup tenets_window

@@ -22,8 +22,9 @@ endif
 g:loaded_tenets = 1
 
 command -nargs=* -range -complete=customlist,tenets#Complete Tenets
-  \ tenets#Run(<line1>, <line2>, <q-mods>, <q-args>)
-command -nargs=* -range TenetsAdd tenets#Add(<line1>, <line2>, <q-args>)
+  \ tenets#Run(<range> > 0 ? [<line1>, <line2>] : [], <q-mods>, <q-args>)
+command -nargs=* -range -complete=customlist,tenets#Complete TenetsAdd
+  \ tenets#Add(<line1>, <line2>, <q-args>)
 
 # For 'statusline': "tenets: NAME", "" if there is no session, or "tenets: disconnected". The first
 # call starts the server, but not while Vim draws.
@@ -42,7 +43,8 @@ enddef
 
 augroup tenets
   autocmd!
-  autocmd BufReadCmd tenets://notes/* tenets#ReadCmd(expand('<abuf>')->str2nr())
+  # :mksession brings a notes buffer back by its name.
+  autocmd BufReadCmd,BufFilePost tenets://notes/* tenets#ReadCmd(expand('<abuf>')->str2nr())
   autocmd BufWriteCmd tenets://notes/* tenets#WriteCmd(expand('<abuf>')->str2nr(), v:cmdbang)
   autocmd BufWinEnter tenets://notes/* tenets#Rename(expand('<abuf>')->str2nr())
   autocmd BufUnload tenets://notes/* tenets#RememberPlaces(expand('<abuf>')->str2nr())
