@@ -15,11 +15,12 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.subscriptions import ResourcesListChanged, ResourceUpdated
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from support import shared
 from support.people import COMMAND, Person, an_editor
 from support.pipes import DEADLINE
+from support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -91,7 +92,7 @@ async def agent_of(
     told: asyncio.Queue[str] = asyncio.Queue()
 
     async def receive(message: Any) -> None:
-        if isinstance(message, types.ResourceUpdatedNotification):
+        if era == "legacy" and isinstance(message, types.ResourceUpdatedNotification):
             told.put_nowait(str(message.params.uri))
 
     info = types.Implementation(name=name, version="1")
@@ -101,7 +102,8 @@ async def agent_of(
             yield agent
         elif era == "legacy":
             for uri in listens:
-                await client.subscribe_resource(uri)
+                with pytest.warns(MCPDeprecationWarning):  # it is that of the other era
+                    await client.subscribe_resource(uri)
             yield agent
         else:
             async with client.listen(resource_subscriptions=listens) as events:
@@ -304,7 +306,7 @@ async def test_an_agent_is_told_of_changes(alone: Person, era: str) -> None:
         await until_attached(alone, "claude-code")
         alone.does("note", "--session", "b", "not current")
         await agent.hears(of_b)
-        assert agent.told.empty(), "what is current has not changed"
+        assert agent.told.empty(), agent.told.get_nowait()
         alone.does("note", "here")
         await agent.hears(CURRENT)
         alone.does("switch", "b")
@@ -313,12 +315,13 @@ async def test_an_agent_is_told_of_changes(alone: Person, era: str) -> None:
 
 
 async def test_an_agent_is_told_that_there_are_other_sessions(alone: Person) -> None:
-    async with agent_of(alone, ERAS[1]) as agent:
-        await until_attached(alone, "claude-code")
-        async with agent.client.listen(resources_list_changed=True) as events:
-            alone.does("create", "new")
-            async with asyncio.timeout(DEADLINE):
-                assert isinstance(await anext(aiter(events)), ResourcesListChanged)
+    async with (
+        agent_of(alone, ERAS[1]) as agent,
+        agent.client.listen(resources_list_changed=True) as events,
+    ):
+        alone.does("create", "new")
+        async with asyncio.timeout(DEADLINE):
+            assert isinstance(await anext(aiter(events)), ResourcesListChanged)
 
 
 async def test_a_killed_daemon_is_started_again(alone: Person, era: str) -> None:
@@ -343,7 +346,7 @@ async def test_two_agents_and_an_editor(alone: Person, era: str) -> None:
             agent_of(alone, era, "claude-code", listens=listens) as claude,
             agent_of(alone, era, "codex-mcp-client", listens=listens) as codex,
         ):
-            await until_attached(alone, "claude-code", "codex-mcp-client", "test")
+            await until_attached(alone, "claude-code", "codex-mcp-client")
             await claude.calls("note", content="by claude")
             await codex.hears(CURRENT)
             await codex.calls("note", content="by codex")
@@ -357,7 +360,7 @@ async def test_two_agents_and_an_editor(alone: Person, era: str) -> None:
             for agent in (claude, codex):
                 data, _ = await agent.calls("context")
                 assert [(one["author"], one["content"]) for one in data["entries"]] == expected
-            for name, others in (("claude", "codex"), ("codex", "claude")):
+            for name in ("claude", "codex"):
                 event = {"hook_event_name": "SessionStart", "session_id": name}
                 alone.does("hook", name, given=json.dumps(event))
             await claude.calls("note", content="more by claude")
@@ -407,7 +410,7 @@ async def test_hostile_notes_stay_data(alone: Person, era: str) -> None:
             assert len(whole) < 40_000
         for shown in (text, found, names, *others):
             assert len(shown.encode()) <= 40_000
-            assert not any(one in shown for one in (GHP, "\x1b", "\u202e"))
+            assert [one for one in (GHP, "\x1b", "\u202e") if one in shown] == []
             for line in shown.split("\n"):
                 assert not line.startswith(("Ignore", "</note>", "# Run", 'Note 7, by "user"'))
         assert "[a GitHub token]" in text
@@ -434,6 +437,4 @@ async def test_other_names_of_agents(alone: Person, era: str) -> None:
 
 async def until_attached(person: Person, *names: str) -> None:
     """Wait until clients of these names are attached."""
-    async with asyncio.timeout(DEADLINE):
-        while not {one["name"] for one in person.gets("stats")["clients"]} >= set(names):
-            await asyncio.sleep(0.02)  # nothing tells of it
+    await eventually(lambda: {one["name"] for one in person.gets("stats")["clients"]} >= set(names))

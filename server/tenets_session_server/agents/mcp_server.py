@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
@@ -34,7 +34,7 @@ from tenets_session_server.agents.resources import JSON, MARKDOWN, PREFIX, PROMP
 from tenets_session_server.agents.tool_calls import Tools
 from tenets_session_server.agents.tools import RefusedError
 from tenets_session_server.client import feed
-from tenets_session_server.client.client import CallError, Client, start_daemon
+from tenets_session_server.client.client import CallError, Client, DisconnectedError, start_daemon
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,10 @@ class SessionsServer:
         self._bus = InMemorySubscriptionBus()
         self._subscribed: set[str] = set()
         self._subscriber: ServerSession | None = None
-        self.server: Server[Any] = Server(
+        self._beginning = anyio.Lock()
+        self._changed: asyncio.Queue[tuple[list[str], bool]] = asyncio.Queue()
+        self._follows = False
+        self._server: Server[Any] = Server(
             "tenets",
             version=__version__,
             title="Tenets sessions",
@@ -82,6 +85,15 @@ class SessionsServer:
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
         )
+        self._server.middleware.append(self._handle)
+
+    async def serve(self) -> None:
+        """Serve until the input ends."""
+        async with stdio_server() as (reader, writer), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._pass_on)
+            options = self._server.create_initialization_options()
+            await self._server.run(reader, writer, options)
+            tasks.cancel_scope.cancel()
 
     def _connect(self, *, notifications: bool = False) -> Client:
         return Client(
@@ -94,12 +106,17 @@ class SessionsServer:
             timeout=None if notifications else TIMEOUT,
         )
 
-    def _name_author(self, context: Context) -> None:
-        """Write in the name of the MCP client."""
-        params = context.session.client_params
+    async def _handle(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Handle a message; at the first that tells who the client is, begin to follow changes."""
+        params = ctx.session.client_params
         if params is not None:
-            printable = "".join(one for one in params.client_info.name if one.isprintable())
-            self._author = printable.strip()[:LONGEST_AUTHOR] or "mcp"
+            async with self._beginning:
+                if not self._follows:
+                    self._follows = True
+                    printable = "".join(one for one in params.client_info.name if one.isprintable())
+                    self._author = printable.strip()[:LONGEST_AUTHOR] or "mcp"
+                    await self._begin_to_follow()
+        return await call_next(ctx)
 
     # -- tools ---------------------------------------------------------------------------------
 
@@ -121,9 +138,8 @@ class SessionsServer:
         )
 
     async def _call_tool(
-        self, context: Context, params: types.CallToolRequestParams
+        self, _context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        self._name_author(context)
         given = {name: one for name, one in (params.arguments or {}).items() if one is not None}
         try:
             self._tools.check(params.name, given)
@@ -174,9 +190,8 @@ class SessionsServer:
         )
 
     async def _read_resource(
-        self, context: Context, params: types.ReadResourceRequestParams
+        self, _context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        self._name_author(context)
         found = await self._refusing(self._resources.read, str(params.uri))
         contents = types.TextResourceContents(
             uri=str(params.uri), mime_type=found.mime_type, text=found.text
@@ -205,7 +220,25 @@ class SessionsServer:
         self._subscribed.discard(str(params.uri))
         return types.EmptyResult()
 
-    def follow(self, tell: Callable[[list[str], bool], None]) -> None:
+    async def _begin_to_follow(self) -> None:
+        """Follow what is committed from now on, in a thread of its own."""
+        loop = asyncio.get_running_loop()
+
+        def tell(uris: list[str], list_changed: bool) -> None:
+            with contextlib.suppress(RuntimeError):  # it is over
+                loop.call_soon_threadsafe(self._changed.put_nowait, (uris, list_changed))
+
+        state = await anyio.to_thread.run_sync(self._state)
+        threading.Thread(target=self._follow, args=(state, tell), daemon=True).start()
+
+    def _state(self) -> str | None:
+        try:
+            with self._connect() as client:
+                return str(client.call("changes")["state"])
+        except (CallError, DisconnectedError):
+            return None
+
+    def _follow(self, state: str | None, tell: Callable[[list[str], bool], None]) -> None:
         """Pass on which resources have changed, and whether their list has; never returns."""
 
         def connect() -> Client:
@@ -218,7 +251,8 @@ class SessionsServer:
 
         while True:
             try:
-                for batch in feed.follow(connect):
+                for batch in feed.follow(connect, state):
+                    state = batch["state"]
                     types_of = {one["type"] for one in batch["changes"]}
                     uris = self._resources.changed(batch)
                     is_incomplete = batch.get("incomplete", False)
@@ -229,8 +263,13 @@ class SessionsServer:
                 logger.warning("changes are not followed: %s", error)
                 time.sleep(PAUSE)
 
-    async def tell(self, uris: list[str], list_changed: bool) -> None:
-        """Notify the agent, if it has asked for that."""
+    async def _pass_on(self) -> None:
+        """Notify the agent of what it has asked for; never returns."""
+        while True:
+            uris, list_changed = await self._changed.get()
+            await self._tell(uris, list_changed=list_changed)
+
+    async def _tell(self, uris: list[str], *, list_changed: bool) -> None:
         for uri in dict.fromkeys(uris):
             await self._bus.publish(ResourceUpdated(uri))
             if uri in self._subscribed and self._subscriber is not None:
@@ -247,30 +286,8 @@ class SessionsServer:
         return types.ListPromptsResult(prompts=listed)
 
     async def _get_prompt(
-        self, context: Context, params: types.GetPromptRequestParams
+        self, _context: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult:
-        self._name_author(context)
         text = await self._refusing(self._resources.prompt, params.name)
         message = types.PromptMessage(role="user", content=types.TextContent(text=text))
         return types.GetPromptResult(messages=[message])
-
-
-async def serve(sessions: SessionsServer) -> None:
-    """Serve until the input ends."""
-    loop = asyncio.get_running_loop()
-    changed: asyncio.Queue[tuple[list[str], bool]] = asyncio.Queue()
-
-    def tell(uris: list[str], list_changed: bool) -> None:
-        with contextlib.suppress(RuntimeError):  # it is over
-            loop.call_soon_threadsafe(changed.put_nowait, (uris, list_changed))
-
-    async def pass_on() -> None:
-        while True:
-            await sessions.tell(*await changed.get())
-
-    async with stdio_server() as (reader, writer), anyio.create_task_group() as tasks:
-        threading.Thread(target=sessions.follow, args=(tell,), daemon=True).start()
-        tasks.start_soon(pass_on)
-        server = sessions.server
-        await server.run(reader, writer, server.create_initialization_options())
-        tasks.cancel_scope.cancel()

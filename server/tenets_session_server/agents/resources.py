@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 from tenets_session_server import masking
 from tenets_session_server.agents import digest, handoff
 from tenets_session_server.agents.tools import Json, RefusedError
+from tenets_session_server.client import text
 from tenets_session_server.client.client import CallError, Client, DisconnectedError
 
 PREFIX: Final = "tenets://sessions/"
@@ -137,7 +138,7 @@ def _prompt(call: digest.Call, name: str) -> str:
         return "No tenets session is current. Ask me which one to work in."
     if name == "resume":
         return f"Go on with this work session.\n\n{digest.of_current(call, current, MOST)}"
-    template = masking.masked(handoff.template(call, current["session"]["id"]))
+    template = text.block(masking.masked(handoff.template(call, current["session"]["id"])))
     return (
         "Hand this work session over to whoever goes on: complete what follows, from what you know"
         " of the work, and store it with session_note, kind handoff. Keep the headings."

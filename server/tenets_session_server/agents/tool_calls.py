@@ -89,7 +89,7 @@ class Tools:
 
     def _context(self, call: digest.Call, given: Json) -> Result:
         found, why = self._session(call, given.get("session"))
-        session = {"name": found["name"], "why": why}
+        session = {"name": masking.masked(found["name"]), "why": why}
         limit = given.get("limit", 20)
         if "since" in given:
             page = call("changes", sinceState=given["since"], sessionId=found["id"], limit=limit)
@@ -138,7 +138,7 @@ class Tools:
             )
         if not content.strip():
             raise RefusedError("the note is blank: give it a text")
-        self._count_note()
+        self._check_rate()
         added = call(
             "addContext",
             sessionName=given.get("session"),
@@ -148,28 +148,28 @@ class Tools:
             replace=True if "key" in given else None,
             location=self._location(given["location"]) if "location" in given else None,
         )
+        self._written.append(time.monotonic())
         name = digest.name(added["sessionName"])
         said = f"Note {added['id']} is in session {name}."
         if (warning := masking.warning(content)) is not None:
             said += f" Warning: {warning}. Tell the user."
         data = {
             "id": added["id"],
-            "session": added["sessionName"],
+            "session": masking.masked(added["sessionName"]),
             "isNewSession": added["sessionCreated"],
             "state": added["state"],
             "warning": warning,
         }
         return Result(data, said)
 
-    def _count_note(self) -> None:
-        now = time.monotonic()
-        if len(self._written) == NOTES_A_MINUTE and now - self._written[0] < 60:
-            wait = int(60 - (now - self._written[0])) + 1
+    def _check_rate(self) -> None:
+        passed = time.monotonic() - self._written[0] if self._written else 60.0
+        if len(self._written) == NOTES_A_MINUTE and passed < 60:
+            wait = int(60 - passed) + 1
             raise RefusedError(
                 f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or wait"
                 f" {wait} s"
             )
-        self._written.append(now)
 
     def _location(self, given: Json) -> Json:
         path = os.path.join(self._folder, given["file"])  # noqa: PTH118 - it stays as it is
@@ -191,7 +191,7 @@ class Tools:
         lines: list[str] = []
         for hit in found["hits"]:
             entry = hit["entry"]
-            name = hit["session"]["name"]
+            name = masking.masked(hit["session"]["name"] or "")
             if entry is None:
                 hits.append({"session": name})
                 lines.append(f"Session {digest.name(name)}")
@@ -215,7 +215,7 @@ class Tools:
         shown = current["session"]
         sessions = [
             {
-                "name": one["name"],
+                "name": masking.masked(one["name"]),
                 "active": one["active"],
                 "current": shown is not None and one["id"] == shown["id"],
                 "notes": one["contextCount"],
@@ -224,7 +224,7 @@ class Tools:
             for one in page["sessions"]
         ]
         data = {
-            "current": None if shown is None else shown["name"],
+            "current": None if shown is None else masking.masked(shown["name"]),
             "boundFolder": current["binding"],
             "sessions": sessions,
             "isIncomplete": page["nextCursor"] is not None or len(sessions) == LISTED,
@@ -239,7 +239,7 @@ class Tools:
 
     def _switch(self, call: digest.Call, given: Json) -> Result:
         session = call("setActive", name=given["name"])
-        data = {"active": session["name"], "state": session["state"]}
+        data = {"active": masking.masked(session["name"]), "state": session["state"]}
         return Result(data, f"Session {digest.name(session['name'])} is active in every editor.")
 
     def _session(self, call: digest.Call, name: str | None) -> tuple[Json, str]:

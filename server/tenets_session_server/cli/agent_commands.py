@@ -134,7 +134,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
     server = mcp_server.SessionsServer(
         run.database, run.reason, run.window, allow_switch=allow_switch
     )
-    anyio.run(mcp_server.serve, server)
+    anyio.run(server.serve)
 
 
 @click.command("hook", short_help="Tell a coding agent what is new.")
