@@ -5,15 +5,15 @@ What else is in a file stays as it is, formatting included.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from tenets_session_server.agents import json_text
 
@@ -59,13 +59,17 @@ def changes(
     """
     for file, edit in _EDITS[agent](scope, folder, command, switch):
         before = _read(file)
+        is_crlf = "\r\n" in (before or "")
         try:
-            after: str | None = edit(before or "", connect)
-        except (ValueError, KeyError, TOMLKitError) as error:
+            edited = edit((before or "").replace("\r\n", "\n"), connect)
+        except (ValueError, KeyError) as error:
             raise ConfigurationError(f"{file}: {error}; mend it first") from error
-        if not connect and (after or "").strip() in {"", "{}"}:
-            after = None if before is not None else before
-        if after != before and not (after == "" and before is None):
+        after: str | None = edited.replace("\n", "\r\n") if is_crlf else edited
+        if before is None and not edited:
+            continue  # there is nothing to take out
+        if not connect and edited.strip() in {"", "{}"}:
+            after = None
+        if after != before:
             yield Change(file, before, after)
 
 
@@ -198,8 +202,8 @@ def _server(command: Command, switch: bool) -> Json:
 def _json_server(member: str, server: Json) -> Edit:
     def edit(text: str, connect: bool) -> str:
         if connect:
-            return _edited(text, lambda given: json_text.set_value(given, [member, NAME], server))
-        return _edited(text, lambda given: json_text.remove(given, [member, NAME]))
+            return json_text.set_value(text, [member, NAME], server)
+        return json_text.remove(text, [member, NAME])
 
     return edit
 
@@ -217,16 +221,19 @@ def _json_hooks(agent: str, command: Command, events: Sequence[str]) -> Edit:
 
 def _with_hook(text: str, agent: str, event: str, given: Json | None) -> str:
     """Return the text with this hook and no other one of ours; None: with none of ours."""
-    found = json_text.load(text).get("hooks", {}).get(event, [])
+    found: Any = json_text.load(text)
+    for member, kind in (("hooks", dict), (event, list)):
+        found = found.get(member, kind())
+        if not isinstance(found, kind):
+            raise ValueError(f"{member}: expected {'an object' if kind is dict else 'an array'}")  # noqa: TRY004
     ours = [number for number, one in enumerate(found) if _is_ours(one, agent)]
     if given is not None and [found[number] for number in ours] == [given]:
         return text
     for number in reversed(ours):
-        path = ["hooks", event, number]
-        text = _edited(text, lambda one, path=path: json_text.remove(one, path))  # type: ignore[misc]
+        text = json_text.remove(text, ["hooks", event, number])
     if given is None:
         return text
-    return _edited(text, lambda one: json_text.append(one, ["hooks", event], given))
+    return json_text.append(text, ["hooks", event], given)
 
 
 def _is_ours(entry: Any, agent: str) -> bool:
@@ -238,27 +245,39 @@ def _is_ours(entry: Any, agent: str) -> bool:
     )
 
 
-def _edited(text: str, edit: Callable[[str], str]) -> str:
-    """Return an edited text with the ends of lines that it has."""
-    is_crlf = "\r\n" in text
-    edited = edit(text.replace("\r\n", "\n") if is_crlf else text)
-    return edited.replace("\n", "\r\n") if is_crlf else edited
-
-
 def _toml_server(server: Json) -> Edit:
+    """Our table stands at the end of the file, so nothing else is touched."""
+    lines = [f"{name} = {json.dumps(one, ensure_ascii=False)}\n" for name, one in server.items()]
+    block = "".join([f"[mcp_servers.{NAME}]\n", *lines])
+
     def edit(text: str, connect: bool) -> str:
-        document = tomlkit.parse(text)
-        servers = document.get("mcp_servers")
-        if not connect:
-            if servers is not None and NAME in servers:
-                del servers[NAME]
-                if not servers:
-                    del document["mcp_servers"]
-            return tomlkit.dumps(document)
-        if servers is None:
-            document["mcp_servers"] = servers = tomlkit.table(is_super_table=True)
-        if servers.get(NAME) != server:
-            servers[NAME] = server
-        return tomlkit.dumps(document)
+        expected = tomllib.loads(text)
+        servers = expected.get("mcp_servers", {})
+        if connect and servers.get(NAME) == server:
+            return text
+        servers.pop(NAME, None)
+        after = _OUR_TABLES.sub("", text)
+        if connect:
+            expected["mcp_servers"] = {**servers, NAME: server}
+            if after:
+                after += "\n" if after.endswith("\n") else "\n\n"
+            after += block
+        elif not servers:
+            expected.pop("mcp_servers", None)
+        if _without_empty(tomllib.loads(after)) != _without_empty(expected):
+            do = "add it, or take it out," if connect else "take it out"
+            raise ValueError(f"mcp_servers.{NAME} is written in another way here: {do} by hand")
+        return after
 
     return edit
+
+
+def _without_empty(document: Json) -> Json:
+    return {name: one for name, one in document.items() if (name, one) != ("mcp_servers", {})}
+
+
+_OUR_TABLES: Final = re.compile(
+    rf"(?:^|(?<=\n))\n?\[mcp_servers\.\"?{NAME}\"?(?:\.[^\]\n]+)?\][^\n]*(?:\n|\Z)"
+    r"(?:[ \t]*[^\s\[#][^\n]*(?:\n|\Z))*"
+)
+"""Our table, and tables in it: a header, its lines, and a blank line before."""

@@ -33,10 +33,13 @@ class Entry(NamedTuple):
     end: int
 
 
-def load(text: str) -> Any:
-    """Return the value of a text, an empty object for a blank one. Raises ValueError."""
+def load(text: str) -> dict[str, Any]:
+    """Return the object of a text, an empty one for a blank text. Raises ValueError."""
     plain = _plain(text)
-    return json.loads(plain) if plain.strip() else {}
+    found = json.loads(plain) if plain.strip() else {}
+    if not isinstance(found, dict):
+        raise ValueError("expected an object")  # noqa: TRY004 - the text is wrong
+    return found
 
 
 def set_value(text: str, path: Path, value: Any) -> str:
@@ -44,6 +47,7 @@ def set_value(text: str, path: Path, value: Any) -> str:
 
     Raises ValueError if something else than an object, or an array, is on the way.
     """
+    load(text)
     text = text if _plain(text).strip() else "{}\n"
     position, rest = _start(_plain(text), 0), list(path)
     while rest:
@@ -68,13 +72,17 @@ def append(text: str, path: Path, value: Any) -> str:
     if found is None:
         return set_value(text, path, [value])
     if not isinstance(found, list):
-        raise ValueError(f"{'.'.join(map(str, path))} is no array")  # noqa: TRY004 - as for others
+        raise ValueError(f"{'.'.join(map(str, path))}: expected an array")  # noqa: TRY004
     position = _position(_plain(text), path)
     return _insert(text, position, len(found), value)
 
 
 def remove(text: str, path: Path) -> str:
-    """Return the text without the value at a path, and without objects that are empty then."""
+    """Return the text without the value at a path, and without objects that are empty then.
+
+    Raises ValueError as :func:`set_value` does.
+    """
+    load(text)
     path = list(path) if _plain(text).strip() else []
     while path:
         plain = _plain(text)
@@ -112,7 +120,8 @@ def _entries(plain: str, position: int) -> Iterator[Entry]:
     """Yield the entries of the object or array that begins at a position."""
     is_object = plain[position] == "{"
     if not is_object and plain[position] != "[":
-        raise ValueError(f"expected an object at character {position}")
+        line = plain.count("\n", 0, position) + 1
+        raise ValueError(f"line {line}: expected an object, got {plain[position : position + 9]}")
     at, number = _start(plain, position + 1), 0
     while plain[at] not in "}]":
         begin = at
@@ -145,6 +154,8 @@ def _position(plain: str, path: Path) -> int:
 def _insert(text: str, container: int, key: str | int, value: Any) -> str:
     """Return the text with an entry at the end of a container."""
     plain = _plain(text)
+    if isinstance(key, str) and plain[container] == "[":
+        raise ValueError(f"expected an object, not an array, for {key}")
     entries = list(_entries(plain, container))
     name = f"{json.dumps(key, ensure_ascii=False)}: " if isinstance(key, str) else ""
     if not entries:

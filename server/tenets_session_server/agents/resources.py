@@ -18,7 +18,7 @@ STATE: Final = "/state"
 """What follows a session's name for its state, as the public package has it."""
 ACTIVE, CURRENT = f"{PREFIX}active", f"{PREFIX}current"
 MARKDOWN, JSON = "text/markdown", "application/json"
-MOST: Final = 32_000
+MOST: Final = 30_000
 """Bytes of a session."""
 _SWITCHES: Final = frozenset({"activated", "deactivated", "bound", "deleted", "restored", "reset"})
 

@@ -63,10 +63,8 @@ def disconnect_command(run: Invocation, agent: str, scope: str, dry_run: bool) -
 def _change(
     run: Invocation, agent: str, scope: str, *, switch: bool, connect: bool, dry_run: bool
 ) -> None:
-    try:
-        from tenets_session_server.agents import connecting  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise click.ClickException(_missing(error)) from error
+    from tenets_session_server.agents import connecting  # noqa: PLC0415 - for two verbs
+
     given = () if run.reason == "the default" else ("--database", run.database)
     # A project's files are for others, too, whose programs are elsewhere.
     program = "tenets-session" if scope == "project" else _program()

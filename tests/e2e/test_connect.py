@@ -1,0 +1,261 @@
+"""The configurations of coding agents: connected, and taken out again."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.people import COMMAND, Person, PersonWithoutOptions
+from tenets_session_server.agents import json_text
+
+SERVER = {"command": str(COMMAND), "args": ["mcp"]}
+HOOK = {"type": "command", "command": f"{COMMAND} hook "}
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Person:
+    """Somebody with the default database."""
+    return PersonWithoutOptions(tmp_path / "app")
+
+
+def hooks(agent: str, *events: str) -> dict[str, Any]:
+    command = {"type": "command", "command": f"{COMMAND} hook {agent}"}
+    return {event: [{"hooks": [command]}] for event in events}
+
+
+FILES: dict[str, dict[str, dict[str, Any]]] = {
+    "claude": {
+        ".claude.json": {"mcpServers": {"tenets-session": {"type": "stdio", **SERVER}}},
+        ".claude/settings.json": {"hooks": hooks("claude", "SessionStart", "UserPromptSubmit")},
+    },
+    "codex": {
+        ".codex/config.toml": {"mcp_servers": {"tenets-session": SERVER}},
+        ".codex/hooks.json": {"hooks": hooks("codex", "SessionStart", "UserPromptSubmit")},
+    },
+    "gemini": {
+        ".gemini/settings.json": {
+            "mcpServers": {"tenets-session": SERVER},
+            "hooks": hooks("gemini", "SessionStart", "BeforeAgent"),
+        },
+    },
+    "cursor": {
+        ".cursor/mcp.json": {"mcpServers": {"tenets-session": SERVER}},
+        ".cursor/hooks.json": {
+            "version": 1,
+            "hooks": {
+                event: [{"command": f"{COMMAND} hook cursor"}]
+                for event in ("sessionStart", "beforeSubmitPrompt")
+            },
+        },
+    },
+    "vscode": {
+        ".config/Code/User/mcp.json": {"servers": {"tenets-session": {"type": "stdio", **SERVER}}},
+    },
+    "opencode": {
+        ".config/opencode/opencode.json": {
+            "mcp": {
+                "tenets-session": {
+                    "type": "local",
+                    "command": [str(COMMAND), "mcp"],
+                    "enabled": True,
+                }
+            }
+        },
+    },
+}
+PROJECT = {
+    "claude": [".mcp.json", ".claude/settings.json"],
+    "codex": [".codex/config.toml", ".codex/hooks.json"],
+    "gemini": [".gemini/settings.json"],
+    "cursor": [".cursor/mcp.json", ".cursor/hooks.json"],
+    "vscode": [".vscode/mcp.json"],
+    "opencode": ["opencode.json"],
+}
+
+
+def content(file: Path) -> Any:
+    text = file.read_text()
+    return tomllib.loads(text) if file.suffix == ".toml" else json_text.load(text)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = (one for one in folder.rglob("*") if one.is_file())
+    return {str(one.relative_to(folder)): one.read_bytes() for one in found}
+
+
+@pytest.mark.parametrize("agent", FILES)
+def test_an_agent_is_connected_and_disconnected(user: Person, agent: str) -> None:
+    said = user.does("connect", agent)
+    written = {name: content(user.home / name) for name in files(user.home)}
+    assert written == FILES[agent]
+    assert said == "".join(f"Wrote {user.home / name}.\n" for name in FILES[agent])
+    assert user.does("connect", agent) == "Nothing is to be changed.\n"
+    user.does("disconnect", agent)
+    assert files(user.home) == {}
+    assert user.does("disconnect", agent) == "Nothing is to be changed.\n"
+
+
+@pytest.mark.parametrize("agent", PROJECT)
+def test_a_projects_files_name_no_path_of_this_machine(user: Person, agent: str) -> None:
+    printed = user.does("connect", agent, "--scope", "project", "--dry-run")
+    assert files(user.folder) == {}
+    user.does("connect", agent, "--scope", "project")
+    assert sorted(files(user.folder)) == sorted(PROJECT[agent])
+    for name, data in files(user.folder).items():
+        assert str(COMMAND) not in data.decode()
+        assert f"{user.folder / name}:" in printed
+        assert data.decode() in printed
+    assert files(user.home) == {}
+    user.does("disconnect", agent, "--scope", "project")
+    assert files(user.folder) == {}
+
+
+JSON_BEFORE = {
+    "comments and tabs": '// mine\n{\n\t"mcpServers": {\n\t\t"a": {"command": "x"} // first\n\t},'
+    "\n}\n",
+    "windows": '{\r\n  "mcpServers": {\r\n    "a": {"command": "x"}\r\n  }\r\n}\r\n',
+    "one line": '{"theme": "dark", "mcpServers": {"a": {"command": "x"}}}',
+    "a mark at its beginning": '\ufeff{\n  "theme": "dark"\n}\n',
+    "others' hooks": '{\n    "hooks": {\n        "SessionStart": [\n            {"hooks": [{"type":'
+    ' "command", "command": "mine"}]}\n        ],\n        "Stop": []\n    }\n}',
+    "strings that look like syntax": '{\n  "a": "}, // ] /* \\" , }",\n  "b": [1, "]"]\n}',
+}
+
+
+@pytest.mark.parametrize("before", JSON_BEFORE.values(), ids=JSON_BEFORE)
+@pytest.mark.parametrize("agent", ["claude", "gemini", "cursor", "vscode", "opencode"])
+def test_the_rest_of_a_file_stays_as_it_is(user: Person, agent: str, before: str) -> None:
+    for name in FILES[agent]:
+        file = user.home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(before.encode())
+        file.chmod(0o640)
+    user.does("connect", agent)
+    for name, added in FILES[agent].items():
+        after = content(user.home / name)
+        for member, value in json_text.load(before).items():
+            if not isinstance(value, dict):
+                assert after[member] == value
+            else:
+                assert value.items() <= after[member].items() or member == "hooks"
+        for member, value in added.items():
+            assert (
+                after[member] == value
+                or value.items() <= after[member].items()
+                or (
+                    all(
+                        one in after[member][event] for event, all_ in value.items() for one in all_
+                    )
+                )
+            )
+        assert (user.home / name).stat().st_mode & 0o777 == 0o640
+        now = (user.home / name).read_bytes().decode().replace(",", "")
+        lines = before.replace(",", "").splitlines()
+        assert len(lines) == 1 or [line for line in lines if line not in now] == []
+    user.does("disconnect", agent)
+    for name in FILES[agent]:
+        after = (user.home / name).read_bytes().decode()
+        if name == ".cursor/hooks.json":  # Cursor wants a version, which stays
+            plain = json_text.remove(after.replace("\r\n", "\n"), ["version"])
+            after = plain.replace("\n", "\r\n") if "\r\n" in before else plain
+        assert after == before
+
+
+TOML_BEFORE = (
+    '# mine\nmodel = "x"  # fast\n\n[mcp_servers.other]\ncommand = "y"\n',
+    'model = "x"\n',
+    '[mcp_servers]\n[mcp_servers."a b"]\ncommand = "y"\n\n[tui]\n# last\n',
+)
+
+
+@pytest.mark.parametrize("before", TOML_BEFORE)
+def test_the_rest_of_a_toml_file_stays_as_it_is(user: Person, before: str) -> None:
+    file = user.home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(before)
+    user.does("connect", "codex")
+    after = content(file)
+    assert after["mcp_servers"].pop("tenets-session") == SERVER
+    expected = tomllib.loads(before)
+    assert after == {"mcp_servers": {}, **expected}
+    assert all(line in file.read_text() for line in before.splitlines())
+    user.does("disconnect", "codex")
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '"text"', '{"mcpServers": 5}', '{"mcpServers": []}'])
+def test_a_file_that_is_broken_stays_as_it_is(user: Person, broken: str) -> None:
+    file = user.home / ".claude.json"
+    file.write_text(broken)
+    status, sentence = user.fails("connect", "claude")
+    assert status == 1
+    assert sentence.startswith(f"{file}: ")
+    assert sentence.endswith("; mend it first")
+    assert files(user.home) == {".claude.json": broken.encode()}
+
+
+def test_what_was_connected_before_is_replaced(user: Person) -> None:
+    user.does("connect", "claude", "--allow-switch")
+    servers = user.home / ".claude.json"
+    settings_file = user.home / ".claude" / "settings.json"
+    args = content(servers)["mcpServers"]["tenets-session"]["args"]
+    assert args == ["mcp", "--allow-switch"]
+    # The program was elsewhere.
+    settings_file.write_text(settings_file.read_text().replace(str(COMMAND.parent), "/old place"))
+    user.does("connect", "claude")
+    assert {name: content(user.home / name) for name in files(user.home)} == FILES["claude"]
+
+
+def test_a_database_that_is_named_is_written_down(alone: Person) -> None:
+    alone.does("connect", "claude")
+    server = content(alone.home / ".claude.json")["mcpServers"]["tenets-session"]
+    assert server["args"] == ["--database", str(alone.database), "mcp"]
+    hook = content(alone.home / ".claude" / "settings.json")["hooks"]["SessionStart"][0]
+    assert f"--database {alone.database} hook claude" in hook["hooks"][0]["command"]
+
+
+def test_a_linked_file_stays_a_link(user: Person) -> None:
+    real = user.folder / "claude.json"
+    real.write_text("{}\n")
+    (user.home / ".claude.json").symlink_to(real)
+    user.does("connect", "claude")
+    assert (user.home / ".claude.json").is_symlink()
+    assert "tenets-session" in real.read_text()
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300)
+@given(
+    before=st.dictionaries(NAMES, VALUES, max_size=5),
+    indent=st.sampled_from([None, 1, 2, "\t"]),
+    value=VALUES,
+    name=NAMES,
+)
+def test_any_json_is_edited_and_restored(
+    before: dict[str, Any], indent: int | str | None, value: Any, name: str
+) -> None:
+    text = json.dumps(before, indent=indent, ensure_ascii=False)
+    path = ["a place", name]
+    if "a place" in before:
+        return
+    edited = json_text.set_value(text, path, value)
+    assert json_text.load(edited) == {**before, "a place": {name: value}}
+    assert json_text.set_value(edited, path, value) == edited
+    longer = json_text.append(edited, ["list"], value) if "list" not in before else edited
+    if longer != edited:
+        assert json_text.load(longer)["list"] == [value]
+        assert json_text.remove(longer, ["list", 0]) == edited
+    assert json_text.remove(edited, path) == text
