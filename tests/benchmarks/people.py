@@ -4,9 +4,9 @@
 
 All runs are in a pipe, one of each in every round, by turns; shown are medians and ratios.
 
-* **verbs**: with a daemon running and without one, beside ``python -c pass``. ``--public`` is the
-  ``tenets`` command of the public package, in an environment of its own (``pip install tenets``):
-  then its verbs that do the same are measured on the same database.
+* **verbs**, and hooks of agents: with a daemon running and without one, beside ``python -c pass``.
+  ``--public`` is the ``tenets`` command of the public package, in an environment of its own (``pip
+  install tenets``): then its verbs that do the same are measured on the same database.
 * **many**: ``list``, ``show``, ``search``, ``prompt`` and a completion with 100,000 sessions and
   ten entries each, beside ten sessions.
 * **export and import** of so many entries, beside the same calls of the library in a process of
@@ -58,8 +58,12 @@ def measured(
     commands: Mapping[str, Sequence[str]],
     rounds: int,
     before: Callable[[str], object] = lambda _title: None,
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
-    """Return the median of each command's time in milliseconds; they run by turns."""
+    """Return the median of each command's time in milliseconds; they run by turns.
+
+    ``given`` is what some of them read.
+    """
     times: dict[str, list[float]] = {title: [] for title in commands}
     for _ in range(rounds):
         for title, command in commands.items():
@@ -69,7 +73,7 @@ def measured(
                 command,
                 env=person.environment,
                 cwd=person.folder,
-                stdin=subprocess.DEVNULL,
+                input=(given or {}).get(title, "").encode(),
                 capture_output=True,
                 check=False,
             )
@@ -122,14 +126,20 @@ def print_verbs(folder: Path, rounds: int, public: str | None) -> None:
             "switch": ("switch", "session 3"),
             "status": (),
             "search": ("search", "words"),
+            "hook at the start": ("hook", "claude"),
+            "hook before a prompt": ("hook", "claude"),
         }.items()
+    }
+    given = {
+        "hook at the start": '{"session_id": "1", "hook_event_name": "SessionStart"}',
+        "hook before a prompt": '{"session_id": "1", "hook_event_name": "UserPromptSubmit"}',
     }
     with an_editor(person):
         print("\nwith a daemon")
-        print_rows(measured(person, verbs, rounds), "pass")
+        print_rows(measured(person, verbs, rounds, given=given), "pass")
     shared.stop(person.database)
     print("\nwithout a daemon")
-    print_rows(measured(person, verbs, max(1, rounds // 2)), "pass")
+    print_rows(measured(person, verbs, max(1, rounds // 2), given=given), "pass")
     if public is None:
         return
     print("\nbeside the public package, with a daemon")
