@@ -70,7 +70,7 @@ def warning(text: str) -> str | None:
     for what, prefix, rest in _FORMATS:
         if prefix in checked and any(_places(checked, prefix, rest)):
             return (
-                f"this note seems to have {what} in it: agents and Markdown exports get it masked"
+                f"the note seems to have {what} in it: agents and Markdown exports get it masked"
             )
     return None
 

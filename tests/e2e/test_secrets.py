@@ -95,8 +95,8 @@ async def test_other_texts_stay_as_they_are(server_command: list[str]) -> None:
                 "addContext", {"sessionName": "a", "kind": "code", "content": content}
             )
         assert await markdown(client) == await markdown(client, raw=True)
-        # A message would have come before this reply.
-        assert client.shown == []
+        await client.result("getActive")
+        assert client.shown == [], "a message comes right after the reply to what it is about"
 
 
 async def test_a_secret_in_a_change_is_told(server_command: list[str]) -> None:

@@ -46,6 +46,16 @@ def test_a_user_types_commands(nvim: Neovim, database: Path) -> None:
     assert names(database) == ['bug 4711: a | "b"', "refactor the parser"]
 
 
+def test_a_secret_in_a_note_is_told(nvim: Neovim) -> None:
+    nvim.command("Tenets create a")
+    nvim.wait_until_told("tenets: created and activated a")
+    nvim.type(f":Tenets note it is ghp_{'aB3' * 12}<CR>")
+    nvim.wait_until_told(
+        "tenets: the note seems to have a GitHub token in it: agents and Markdown exports get it"
+        " masked"
+    )
+
+
 def test_a_named_session_is_left(nvim: Neovim, database: Path) -> None:
     nvim.command("Tenets create one of them")
     nvim.wait_until_told("tenets: created and activated one of them")

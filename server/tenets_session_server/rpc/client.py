@@ -6,6 +6,7 @@ unexpected error is sent as a reference only. The log has the rest under that re
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -120,6 +121,10 @@ class Client:
         """Show the user a message (``window/showMessage``); ``kind`` is :data:`ERROR` or so."""
         params = {"type": kind, "message": message}
         self.send(encode(OutgoingNotification("window/showMessage", params)))
+
+    def show_soon(self, kind: int, message: str) -> None:
+        """Show the user a message after what is being executed."""
+        asyncio.get_running_loop().call_soon(self.show, kind, message)
 
 
 def explain(method: str, error: BaseException) -> ErrorObject:

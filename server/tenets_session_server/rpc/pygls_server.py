@@ -191,7 +191,8 @@ class SessionServer(LanguageServer):
             author=lambda: client.author,
             folders=lambda: client.folders,
             document=lambda uri: client.document(uri),  # noqa: PLW0108 - it is set later
-            warn=lambda sentence: client.show(WARNING, sentence),
+            # After the reply, whose message would stand in its place.
+            warn=lambda sentence: client.show_soon(WARNING, sentence),
         )
         for method in METHODS:
             handler = functools.partial(method.handler, self.context)
