@@ -64,7 +64,7 @@ OWNERS = {
     "msgspec": {"rpc", "features", "wire", "methods", "storage", "models"},
     "mcp": {"agents.mcp_server"},
     "mcp_types": {"agents.mcp_server"},
-    "anyio": {"agents.mcp_server", "cli.agent_commands"},
+    "anyio": {"agents.mcp_server", "agents.mcp_input", "cli.agent_commands"},
     "jsonschema": {"agents.tool_calls"},
     "platformdirs": {"locations", "daemon.process"},
 }

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from typing import Final
 
 _KEY: Final = r"(?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-_IN_KEY: Final = r"(?=\W{0,8}n?\W{0,8}[A-Za-z0-9+/-]{9})(?:[^-]++|-(?!----END ))*+"
+# A key's lines may be numbered.
+_IN_KEY: Final = (
+    r"(?=\W{0,8}n?\W{0,8}(?:\d{1,6}\W{1,4})?[A-Za-z0-9+/-]{9})(?:[^-]++|-(?!----END ))*+"
+)
 _JWT: Final = "[A-Za-z0-9_-]{8,}[.]eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{16,}"
 # What it is, how it begins, and how it goes on. A text may be cut off, and with it a token. So less
 # is asked for than the full length.
 _FORMATS: Final = (
     ("a private key", "-----BEGIN ", f"{_KEY}{_IN_KEY}(?:-----END {_KEY})?"),
-    ("an AWS access key", "AKIA", r"[A-Z0-9]{16}\b"),
-    ("an AWS access key", "ASIA", r"[A-Z0-9]{16}\b"),
+    ("an AWS access key", "AKIA", "[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("an AWS access key", "ASIA", "[A-Z0-9]{16}(?![A-Z0-9])"),
     ("a GitHub token", "ghp_", "[A-Za-z0-9]{30,}"),
     ("a GitHub token", "gho_", "[A-Za-z0-9]{30,}"),
     ("a GitHub token", "ghu_", "[A-Za-z0-9]{30,}"),
@@ -45,6 +48,10 @@ _FORMATS: Final = (
     ("a SendGrid key", "SG.", "[A-Za-z0-9_-]{16,}[.][A-Za-z0-9_-]{16,}"),
     ("a JSON Web Token", "eyJ", _JWT),
 )
+_WORDS: Final = frozenset({"AKIA", "ASIA", "AIza", "eyJ", "SG.", "sk-", "xox"})
+"""Beginnings that other words may have in them."""
+_END_OF_ESCAPE: Final = r"(?:\\[nrt]|%[0-9A-Fa-f]{2}|\x1b\[[0-9;]{0,9}m)\Z"
+"""What ends with a letter and is no part of a word: as in JSON, in a URI, in coloured text."""
 _CHECKED: Final = 64 * 1024
 """Characters that are looked at for a warning."""
 
@@ -69,9 +76,7 @@ def warning(text: str) -> str | None:
     checked = text[:_CHECKED]
     for what, prefix, rest in _FORMATS:
         if prefix in checked and any(_places(checked, prefix, rest)):
-            return (
-                f"the note seems to have {what} in it: agents and Markdown exports get it masked"
-            )
+            return f"the note seems to have {what} in it: agents and Markdown exports get it masked"
     return None
 
 
@@ -83,8 +88,9 @@ def _places(text: str, prefix: str, rest: str) -> Iterator[tuple[int, int]]:
     pattern, begin = re.compile(rest), text.find(prefix)
     while begin >= 0:
         after = begin + len(prefix)
-        before = text[begin - 1 : begin]
-        in_word = before.isalnum() or before in {"_", "-"}
+        in_word = prefix in _WORDS and text[begin - 1 : begin].isalnum()
+        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - 14) : begin]):
+            in_word = False
         if not in_word and (found := pattern.match(text, after)):
             after = found.end()
             yield begin, after

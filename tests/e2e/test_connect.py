@@ -110,7 +110,7 @@ def test_a_projects_files_name_no_path_of_this_machine(user: Person, agent: str)
     for name, data in files(user.folder).items():
         assert str(COMMAND) not in data.decode()
         assert f"{user.folder / name}:" in printed
-        assert data.decode() in printed
+        assert all(f"+{line}\n" in printed for line in data.decode().splitlines())
     assert files(user.home) == {}
     user.does("disconnect", agent, "--scope", "project")
     assert files(user.folder) == {}
@@ -165,6 +165,71 @@ def test_the_rest_of_a_file_stays_as_it_is(user: Person, agent: str, before: str
             plain = json_text.remove(after.replace("\r\n", "\n"), ["version"])
             after = plain.replace("\n", "\r\n") if "\r\n" in before else plain
         assert after == before
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{\n  // "env": {\n}\n',
+        '{\n  "a": 1 /* x */ } /* y */\n',
+        '{\n  "mcpServers": {\n    // "github": {}\n  }\n}\n',
+        "{}\n",
+        '{\r\n  "a": 1,\n  "b": 2\r\n}\r\n',
+    ],
+)
+def test_comments_are_no_brackets(user: Person, before: str) -> None:
+    file = user.home / ".claude.json"
+    file.write_bytes(before.encode())
+    assert user.does("disconnect", "claude") == "Nothing is to be changed.\n"
+    user.does("connect", "claude")
+    assert content(file)["mcpServers"]["tenets-session"]["command"] == str(COMMAND)
+    user.does("disconnect", "claude")
+    after = file.read_bytes().decode() if file.exists() else "{}\n"
+    assert json_text.load(after) == {**json_text.load(before), **json_text.load(after)}
+    assert all(line.strip() in after for line in before.splitlines() if "//" in line)
+
+
+def test_the_users_hooks_in_one_group_with_ours_stay(user: Person) -> None:
+    file = user.home / ".claude" / "settings.json"
+    file.parent.mkdir()
+    mine = {"type": "command", "command": "my-own-hook"}
+    old = {"type": "command", "command": "/old/tenets-session hook claude"}
+    given = {"hooks": {"SessionStart": [{"matcher": "startup", "hooks": [old, mine]}]}}
+    file.write_text(json.dumps(given))
+    user.does("connect", "claude")
+    (group,) = content(file)["hooks"]["SessionStart"]
+    new = {"type": "command", "command": f"{COMMAND} hook claude"}
+    assert group == {"matcher": "startup", "hooks": [new, mine]}
+    user.does("disconnect", "claude")
+    assert content(file) == {"hooks": {"SessionStart": [{"matcher": "startup", "hooks": [mine]}]}}
+
+
+def test_what_the_user_has_added_to_our_server_stays(user: Person) -> None:
+    file = user.home / ".claude.json"
+    more = {"env": {"A": "b"}, "disabled": True}
+    old = {"command": "/old/tenets-session", "args": ["mcp"], **more}
+    file.write_text(json.dumps({"mcpServers": {"tenets-session": old}}))
+    user.does("connect", "claude")
+    assert content(file)["mcpServers"]["tenets-session"] == {"type": "stdio", **SERVER, **more}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'mcp_servers = { other = { command = "y" } }\n',
+        'mcp_servers.tenets-session.command = "z"\n',
+        "mcp_servers = []\n",
+        "mcp_servers = [[\n",
+    ],
+)
+def test_toml_that_is_written_in_another_way_stays(user: Person, before: str) -> None:
+    file = user.home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(before)
+    status, sentence = user.fails("connect", "codex")
+    assert status == 1
+    assert sentence.startswith(f"{file}: ")
+    assert files(user.home) == {".codex/config.toml": before.encode()}
 
 
 TOML_BEFORE = (

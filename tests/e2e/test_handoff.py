@@ -47,6 +47,18 @@ def test_the_template_has_what_has_happened_since_the_last_one(person: Person) -
     assert person.does("handoff", "--session", "other", "--template") == EMPTY
 
 
+def test_nothing_of_a_handoff_is_dropped(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    given = "## goal\r\n\r\nOne.\r\n\r\n## Risks\n\nMany.\n\n## Next\n\nFirst.\n\n"
+    given += "```\n## Blockers\n```\n\n## Next\n\nSecond.\n"
+    alone.does("handoff", "-", given=given)
+    assert alone.does("handoff", "--template") == (
+        "## Goal\n\nOne.\n\n## Done\n\n\n\n"
+        "## Next\n\nFirst.\n\n```\n## Blockers\n```\n\n\nSecond.\n\n"
+        "## Decisions\n\n\n\n## Blockers\n\n\n\n## Risks\n\nMany.\n"
+    )
+
+
 def test_a_handoff_is_written_in_the_editor(alone: Person) -> None:
     writer = editor(alone, 'sed -i "s/^## Goal$/## Goal\\n\\nOne login./" "$1"')
     writer.does("create", "a", "--switch")

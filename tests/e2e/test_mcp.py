@@ -260,6 +260,46 @@ async def test_what_an_agent_cannot_do_is_refused_with_a_reason(alone: Person, e
     assert len(alone.gets("show")["entries"]) == 30
 
 
+async def test_notes_at_the_same_time_are_counted(alone: Person, era: str) -> None:
+    alone.does("create", "a", "--switch")
+    async with agent_of(alone, era) as agent:
+        given = {"content": "x"}
+        calls = [agent.client.call_tool("session_note", given) for _ in range(40)]
+        results = await asyncio.gather(*calls)
+    assert sum(not one.is_error for one in results) == len(alone.gets("show")["entries"]) == 30
+
+
+async def test_half_a_surrogate_pair_is_answered(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    hello["clientInfo"] = {"name": "x", "version": "1"}
+    requests = [
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+        json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ]
+    for number, content in enumerate((r"half \ud83d", r"\ude00", r"\ud83d\ude00", r"\\ud83d"), 2):
+        params = f'{{"name": "session_note", "arguments": {{"content": "{content}"}}}}'
+        head = f'"jsonrpc": "2.0", "id": {number}, "method": "tools/call"'
+        requests.append(f'{{{head}, "params": {params}}}')
+    process = await asyncio.create_subprocess_exec(
+        *alone.command("mcp"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=alone.environment,
+        cwd=alone.folder,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("".join(f"{one}\n" for one in requests).encode())
+    async with asyncio.timeout(DEADLINE):
+        answered = {json.loads(await process.stdout.readline())["id"] for _ in range(5)}
+    process.stdin.close()
+    assert await process.wait() == 0
+    assert answered == {1, 2, 3, 4, 5}
+    stored = {one["content"] for one in alone.gets("show")["entries"]}
+    assert stored == {"half \ufffd", "\ufffd", "\U0001f600", r"\ud83d"}
+
+
 async def test_switching_is_for_those_who_allow_it(alone: Person, era: str) -> None:
     alone.does("create", "a", "--switch")
     alone.does("create", "b")
@@ -424,6 +464,11 @@ async def test_a_secret_is_stored_whole_and_told(alone: Person, era: str) -> Non
         assert "Tell the user." in said
         data, _ = await agent.calls("context")
         assert data["entries"][0]["content"] == "it is [a GitHub token]"
+        await agent.calls("note", content="x", kind=GHP, location={"file": f"{GHP}/f"})
+        for tool, given in (("context", {}), ("search", {"query": "x"})):
+            data, text = await agent.calls(tool, **given)
+            assert GHP not in json.dumps(data)
+            assert GHP not in text
     assert alone.does("show", "--id", "1").strip() == f"it is {GHP}"
 
 

@@ -47,8 +47,8 @@ HARMLESS = (
     "an id: 123e4567-e89b-12d3-a456-426614174000",
     "the header is -----BEGIN PRIVATE KEY----- and nothing follows",
     "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTA\n-----END CERTIFICATE-----",
-    "AKIA is how they begin, ghp_ too; sk-learn and task-sk-ant-" + "a" * 30 + " are names",
-    "my_ghp_" + "a" * 40,
+    "AKIA is how they begin, ghp_ too; sk-learn and task-sk-" + "a" * 30 + " are names",
+    "MAKIA" + "J7Q2" * 4,
     "data:image/png;base64," + "iVBORw0KGgoAAAANSUhEUg" * 9,
 )
 
@@ -85,6 +85,32 @@ async def test_a_secret_is_told_masked_and_kept(
             secret.replace("\\", "\\\\").replace("\n", "\\n")
             in (await client.result("export"))["content"]
         )
+
+
+BEFORE = ("A=1\\n", "\t", "\\t", "\x1b[32m", "%3D", "%20", "TOKEN_", "-", "--token-", "(", '"')
+
+
+@pytest.mark.parametrize("before", BEFORE)
+async def test_what_stands_before_a_secret_does_not_hide_it(
+    server_command: list[str], before: str
+) -> None:
+    async with Client.opened(server_command) as client:
+        await client.create("a")
+        for secret in ("ghp_" + "aB3" * 12, "AKIA" + "J7Q2" * 4):
+            note = {"sessionName": "a", "kind": "log", "content": f"{before}{secret}_"}
+            await client.result("addContext", note)
+            assert secret not in await markdown(client)
+
+
+async def test_kinds_authors_and_places_are_masked_as_well(server_command: list[str]) -> None:
+    secret = "AKIA" + "J7Q2" * 4
+    async with Client.opened(server_command) as client:
+        await client.create("a")
+        location = {"uri": f"file:///tmp/{secret}/f.py"}
+        note = {"sessionName": "a", "kind": secret, "content": "x", "location": location}
+        await client.result("addContext", note)
+        assert secret not in await markdown(client)
+        assert secret in await markdown(client, raw=True)
 
 
 async def test_other_texts_stay_as_they_are(server_command: list[str]) -> None:

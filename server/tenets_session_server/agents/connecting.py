@@ -5,17 +5,14 @@ What else is in a file stays as it is, formatting included.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tenets_session_server.agents import json_text
+from tenets_session_server.agents import json_text, toml_text
 
 Json = dict[str, Any]
 
@@ -59,15 +56,18 @@ def changes(
     """
     for file, edit in _EDITS[agent](scope, folder, command, switch):
         before = _read(file)
-        is_crlf = "\r\n" in (before or "")
+        is_crlf = before is not None and 0 < before.count("\r\n") == before.count("\n")
+        given = (before or "").replace("\r\n", "\n") if is_crlf else before or ""
         try:
-            edited = edit((before or "").replace("\r\n", "\n"), connect)
-        except (ValueError, KeyError) as error:
+            edited = edit(given, connect)
+            if file.suffix.startswith(".json"):
+                json_text.load(edited)
+        except (ValueError, KeyError, RecursionError) as error:
             raise ConfigurationError(f"{file}: {error}; mend it first") from error
         after: str | None = edited.replace("\n", "\r\n") if is_crlf else edited
-        if before is None and not edited:
-            continue  # there is nothing to take out
-        if not connect and edited.strip() in {"", "{}"}:
+        if edited == given:
+            continue
+        if not connect and edited.strip() in {"", "{}"} and not file.is_symlink():
             after = None
         if after != before:
             yield Change(file, before, after)
@@ -81,11 +81,14 @@ def write(change: Change) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o666
     try:
-        with unfinished.open("x", encoding="utf-8", newline="") as new:
+        # Nobody else reads it before it has its mode: agents keep tokens there.
+        number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600)
+        with os.fdopen(number, "w", encoding="utf-8", newline="") as new:
             new.write(change.after)
         if file.exists():
-            unfinished.chmod(file.stat().st_mode & 0o777)
+            unfinished.chmod(mode)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -93,6 +96,8 @@ def write(change: Change) -> None:
 
 def _read(file: Path) -> str | None:
     try:
+        if file.exists() and not file.is_file():
+            raise ConfigurationError(f"{file}: expected a file")
         with file.open(encoding="utf-8", newline="") as found:
             return found.read()
     except FileNotFoundError:
@@ -195,6 +200,9 @@ def _settings_folder() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
+_START: Final = frozenset({"type", "command", "args"})
+
+
 def _server(command: Command, switch: bool) -> Json:
     return {"command": command.program, "args": command.server(switch=switch)}
 
@@ -202,7 +210,12 @@ def _server(command: Command, switch: bool) -> Json:
 def _json_server(member: str, server: Json) -> Edit:
     def edit(text: str, connect: bool) -> str:
         if connect:
-            return json_text.set_value(text, [member, NAME], server)
+            before = json_text.load(text).get(member, {})
+            there = before.get(NAME, {}) if isinstance(before, dict) else {}
+            # What the user has added to it stays, and what the user has changed, but how we start.
+            kept = there if isinstance(there, dict) else {}
+            ours = {name: one for name, one in server.items() if name in _START or name not in kept}
+            return json_text.set_value(text, [member, NAME], {**kept, **ours})
         return json_text.remove(text, [member, NAME])
 
     return edit
@@ -226,58 +239,44 @@ def _with_hook(text: str, agent: str, event: str, given: Json | None) -> str:
         found = found.get(member, kind())
         if not isinstance(found, kind):
             raise ValueError(f"{member}: expected {'an object' if kind is dict else 'an array'}")  # noqa: TRY004
-    ours = [number for number, one in enumerate(found) if _is_ours(one, agent)]
-    if given is not None and [found[number] for number in ours] == [given]:
-        return text
-    for number in reversed(ours):
-        text = json_text.remove(text, ["hooks", event, number])
-    if given is None:
+    ours = list(_ours(found, agent))
+    if given is not None and ours:  # in its group, with the user's matcher
+        *others, path = ours
+        text = json_text.set_value(text, ["hooks", event, *path, "command"], _command_of(given))
+    else:
+        others, path = ours, []
+    for one in reversed(others):
+        group = found[one[0]]
+        is_whole = len(one) == 1 or len(group["hooks"]) == sum(two[0] == one[0] for two in ours)
+        text = json_text.remove(text, ["hooks", event, *(one[:1] if is_whole else one)])
+    if given is None or path:
         return text
     return json_text.append(text, ["hooks", event], given)
 
 
-def _is_ours(entry: Any, agent: str) -> bool:
-    commands = [entry, *(entry.get("hooks") or ())] if isinstance(entry, dict) else []
-    return any(
-        str(one.get("command", "")).endswith(f" hook {agent}") and NAME in one["command"]
-        for one in commands
-        if isinstance(one, dict)
-    )
+def _ours(found: list[Any], agent: str) -> Iterator[list[str | int]]:
+    """Yield the paths of our commands in the hooks of an event: themselves, or in groups."""
+
+    def is_ours(entry: Any) -> bool:
+        command = str(entry.get("command", "")) if isinstance(entry, dict) else ""
+        return command.endswith(f" hook {agent}") and NAME in command
+
+    for number, entry in enumerate(found):
+        if is_ours(entry):
+            yield [number]
+        inner = entry.get("hooks") if isinstance(entry, dict) else None
+        for place, one in enumerate(inner if isinstance(inner, list) else ()):
+            if is_ours(one):
+                yield [number, "hooks", place]
+
+
+def _command_of(given: Json) -> str:
+    found = given if "command" in given else given["hooks"][0]
+    return str(found["command"])
 
 
 def _toml_server(server: Json) -> Edit:
-    """Our table stands at the end of the file, so nothing else is touched."""
-    lines = [f"{name} = {json.dumps(one, ensure_ascii=False)}\n" for name, one in server.items()]
-    block = "".join([f"[mcp_servers.{NAME}]\n", *lines])
-
     def edit(text: str, connect: bool) -> str:
-        expected = tomllib.loads(text)
-        servers = expected.get("mcp_servers", {})
-        if connect and servers.get(NAME) == server:
-            return text
-        servers.pop(NAME, None)
-        after = _OUR_TABLES.sub("", text)
-        if connect:
-            expected["mcp_servers"] = {**servers, NAME: server}
-            if after:
-                after += "\n" if after.endswith("\n") else "\n\n"
-            after += block
-        elif not servers:
-            expected.pop("mcp_servers", None)
-        if _without_empty(tomllib.loads(after)) != _without_empty(expected):
-            do = "add it, or take it out," if connect else "take it out"
-            raise ValueError(f"mcp_servers.{NAME} is written in another way here: {do} by hand")
-        return after
+        return toml_text.set_server(text, NAME, server if connect else None)
 
     return edit
-
-
-def _without_empty(document: Json) -> Json:
-    return {name: one for name, one in document.items() if (name, one) != ("mcp_servers", {})}
-
-
-_OUR_TABLES: Final = re.compile(
-    rf"(?:^|(?<=\n))\n?\[mcp_servers\.\"?{NAME}\"?(?:\.[^\]\n]+)?\][^\n]*(?:\n|\Z)"
-    r"(?:[ \t]*[^\s\[#][^\n]*(?:\n|\Z))*"
-)
-"""Our table, and tables in it: a header, its lines, and a blank line before."""

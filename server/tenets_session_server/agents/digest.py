@@ -7,6 +7,8 @@ of UTF-8.
 
 from __future__ import annotations
 
+import re
+
 from tenets_session_server import masking
 from tenets_session_server.client import text
 
@@ -77,7 +79,8 @@ def of_session(call: Call, session: Json, most: int, what: str = "") -> str:
     handed_over = newest(call, session["id"], 1, kind=HANDOFF)
     for entry in handed_over:
         found.add(note(call, entry, LARGEST_HANDOFF))
-    pinned = [one for one in session["metadata"].get("pinned_files") or () if isinstance(one, str)]
+    listed = session["metadata"].get("pinned_files")
+    pinned = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
     if pinned:
         listed = [f"> {_line(one)}" for one in pinned[:PINNED]]
         listed += [f"and {len(pinned) - PINNED} more"] if len(pinned) > PINNED else []
@@ -124,6 +127,13 @@ def note(call: Call, entry: Json, most: int = LARGEST, what: str = "") -> str:
     return with_heading(entry, shown, what=what, is_cut=is_cut)
 
 
+def _kind(entry: Json) -> str:
+    kind = _line(entry["kind"])
+    if re.fullmatch(r"[\w-]{1,20}", kind):
+        return f"{kind[0].upper()}{kind[1:]} {entry['id']}"
+    return f"Entry {entry['id']} (kind {name(kind)})"
+
+
 def with_heading(entry: Json, shown: str, *, what: str = "", is_cut: bool) -> str:
     """Return what is shown of a note, quoted, below its heading."""
     rest = f"\n(cut: it has {text.size(entry['size'])})" if is_cut else ""
@@ -133,12 +143,12 @@ def with_heading(entry: Json, shown: str, *, what: str = "", is_cut: bool) -> st
 def heading(entry: Json, what: str = "") -> str:
     """Return a line with a note's kind, id, time, place, and ``what``: by default its author."""
     facts = [
-        f"{_line(entry['kind']).capitalize()} {entry['id']}",
+        _kind(entry),
         what or f"by {_author(entry.get('importedAuthor') or entry['author'])}",
         when(entry.get("updatedAt") or entry["createdAt"]),
     ]
     if "location" in entry:
-        facts.append(f"at {_line(text.place(entry['location']))[:300]}")
+        facts.append(f"at {name(text.place(entry['location'])[:300])}")
     return ", ".join(facts)
 
 
@@ -148,6 +158,8 @@ def content(call: Call, entry: Json, most: int) -> tuple[str, bool]:
     if piece is None:  # removed meanwhile
         return "", False
     whole = text.block(masking.masked(piece["content"]))
+    if piece["nextOffset"] is not None:  # a secret may be cut off there
+        whole = whole[:-256]
     data = whole.encode("utf-8", "replace")
     is_cut = len(data) > most or piece["nextOffset"] is not None
     return data[:most].decode("utf-8", "ignore"), is_cut

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -57,10 +58,7 @@ def run(arguments: Sequence[str], folder: str | None, database: str | None) -> i
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, _give_up)
             signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-        output = _output(agent, folder, database)
-        if output is not None:
-            sys.stdout.write(json.dumps(output))
-            sys.stdout.flush()
+        _tell(agent, folder, database)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it stops nobody's work
         _log(f"{agent}: {type(error).__name__}: {error}")
         _close_stdout()
@@ -71,7 +69,7 @@ def _give_up(_number: int, _frame: object) -> None:
     raise TimeoutError(f"not done after {PATIENCE:g} s")
 
 
-def _output(agent: str, folder: str | None, database: str | None) -> Json | None:
+def _tell(agent: str, folder: str | None, database: str | None) -> None:
     event = json.loads(sys.stdin.buffer.read())
     if not isinstance(event, dict):
         raise TypeError("expected an object on stdin, as the agent sends it")
@@ -84,16 +82,18 @@ def _output(agent: str, folder: str | None, database: str | None) -> Json | None
     if name in STARTS:
         seen.forget_old()
     with Client(path, reason, folder=folder, timeout=TIMEOUT) as client:
-        told = _told(client, agent, seen, is_start=name in STARTS)
-    if not told:
-        return None
-    if agent != "cursor":
-        return {"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}
-    return {"additional_context": told, **({} if name in STARTS else {"continue": True})}
+        told, now = _told(client, agent, None if name in STARTS else seen.read())
+    if told:
+        output: Json = {"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}
+        if agent == "cursor":
+            output = {"additional_context": told, **({} if name in STARTS else {"continue": True})}
+        sys.stdout.write(json.dumps(output))
+        sys.stdout.flush()
+    seen.write(now)  # last: what did not arrive is told again
 
 
-def _told(client: Client, agent: str, seen: Seen, *, is_start: bool) -> str:
-    before = None if is_start else seen.read()
+def _told(client: Client, agent: str, before: Json | None) -> tuple[str, Json]:
+    """Return what is told after what was seen before, and what is seen then."""
     changes: list[Json] = []
     state = None
     if before is not None:
@@ -114,8 +114,7 @@ def _told(client: Client, agent: str, seen: Seen, *, is_start: bool) -> str:
         told = told or "No tenets session is current any more."
     elif session is not None:
         told = digest.of_changes(client.call, changes, session, MOST)
-    seen.write({"state": state or current["state"], "session": session_id})
-    return told
+    return told, {"state": state or current["state"], "session": session_id}
 
 
 def _changes(client: Client, state: str, own: str) -> tuple[list[Json], str]:
@@ -134,7 +133,7 @@ class Seen:
 
     def __init__(self, conversation: str) -> None:
         self._folder = os.path.join(locations.state_directory(), "agents")
-        readable = "".join(one if one.isalnum() else "-" for one in conversation)[:100]
+        readable = re.sub("[^A-Za-z0-9]", "-", conversation)[:100]
         number = zlib.crc32(conversation.encode("utf-8", "surrogateescape"))
         self._file = os.path.join(self._folder, f"{readable}-{number:08x}.json")
 

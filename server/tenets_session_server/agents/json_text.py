@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _STRING_OR_LAST_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
 _BLANKS: Final = re.compile(r"\s*")
 _INDENT: Final = re.compile(r"\n([ \t]+)\S")
-_REST_OF_LINE: Final = re.compile(r"[ \t]*(?://[^\n]*|/\*[^\n]*?\*/[ \t]*)?(?=\n)")
+_REST_OF_LINE: Final = re.compile(r"[ \t]*(?://[^\n]*|/\*(?:[^*\n]|\*(?!/))*\*/[ \t]*)?(?=\n)")
 _decoder: Final = json.JSONDecoder()
 
 
@@ -95,7 +95,8 @@ def remove(text: str, path: Path) -> str:
         if path[-1] not in keys:
             return text
         text = _without(text, entries, keys.index(path[-1]))
-        if len(entries) > 1:
+        _, end = _decoder.raw_decode(_plain(text), container)
+        if text[container + 1 : end - 1].strip():  # others, or a comment
             return text
         del path[-1]
     return text
@@ -107,7 +108,9 @@ def _plain(text: str) -> str:
     def blank(found: re.Match[str]) -> str:
         return found[0] if found[0][0] == '"' else re.sub(r"[^\n]", " ", found[0])
 
-    without_comments = _TOKEN.sub(blank, text.replace("\ufeff", " "))
+    if text.startswith("\ufeff"):
+        text = f" {text[1:]}"
+    without_comments = _TOKEN.sub(blank, text)
     return _STRING_OR_LAST_COMMA.sub(blank, without_comments)
 
 
@@ -196,9 +199,9 @@ def _without(text: str, entries: list[Entry], index: int) -> str:
     if text[comma] == ",":
         return text[:begin] + text[end:comma] + text[comma + 1 :]
     if index == 0:
-        closing = _start(text, end)
-        is_empty = text[:begin].rstrip()[-1] in "{[" and text[closing] in "}]"
-        return text[:begin].rstrip() + text[closing:] if is_empty else text[:begin] + text[end:]
+        opening, closing = len(plain[:begin].rstrip()), _start(text, end)
+        is_empty = not text[opening:begin].strip() and text[closing] in "}]"
+        return text[:opening] + text[closing:] if is_empty else text[:begin] + text[end:]
     before = entries[index - 1].end
     comma = plain.index(",", before)
     return text[:comma] + text[comma + 1 : begin] + text[end:]

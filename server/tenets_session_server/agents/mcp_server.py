@@ -30,6 +30,7 @@ from mcp.server.subscriptions import (
 from mcp.shared.exceptions import MCPError
 
 from tenets_session_server import __version__, masking
+from tenets_session_server.agents.mcp_input import Input
 from tenets_session_server.agents.resources import JSON, MARKDOWN, PREFIX, PROMPTS, STATE, Resources
 from tenets_session_server.agents.tool_calls import Tools
 from tenets_session_server.agents.tools import RefusedError
@@ -89,7 +90,9 @@ class SessionsServer:
 
     async def serve(self) -> None:
         """Serve until the input ends."""
-        async with stdio_server() as (reader, writer), anyio.create_task_group() as tasks:
+        # The SDK leaves a line without an answer that has half a surrogate pair in it.
+        stdin: Any = Input()
+        async with stdio_server(stdin) as (reader, writer), anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on)
             options = self._server.create_initialization_options()
             await self._server.run(reader, writer, options)
@@ -204,6 +207,9 @@ class SessionsServer:
             return await anyio.to_thread.run_sync(read, name)
         except RefusedError as error:
             raise MCPError(types.INVALID_PARAMS, masking.masked(str(error))) from error
+        except Exception as error:  # a bug of ours
+            logger.exception("internal error")
+            raise MCPError(types.INTERNAL_ERROR, "internal error") from error
 
     # -- what has changed ----------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ masked, bounded, in the text quoted as :mod:`.digest` does it.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,15 +19,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from tenets_session_server import masking
-from tenets_session_server.agents import digest
+from tenets_session_server.agents import digest, entries
 from tenets_session_server.agents.tools import TOOLS, Json, RefusedError
 from tenets_session_server.client import text
 from tenets_session_server.client.client import CallError, Client, DisconnectedError
 
-MOST: Final = 24_000
-"""Bytes of contents that a tool returns at once."""
-LARGEST: Final = 4_000
-"""Bytes of one content."""
 LARGEST_NOTE: Final = 64 * 1024
 """Bytes of a note that an agent may write."""
 NOTES_A_MINUTE: Final = 30
@@ -33,8 +31,6 @@ LISTED: Final = 50
 """Sessions that are listed."""
 FOUND: Final = 20
 """Hits of a search."""
-SEARCHED: Final = 256 * 1024
-"""Bytes of a found note that are looked at for secrets: more than is indexed."""
 _HINTS: Final = {
     "sessionNotFound": "session_list names the sessions",
     "revisionExpired": "call session_context without since",
@@ -60,6 +56,7 @@ class Tools:
     ) -> None:
         self._connect, self._folder = connect, folder
         self._written: deque[float] = deque(maxlen=NOTES_A_MINUTE)
+        self._counting = threading.Lock()
         self.all = {one.name: one for one in TOOLS if allow_switch or one.name != "session_switch"}
 
     def check(self, name: str, given: Json) -> None:
@@ -102,11 +99,11 @@ class Tools:
             cursor=given.get("cursor"),
             includeContent=False,
         )
-        entries: list[Json] = page["entries"]
+        listed: list[Json] = page["entries"]
         if "cursor" not in given:
             handed_over = digest.newest(call, found["id"], 1, kind=digest.HANDOFF)
-            entries = [*handed_over, *(one for one in entries if one not in handed_over)]
-        shown, texts = _shown(call, entries)
+            listed = [*handed_over, *(one for one in listed if one not in handed_over)]
+        shown, texts = entries.shown(call, listed)
         said = [digest.WARNING, *texts] if texts else ["It has no notes."]
         if page["nextCursor"] is not None:
             said.append(f"Older notes: cursor {page['nextCursor']}")
@@ -115,10 +112,10 @@ class Tools:
     def _changes(self, call: digest.Call, page: Json, session: Json) -> Result:
         """Return the notes that changes are about."""
         ids = list(dict.fromkeys(one["contextId"] for one in page["changes"] if "contextId" in one))
-        entries = call("listContext", ids=ids, includeContent=False)["entries"] if ids else []
-        there = {one["id"] for one in entries}
+        listed = call("listContext", ids=ids, includeContent=False)["entries"] if ids else []
+        there = {one["id"] for one in listed}
         removed = [one for one in ids if one not in there]
-        shown, texts = _shown(call, entries)
+        shown, texts = entries.shown(call, listed)
         said = [digest.WARNING, *texts] if texts else []
         if removed:
             said.append(f"Removed notes: {', '.join(map(str, removed))}.")
@@ -138,17 +135,17 @@ class Tools:
             )
         if not content.strip():
             raise RefusedError("the note is blank: give it a text")
-        self._check_rate()
-        added = call(
-            "addContext",
-            sessionName=given.get("session"),
-            kind=given.get("kind", "note"),
-            content=content,
-            identityKey=given.get("key"),
-            replace=True if "key" in given else None,
-            location=self._location(given["location"]) if "location" in given else None,
-        )
-        self._written.append(time.monotonic())
+        location = self._location(given["location"]) if "location" in given else None
+        with self._within_rate():
+            added = call(
+                "addContext",
+                sessionName=given.get("session"),
+                kind=given.get("kind", "note"),
+                content=content,
+                identityKey=given.get("key"),
+                replace=True if "key" in given else None,
+                location=location,
+            )
         name = digest.name(added["sessionName"])
         said = f"Note {added['id']} is in session {name}."
         if (warning := masking.warning(content)) is not None:
@@ -162,14 +159,24 @@ class Tools:
         }
         return Result(data, said)
 
-    def _check_rate(self) -> None:
-        passed = time.monotonic() - self._written[0] if self._written else 60.0
-        if len(self._written) == NOTES_A_MINUTE and passed < 60:
-            wait = int(60 - passed) + 1
-            raise RefusedError(
-                f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or wait"
-                f" {wait} s"
-            )
+    @contextmanager
+    def _within_rate(self) -> Iterator[None]:
+        """Count a note, unless the block fails; calls may run at the same time."""
+        now = time.monotonic()
+        with self._counting:
+            if len(self._written) == NOTES_A_MINUTE and now - self._written[0] < 60:
+                wait = int(60 - (now - self._written[0])) + 1
+                raise RefusedError(
+                    f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or"
+                    f" wait {wait} s"
+                )
+            self._written.append(now)
+        try:
+            yield
+        except BaseException:
+            with self._counting:
+                self._written.remove(now)
+            raise
 
     def _location(self, given: Json) -> Json:
         path = os.path.join(self._folder, given["file"])  # noqa: PTH118 - it stays as it is
@@ -196,8 +203,8 @@ class Tools:
                 hits.append({"session": name})
                 lines.append(f"Session {digest.name(name)}")
                 continue
-            snippet = _snippet(call, hit)
-            hits.append({"session": name, **_facts(entry), "snippet": snippet})
+            snippet = entries.snippet(call, hit)
+            hits.append({"session": name, **entries.facts(entry), "snippet": snippet})
             heading = f"{digest.heading(entry)}, in session {digest.name(name)}"
             lines.append(f"{heading}:\n{digest.quoted(snippet)}")
         data = {"notice": digest.NOTICE, "hits": hits, "isIncomplete": found["isIncomplete"]}
@@ -225,7 +232,7 @@ class Tools:
         ]
         data = {
             "current": None if shown is None else masking.masked(shown["name"]),
-            "boundFolder": current["binding"],
+            "boundFolder": masking.masked(current["binding"] or "") or None,
             "sessions": sessions,
             "isIncomplete": page["nextCursor"] is not None or len(sessions) == LISTED,
         }
@@ -262,38 +269,3 @@ def _result(session: Json, page: Json, said: list[str], **more: Any) -> Result:
     data = {"notice": digest.NOTICE, "session": session, "state": page["state"], **more}
     head = f"Session {digest.name(session['name'])} ({session['why']}), state {page['state']}."
     return Result(data, "\n\n".join([head, *said]))
-
-
-def _shown(call: digest.Call, entries: list[Json]) -> tuple[list[Json], list[str]]:
-    """Return entries as objects and as texts, as much of their contents as there is room for."""
-    shown: list[Json] = []
-    texts: list[str] = []
-    left = MOST
-    for entry in entries:
-        content, is_cut = digest.content(call, entry, min(LARGEST, max(left, 200)))
-        left -= len(content.encode("utf-8", "replace"))
-        shown.append({**_facts(entry), "content": content, "isCut": is_cut})
-        texts.append(digest.with_heading(entry, content, is_cut=is_cut))
-    return shown, texts
-
-
-def _facts(entry: Json) -> Json:
-    author = entry.get("importedAuthor") or entry["author"]
-    facts = {
-        "id": entry["id"],
-        "kind": entry["kind"],
-        "author": None if author is None else masking.masked(author),
-        "createdAt": entry["createdAt"],
-        "size": entry["size"],
-    }
-    if "location" in entry:
-        facts["place"] = text.place(entry["location"])
-    return facts
-
-
-def _snippet(call: digest.Call, hit: Json) -> str:
-    """Return what was found of a note, or its beginning if there is a secret in it."""
-    piece = call("getContext", id=hit["entry"]["id"], maxBytes=SEARCHED)
-    content = "" if piece is None else piece["content"]
-    masked = masking.masked(content)
-    return text.block(hit["snippet"] if masked == content else masked[:200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import sys
@@ -10,6 +11,7 @@ from typing import Final
 
 import click
 
+from tenets_session_server import masking
 from tenets_session_server.agents import hook
 from tenets_session_server.cli.invocation import Invocation, with_run
 from tenets_session_server.client import text
@@ -79,8 +81,11 @@ def _change(
         for change in found:
             name = text.line(str(change.file))
             if dry_run:
-                out.line(f"{out.styled(name, 'name')}:")
-                out.line(text.block(change.after or "(removed)\n"))
+                out.line(f"{out.styled(name, 'name')}:{' removed' * (change.after is None)}")
+                # Only what changes, and masked: agents keep tokens there.
+                before, after = (masking.masked(one or "") for one in (change.before, change.after))
+                lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
+                out.lines(text.line(one) for one in list(lines)[2:])
             else:
                 connecting.write(change)
                 did = "Removed" if change.after is None else "Wrote"
@@ -138,7 +143,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
 @click.command("hook", short_help="Tell a coding agent what is new.")
 @click.argument("agent", metavar="[claude|codex|gemini|cursor]")
 @with_run
-def hook_command(_run: Invocation, agent: str) -> None:
+def hook_command(run: Invocation, agent: str) -> None:
     """Tell a coding agent what is new: the agent runs it at its start and before each prompt.
 
     It reads the event from stdin as JSON, and prints what the agent is to know, or nothing. On
@@ -149,6 +154,9 @@ def hook_command(_run: Invocation, agent: str) -> None:
     tenets-session connect claude
     tenets-session hook claude
     """
+    status = hook.run([agent], run.folder, run.database)
+    if status is not None:  # with options that the quick way does not know
+        raise SystemExit(status)
     raise click.ClickException(  # status 1: an agent goes on, while 2 would stop it
         f"there are hooks for {', '.join(hook.AUTHORS)}, and none for {agent}"
     )

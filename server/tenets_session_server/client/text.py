@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 # Control characters, which terminals obey, and characters that show a line otherwise than it is
-# stored (Unicode, "Bidirectional Algorithm"); lines and paragraphs end with \n only.
+# stored (Unicode, "Bidirectional Algorithm"; what has no width); lines and paragraphs end with \n
+# only.
 _CONTROL: Final = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
-_DECEPTIVE: Final = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_DECEPTIVE: Final = (
+    r"\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff"
+    r"\U000e0000-\U000e007f"
+)
 # They are compiled when they are used: it takes a millisecond each.
 _UNSAFE: Final = f"[{_CONTROL}{_DECEPTIVE}]"
 _UNSAFE_IN_LINE: Final = rf"[{_CONTROL}{_DECEPTIVE}\t\n]"
@@ -39,7 +43,7 @@ def line(given: str) -> str:
 
 def json(given: str) -> str:
     """Return JSON text that has the same value and does not act on a terminal."""
-    return re.sub(_UNSAFE_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", given)
+    return re.sub(_UNSAFE_IN_JSON, _escaped_in_json, given)
 
 
 def ago(when: str) -> str:
@@ -91,6 +95,11 @@ def size(number: int) -> str:
         if amount < 1024 or unit == "TiB":
             break
     return f"{amount:.1f} {unit}"
+
+
+def _escaped_in_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _escaped(found: re.Match[str]) -> str:

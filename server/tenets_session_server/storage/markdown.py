@@ -58,13 +58,13 @@ def of_entry(entry: ExportedEntry, shown: Callable[[str], str] = str) -> str:
     """Return an entry with its heading."""
     content = shown(entry.content)
     author = entry.author if entry.imported_author is UNSET else entry.imported_author
-    parts = [_escaped(entry.kind)]
-    parts += [_escaped(author)] if author else []
+    parts = [_escaped(shown(entry.kind))]
+    parts += [_escaped(shown(author))] if author else []
     parts.append(_time(entry.created_at))
     suffix = ""
     if entry.location is not UNSET:
         location = _decode_location(entry.location)
-        parts.append(_link(location))
+        parts.append(_link(location, shown))
         suffix = PurePosixPath(location.uri).suffix.removeprefix(".")
     body = _quoted(content) if entry.kind in MARKDOWN else _fenced(content, suffix)
     return f"\n### {' · '.join(parts)}\n\n{body}"
@@ -100,7 +100,7 @@ def _fenced(content: str, language: str) -> str:
     return f"{fence}{info}\n{text}{fence}\n"
 
 
-def _link(location: Location) -> str:
+def _link(location: Location, shown: Callable[[str], str]) -> str:
     lines = ""
     fragment = ""
     if location.range is not None:
@@ -109,6 +109,8 @@ def _link(location: Location) -> str:
             last -= 1  # the end is exclusive
         lines = f":{first}" if first == last else f":{first}-{last}"
         fragment = f"#L{first}" if first == last else f"#L{first}-L{last}"
+    if (masked := shown(location.uri)) != location.uri:
+        return code(f"{masked}{lines}")
     try:
         place = uris.parse(location.uri, "uri")
     except InvalidArgumentError:
