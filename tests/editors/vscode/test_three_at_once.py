@@ -44,8 +44,7 @@ def test_a_note_of_one_is_read_in_the_others_at_its_line(three: Three, person: P
     three.vscode.runs("Tenets: Add Selection to Session")
     three.vscode.answers("Add line 5 to billing", "of code")
     three.emacs.types("M->", "Up")
-    three.emacs.types("M-x")
-    three.emacs.types_text("tenets-add-region\r")
+    three.emacs_runs("tenets-add-region")
     three.emacs.wait_for("Comment")
     three.emacs.types_text("of emacs\r")
     notes = {"def log_in": "of neovim", "token = fetch": "of code", "return token": "of emacs"}
@@ -53,8 +52,7 @@ def test_a_note_of_one_is_read_in_the_others_at_its_line(three: Three, person: P
     for line, note in notes.items():
         three.neovim.wait_for(lambda text, line=line, note=note: is_marked(text, line, note))  # type: ignore[misc]
         expect(hint.filter(has_text=line)).to_contain_text(f"✎ {note}")
-    three.emacs.types("M-x")
-    three.emacs.types_text("tenets-file-notes\r")
+    three.emacs_runs("tenets-file-notes")
     for number, note in ((4, "of neovim"), (5, "of code"), (6, "of emacs")):
         three.emacs.wait_for(lambda text, number=number, note=note: f"{number}: {note}" in text)  # type: ignore[misc]
     found = person.gets("show", "billing")["entries"]

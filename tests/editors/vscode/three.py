@@ -104,13 +104,20 @@ class Three:
         if "vscode" in self._stacks:
             expect(self.vscode.status).to_contain_text(session)
 
+    def emacs_runs(self, command: str) -> None:
+        """Run a command in Emacs; keys that come before it has asked for it may get lost."""
+        self.emacs.types("M-x")
+        self.emacs.wait_for("M-x ")
+        self.emacs.types_text(command)
+        self.emacs.wait_for(f"M-x {command}")
+        self.emacs.types("Enter")
+
     def switch(self, editor: str, session: str) -> None:
         """Switch in one of them."""
         if editor == "neovim":
             self.neovim.types_text(f":Tenets switch {session}\r")
         elif editor == "emacs":
-            self.emacs.types("M-x")
-            self.emacs.types_text("tenets-switch\r")
+            self.emacs_runs("tenets-switch")
             self.emacs.wait_for("Switch to")
             self.emacs.types_text(f"{session}\r")
         else:
