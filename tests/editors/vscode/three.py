@@ -107,7 +107,7 @@ class Three:
     def emacs_runs(self, command: str) -> None:
         """Run a command in Emacs; keys that come before it has asked for it may get lost."""
         self.emacs.types("M-x")
-        self.emacs.wait_for("M-x ")
+        self.emacs.wait_for("M-x")
         self.emacs.types_text(command)
         self.emacs.wait_for(f"M-x {command}")
         self.emacs.types("Enter")
