@@ -81,14 +81,13 @@ def write(change: Change) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o666
     try:
         # Nobody else reads it before it has its mode: agents keep tokens there.
-        number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600)
+        number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "w", encoding="utf-8", newline="") as new:
             new.write(change.after)
         if file.exists():
-            unfinished.chmod(mode)
+            unfinished.chmod(file.stat().st_mode & 0o777)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -166,7 +166,7 @@ class Seen:
 
 
 def _log(line: str) -> None:
-    """Add a line to the log of the hooks; the older half of a large one goes."""
+    """Add a line to the log of the hooks; a large one becomes ``hooks.log.1``."""
     try:
         folder = os.path.join(locations.state_directory(), "log")
         os.makedirs(folder, mode=0o700, exist_ok=True)

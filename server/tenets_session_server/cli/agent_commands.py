@@ -12,11 +12,10 @@ from typing import Final
 import click
 
 from tenets_session_server import masking
-from tenets_session_server.agents import hook
+from tenets_session_server.agents import connecting, hook
 from tenets_session_server.cli.invocation import Invocation, with_run
 from tenets_session_server.client import text
 
-AGENTS: Final = ("claude", "codex", "gemini", "cursor", "vscode", "opencode")
 _scope: Final = click.option(
     "--scope",
     type=click.Choice(["user", "project"]),
@@ -28,7 +27,7 @@ _dry_run: Final = click.option("--dry-run", is_flag=True, help="Print the files,
 
 
 @click.command("connect", short_help="Have a coding agent use the sessions.")
-@click.argument("agent", type=click.Choice(AGENTS))
+@click.argument("agent", type=click.Choice(connecting.AGENTS))
 @_scope
 @click.option("--allow-switch", is_flag=True, help="Let the agent switch the active session.")
 @_dry_run
@@ -49,7 +48,7 @@ def connect_command(
 
 
 @click.command("disconnect", short_help="Take the sessions away from a coding agent.")
-@click.argument("agent", type=click.Choice(AGENTS))
+@click.argument("agent", type=click.Choice(connecting.AGENTS))
 @_scope
 @_dry_run
 @with_run
@@ -65,8 +64,6 @@ def disconnect_command(run: Invocation, agent: str, scope: str, dry_run: bool) -
 def _change(
     run: Invocation, agent: str, scope: str, *, switch: bool, connect: bool, dry_run: bool
 ) -> None:
-    from tenets_session_server.agents import connecting  # noqa: PLC0415 - for two verbs
-
     given = () if run.reason == "the default" else ("--database", run.database)
     # A project's files are for others, too, whose programs are elsewhere.
     program = "tenets-session" if scope == "project" else _program()
@@ -140,10 +137,15 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
     anyio.run(server.serve)
 
 
-@click.command("hook", short_help="Tell a coding agent what is new.")
-@click.argument("agent", metavar="[claude|codex|gemini|cursor]")
+# What does not fit is refused below: with click's status 2, Claude Code would refuse the prompt.
+@click.command(
+    "hook",
+    short_help="Tell a coding agent what is new.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("words", nargs=-1, metavar="[claude|codex|gemini|cursor]")
 @with_run
-def hook_command(run: Invocation, agent: str) -> None:
+def hook_command(run: Invocation, words: tuple[str, ...]) -> None:
     """Tell a coding agent what is new: the agent runs it at its start and before each prompt.
 
     It reads the event from stdin as JSON, and prints what the agent is to know, or nothing. On
@@ -154,9 +156,9 @@ def hook_command(run: Invocation, agent: str) -> None:
     tenets-session connect claude
     tenets-session hook claude
     """
-    status = hook.run([agent], run.folder, run.database)
+    status = hook.run(words, run.folder, run.database)
     if status is not None:  # with options that the quick way does not know
         raise SystemExit(status)
-    raise click.ClickException(  # status 1: an agent goes on, while 2 would stop it
-        f"there are hooks for {', '.join(hook.AUTHORS)}, and none for {agent}"
+    raise click.ClickException(
+        f"there are hooks for {', '.join(hook.AUTHORS)}, and none for {' '.join(words) or 'nobody'}"
     )

@@ -24,6 +24,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tenets_session_server.cli import app
     except KeyboardInterrupt:  # while modules are imported
         return 1
-    status = app.run(given)
-    # With 2, Claude Code would refuse the prompt that its hook is run for.
-    return 1 if status == app.USAGE and "hook" in given else status
+    return app.run(given)
