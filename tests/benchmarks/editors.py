@@ -43,6 +43,7 @@ EXAMPLES: Final = Path(__file__).parents[2] / "client_examples"
 SESSIONS: Final = ("billing", "kitchen")
 ATTRIBUTES: Final = b"\x1b[c"
 """What a program asks a terminal first: what it can do."""
+NO_COMPILING: Final = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)"
 DEADLINE: Final = 60.0
 QUIET: Final = 0.3
 """Seconds without output after which an editor has drawn everything."""
@@ -89,7 +90,8 @@ def editors(database: Path) -> Mapping[str, Editor]:
             ("+qa!",),
         ),
         "emacs": Editor(
-            ("emacs", "-Q", "-nw"),
+            # Emacs compiles what it loads to native code, once, in further processes.
+            ("emacs", "-Q", "-nw", "--eval", NO_COMPILING),
             "-l",
             ".el",
             f"""
@@ -97,8 +99,6 @@ def editors(database: Path) -> Mapping[str, Editor]:
             (autoload 'tenets-mode "tenets" nil t)
             (setq tenets-server-command '({server.replace(",", "")}))
             (run-with-idle-timer 1 nil #'tenets-mode)
-            ;; Emacs compiles what it loads to native code, once, in further processes.
-            (setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)
             """,
             ("-f", "kill-emacs"),
         ),

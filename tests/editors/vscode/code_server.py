@@ -178,6 +178,17 @@ class CodeServer:
         finally:
             page.close()
 
+    def wait_until_kept(self, text: str) -> None:
+        """Wait until VS Code has a copy of text that is not saved.
+
+        Until then it asks before a page is left, and Playwright lets it go: the text is lost.
+        """
+        copies = self._folder / "user" / "User" / "Backups"
+        end = time.monotonic() + DEADLINE
+        while not any(text in file.read_text() for file in copies.glob("*/*/*")):
+            assert time.monotonic() < end, f"there is no copy of {text!r}"
+            time.sleep(0.1)  # it says nothing when it has written one
+
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + DEADLINE
         while True:

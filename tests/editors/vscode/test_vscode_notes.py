@@ -226,14 +226,16 @@ def test_notes_are_read_and_written_as_utf8(code_server: CodeServer, person: Per
     assert entry["content"] == "Grüße: 1 €5 ¢"
 
 
-def test_a_conflict_is_found_after_a_reload(window: Window, person: Person) -> None:
+def test_a_conflict_is_found_after_a_reload(
+    window: Window, person: Person, code_server: CodeServer
+) -> None:
     person.does("note", "first")
     entry_id = str(person.gets("show", "billing")["entries"][0]["id"])
     window.opens_note("billing", "first")
     window.editor.click()
     window.page.keyboard.press("Control+End")
     window.page.keyboard.type(" of mine")
-    expect(window.page.locator(".tab.dirty")).to_have_count(1)
+    code_server.wait_until_kept("first of mine")
     window.runs("Developer: Reload Window")
     expect(window.page.locator(".tab")).to_have_count(0)
     # While the window is away, to a text that is as long.
