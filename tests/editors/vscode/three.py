@@ -105,7 +105,11 @@ class Three:
             expect(self.vscode.status).to_contain_text(session)
 
     def emacs_runs(self, command: str) -> None:
-        """Run a command in Emacs; keys that come before it has asked for it may get lost."""
+        """Run a command in Emacs, once it asks for one.
+
+        After a command of M-x, Emacs waits to suggest a shorter name (`suggest-key-bindings`). An
+        M-x in that time may lose the keys that come with it, without any package, too.
+        """
         self.emacs.types("M-x")
         self.emacs.wait_for("M-x")
         self.emacs.types_text(command)
