@@ -33,7 +33,7 @@ from benchmarks.report import environment
 from benchmarks.shared import Place
 from support.foreign import NOW, UPSTREAM_SCHEMA
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 PREFIX: Final = "tenets/session."
 PIECE: Final = 64 * 1024
@@ -111,7 +111,7 @@ def transfer(folder: Path, entries: int, rounds: int) -> None:
     sqlite = shutil.which("sqlite3")
     for size in (entries // 10, entries):
         ours, upstream = folder / f"{size}.db", folder / f"upstream {size}.db"
-        with closing(Store(TenetsConfig(database=ours))) as store:
+        with closing(SQLiteStore(TenetsConfig(database=ours))) as store:
             store.sessions.create(LARGE)
         fill(ours, size)
         with closing(apsw.Connection(str(upstream))) as connection:
@@ -162,11 +162,17 @@ def be_transfer(verb: str, source: Path, target: Path) -> None:
     """Export or import; print the seconds and the largest memory, in KiB."""
     begin = time.perf_counter()
     if verb == "export":
-        with closing(Store(TenetsConfig(database=source))) as store, target.open("wb") as file:
+        with (
+            closing(SQLiteStore(TenetsConfig(database=source))) as store,
+            target.open("wb") as file,
+        ):
             for piece in store.exporter.json():
                 file.write(piece)
     else:
-        with closing(Store(TenetsConfig(database=target))) as store, source.open("rb") as file:
+        with (
+            closing(SQLiteStore(TenetsConfig(database=target))) as store,
+            source.open("rb") as file,
+        ):
             store.importer.run(_pieces(file))
     print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 

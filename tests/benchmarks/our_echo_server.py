@@ -12,7 +12,7 @@ from tenets_session_server.cli.standalone import claim_stdio
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.pygls_server import create_server
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 
 def echo(params: Any) -> Any:
@@ -23,7 +23,7 @@ def echo(params: Any) -> Any:
 def main() -> int:
     """Serve stdin and stdout; return the exit status."""
     stdin, stdout = claim_stdio()
-    store = Store(TenetsConfig(database=Path(sys.argv[1]), busy_timeout=0.0))
+    store = SQLiteStore(TenetsConfig(database=Path(sys.argv[1]), busy_timeout=0.0))
     server = create_server(store)
     server.feature("echo")(echo)
 

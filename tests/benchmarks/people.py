@@ -41,8 +41,8 @@ PASS: Final = (sys.executable, "-c", "pass")
 LIBRARY: Final = """import sys
 from pathlib import Path
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.store import Store
-store = Store(TenetsConfig(database=Path(sys.argv[1])))
+from tenets_session_server.storage.sqlite.store import SQLiteStore
+store = SQLiteStore(TenetsConfig(database=Path(sys.argv[1])))
 store.database.open()
 if sys.argv[2] == "export":
     for piece in store.exporter.json():

@@ -32,7 +32,7 @@ from benchmarks.report import environment
 from benchmarks.shared import one_cpu
 from support.foreign import UPSTREAM_SCHEMA
 from tenets_session_server.cli import server as cli
-from tenets_session_server.storage.search_feed import SearchFeed
+from tenets_session_server.storage.sqlite.search_feed import SearchFeed
 
 SEARCH: Final = "tenets/session.search"
 RARE, COMMON = 100, 5  # every so manieth entry has a word of this kind

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.store_calls import on_the_wire, prepared
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 server = LanguageServer("stock-pygls", "1")
-store = Store(TenetsConfig(database=Path(sys.argv[1])))
+store = SQLiteStore(TenetsConfig(database=Path(sys.argv[1])))
 
 
 def plain(value: Any) -> Any:

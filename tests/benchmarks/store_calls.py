@@ -19,14 +19,14 @@ from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import TenetsSessionError
 from tenets_session_server.methods.method import CallContext
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 _BY_VERB = {method.verb: method for method in METHODS}
 
 
-def open_database(path: Path) -> Store:
+def open_database(path: Path) -> SQLiteStore:
     """Open a database with the settings of the server."""
-    return Store(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
+    return SQLiteStore(TenetsConfig(database=path, synchronous="full", busy_timeout=0.0))
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def server_errors() -> Iterator[None]:
         raise ServerError(str(error)) from error
 
 
-def prepared(store: Store, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
+def prepared(store: SQLiteStore, verb: str, params: Mapping[str, Any]) -> Callable[[], Any]:
     """Return the call for a request; ``params`` as on the wire, ``verb`` without its prefix."""
     method = _BY_VERB[verb]
     context = CallContext(store, list, lambda: None, tuple)

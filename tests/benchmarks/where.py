@@ -32,10 +32,10 @@ from tenets_session_server.cli import server as cli
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.rpc.calls import Calls
 from tenets_session_server.rpc.client import Client
-from tenets_session_server.storage.context import Context
-from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.transaction import Transaction
+from tenets_session_server.storage.sqlite.context import Context
+from tenets_session_server.storage.sqlite.database import Database
+from tenets_session_server.storage.sqlite.transaction import Transaction
 from tenets_session_server.wire.framing import FrameDecoder
 from tenets_session_server.wire.transport import PolledReader
 

@@ -19,8 +19,8 @@ from support.modes import both_modes
 from support.pipes import DEADLINE
 from support.waiting import eventually
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import hidden_context
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite import hidden_context
 from tenets_session_server.wire import streams
 
 pytestmark = pytest.mark.asyncio

@@ -15,7 +15,7 @@ from support.messages import Json, notification, request
 from support.modes import both_modes
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.rpc.publisher import JOIN_INTERVAL
-from tenets_session_server.storage import watcher as file_events
+from tenets_session_server.storage.sqlite import watcher as file_events
 
 pytestmark = pytest.mark.asyncio
 

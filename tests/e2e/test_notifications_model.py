@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from support.client import Client
 from support.foreign import ForeignWriter
 from support.messages import Json
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.sqlite.hidden_context import VISIBLE
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SERVERS = st.sampled_from([0, 1])

@@ -26,8 +26,8 @@ from support.foreign import ForeignWriter
 from support.host import Host
 from tenets_session_server.logs import CLIENT, client_context
 from tenets_session_server.methods.table import METHODS
-from tenets_session_server.storage.context_pages import WALKED
-from tenets_session_server.storage.schema import CHANGES_KEPT, ONE_ROW_TABLES, PRUNE_INTERVAL
+from tenets_session_server.storage.sqlite.context_pages import WALKED
+from tenets_session_server.storage.sqlite.schema import CHANGES_KEPT, ONE_ROW_TABLES, PRUNE_INTERVAL
 
 pytestmark = pytest.mark.asyncio
 

@@ -15,9 +15,9 @@ from support.modes import both_modes
 from support.searching import found, found_in_the_end, names
 from support.waiting import eventually
 from tenets_session_server.errors import InterruptedQueryError
-from tenets_session_server.storage import query_timeout, search, search_matches
-from tenets_session_server.storage.hidden_context import FIRST
 from tenets_session_server.storage.search_query import Scope
+from tenets_session_server.storage.sqlite import query_timeout, search, search_matches
+from tenets_session_server.storage.sqlite.hidden_context import FIRST
 
 pytestmark = pytest.mark.asyncio
 

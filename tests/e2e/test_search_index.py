@@ -16,8 +16,8 @@ from support.host import Host
 from support.modes import both_modes
 from support.searching import INDEXED, STORED, found, found_in_the_end, names
 from support.waiting import eventually
-from tenets_session_server.storage import schema, search_feed, search_index
-from tenets_session_server.storage.schema import CHANGES_KEPT
+from tenets_session_server.storage.sqlite import schema, search_feed, search_index
+from tenets_session_server.storage.sqlite.schema import CHANGES_KEPT
 
 pytestmark = pytest.mark.asyncio
 
@@ -573,7 +573,7 @@ async def test_indexing_tells_nobody_and_keeps_results(database: Path) -> None:
 async def test_the_log_is_emptied_after_the_index_was_fed(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenets_session_server.storage.maintenance.CHECKPOINT_AFTER", 0.3)
+    monkeypatch.setattr("tenets_session_server.storage.sqlite.maintenance.CHECKPOINT_AFTER", 0.3)
     async with Host.opened(database) as host:
         client = await host.quiet_client()
         await client.add_note("a", "token")

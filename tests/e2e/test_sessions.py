@@ -13,7 +13,7 @@ from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.messages import Json, frame
 from support.modes import both_modes
-from tenets_session_server.storage.hidden_context import VISIBLE
+from tenets_session_server.storage.sqlite.hidden_context import VISIBLE
 
 pytestmark = pytest.mark.asyncio
 

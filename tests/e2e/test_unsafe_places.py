@@ -11,7 +11,7 @@ from support import shared, timings
 from support.client import Client, ResponseError
 from support.foreign import ForeignWriter
 from support.modes import both_modes
-from tenets_session_server.storage import file_system
+from tenets_session_server.storage.sqlite import file_system
 
 pytestmark = pytest.mark.asyncio
 

@@ -24,7 +24,7 @@ from support.messages import request
 from support.pipes import DEADLINE
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio]
 
@@ -137,7 +137,7 @@ async def test_a_long_operation_that_is_killed_is_done_or_not(
     command = [*server_command, "--standalone"]
     params = {"name": "large", "content": exported(), "id": 0}
     for number in range(12):
-        with closing(Store(TenetsConfig(database=database))) as store:
+        with closing(SQLiteStore(TenetsConfig(database=database))) as store:
             params["id"] = prepared(store, verb)
         async with Client.started(command) as client:
             await client.initialize()
@@ -150,7 +150,7 @@ async def test_a_long_operation_that_is_killed_is_done_or_not(
                 await asyncio.sleep(dice.uniform(0, 2 * took))
             client.process.kill()
             await client.process.wait()
-        with closing(Store(TenetsConfig(database=database))) as store:
+        with closing(SQLiteStore(TenetsConfig(database=database))) as store:
             outcomes[done(store, verb)] += 1
     print(outcomes)
     assert outcomes[True] > 0
@@ -164,7 +164,7 @@ def exported() -> str:
     return json.dumps({"format": "tenets-sessions", "version": 1, "sessions": [session]})
 
 
-def prepared(store: Store, verb: str) -> int:
+def prepared(store: SQLiteStore, verb: str) -> int:
     """Make what the operation needs; return the item of the trash that it is about, else 0."""
     there = store.sessions.get("large") is not None
     if verb == "import":
@@ -181,7 +181,7 @@ def prepared(store: Store, verb: str) -> int:
     return store.whole_sessions.delete("large").trash_id or 0
 
 
-def done(store: Store, verb: str) -> bool:
+def done(store: SQLiteStore, verb: str) -> bool:
     """Tell whether the operation was done; it has to be done wholly, or not at all."""
     assert store.database.run("PRAGMA integrity_check") == [("ok",)]
     page = store.sessions.page(include_context_count=True)

@@ -17,10 +17,10 @@ from tenets_session_server.cli import standalone
 from tenets_session_server.cli.options import Options
 from tenets_session_server.rpc import pygls_server
 from tenets_session_server.rpc.pygls_server import SessionServer
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 
-def create_odd_server(store: Store, **options: Any) -> SessionServer:
+def create_odd_server(store: SQLiteStore, **options: Any) -> SessionServer:
     """Return the server with the features ``odd/*``."""
     server = pygls_server.create_server(store, **options)
 

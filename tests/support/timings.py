@@ -18,12 +18,12 @@ from typing import Final
 import pytest
 
 MODULES: Final = {
-    "ADOPTION_TIMEOUT": "storage.adoption",
+    "ADOPTION_TIMEOUT": "storage.sqlite.adoption",
     "ANSWER_TIMEOUT": "daemon.admin",
     "BUSY_TIMEOUT": "rpc.calls",
-    "CHECK_TIMEOUT": "storage.damage",
-    "CHECKPOINT_AFTER": "storage.maintenance",
-    "CONSTANT_SIZE": "storage.file_identity",
+    "CHECK_TIMEOUT": "storage.sqlite.damage",
+    "CHECKPOINT_AFTER": "storage.sqlite.maintenance",
+    "CONSTANT_SIZE": "storage.sqlite.file_identity",
     "FIRST_LOOK": "daemon.automatic_backups",
     "GRACE": "rpc.connection",
     "LIVENESS_INTERVAL": "rpc.connection",
@@ -31,11 +31,11 @@ MODULES: Final = {
     "LOOK_INTERVAL": "daemon.automatic_backups",
     "PATH_INTERVAL": "daemon.client_session",
     "RESPONSE_TIMEOUT": "daemon.shim",
-    "SHARED_FILE_SYSTEMS": "storage.file_system",
+    "SHARED_FILE_SYSTEMS": "storage.sqlite.file_system",
     "START_TIMEOUT": "daemon.shim",
     "SOCKET_INTERVAL": "daemon.listener",
     "SIGNAL_TIMEOUT": "daemon.admin",
-    "SETTLED": "storage.file_identity",
+    "SETTLED": "storage.sqlite.file_identity",
 }
 """Where each of them is; one is no timing, but changed in the same way."""
 

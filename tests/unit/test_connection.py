@@ -10,8 +10,8 @@ import pytest
 from support.foreign import ForeignWriter, active_names, totals
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError, OutcomeUnknownError
-from tenets_session_server.storage import file_identity
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite import file_identity
 
 
 @pytest.fixture

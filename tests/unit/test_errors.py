@@ -10,7 +10,7 @@ import pytest
 from tenets_session_server import errors
 from tenets_session_server.errors import TenetsSessionError
 from tenets_session_server.rpc import error_codes
-from tenets_session_server.storage import sqlite_errors
+from tenets_session_server.storage.sqlite import sqlite_errors
 
 
 def error_for(code: int) -> apsw.Error:

@@ -13,9 +13,9 @@ from tenets_session_server import locations
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseUnavailableError
 from tenets_session_server.locations import default_cache_directory
-from tenets_session_server.storage.connection_setup import SAFE_SQLITE, engine_warning
-from tenets_session_server.storage.file_system import shared_file_system
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite.connection_setup import SAFE_SQLITE, engine_warning
+from tenets_session_server.storage.sqlite.file_system import shared_file_system
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from support.foreign import ForeignWriter
 from support.processes import popen
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import DatabaseCorruptError, DatabaseError
-from tenets_session_server.storage import triggers
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite import triggers
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_failed_open_is_tried_again(config: TenetsConfig, database: Path) -> N
     database.parent.write_text("in the way")
     with pytest.raises(DatabaseError):
         SessionDB(config)
-    store = Store(config)
+    store = SQLiteStore(config)
     with pytest.raises(DatabaseError):
         store.sessions.page()
     database.parent.unlink()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from support.foreign import ForeignWriter, most_recently_active, totals
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import triggers
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite import triggers
 
 # As the version before "no_replace_triggers" had them, which needed the table and the column.
 OLDER_TRIGGERS = {

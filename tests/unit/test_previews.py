@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenets_session_server.storage import previews
+from tenets_session_server.storage.sqlite import context_pages
 
 BLANKS = " \t\r\n\x0b\x0c"
 PARTS = st.sampled_from([*BLANKS, "a", "é", "🧵", "x" * 150])
 TEXT = st.lists(PARTS, max_size=12).map("".join)
-SQL = f"SELECT {previews.START.format('?1')}"
+SQL = f"SELECT {context_pages.START.format('?1')}"
 
 
 @given(TEXT)

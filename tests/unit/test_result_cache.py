@@ -20,7 +20,7 @@ def remember(results: ResultCache, *keys: tuple[str, bytes], size: int = 10) -> 
 
 
 def test_a_result_is_returned_until_this_process_commits(db: SessionDB) -> None:
-    results = ResultCache(db.db)
+    results = ResultCache(db.store)
     remember(results, KEY)
     assert results.get(KEY) is not None
     db.create_session("a")
@@ -30,7 +30,7 @@ def test_a_result_is_returned_until_this_process_commits(db: SessionDB) -> None:
 def test_a_result_is_returned_until_another_program_commits(
     db: SessionDB, foreign: ForeignWriter
 ) -> None:
-    results = ResultCache(db.db)
+    results = ResultCache(db.store)
     remember(results, KEY)
     foreign.create("a")
     # What arrived before is answered with what held then; the next turn looks again.
@@ -42,7 +42,7 @@ def test_a_result_is_returned_until_another_program_commits(
 
 
 def test_a_result_is_not_returned_for_another_file(db: SessionDB) -> None:
-    results = ResultCache(db.db)
+    results = ResultCache(db.store)
     remember(results, KEY)
     db.db.release()
     results.revalidate()
@@ -50,7 +50,7 @@ def test_a_result_is_not_returned_for_another_file(db: SessionDB) -> None:
 
 
 def test_a_result_is_still_returned_after_a_rollback(db: SessionDB) -> None:
-    results = ResultCache(db.db)
+    results = ResultCache(db.store)
     remember(results, KEY)
     with pytest.raises(SessionExistsError), db.db.transaction():  # noqa: PT012 - it rolls back
         db.store.sessions.create("a")
@@ -59,7 +59,7 @@ def test_a_result_is_still_returned_after_a_rollback(db: SessionDB) -> None:
 
 
 def test_the_size_is_bounded(db: SessionDB) -> None:
-    results = ResultCache(db.db)
+    results = ResultCache(db.store)
     size = LARGEST_CACHED // 2
     keys = [(KEY[0], str(number).encode()) for number in range(50)]
     remember(results, *keys, size=size)

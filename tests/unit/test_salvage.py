@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage import rebuilding
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite import rebuilding
 
 NOTES = 150
 KILLED = """

@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.errors import SessionExistsError
-from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite.hidden_context import VISIBLE
 
 NAMES = st.sampled_from(["a", "b", "c", "ä b", "", "%"])
 VALUES = st.recursive(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.foreign import ForeignWriter
 from tenets_session_server.config import TenetsConfig
 from tenets_session_server.models.sessions import Session
-from tenets_session_server.storage import session_pages as pages
 from tenets_session_server.storage.session_db import SessionDB
+from tenets_session_server.storage.sqlite import session_pages as pages
 
 NAMES = st.text("ab\U0010ffff", min_size=1, max_size=4)
 # SQLite's order: numbers, text, blobs.

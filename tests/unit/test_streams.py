@@ -24,7 +24,7 @@ from tenets_session_server.errors import (
 )
 from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.json_stream import JsonStream
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 TIME = "2026-11-20T08:00:00+00:00"
 HEAD = b'{"format": "tenets-sessions", "version": 1, "sessions": ['
@@ -37,8 +37,8 @@ VALUES = st.recursive(
 
 
 @pytest.fixture
-def store(database: Path) -> Iterator[Store]:
-    found = Store(TenetsConfig(database=database))
+def store(database: Path) -> Iterator[SQLiteStore]:
+    found = SQLiteStore(TenetsConfig(database=database))
     yield found
     found.close()
 
@@ -55,7 +55,7 @@ def document(name: str, count: int) -> Iterator[bytes]:
     yield b"]}]}"
 
 
-def contents(store: Store) -> list[Any]:
+def contents(store: SQLiteStore) -> list[Any]:
     found, cursor = list[Any](), None
     while True:
         page = store.context.page(ContextListing(), 1000, cursor)
@@ -93,7 +93,7 @@ def test_an_export_of_an_import_is_the_same(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         one, other = (
-            Store(TenetsConfig(database=Path(folder) / name, synchronous="normal"))
+            SQLiteStore(TenetsConfig(database=Path(folder) / name, synchronous="normal"))
             for name in ("one.db", "other.db")
         )
         for name in names:
@@ -108,7 +108,7 @@ def test_an_export_of_an_import_is_the_same(
             store.close()
 
 
-def test_an_import_in_parts_is_visible_at_its_end(store: Store, database: Path) -> None:
+def test_an_import_in_parts_is_visible_at_its_end(store: SQLiteStore, database: Path) -> None:
     store.sessions.create("before")
     seen = list[tuple[list[str], int]]()
 
@@ -134,14 +134,16 @@ def test_an_import_in_parts_is_visible_at_its_end(store: Store, database: Path) 
 
 
 @pytest.mark.parametrize("end", [b"]}]}x", b"]", b', {"kind": 7}]}]}', b"]}, {}]}"])
-def test_an_import_that_fails_leaves_nothing(store: Store, database: Path, end: bytes) -> None:
+def test_an_import_that_fails_leaves_nothing(
+    store: SQLiteStore, database: Path, end: bytes
+) -> None:
     *pieces, _ = document("large", 2500)
     with pytest.raises(ImportInvalidError):
         store.importer.run([*pieces, end])
     nothing_is_left(store, database)
 
 
-def test_an_import_that_is_broken_off_leaves_nothing(store: Store, database: Path) -> None:
+def test_an_import_that_is_broken_off_leaves_nothing(store: SQLiteStore, database: Path) -> None:
     def broken() -> Iterator[bytes]:
         yield from [*document("large", 2500)][:-1]
         raise KeyboardInterrupt
@@ -155,7 +157,7 @@ def test_an_import_that_is_broken_off_leaves_nothing(store: Store, database: Pat
     assert store.totals().sessions == 1
 
 
-def nothing_is_left(store: Store, database: Path) -> None:
+def nothing_is_left(store: SQLiteStore, database: Path) -> None:
     assert contents(store) == []
     assert store.trash.page().items == []
     while store.trash_upkeep.run_step():
@@ -172,16 +174,16 @@ def nothing_is_left(store: Store, database: Path) -> None:
 IMPORT_AND_STOP = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from unit.test_streams import TenetsConfig, Store, document
+    from unit.test_streams import TenetsConfig, SQLiteStore, document
     def pieces():
         yield from [*document("large", 2500)][:-1]
         print("staged", flush=True)
         time.sleep(1000)
-    Store(TenetsConfig(database=Path(sys.argv[1]))).importer.run(pieces())
+    SQLiteStore(TenetsConfig(database=Path(sys.argv[1]))).importer.run(pieces())
 """)
 
 
-def test_what_a_killed_import_has_staged_is_removed(store: Store, database: Path) -> None:
+def test_what_a_killed_import_has_staged_is_removed(store: SQLiteStore, database: Path) -> None:
     store.sessions.create("a")
     command = [sys.executable, "-c", IMPORT_AND_STOP, str(database)]
     tests = Path(__file__).parents[1]
@@ -202,7 +204,7 @@ def test_what_a_killed_import_has_staged_is_removed(store: Store, database: Path
         assert foreign.contents() == []
 
 
-def test_an_import_that_was_given_up_says_so(store: Store, database: Path) -> None:
+def test_an_import_that_was_given_up_says_so(store: SQLiteStore, database: Path) -> None:
     def slow() -> Iterator[bytes]:
         *pieces, end = document("large", 2500)
         yield from pieces

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from support.foreign import INSERT, NOW, ForeignWriter, active_names, most_recently_active, totals
 from tenets_session_server.config import TenetsConfig
-from tenets_session_server.storage.hidden_context import VISIBLE
 from tenets_session_server.storage.session_db import SessionDB
-from tenets_session_server.storage.triggers import TRIGGERS
+from tenets_session_server.storage.sqlite.hidden_context import VISIBLE
+from tenets_session_server.storage.sqlite.triggers import TRIGGERS
 
 NAMES = st.sampled_from(["a", "b", "c"])
 IDS = st.sampled_from([-1, 1, 2, 3, 4])

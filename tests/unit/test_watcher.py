@@ -11,7 +11,7 @@ import pytest
 
 from support.foreign import ForeignWriter
 from support.pipes import DEADLINE
-from tenets_session_server.storage.watcher import FileEvents
+from tenets_session_server.storage.sqlite.watcher import FileEvents
 
 
 @pytest.fixture

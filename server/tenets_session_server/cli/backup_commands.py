@@ -20,7 +20,7 @@ from tenets_session_server.cli.output import progress
 from tenets_session_server.client import text
 
 if TYPE_CHECKING:
-    from tenets_session_server.storage.backup_files import BackupFile
+    from tenets_session_server.storage.sqlite.backup_files import BackupFile
 
 READABLE = "what can still be read of the damaged file"
 
@@ -59,7 +59,7 @@ def backup_command(run: Invocation, file: str | None, listed: bool, keep: int | 
 
 
 def _back_up(run: Invocation, file: str | None) -> None:
-    from tenets_session_server.storage import (  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage.sqlite import (  # noqa: PLC0415 - 40 ms
         backup_files,
         backups,
         file_system,
@@ -98,9 +98,11 @@ def _back_up(run: Invocation, file: str | None) -> None:
 
 
 def _set_kept(run: Invocation, number: int) -> None:
-    from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
+    from tenets_session_server.storage import engines  # noqa: PLC0415 - 60 ms
+    from tenets_session_server.storage.steps import BUSY_TIMEOUT  # noqa: PLC0415
 
-    with closing(local.store(run.database, run.reason)) as store:
+    opened = engines.sqlite_store(run.database, "full", run.reason, busy_timeout=BUSY_TIMEOUT)
+    with closing(opened) as store:
         store.settings.keep_backups(number)
     sentence = (
         "No more automatic backups of this database are made."
@@ -112,7 +114,7 @@ def _set_kept(run: Invocation, number: int) -> None:
 
 def described(run: Invocation) -> list[Json]:
     """Return all backups, the newest first, with what is in them."""
-    from tenets_session_server.storage import backup_files  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage.sqlite import backup_files  # noqa: PLC0415 - 40 ms
 
     found = [_of_backup(one) for one in backup_files.listed(Path(run.database))]
     return [one for one in found if one["kind"] != "damaged" or one["size"]]
@@ -132,7 +134,7 @@ def _of_backup(backup: BackupFile) -> Json:
 def contents(path: Path) -> Json:
     """Return what is in a database, or the ``problem`` that keeps it from being read."""
     from tenets_session_server.errors import DatabaseError  # noqa: PLC0415
-    from tenets_session_server.storage import backups  # noqa: PLC0415
+    from tenets_session_server.storage.sqlite import backups  # noqa: PLC0415
 
     try:
         with backups.opened(path) as connection:

@@ -65,7 +65,7 @@ def doctor_command(run: Invocation, fix: bool) -> int:
 
 def _findings(run: Invocation) -> Iterator[Finding]:
     from tenets_session_server.daemon import checkup as daemons  # noqa: PLC0415 - 80 ms
-    from tenets_session_server.storage.checkup import Checkup  # noqa: PLC0415
+    from tenets_session_server.storage.sqlite.checkup import Checkup  # noqa: PLC0415
 
     named = run.reason == locations.BY_OPTION
     with _bar() as advance:
@@ -125,8 +125,8 @@ def _command() -> Finding:
 
 def _public_package() -> Finding:
     """Look which ``tenets`` there is, and whether its SQLite is safe beside ours."""
-    from tenets_session_server.storage import connection_setup  # noqa: PLC0415 - 40 ms
     from tenets_session_server.storage.findings import Finding  # noqa: PLC0415
+    from tenets_session_server.storage.sqlite import connection_setup  # noqa: PLC0415 - 40 ms
 
     found = shutil.which("tenets")
     if found is None:

@@ -1,7 +1,7 @@
 """What a shell or an agent waits for: the name for a prompt, names to complete, hooks.
 
 It takes as long as Python's start and SQLite's import: nothing else is imported, no daemon is
-asked, and the database is only looked at (:mod:`.storage.glance`). A command line that is not one
+asked, and the database is only looked at (:mod:`.sqlite.glance`). A command line that is not one
 of these, or has other options, is up to :mod:`.app`.
 """
 
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int | None:
 
 def prompt(folder: str | None, database: str | None) -> int:
     """Print the name of the current session, or nothing; a prompt has no place for errors."""
-    from tenets_session_server.storage import glance
+    from tenets_session_server.storage.sqlite import glance
 
     try:
         if folder is not None:
@@ -59,7 +59,7 @@ def prompt(folder: str | None, database: str | None) -> int:
 
 def complete(database: str | None, prefix: str) -> int:
     """Print the names of sessions that begin so, a line each."""
-    from tenets_session_server.storage import glance
+    from tenets_session_server.storage.sqlite import glance
 
     try:
         found = glance.names(locations.locate(database)[0], prefix, MOST_COMPLETED)

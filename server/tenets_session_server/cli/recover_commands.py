@@ -23,8 +23,8 @@ from tenets_session_server.cli.output import progress
 from tenets_session_server.client import text
 
 if TYPE_CHECKING:
-    from tenets_session_server.storage.comparison import Difference
-    from tenets_session_server.storage.recovery_sources import RecoverySources
+    from tenets_session_server.storage.sqlite.comparison import Difference
+    from tenets_session_server.storage.sqlite.recovery_sources import RecoverySources
 
 
 @click.command("recover", short_help="Bring sessions back from a backup.")
@@ -51,8 +51,8 @@ def recover_command(
     """
     if source is not None and salvage:
         raise click.UsageError("--from and --salvage: give one of them")
-    from tenets_session_server.storage import recovery  # noqa: PLC0415 - 40 ms
-    from tenets_session_server.storage.recovery_sources import RecoverySources  # noqa: PLC0415
+    from tenets_session_server.storage.sqlite import recovery  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage.sqlite.recovery_sources import RecoverySources  # noqa: PLC0415
 
     database = Path(run.database)
     if not database.parent.is_dir():
@@ -130,7 +130,7 @@ def _list(run: Invocation, sources: RecoverySources) -> list[Json]:
 
 def _named(run: Invocation, source: str) -> Path:
     """Return the file that the user has named, by its path or by its name among the backups."""
-    from tenets_session_server.storage import backup_files  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage.sqlite import backup_files  # noqa: PLC0415 - 40 ms
 
     database, path = Path(run.database), Path(run.folder, source).expanduser()
     if not path.exists() and Path(source).name == source:
@@ -167,7 +167,7 @@ def _replace_all(run: Invocation, sources: RecoverySources, chosen: Path, *, yes
     """Put the content of a sound copy in the place of what is there."""
 
     from tenets_session_server.rpc import local  # noqa: PLC0415 - 60 ms
-    from tenets_session_server.storage import comparison  # noqa: PLC0415 - 40 ms
+    from tenets_session_server.storage.sqlite import comparison  # noqa: PLC0415 - 40 ms
 
     out, database = run.out, Path(run.database)
     now = database if sources.problem is None else sources.readable
@@ -245,7 +245,7 @@ def _copy_sessions(
         except SessionNotFoundError as error:
             name = text.line(error.name or "")
             raise NotFoundError(f"the backup has no session that is named {name}") from None
-        now.database.author = run.author
+        now.author = run.author
         with closing(then.exporter.json(ids)) as document:
             found = local.plain(now.importer.run(document, "rename"))
     shown = ", ".join(text.line(one["name"]) for one in found["sessions"])

@@ -16,6 +16,7 @@ from tenets_session_server import logs
 from tenets_session_server.cli.options import Options
 from tenets_session_server.rpc.connection import serve
 from tenets_session_server.rpc.pygls_server import create_server
+from tenets_session_server.storage import engines
 from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def run(
     stdin, stdout = claim_stdio()
     if problem is not None:
         logger.warning("serving this editor in direct mode: %s", problem)
-    store = Store.for_server(database, options.synchronous, reason)
+    store = engines.store(database, options.synchronous, reason)
     store.open_for_client(reason)
     gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:

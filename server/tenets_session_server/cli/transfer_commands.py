@@ -157,6 +157,6 @@ def _store(run: Invocation) -> Iterator[Store]:
 
     store = local.store(run.database, run.reason)
     with storage_errors(), closing(store):
-        store.database.open()
-        store.database.author = run.author
+        store.open()
+        store.author = run.author
         yield store

@@ -15,7 +15,7 @@ from typing import Final
 
 from tenets_session_server.daemon import launch
 from tenets_session_server.daemon.backup_process import PROBLEM
-from tenets_session_server.storage import automatic_backup, backup_files, file_system
+from tenets_session_server.storage.sqlite import automatic_backup, backup_files, file_system
 
 logger = logging.getLogger(__name__)
 

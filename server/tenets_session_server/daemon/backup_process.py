@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
-from tenets_session_server.storage import automatic_backup
+from tenets_session_server.storage.sqlite import automatic_backup
 
 PROBLEM = "problem="
 

@@ -137,7 +137,7 @@ class ClientSession:
         try:
             # What a process of the client's own would do at its start, and log for it.
             if self._request.synchronous == "full":
-                self._store.database.require_durability()
+                self._store.require_durability()
             self._store.open_for_client(self._request.reason)
             await self._command.send("serving")
             control.expect("go", await self._command.receive())

@@ -57,9 +57,9 @@ class Daemon:
     ) -> None:
         self._store, self._address = store, address
         self._publisher = Publisher(store)
-        self._backups = AutomaticBackups(
-            store.database.path, lambda: store.database.is_open, self._tell
-        )
+        self._backups: AutomaticBackups | None = None
+        if store.path is not None:
+            self._backups = AutomaticBackups(store.path, lambda: store.is_open, self._tell)
         self._log = log
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -81,9 +81,11 @@ class Daemon:
     async def run(self) -> None:
         """Serve until no client has been attached for a while, or :meth:`stop` is called."""
         self._start_idle_timer(FIRST_CLIENT_TIMEOUT)
-        self._backups.start()
+        if self._backups is not None:
+            self._backups.start()
         await self._stopping.wait()
-        self._backups.stop()
+        if self._backups is not None:
+            self._backups.stop()
         await self._listener.close()
         for client in self._clients.values():
             client.end("the daemon was stopped; restart the server")
@@ -176,19 +178,19 @@ class Daemon:
 
     def _access(self) -> str:
         """Return what this process may do with the file, which it must not open once more."""
-        database = self._store.database
-        if not database.is_open:
+        if not self._store.is_open:
             return try_access(self._address.database)
-        return "read" if database.is_read_only else "write"
+        return "read" if self._store.is_read_only else "write"
 
     def _close_database(self) -> None:
-        if self._store.database.is_open:  # else asking would open, or even create it
+        if self._store.is_open:  # else asking would open, or even create it
             with contextlib.suppress(DatabaseError):
                 self._last_revision = self._store.change_log.state().revision
-        self._backups.give_up()
-        self._store.database.release()
+        if self._backups is not None:
+            self._backups.give_up()
+        self._store.release()
         self._publisher = Publisher(self._store)
-        if self._store.database.reason is not None:
+        if self._store.reason is not None:
             # The database is in a former place only as long as another process uses it there.
             self.stop("the next process looks for the database again")
 
@@ -249,8 +251,8 @@ class Daemon:
             "uptime": round(time.monotonic() - self._started, 3),
             "version": __version__,
             "python": sys.executable,
-            "database": self._store.database.name,
-            "reason": self._store.database.reason,
+            "database": self._store.name,
+            "reason": self._store.reason,
             "problem": problem,
             **found,
             "log": None if self._log is None else str(self._log),

@@ -20,6 +20,7 @@ from tenets_session_server.daemon import limits
 from tenets_session_server.daemon.address import FOLDER, Address
 from tenets_session_server.daemon.daemon import Daemon
 from tenets_session_server.daemon.launch import DIRECTORY_FD, LISTENER_FD, LOCK_FD, Lock
+from tenets_session_server.storage import engines
 from tenets_session_server.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def main() -> int:
     address = Address(arguments.database, arguments.access)
     log = _open_log(address, arguments.log_level)
     limits.raise_soft()
-    store = Store.for_server(arguments.database, arguments.synchronous, arguments.reason)
+    store = engines.store(arguments.database, arguments.synchronous, arguments.reason)
     gc.freeze()  # what has been imported stays, so the collector need not look through it
     try:
         asyncio.run(_serve(store, address, log))

@@ -13,8 +13,8 @@ from tenets_session_server.models.context import Range
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.storage import uris
 from tenets_session_server.storage.lines import lines_of
+from tenets_session_server.storage.metadata import PINNED
 from tenets_session_server.storage.steps import Steps
-from tenets_session_server.storage.workspace import PINNED
 
 KIND: Final = "source.tenets"
 _AUTOMATIC: Final = 2

@@ -187,7 +187,7 @@ class Commands:
 
     def _activate(self, name: str | None, session_id: int | None) -> None:
         store = self._window.call.store
-        store.database.author = self._window.call.author()
+        store.author = self._window.call.author()
         session = store.sessions.set_active(name, session_id=session_id)
         uri = self._window.last_uri
         folder = None if uri is None else self._window.folder(uri)

@@ -15,10 +15,8 @@ from msgspec import Struct
 from tenets_session_server.features.documents import Document
 from tenets_session_server.features.edits import Edit
 from tenets_session_server.models.context import Anchor, ContextEntry, Range
-from tenets_session_server.storage import states
 from tenets_session_server.storage.anchors import Text
-from tenets_session_server.storage.context_listing import ContextListing
-from tenets_session_server.storage.context_locations import MOST_LOCATED, location_of
+from tenets_session_server.storage.context_locations import MOST_LOCATED, located_in, location_of
 from tenets_session_server.storage.lines import lines_of, whole_lines
 from tenets_session_server.storage.steps import Steps, patiently
 from tenets_session_server.storage.store import Store
@@ -63,7 +61,7 @@ class Places:
 
         They are read anew if the database has changed. Raises a ``DatabaseError``.
         """
-        state = yield from patiently(lambda: str(states.newest(self._store.database)))
+        state = yield from patiently(lambda: str(self._store.change_log.state()))
         if state != self._state:
             yield from self._read()
         found = self._notes.values()
@@ -104,7 +102,7 @@ class Places:
         yield from self._find([note for note in self._notes.values() if note.lines is None])
 
     def _read(self) -> Steps[None]:
-        listing = ContextListing(uri=self._uri, order="newest", include_content=False)
+        listing = located_in(self._uri)
         page = yield from patiently(lambda: self._store.context.page(listing, MOST_LOCATED))
         before, self._notes = self._notes, {}
         new: list[Note] = []

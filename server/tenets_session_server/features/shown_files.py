@@ -18,12 +18,11 @@ from msgspec import UNSET
 from tenets_session_server.errors import ContextNotFoundError
 from tenets_session_server.models.sessions import Session
 from tenets_session_server.models.transfer import ExportedEntry
-from tenets_session_server.storage import file_system, markdown, states
+from tenets_session_server.storage import markdown
 from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.steps import Steps
 from tenets_session_server.storage.store import Store
 
-SUFFIX: Final = ".shown"
 LARGEST: Final = 1024 * 1024
 """Characters that are shown of a session or of a note; the rest is left out, and that is said."""
 KEPT: Final = 24 * 3600.0
@@ -39,7 +38,7 @@ class ShownFiles:
         self._store = store
         self._written: dict[str, Path] = {}
         self._state = ""  # of the database when they were written
-        self._folder = file_system.companion(store.database.path, SUFFIX)
+        self._folder = store.shown_folder
 
     def remove_old(self) -> None:
         """Remove what nobody looks at any more."""
@@ -78,7 +77,7 @@ class ShownFiles:
         return self._write(key, f"{key}-{name}.md", "".join(pieces))
 
     def _ids(self, session_id: int) -> Iterator[int]:
-        listing = ContextListing(session_id, include_content=False)
+        listing = ContextListing(session_id=session_id, include_content=False)
         cursor: str | None = None
         while True:
             page = self._store.context.page(listing, cursor=cursor)
@@ -88,7 +87,7 @@ class ShownFiles:
 
     def _already(self, key: str) -> Path | None:
         """Return the file, if it is there and nothing has changed since it was written."""
-        state = str(states.newest(self._store.database))
+        state = str(self._store.change_log.state())
         if state != self._state:
             self._written.clear()
             self._state = state

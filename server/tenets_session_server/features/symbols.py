@@ -43,7 +43,7 @@ def symbols(window: Window, files: ShownFiles, query: str) -> Steps[list[Symbol]
     if not query.strip():
         session = window.session(None)
         if session is not None:
-            listing = ContextListing(session.id, order="newest", include_content=False)
+            listing = ContextListing(session_id=session.id, order="newest", include_content=False)
             for entry in window.call.store.context.page(listing, MOST).entries:
                 shown.append((yield from places.of_note(entry, entry.preview)))
     else:

@@ -33,9 +33,8 @@ from tenets_session_server.models.context import (
     WrittenContext,
 )
 from tenets_session_server.storage import names, texts
-from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context_listing import ContextListing
-from tenets_session_server.storage.context_locations import Location
+from tenets_session_server.storage.names import LONGEST_KEY
 from tenets_session_server.storage.steps import Steps
 
 SHOWN: Final = 10
@@ -53,10 +52,10 @@ IdentityKey = Annotated[
 
 def show_newest(call: CallContext) -> tuple[ContextList | None, str]:
     """Returns the newest entries of the active session."""
-    active = call.store.sessions.active()
+    active = call.store.sessions.get_active()
     if active is None:
         return None, "No session is active"
-    page = call.store.context.page(ContextListing(active.id, order="newest"), SHOWN)
+    page = call.store.context.page(ContextListing(session_id=active.id, order="newest"), SHOWN)
     previews = "; ".join(f"{entry.kind}: {entry.preview}" for entry in page.entries)
     return page, f"{active.name}, newest first: {previews or 'nothing yet'}"
 
@@ -100,31 +99,19 @@ class AddContextParams(Params, frozen=True, kw_only=True):
 def add_context(call: CallContext, params: AddContextParams) -> AddedContext:
     """Add an entry to a session; create the session if there is none of that name."""
     location = locations.read(call, params.location)
-    if params.session_name is not None or params.session_id is not None:
-        added = _add(call, params, location, params.session_id)
-    else:
-        with call.store.database.transaction():
-            added = _add(call, params, location, call.session_id(params.folder))
-    _warn(call, params.content)
-    return added
-
-
-def _add(
-    call: CallContext,
-    params: AddContextParams,
-    location: Location | None,
-    session_id: int | None,
-) -> AddedContext:
-    return call.store.context.add(
+    added = call.store.context.add(
         params.session_name,
         _checked_kind(params.kind),
         params.content,
-        session_id=session_id,
+        session_id=params.session_id,
+        folder=call.folder(params.folder),
         location=location,
         identity_key=params.identity_key,
         replace=params.replace,
         check_name=True,
     )
+    _warn(call, params.content)
+    return added
 
 
 class ListContextParams(Params, frozen=True):
@@ -161,10 +148,9 @@ class ListContextParams(Params, frozen=True):
 )
 def list_context(call: CallContext, params: ListContextParams) -> ContextList:
     """Return a page of entries, oldest first: of a session, of some ids, or of all sessions."""
-    named = params.session_name is not None or params.session_id is not None
-    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
     listing = ContextListing(
-        session,
+        params.session_name,
+        params.session_id,
         params.ids,
         params.kind,
         params.author,
@@ -221,12 +207,10 @@ class LocateParams(Params, frozen=True, kw_only=True):
 )
 def locate(call: CallContext, params: LocateParams) -> Steps[LocatedContext]:
     """Return where the entries of a file are now, in its text as it is. It never guesses."""
-    named = params.session_name is not None or params.session_id is not None
-    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
     text = call.text(params.uri) if params.text is None else params.text
     if text is None and not texts.can_be_read(params.uri):
         raise InvalidParamsError("text is required: only a file of this machine can be read")
-    return call.store.context.locate(params.uri, text, session)
+    return call.store.context.locate(params.uri, text, params.session_name, params.session_id)
 
 
 class UpdateContextParams(Params, frozen=True, kw_only=True):

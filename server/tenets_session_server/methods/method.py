@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from msgspec.structs import fields
 
-from tenets_session_server.errors import SessionNotFoundError
 from tenets_session_server.methods.params import Params, ParamsDecoder
 from tenets_session_server.storage import texts
 
@@ -54,17 +53,7 @@ class CallContext:
         :class:`InvalidArgumentError` and :class:`LimitExceededError`.
         """
         document = self.document(uri)
-        return texts.read(uri, self.store.database.path) if document is None else document.text
-
-    def session_id(self, folder: str | None) -> int:
-        """Return the id of the session that a folder shows; None: the first of the window.
-
-        Raises :class:`SessionNotFoundError` if it shows none.
-        """
-        current = self.store.workspace.current(self.folder(folder))
-        if current.session is None:
-            raise SessionNotFoundError(None, "no session is active: name one, or activate one")
-        return current.session.id
+        return texts.read(uri, self.store.files) if document is None else document.text
 
     def folder(self, folder: str | None) -> str | None:
         """Return the folder that is meant: the one given, else the first of the window."""

@@ -37,7 +37,5 @@ class SearchParams(Params, frozen=True):
 )
 def search(call: CallContext, params: SearchParams) -> SearchResult:
     """Search the entries and the names of sessions; the best hits come first."""
-    named = params.session_name is not None or params.session_id is not None
-    session = call.store.sessions.id_of(params.session_name, params.session_id) if named else None
-    scope = Scope(session, params.kind, params.author)
+    scope = Scope(params.session_name, params.session_id, params.kind, params.author)
     return call.store.search.search(params.query, scope, params.limit)

@@ -7,7 +7,6 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw
 
-from tenets_session_server.errors import SessionExistsError
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import (
     Cursor,
@@ -37,10 +36,9 @@ def create_now(call: CallContext) -> tuple[Session, str]:
     """Creates a session named after the current time, and activates it."""
     # To the minute it is a readable name; a second one in the same minute needs the seconds too.
     now = datetime.now().astimezone()
-    try:
-        created = call.store.sessions.create(f"{now:%Y-%m-%d %H:%M}", active=True)
-    except SessionExistsError:
-        created = call.store.sessions.create(f"{now:%Y-%m-%d %H:%M:%S.%f}", active=True)
+    created = call.store.sessions.create(
+        f"{now:%Y-%m-%d %H:%M}", active=True, or_else=f"{now:%Y-%m-%d %H:%M:%S.%f}"
+    )
     return created, f"Created and activated session {created.name}"
 
 

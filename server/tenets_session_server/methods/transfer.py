@@ -43,16 +43,9 @@ class ExportParams(Params, frozen=True):
 )
 def export(call: CallContext, params: ExportParams) -> Steps[Exported]:
     """Return sessions, by default all of them, as a text."""
-    ids = None
-    if params.names is not None or params.session_ids is not None:
-        ids = [call.store.sessions.id_of(name, None) for name in params.names or ()]
-        ids += [call.store.sessions.id_of(None, one) for one in params.session_ids or ()]
-    exporter = call.store.exporter
-    if params.format == "json":
-        pieces = exporter.json(ids, at_once=False)
-    else:
-        pieces = exporter.markdown(ids, at_once=False, raw=params.raw)
-    text = yield from exporter.text(pieces, LARGEST_EXPORT)
+    text = yield from call.store.exporter.text(
+        params.format, params.names, params.session_ids, raw=params.raw, most=LARGEST_EXPORT
+    )
     return Exported(text)
 
 

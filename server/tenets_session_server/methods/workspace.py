@@ -102,10 +102,10 @@ def unpin(call: CallContext, params: PinParams) -> SessionResult:
 
 
 def _pin(call: CallContext, params: PinParams, *, pinned: bool) -> SessionResult:
-    with call.store.database.transaction():
-        session_id = params.session_id
-        if params.name is None and session_id is None:
-            session_id = call.session_id(params.folder)
-        return call.store.workspace.pin(
-            params.name, params.uri, session_id=session_id, pinned=pinned
-        )
+    return call.store.workspace.pin(
+        params.name,
+        params.uri,
+        session_id=params.session_id,
+        folder=call.folder(params.folder),
+        pinned=pinned,
+    )

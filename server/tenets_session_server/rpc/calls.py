@@ -5,7 +5,7 @@ clients' requests go on meanwhile.
 
 Windows ask for the same pages, and all of them again after each change. So encoded results of
 ``list``, ``changes`` and ``getActive`` are kept until somebody commits. A repeated request costs
-one look at :meth:`Database.version`, which is less than any query.
+one look at :meth:`.Store.version`, which is less than any query.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from tenets_session_server.errors import DatabaseBusyError, InvalidParamsError
 from tenets_session_server.methods.method import CallContext, Method
 from tenets_session_server.methods.params import Items, ParamsDecoder
 from tenets_session_server.methods.table import BY_COMMAND
-from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
-from tenets_session_server.storage.database import Database
+from tenets_session_server.rpc.outcome import Outcome, Pending
+from tenets_session_server.storage.outcome import Completed, Failed
 from tenets_session_server.storage.steps import BUSY_TIMEOUT, Steps
+from tenets_session_server.storage.store import Store
 
 STEP: Final = 0.004
 """Seconds for which a method goes on with its steps before other clients have their turns."""
@@ -48,15 +49,16 @@ Key = tuple[str, bytes]
 class ResultCache:
     """The results on one database, for all of its clients."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._version: tuple[int, int, int] | None = None
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._version: tuple[Any, ...] | None = None
+        self._commits = 0  # of the store, at that version
         self._valid = False
         self._results: dict[Key, Raw] = {}
         self._size = 0
 
     def revalidate(self) -> None:
-        """Look at the database before the next result is given.
+        """Look at the store before the next result is given.
 
         Call it once for all requests that have arrived together: what held after they came is a
         correct answer to each. Call it, too, when anything else was read, which may be newer.
@@ -65,13 +67,12 @@ class ResultCache:
 
     def get(self, key: Key) -> Raw | None:
         """Return the result, None where it has to be computed. Raises ``DatabaseError``."""
-        version = self._version
-        if not self._valid or version is None or version[1] != self._database.commits:
-            version = self._database.version()
+        if not self._valid or self._commits != self._store.commits:
+            version = self._store.version()
             if version != self._version:
                 self._clear()
                 self._version = version
-            self._valid = True
+            self._commits, self._valid = self._store.commits, True
         return self._results.get(key)
 
     def put(self, key: Key, result: Raw) -> None:
@@ -117,7 +118,7 @@ class Calls:
     ) -> None:
         self._context, self._handlers, self._cache, self._show = context, handlers, cache, show
         self._others = others
-        self._database = context.store.database
+        self._store = context.store
 
     def method(self, method: Method[Any], params: Raw) -> Outcome:
         """Execute a method."""
@@ -140,7 +141,7 @@ class Calls:
         arguments = method.decoder.decode(params)
         self._cache.revalidate()
         if method.writes:
-            self._database.author = self._context.author()
+            self._store.author = self._context.author()
         value = self._handlers[method.name](arguments)
         return value if method.encode is None else method.encode(self._context, value)
 
@@ -148,7 +149,7 @@ class Calls:
         """Execute a method whose handler does its work in steps; others are served in between."""
 
         def before_step() -> None:
-            self._database.author = self._context.author()
+            self._store.author = self._context.author()
             self._cache.revalidate()
 
         return await all_turns(self.execute(method, params), before_step)
@@ -174,7 +175,7 @@ class Calls:
         """Execute a command that was picked from a list: its user wants to see what came of it."""
 
         def call() -> Any:
-            self._database.author = self._context.author()
+            self._store.author = self._context.author()
             if method.pick is None:
                 result, sentence = None, _needs_argument(method)
             else:

@@ -25,9 +25,10 @@ from tenets_session_server.rpc.client import INFO, explain
 from tenets_session_server.rpc.error_codes import ErrorObject, RpcError
 from tenets_session_server.rpc.group_commit import Call, GroupCommit
 from tenets_session_server.rpc.lifecycle import Lifecycle, State
-from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
+from tenets_session_server.rpc.outcome import Outcome, Pending
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.rpc.request_queue import RequestQueue
+from tenets_session_server.storage.outcome import Completed, Failed
 from tenets_session_server.wire.messages import (
     Invalid,
     Message,
@@ -76,8 +77,7 @@ class RequestExecutor:
             self._cache,
             functools.partial(server.client.show, INFO),
         )
-        database = server.store.database
-        self._group_commit = GroupCommit(database, self._queue, self._calls.execute)
+        self._group_commit = GroupCommit(server.store, self._queue, self._calls.execute)
         self._running: tuple[MessageId | None, asyncio.Future[Any]] | None = None
         self._scheduled = self._in_turn = False
 
@@ -157,10 +157,10 @@ class RequestExecutor:
                     self._group_commit.run(until) if self._lifecycle.state is _RUNNING else None
                 )
                 if executed:
-                    for one in executed:
+                    for call, outcome in executed:
                         if logs.debugging:
-                            logger.debug("in a group: %s", one.call.method)
-                        self._finish(one.call, one.outcome)
+                            logger.debug("in a group: %s", call.method)
+                        self._finish(call, outcome)
                 else:
                     self._execute(self._queue.take())
             self._writer.flush()

@@ -1,39 +1,31 @@
 """Group commit: writes that wait together share one transaction, and so one wait for the disk.
 
-Each call has a savepoint, so one that fails leaves no trace, and the others stay. Nothing is
-answered before the commit, reads between the writes included, as they may have seen what is not
-committed yet. Where the transaction as a whole fails, nothing has happened, and each call is
+Nothing is answered before the commit, reads between the writes included, as they may have seen what
+is not committed yet. Where the transaction as a whole fails, nothing has happened, and each call is
 executed by itself.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from tenets_session_server.errors import ChangeRefusedError, DatabaseError
 from tenets_session_server.methods.method import Method
 from tenets_session_server.methods.table import BY_NAME
-from tenets_session_server.rpc.outcome import Completed, Failed, Outcome
 from tenets_session_server.rpc.request_queue import RequestQueue
-from tenets_session_server.storage.database import Database
+from tenets_session_server.storage.outcome import Completed, Failed, GroupFailedError
+from tenets_session_server.storage.store import GroupedCall, Store
 from tenets_session_server.wire.messages import Message, Notification, Request
 
 logger = logging.getLogger(__name__)
 
 Call = Request | Notification
 _CALL: Final = (Request, Notification)  # which isinstance is faster with
-
-
-class CallOutcome(Struct):
-    """A call that was executed in a group, and what came of it."""
-
-    call: Call
-    outcome: Outcome
 
 
 class GroupCommit:
@@ -43,12 +35,13 @@ class GroupCommit:
     """
 
     def __init__(
-        self, database: Database, queue: RequestQueue, execute: Callable[[Method[Any], Raw], Any]
+        self, store: Store, queue: RequestQueue, execute: Callable[[Method[Any], Raw], Any]
     ) -> None:
-        self._database, self._queue, self._execute = database, queue, execute
+        self._store, self._queue, self._execute = store, queue, execute
+        self._taken: list[Call] = []
         self._ungrouped = 0  # so many of the next calls must not share a commit
 
-    def run(self, until: float) -> list[CallOutcome]:
+    def run(self, until: float) -> list[tuple[Call, Completed | Failed]]:
         """Execute the next write together with the calls after it, until ``time.monotonic()``.
 
         Returns what was executed, to be answered in this order. The list is empty where the next
@@ -60,51 +53,26 @@ class GroupCommit:
         method = _method(self._queue.next)
         if method is None or not method.writes or _method(self._queue.second) is None:
             return []
-        return self._run_group(until)
-
-    def _run_group(self, until: float) -> list[CallOutcome]:
-        executed: list[CallOutcome] = []
-        taken: list[Call] = []
-        commits = self._database.commits
+        self._taken = []
         try:
-            with self._database.transaction():
-                while (method := _method(self._queue.next)) is not None:
-                    call = self._queue.take()
-                    assert isinstance(call, _CALL)  # noqa: S101 - it has a method
-                    taken.append(call)
-                    executed.append(CallOutcome(call, self._run_one(method, call)))
-                    if time.monotonic() > until:
-                        break
-        except Exception as error:
-            if self._database.commits != commits:  # it may be there: never do it once more
-                return [CallOutcome(call, self._after_unknown(call, error)) for call in taken]
-            logger.debug("a group of %d is executed one by one", len(taken), exc_info=error)
-            self._queue.put_back(taken)
-            self._ungrouped = max(0, len(taken) - 1)  # besides the one that is executed now
+            outcomes = self._store.group(self._calls(until))
+        except GroupFailedError as error:
+            count = len(self._taken)
+            logger.debug("a group of %d is executed one by one", count, exc_info=error.__cause__)
+            self._queue.put_back(self._taken)
+            self._ungrouped = max(0, count - 1)  # besides the one that is executed now
             return []
-        return executed
+        return list(zip(self._taken, outcomes, strict=True))
 
-    def _run_one(self, method: Method[Any], call: Call) -> Outcome:
-        if not method.writes:  # it may read the change log
-            self._database.sign_changes()
-        try:
-            return Completed(self._database.savepoint(self._execute, method, call.params))
-        except Exception as error:
-            if isinstance(error, DatabaseError) and not isinstance(error, ChangeRefusedError):
-                raise
-            if not self._database.in_transaction:
-                raise DatabaseError("the transaction has been rolled back") from error
-            return Failed(error)
-
-    def _after_unknown(self, call: Call, error: Exception) -> Outcome:
-        """Answer a call after a commit of unknown outcome: a read may have seen what is lost."""
-        method = BY_NAME[call.method]
-        if method.writes:
-            return Failed(error)
-        try:
-            return Completed(self._execute(method, call.params))
-        except Exception as again:  # noqa: BLE001 - its reply has it
-            return Failed(again)
+    def _calls(self, until: float) -> Iterator[GroupedCall]:
+        """Take calls from the queue, and yield them."""
+        while (method := _method(self._queue.next)) is not None:
+            call = self._queue.take()
+            assert isinstance(call, _CALL)  # noqa: S101 - it has a method
+            self._taken.append(call)
+            yield method.writes, functools.partial(self._execute, method, call.params)
+            if time.monotonic() > until:
+                return
 
 
 def _method(message: Message | None) -> Method[Any] | None:

@@ -27,12 +27,13 @@ from tenets_session_server.rpc.error_codes import (
     SERVER_NOT_INITIALIZED,
     RpcError,
 )
-from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
+from tenets_session_server.rpc.outcome import Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
 from tenets_session_server.rpc.pygls_server import SessionServer
 from tenets_session_server.storage import metadata, names, uris
-from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context_locations import LARGEST_LOCATION, LARGEST_TEXT
+from tenets_session_server.storage.names import LONGEST_KEY
+from tenets_session_server.storage.outcome import Completed
 from tenets_session_server.wire import framing, messages
 from tenets_session_server.wire.messages import MessageId
 
@@ -242,7 +243,7 @@ class Lifecycle:
             state = self._publisher.attach(self._client)
         except DatabaseError as error:  # it may be there later: no reason to refuse the client
             problems = [f"The database cannot be used now: {error}.", *problems]
-        database = self._server.store.database
+        store = self._server.store
         capability = Capability(
             protocol_version=PROTOCOL_VERSION,
             methods=list(BY_NAME),
@@ -251,9 +252,9 @@ class Lifecycle:
             author=self._client.author,
             folders=list(self._client.folders),
             limits=LIMITS,
-            database=database.name,
+            database=store.name,
             database_reason=self._server.reason,
-            warnings=[*database.warnings, *database.take_repairs(), *problems],
+            warnings=[*store.warnings, *store.take_repairs(), *problems],
         )
         if self._features is not None:
             self._features.add_to(result["capabilities"], commands=self._announces_commands)

@@ -16,6 +16,7 @@ from tenets_session_server.errors import DatabaseError
 from tenets_session_server.methods.method import PREFIX, CallContext, Method
 from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.rpc.client import explain
+from tenets_session_server.storage import engines
 from tenets_session_server.storage.steps import BUSY_TIMEOUT, finished
 from tenets_session_server.storage.store import Store
 
@@ -57,19 +58,17 @@ class LocalClient:
 
     def warnings(self) -> list[str]:
         """Open the file, and return sentences for the user about it."""
-        database = self.store.database
         with suppress(DatabaseError):  # each request says why it cannot be used
-            database.open()
-        return [*database.warnings, *database.take_repairs()]
+            self.store.open()
+        return [*self.store.warnings, *self.store.take_repairs()]
 
     def _call(self, method: Method[Any], params: bytes) -> Any:
         arguments = method.decoder.decode(params)
-        database = self.store.database
-        database.repair_or_create()
+        self.store.prepare()
         if method.verb == "search":  # no server does it when nobody waits
-            while self.store.search_index.feed(INDEXING):
-                self._on_indexing(self.store.search_index.backlog())
-        database.author = self._author
+            while left := self.store.index(INDEXING):
+                self._on_indexing(left)
+        self.store.author = self._author
         value = method.handler(self._context, arguments)
         if method.in_steps:
             value = finished(value)
@@ -78,7 +77,7 @@ class LocalClient:
 
 def store(path: str, reason: str) -> Store:
     """Return the store of a process that does without a daemon; it waits for others' locks."""
-    return Store.for_server(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
+    return engines.store(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
 
 
 def plain(value: Any) -> Any:

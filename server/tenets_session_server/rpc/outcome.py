@@ -7,17 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-
-class Completed(Struct, frozen=True, gc=False):
-    """The result, as msgspec encodes it. One that is encoded already is a ``msgspec.Raw``."""
-
-    result: Any
-
-
-class Failed(Struct, frozen=True, gc=False):
-    """What was raised."""
-
-    error: BaseException
+from tenets_session_server.storage.outcome import Completed, Failed
 
 
 class Pending(Struct, frozen=True, gc=False):

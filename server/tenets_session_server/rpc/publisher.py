@@ -1,7 +1,7 @@
 """Tells all clients of a store what any program has committed (``tenets/session.didChange``).
 
 A commit of this process is published at once, after its author's reply. Commits of other programs
-are found when the store's watcher polls. All that is committed by then goes into one message. The
+are found when the store says to look. All that is committed by then goes into one message. The
 first of several is sent at once, and further ones are collected for :data:`JOIN_INTERVAL`.
 
 A client that does not read is not sent more and more. It falls behind, and
@@ -22,12 +22,10 @@ from typing import Final
 from tenets_session_server.errors import DatabaseBusyError, DatabaseError
 from tenets_session_server.methods.changes import DID_CHANGE
 from tenets_session_server.models.changes import ChangeBatch, State
-from tenets_session_server.models.sessions import Current
 from tenets_session_server.models.totals import AttachedClient
 from tenets_session_server.rpc.calls import ResultCache
 from tenets_session_server.rpc.client import ERROR, INFO, Client
-from tenets_session_server.storage.store import Store
-from tenets_session_server.storage.workspace import Awake
+from tenets_session_server.storage.store import Store, Update
 from tenets_session_server.wire.messages import OutgoingNotification, encode
 
 logger = logging.getLogger(__name__)
@@ -38,11 +36,6 @@ JOIN_INTERVAL: Final = 0.05
 """Seconds after other programs' changes were sent, in which further ones of them are collected."""
 REOPEN_INTERVAL: Final = 0.25
 """Seconds between attempts to open a file that is not there."""
-
-BINDING: Final = frozenset({"bound", "created", "restored", "renamed", "deleted"})
-"""Types of changes after which another binding may decide what a folder shows."""
-Currents = dict[tuple[str, ...], list[Current] | None]
-"""What the folders of clients show, by the folders."""
 
 UNKNOWN: Final = State(-1, 0)
 """The last state that was sent to a client that last saw another file."""
@@ -58,19 +51,16 @@ class Publisher:
     _thread: int
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._database, self._change_log = store.database, store.change_log
-        self.result_cache = ResultCache(store.database)
+        self._feed = store.change_feed
+        self.result_cache = ResultCache(store)
         self._clients: set[Client] = set()
-        # The state up to which every client was sent all changes, but for those that are behind,
-        # and the generation of the file that it belongs to.
-        self._published, self._generation = State(0, 0), 0
+        # The state up to which every client was sent all changes, but for those that are behind.
+        self._published = State(0, 0)
         self._available = True
         self._retry_at = self._join_until = 0.0
         self._join_timer: asyncio.TimerHandle | None = None
         self._unpublished = False  # a commit may not have been published yet
         self._scheduled = False
-        self._awake: Awake | None = None  # as of the newest change that was published
         # What is logged here concerns all clients, not the one that happens to have caused it.
         self._log_context = contextvars.Context()
 
@@ -100,8 +90,7 @@ class Publisher:
             return
         self._clients.remove(client)
         if not self._clients:
-            self._database.on_commit.discard(self._committed)
-            self._store.stop()
+            self._feed.stop()
             self._scheduled = False
             self._stop_joining()
 
@@ -118,9 +107,9 @@ class Publisher:
     def _catch_up(self, client: Client) -> None:
         self._publish()  # also where the file is another one by now
         if self._is_behind(client):
-            batch, currents = self._batch_after(client.last_sent)
-            if batch is not None:
-                self._send(batch, currents, client.last_sent.revision, [client])
+            update = self._feed.after(client.last_sent, self._folders())
+            if update is not None:
+                self._send(update, client.last_sent.revision, [client])
 
     def _is_behind(self, client: Client) -> bool:
         behind = client.last_sent.revision < self._published.revision
@@ -131,8 +120,7 @@ class Publisher:
     def _start(self) -> None:
         self._available = True
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._database.on_commit.add(self._committed)
-        self._store.start(self._poll)
+        self._feed.start(self._committed, self._poll)
 
     def _committed(self) -> None:
         """Publish a commit of this process soon: its author gets the reply first."""
@@ -151,7 +139,7 @@ class Publisher:
         self._scheduled = False
         if self._clients:
             self._attempt(self._publish)
-            self._store.watcher.own_commit()
+            self._feed.own_commit()
 
     def _poll(self) -> None:
         """Look for commits of other programs, and for what an error has kept from being sent."""
@@ -163,11 +151,7 @@ class Publisher:
                 self.catch_up(client)
 
     def _publish_if_changed(self) -> None:
-        if (
-            self._change_log.has_external_commits()
-            or self._unpublished
-            or self._database.generation != self._generation
-        ):
+        if self._feed.has_changed() or self._unpublished:
             self._unpublished = True
             now = self._loop.time()
             if now >= self._join_until:
@@ -206,50 +190,27 @@ class Publisher:
     def _publish(self) -> None:
         """Send every client what was committed since the last time."""
         self._unpublished = True  # until it has worked
-        self._database.ensure_open()
         base = self._published
-        replaced = self._database.generation != self._generation
-        batch, currents = (None, {}) if replaced else self._batch_after(base)
-        if replaced or (batch and batch.incomplete):
-            # Another file, an older state of this one (SQLite's `.restore` writes it in place), or
-            # more changes than are kept.
-            replaced, batch = True, self._change_log.resume_after(base.revision)
-            currents = self._currents(batch)
-            self._store.watcher.file_replaced()
-        self._generation, self._unpublished = self._database.generation, False
-        if batch is None:
+        update = self._feed.update(base, self._folders())
+        self._unpublished = False
+        if update is None:
             return
         # Before anything is sent, as that may make other clients catch up.
-        self._published = State.parse(batch.state)
-        self._store.commit_seen()
-        self._send(batch, currents, 0 if replaced else base.revision, self._clients)
-        if replaced:
+        self._published = State.parse(update.batch.state)
+        self._send(update, 0 if update.replaced else base.revision, self._clients)
+        if update.replaced:
             for client in self._clients:
-                if client.last_sent.revision < batch.revision:
+                if client.last_sent.revision < update.batch.revision:
                     client.last_sent = UNKNOWN
 
-    def _batch_after(self, start: State) -> tuple[ChangeBatch | None, Currents]:
-        """Return what was committed after a state, and what folders show, of one moment."""
-        with self._database.snapshot():
-            batch = self._change_log.batch_after(start)
-            return batch, {} if batch is None else self._currents(batch)
+    def _folders(self) -> set[tuple[str, ...]]:
+        """Return the folders of the clients that are told what these show."""
+        return {client.folders for client in self._clients if client.wants_changes}
 
-    def _currents(self, batch: ChangeBatch) -> Currents:
-        workspace = self._store.workspace
-        folders = {client.folders for client in self._clients if client.wants_changes}
-        if batch.incomplete or any(change.type in BINDING for change in batch.changes):
-            self._awake = None
-        if self._awake is None and any(folders):
-            self._awake = workspace.awake()
-        if self._awake is None:
-            return {}
-        return {some: workspace.currents(some, self._awake) for some in folders if some}
-
-    def _send(
-        self, batch: ChangeBatch, currents: Currents, base: int, clients: Iterable[Client]
-    ) -> None:
+    def _send(self, update: Update, base: int, clients: Iterable[Client]) -> None:
         """Send a batch to the clients that have ``base`` or more; others are behind it."""
         messages: dict[tuple[int, bool, tuple[str, ...]], bytes] = {}
+        batch, currents = update.batch, update.currents
         newest = State.parse(batch.state)
         for client in tuple(clients):
             sent = client.last_sent.revision

@@ -29,8 +29,9 @@ from tenets_session_server.methods.params import NOT_JSON
 from tenets_session_server.methods.table import METHODS
 from tenets_session_server.rpc.client import WARNING, Client
 from tenets_session_server.rpc.error_codes import RpcError
-from tenets_session_server.rpc.outcome import Completed, Failed, Outcome, Pending
+from tenets_session_server.rpc.outcome import Outcome, Pending
 from tenets_session_server.rpc.publisher import Publisher
+from tenets_session_server.storage.outcome import Completed, Failed
 from tenets_session_server.storage.store import Store
 from tenets_session_server.wire.messages import MessageId, Response, encode
 
@@ -175,7 +176,7 @@ class SessionServer(LanguageServer):
         self, store: Store, publisher: Publisher, command_pid: int, reason: str | None
     ) -> None:
         self.store, self.publisher = store, publisher
-        self.reason = store.database.reason or reason
+        self.reason = store.reason or reason
         self.client = Client(command_pid)
         super().__init__(
             name=SERVER_NAME,

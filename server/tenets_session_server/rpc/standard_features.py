@@ -25,8 +25,9 @@ from tenets_session_server.features.editor_features import EditorFeatures
 from tenets_session_server.features.options import EditorFeatureOptions
 from tenets_session_server.rpc.calls import all_turns, attempt, retry, turn
 from tenets_session_server.rpc.client import INFO, WARNING, Client
-from tenets_session_server.rpc.outcome import Completed, Outcome, Pending
+from tenets_session_server.rpc.outcome import Outcome, Pending
 from tenets_session_server.rpc.pygls_server import SessionServer
+from tenets_session_server.storage.outcome import Completed
 from tenets_session_server.wire.messages import MessageId
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class StandardFeatures:
         return Pending(all_turns(steps, self._before_step, pause))
 
     def _before_step(self) -> None:
-        self._server.store.database.author = self._server.context.author()
+        self._server.store.author = self._server.context.author()
 
     async def _rest(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         with _shown(self._server.client):

@@ -1,4 +1,5 @@
-"""The database: the one place that knows SQL and apsw.
+"""A database: what all engines have in common. SQL is in :mod:`.sqlite` only.
 
-Start at :mod:`.store` for the operations, and at :mod:`.schema` for what is in the file.
+Start at :mod:`.store` and :mod:`.operations` for what a database does, and at :mod:`.sqlite.schema`
+for what is in its file.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, Self
 
 import msgspec
@@ -9,12 +10,10 @@ from msgspec import UNSET, Raw, Struct
 
 from tenets_session_server.errors import LimitExceededError
 from tenets_session_server.models import context as models
-from tenets_session_server.models.context import LocatedContext, PlacedContext, Range
+from tenets_session_server.models.context import ContextList, LocatedContext, PlacedContext, Range
 from tenets_session_server.storage import uris
 from tenets_session_server.storage.anchors import Text
 from tenets_session_server.storage.context_listing import ContextListing
-from tenets_session_server.storage.context_pages import read_page
-from tenets_session_server.storage.database import Database
 from tenets_session_server.storage.lines import split
 from tenets_session_server.storage.steps import Steps
 
@@ -106,20 +105,23 @@ def checked_lines(text: str) -> list[str]:
     return split(text)
 
 
-def locate(
-    database: Database, uri: str, text: str | None, session: int | None = None
-) -> Steps[LocatedContext]:
+def located_in(
+    uri: str, session_name: str | None = None, session_id: int | None = None
+) -> ContextListing:
+    """Return the list of the entries of a file; only of a session, if its name or id is given."""
+    return ContextListing(session_name, session_id, uri=uri, order="newest", include_content=False)
+
+
+def locate(read: Callable[[], ContextList], text: str | None) -> Steps[LocatedContext]:
     """Return where the entries of a file are in its ``text``, None where there is none.
 
-    ``session`` is the id of the one whose entries are meant. Entries without a range belong to the
-    file as a whole, and are left out. Raises :class:`LimitExceededError`, and
-    :class:`InvalidArgumentError` for a bad ``uri``.
+    ``read`` returns at most :data:`MOST_LOCATED` entries of :func:`located_in`. Entries without a
+    range belong to the file as a whole, and are left out. Raises :class:`LimitExceededError`.
     """
-    listing = ContextListing(session, uri=uri, order="newest", include_content=False)
     there = None
     if text is not None:
         there = yield from Text.indexed(checked_lines(text))
-    page = read_page(database, listing, MOST_LOCATED, None)
+    page = read()
     placed: list[PlacedContext] = []
     lost: list[int] = []
     for entry in page.entries:

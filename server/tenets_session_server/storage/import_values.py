@@ -18,9 +18,9 @@ from tenets_session_server.errors import (
     TenetsSessionError,
 )
 from tenets_session_server.storage import timestamps, uris
-from tenets_session_server.storage.context import LONGEST_KEY
 from tenets_session_server.storage.context_locations import Location
 from tenets_session_server.storage.json_stream import JsonStream
+from tenets_session_server.storage.names import LONGEST_KEY
 
 
 class ReadEntry(Struct, rename="camel", frozen=True, kw_only=True):

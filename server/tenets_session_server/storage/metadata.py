@@ -16,6 +16,8 @@ import msgspec
 from tenets_session_server.errors import InvalidArgumentError, LimitExceededError
 
 MAXIMUM_BYTES: Final = 1024 * 1024
+PINNED: Final = "pinned_files"
+"""The key of upstream's metadata for the paths of a session's files."""
 UNREADABLE_KEY: Final = "unreadable_metadata"
 """The key that keeps stored text that is no JSON object, once the session is updated."""
 

@@ -20,6 +20,8 @@ EXPECTED_KIND: Final = (
 )
 LONGEST_AUTHOR: Final = 64
 """Characters of the label under which a client writes."""
+LONGEST_KEY: Final = 128
+"""Characters of an identity key."""
 REFUSED: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control and bidirectional characters, as a set in a regular expression has them."""
 PRINTABLE: Final = rf"\A(?=.*\S)[^{REFUSED}]+\Z"

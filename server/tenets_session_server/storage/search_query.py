@@ -37,9 +37,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is searched: everything, or a session (its id), a kind, an author."""
+    """What is searched: everything, or a session (name, id, or both), a kind, an author."""
 
-    session: int | None = None
+    session_name: str | None = None
+    session_id: int | None = None
     kind: str | None = None
     author: str | None = None
 

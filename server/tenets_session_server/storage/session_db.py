@@ -20,7 +20,7 @@ from tenets_session_server.config import CacheConfig, TenetsConfig
 from tenets_session_server.errors import InvalidArgumentError, SessionNotFoundError
 from tenets_session_server.models.sessions import SessionRecord
 from tenets_session_server.storage import metadata as metadata_text
-from tenets_session_server.storage.store import Store
+from tenets_session_server.storage.sqlite.store import SQLiteStore
 
 __all__ = ["SessionDB", "SessionRecord"]
 
@@ -41,7 +41,7 @@ class SessionDB:
         if not isinstance(config, TenetsConfig):
             ours = TenetsConfig(cache=CacheConfig(directory=config.cache.directory))
         self.config, self.logger = config, logger
-        self.store = Store(ours)
+        self.store = SQLiteStore(ours)
         self.db = self.store.database
         self.db.open()
 

@@ -1,147 +1,205 @@
-"""Everything that a server needs of one database: operations, change log, watcher, maintenance."""
+"""A database as everything above sees it, whichever engine has it (see :mod:`.engines`)."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
 
-from tenets_session_server import __version__, locations
-from tenets_session_server.config import CacheConfig, Synchronous, TenetsConfig
-from tenets_session_server.errors import DatabaseBusyError, DatabaseError
+from msgspec import Struct
+
+from tenets_session_server.models.changes import ChangeBatch, ChangeList, State
+from tenets_session_server.models.sessions import Current
 from tenets_session_server.models.totals import Totals
-from tenets_session_server.storage import file_system
-from tenets_session_server.storage.change_log import ChangeLog
-from tenets_session_server.storage.context import Context
-from tenets_session_server.storage.database import Database
-from tenets_session_server.storage.exporter import Exporter
-from tenets_session_server.storage.hidden_context import HiddenContext
-from tenets_session_server.storage.importer import Importer
-from tenets_session_server.storage.maintenance import Maintenance
-from tenets_session_server.storage.restorer import Restorer
-from tenets_session_server.storage.search import Search
-from tenets_session_server.storage.search_feed import SearchFeed
-from tenets_session_server.storage.search_index import SearchIndex
-from tenets_session_server.storage.sessions import Sessions
-from tenets_session_server.storage.settings import Settings
-from tenets_session_server.storage.trash import Trash
-from tenets_session_server.storage.trash_upkeep import TrashUpkeep
-from tenets_session_server.storage.watcher import Watcher
-from tenets_session_server.storage.whole_sessions import WholeSessions
-from tenets_session_server.storage.workspace import Workspace
+from tenets_session_server.storage import operations
+from tenets_session_server.storage.outcome import Completed, Failed
 
-logger = logging.getLogger(__name__)
-
-_COUNTS = "SELECT sessions, context_entries FROM session_server_totals"
+Currents = dict[tuple[str, ...], list[Current] | None]
+"""What the folders of clients show, by the folders; None where no binding concerns them."""
+GroupedCall = tuple[bool, Callable[[], Any]]
+"""A call that may share a commit: whether it writes, and what executes it."""
 
 
-class Store:
-    """The database that ``config`` names, opened at the first use.
+class Update(Struct, frozen=True):
+    """What was committed after a state, and what folders show then.
 
-    ``sessions``, ``whole_sessions``, ``context``, ``search``, ``workspace``, ``trash``,
-    ``restorer``, ``exporter``, ``importer``, ``settings`` and ``change_log`` have the operations,
-    and ``search_index`` is what a search looks into. Several threads may call them. Between
-    :meth:`start` and :meth:`stop` the event loop watches and maintains the file.
+    ``replaced``: the state that clients have may be that of another history.
     """
 
-    def __init__(self, config: TenetsConfig) -> None:
-        self.database = Database(config)
-        hidden = HiddenContext(self.database)
-        self.trash = Trash(self.database, hidden)
-        self.sessions = Sessions(self.database)
-        self.context = Context(self.database, self.sessions, self.trash)
-        self.whole_sessions = WholeSessions(self.database, self.sessions, self.context, self.trash)
-        self.restorer = Restorer(
-            self.database, self.sessions, self.whole_sessions, self.trash, hidden
-        )
-        self.exporter = Exporter(self.database)
-        self.importer = Importer(
-            self.database, self.trash, hidden, self.whole_sessions, self.restorer
-        )
-        self.settings = Settings(self.database)
-        self.workspace = Workspace(self.database, self.sessions)
-        self.change_log = ChangeLog(self.database, self.sessions)
-        self.search_index = index = SearchIndex(self.database)
-        self.search = Search(self.database, index)
-        self.trash_upkeep = TrashUpkeep(self.database, self.trash, hidden)
-        self.maintenance = Maintenance(self.database, self.trash_upkeep.run_step)
-        self.trash.on_change = self.maintenance.wake
-        self.search_feed = SearchFeed(index, self.maintenance.commit_seen)
-        self.maintenance.on_done = self.search_feed.commit_seen
-        self.watcher = Watcher(self.database.path)
+    batch: ChangeBatch
+    currents: Currents
+    replaced: bool = False
 
-    @classmethod
-    def for_server(
-        cls, path: str, synchronous: Synchronous, reason: str, *, busy_timeout: float = 0.0
-    ) -> Self:
-        """Return the store of a server, or of a command that does without one.
 
-        ``reason`` as :func:`.locations.locate` returns it; ``busy_timeout`` is in seconds.
+class ChangeLog(Protocol):
+    """Operations on what was committed."""
+
+    def state(self) -> State:
+        """Return the newest state."""
+
+    def since(
+        self,
+        start: int | str | None,
+        limit: int,
+        *,
+        name: str | None = None,
+        session_id: int | None = None,
+        not_author: str | None = None,
+    ) -> ChangeList:
+        """Return what was committed after a state."""
+
+
+class ChangeFeed(Protocol):
+    """What is committed, by anyone, as those who publish it need it."""
+
+    def start(self, on_commit: Callable[[], None], on_poll: Callable[[], None]) -> None:
+        """Call ``on_commit`` after each commit of this store, and ``on_poll`` when others may have.
+
+        ``on_commit`` is called in the thread that has committed.
         """
-        # Whoever names a file with --database answers for its permissions.
-        named = reason == locations.BY_OPTION
-        directory, database = (None, path) if named else (os.path.dirname(path), None)  # noqa: PTH120
-        # The protocol layer waits for another program's lock, and serves clients meanwhile.
-        config = TenetsConfig(CacheConfig(directory), database, synchronous, busy_timeout)
-        return cls(config)
-
-    def open_for_client(self, reason: str) -> None:
-        """Do for a new client what a new process would: open, create or repair the file.
-
-        ``reason`` says why the client uses this database. It is logged.
-
-        If the database cannot be opened, that is logged. The client is served all the same: it gets
-        the problem in ``initialize``'s warnings and with each request, until it is solved.
-        """
-        database = self.database
-        name, reason = database.name, database.reason or reason
-        logger.info("tenets-session-server %s, database %s (%s)", __version__, name, reason)
-        before = database.generation
-        try:
-            database.repair_or_create()
-            database.open()
-        except DatabaseBusyError as error:  # several processes may create it at the same time
-            logger.info("%s: %s; opening is tried again later", database.name, error)
-        except DatabaseError as error:
-            logger.error("%s: %s", database.name, error)  # noqa: TRY400 - no traceback
-        if database.generation == before:  # otherwise opening has logged them
-            for warning in database.warnings:
-                logger.warning("%s", warning)
-
-    def start(self, on_poll: Callable[[], None]) -> None:
-        """Watch and maintain the file; ``on_poll`` is called when others may have committed."""
-        self.maintenance.start()
-        self.search_feed.start()
-        self.watcher.start(on_poll)
 
     def stop(self) -> None:
         """Undo :meth:`start`."""
-        self.watcher.stop()
-        self.search_feed.stop()
-        self.maintenance.stop()
 
-    def commit_seen(self) -> None:
-        """Maintain the file, and feed the search index, some time after a commit by anyone."""
-        self.maintenance.commit_seen()
-        self.search_feed.commit_seen()
+    def own_commit(self) -> None:
+        """Say that a commit of this store was published."""
+
+    def has_changed(self) -> bool:
+        """Tell whether others have committed since the last call."""
+
+    def update(self, start: State, folders: Iterable[tuple[str, ...]]) -> Update | None:
+        """Return what was committed after ``start``, which all clients have; None if nothing was.
+
+        Of each of ``folders`` it says what they show. It opens the database if it is not open.
+        """
+
+    def after(self, start: State, folders: Iterable[tuple[str, ...]]) -> Update | None:
+        """Return what was committed after ``start``, which one client has."""
+
+
+class Store(Protocol):
+    """A database that is opened at the first use. Several threads may call its operations.
+
+    ``author`` is who writes, as entries and the change log say; set it before each call.
+    """
+
+    author: str | None
+
+    @property
+    def name(self) -> str:
+        """The database as readable text."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not the database that was asked for, None if it is."""
+
+    @property
+    def path(self) -> Path | None:
+        """Its file, None if it has none."""
+
+    @property
+    def shown_folder(self) -> Path:
+        """Where what is shown to a person as a file belongs; it need not exist."""
+
+    @property
+    def sessions(self) -> operations.Sessions:
+        """See :class:`.operations.Sessions`."""
+
+    @property
+    def switching(self) -> operations.Switching:
+        """See :class:`.operations.Switching`."""
+
+    @property
+    def whole_sessions(self) -> operations.WholeSessions:
+        """See :class:`.operations.WholeSessions`."""
+
+    @property
+    def context(self) -> operations.Context:
+        """See :class:`.operations.Context`."""
+
+    @property
+    def workspace(self) -> operations.Workspace:
+        """See :class:`.operations.Workspace`."""
+
+    @property
+    def search(self) -> operations.Search:
+        """See :class:`.operations.Search`."""
+
+    @property
+    def trash(self) -> operations.Trash:
+        """See :class:`.operations.Trash`."""
+
+    @property
+    def restorer(self) -> operations.Restorer:
+        """See :class:`.operations.Restorer`."""
+
+    @property
+    def exporter(self) -> operations.Exporter:
+        """See :class:`.operations.Exporter`."""
+
+    @property
+    def importer(self) -> operations.Importer:
+        """See :class:`.operations.Importer`."""
+
+    @property
+    def change_log(self) -> ChangeLog:
+        """See :class:`ChangeLog`."""
+
+    @property
+    def change_feed(self) -> ChangeFeed:
+        """See :class:`ChangeFeed`."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the user, complete once it is open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open; does not open it."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it is open, and may only be read."""
+
+    @property
+    def commits(self) -> int:
+        """How often something was committed here that a client may see, or may have been."""
+
+    def version(self) -> tuple[Any, ...]:
+        """Return a value that differs after any commit, here or elsewhere; it costs little."""
+
+    def group(self, calls: Iterable[GroupedCall]) -> list[Completed | Failed]:
+        """Execute calls that may share one commit; return what came of each, in their order.
+
+        Raises ``GroupFailedError`` if nothing has happened: each has to be executed by itself.
+        """
+
+    def open(self) -> None:
+        """Open the database, if it is not open."""
+
+    def prepare(self) -> None:
+        """Do what a new process would: create the database, or repair it, if that is needed."""
+
+    def take_repairs(self) -> list[str]:
+        """Return sentences on what was repaired since the last call."""
+
+    def open_for_client(self, reason: str) -> None:
+        """Prepare and open it for a new client, and log problems instead of raising them."""
+
+    def require_durability(self) -> None:
+        """Have commits wait for the disk from now on, as a client asks for that."""
+
+    def files(self) -> list[Path]:
+        """Return the files that nobody else in this process may open."""
+
+    def index(self, seconds: float) -> int:
+        """Bring the search index up to date, for a while; return how many changes are left."""
 
     def totals(self) -> Totals:
-        """Return the totals of one moment. Raises a ``DatabaseError``."""
-        with self.database.snapshot():
-            sessions, entries = self.database.run(_COUNTS)[0]
-            entries -= self.trash.hidden_entries()
-            state = self.change_log.state()
-        return Totals(
-            sessions,
-            entries,
-            state.revision,
-            str(state),
-            self.database.name,
-            *file_system.sizes(self.database.path),
-            self.database.engine,
-        )
+        """Return the totals of one moment."""
+
+    def release(self) -> None:
+        """Close the database until the next use."""
 
     def close(self) -> None:
-        """Close the file for good; further calls raise ``DatabaseUnavailableError``."""
-        self.database.close()
+        """Close the database for good; further calls raise ``DatabaseUnavailableError``."""

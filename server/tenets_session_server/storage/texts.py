@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from tenets_session_server.errors import LimitExceededError
-from tenets_session_server.storage import file_system, uris
+from tenets_session_server.storage import uris
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a file that is read."""
@@ -20,12 +21,12 @@ _FLAGS: Final = (
 )
 
 
-def read(uri: str, database: Path) -> str | None:
+def read(uri: str, private: Callable[[], Iterable[Path]]) -> str | None:
     """Return the text of a ``file:``, None if there is none that can be read.
 
-    What is no UTF-8 becomes U+FFFD. The files of the ``database`` are not read: closing them would
-    drop SQLite's locks. Raises :class:`LimitExceededError` for a file that is larger than
-    :data:`LARGEST`, and :class:`InvalidArgumentError` if it is neither a URI nor a path.
+    What is no UTF-8 becomes U+FFFD. The ``private`` files of the database are not read: closing
+    them would drop SQLite's locks. Raises :class:`LimitExceededError` for a file that is larger
+    than :data:`LARGEST`, and :class:`InvalidArgumentError` if it is neither a URI nor a path.
     """
     path = uris.parse(uri, "uri").path
     if path is None:
@@ -33,7 +34,7 @@ def read(uri: str, database: Path) -> str | None:
     try:
         # Opening some devices has effects, so look before; and after, as it may be another one now.
         status = os.stat(path)  # noqa: PTH116
-        if not stat.S_ISREG(status.st_mode) or _is_of(database, status):
+        if not stat.S_ISREG(status.st_mode) or _is_one_of(private(), status):
             return None
         data = _read(path) if status.st_size <= LARGEST else None
     except (OSError, ValueError):
@@ -62,8 +63,8 @@ def can_be_read(uri: str) -> bool:
     return uris.parse(uri, "uri").path is not None
 
 
-def _is_of(database: Path, status: os.stat_result) -> bool:
-    for file in (database, *file_system.beside(database)):
+def _is_one_of(files: Iterable[Path], status: os.stat_result) -> bool:
+    for file in files:
         try:
             if os.path.samestat(file.stat(), status):
                 return True
