@@ -198,12 +198,21 @@ async def test_text_of_other_programs_is_found_as_far_as_it_is_text(database: An
                 "INSERT INTO sessions (name, created_at, metadata) VALUES (CAST(? AS TEXT), ?, '')"
             )
             foreign.execute(name, (b"odd \xff name", NOW))
+            kind = (
+                "INSERT INTO session_context (session_id, kind, content, created_at)"
+                " VALUES (2, CAST(? AS TEXT), 'of an odd kind', ?)"
+            )
+            foreign.execute(kind, (b"\xff", NOW))
         for query, snippet in [
             ("utf8", "invalid \ufffd utf8"),
             ("blob", "a blob with words"),
             ("nul", "a nul"),
             ("471100", "471100"),
-            ("odd", "odd \ufffd name"),
+            ("name", "odd \ufffd name"),
+            ("kind", "of an odd kind"),
         ]:
             found = await client.session("search", query=query)
             assert [hit["snippet"] for hit in found["hits"]] == [snippet]
+        (hit,) = found["hits"]
+        assert hit["entry"]["kind"] == "\ufffd"
+        assert hit["entry"]["sessionName"] == "odd \ufffd name"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from tenets_session_server.storage import search_text
 from tenets_session_server.storage.search_query import Term
@@ -32,8 +33,7 @@ _BETWEEN: Final = re.compile(f"(?:[^\\w{search_text.CJK}{search_text.SYMBOLS}]|_
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Finder:
+class Finder(Struct, frozen=True):
     """Finds one spelling of a term: its segments, folded, one after the other."""
 
     first: str

@@ -8,8 +8,9 @@ error.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from tenets_session_server.storage import search_text
 
@@ -24,8 +25,7 @@ MOST_SEGMENTS: Final = 64
 _TERM: Final = re.compile(r'(?P<minus>-(?=[^\s-]))?(?:"(?P<phrase>[^"]*)(?P<end>"?)|(?P<word>\S+))')
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """What stands one after the other in a text: words, runs of CJK characters, symbols.
 
     ``is_beginning``: the last one may go on.
@@ -35,8 +35,7 @@ class Term:
     is_beginning: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What is searched: everything, or a session (name, id, or both), a kind, an author."""
 
     session_name: str | None = None
@@ -50,8 +49,7 @@ class Scope:
         return self.kind is not None or self.author is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A query.
 
     ``expression`` is FTS5's, None if nothing can match. ``phrases`` is how many phrases are in it.

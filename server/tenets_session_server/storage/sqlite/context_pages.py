@@ -51,9 +51,11 @@ _PIECE: Final = f"""SELECT {_AS_BYTES}, {_START}, substr({_CONTENT}, :offset + 1
     {_FROM} WHERE c.id = :id AND {VISIBLE}"""
 _ENTRY: Final = f"SELECT {_AS_BYTES}, {_START} {_FROM} WHERE c.id = ? AND {VISIBLE}"
 _SMALL: Final = 2048  # bytes
-_FOUND: Final = f"""SELECT {_AS_BYTES},
+_FOUND: Final = f"""SELECT {{columns}},
         CASE WHEN octet_length(c.content) <= {_SMALL} THEN {_CONTENT} END
     {_FROM} WHERE c.id IN (SELECT value FROM json_each(?)) AND {VISIBLE}"""
+_FOUND_TEXT: Final = _FOUND.format(columns=_COLUMNS)
+_FOUND_BYTES: Final = _FOUND.format(columns=_AS_BYTES)
 _HIDDEN_AT: Final = """SELECT first_entry, last_entry FROM session_server_hidden
     WHERE session_id = ? AND first_entry <= ? ORDER BY first_entry DESC LIMIT 1"""
 _PLACES: Final = "SELECT {0} FROM session_server_entries WHERE {1}"
@@ -201,7 +203,12 @@ def read_starts(
     It has at most ``size`` bytes. After ``total`` bytes of all, it is shorter.
     """
     found: dict[int, tuple[ContextEntry, str]] = {}
-    for row in database.run(_FOUND, (as_json(ids),)):
+    bindings = (as_json(ids),)
+    try:
+        rows = database.run(_FOUND_TEXT, bindings)
+    except UnicodeDecodeError:
+        rows = database.run(_FOUND_BYTES, bindings)
+    for row in rows:
         content: bytes = row[10]
         if content is None:
             most = max(_SMALL, min(size, total))

@@ -124,12 +124,16 @@ class Database:
 
         For results that may be large. Raises as :meth:`run` does.
         """
-        with self._lock, self._file.translated(sql):
-            cursor = self._file.get().execute(sql, bindings)
+        with self._lock:
+            cursor = None
             try:
+                cursor = self._file.get().execute(sql, bindings)
                 yield cursor
+            except apsw.Error as error:
+                self._file.raise_translated(error, sql)
             finally:
-                cursor.close(True)  # resets the statement: nothing stays half read
+                if cursor is not None:
+                    cursor.close(True)  # resets the statement: nothing stays half read
 
     def start_of(self, table: str, column: str, rowid: int, size: int) -> bytes:
         """Return the first ``size`` bytes of a text or blob without reading the rest of it.
@@ -143,11 +147,9 @@ class Database:
             finally:
                 blob.close(True)
 
-    @contextmanager
-    def interrupted_after(self, seconds: float) -> Iterator[None]:
+    def interrupted_after(self, seconds: float) -> AbstractContextManager[None]:
         """Let the block read for so long at most; raises ``InterruptedQueryError``."""
-        with self._timeout.limit(seconds):
-            yield
+        return self._timeout.limit(seconds)
 
     def _interrupt(self) -> None:
         if (connection := self._file.connection) is not None:

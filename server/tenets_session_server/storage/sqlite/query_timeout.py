@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 POLL: Final = 0.05
@@ -19,6 +19,21 @@ LINGER: Final = 5.0
 """Seconds after the last query until the thread ends."""
 REPEAT: Final = 0.01
 """Seconds until a block is interrupted again: it may have been between two statements."""
+
+
+class _Limit(AbstractContextManager[None]):
+    """A block that may run for so long. A generator would take 4 us more, of 10."""
+
+    __slots__ = ("_seconds", "_timeout")
+
+    def __init__(self, timeout: QueryTimeout, seconds: float) -> None:
+        self._timeout, self._seconds = timeout, seconds
+
+    def __enter__(self) -> None:
+        self._timeout.begin(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        self._timeout.end()
 
 
 class QueryTimeout:
@@ -31,20 +46,23 @@ class QueryTimeout:
         self._last_use = 0.0
         self._is_watching = False
 
-    @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
+    def limit(self, seconds: float) -> AbstractContextManager[None]:
         """Let the block run for so long; one block at a time."""
+        return _Limit(self, seconds)
+
+    def begin(self, seconds: float) -> None:
+        """Begin to count."""
         with self._lock:
             self._last_use = time.monotonic()
             self._deadline = self._last_use + seconds
             if not self._is_watching:
                 threading.Thread(target=self._watch, name="query timeout", daemon=True).start()
                 self._is_watching = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._deadline = None
+
+    def end(self) -> None:
+        """Interrupt nothing any more."""
+        with self._lock:
+            self._deadline = None
 
     def _watch(self) -> None:
         while (pause := self._check()) is not None:

@@ -6,7 +6,6 @@ the same moment. So nothing is found that is not there any more, whatever the in
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from typing import Final
 
@@ -62,7 +61,7 @@ class Search:
         """
         if scope.session_name is not None or scope.session_id is not None:
             found_id = self._sessions.id_of(scope.session_name, scope.session_id)
-            scope = dataclasses.replace(scope, session_name=None, session_id=found_id)
+            scope = msgspec.structs.replace(scope, session_name=None, session_id=found_id)
         try:
             if (found := self._search(text, scope, limit, fed=False)) is None:
                 self._feed()

@@ -9,8 +9,9 @@ only the newest entries are searched.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from tenets_session_server.errors import InterruptedQueryError
 from tenets_session_server.models.changes import State
@@ -95,8 +96,7 @@ class Extent(NamedTuple):
     is_behind: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A part of the index: what else an entry has to match, and which ids it may have."""
 
     also: str = ""
