@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -132,7 +134,8 @@ async def test_tools_are_few_and_small(alone: Person, era: str) -> None:
         for tool in tools:
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint == (tool.name != "session_note")
-            assert not tool.annotations.destructive_hint
+            # False says: it only adds. A note with a key may replace one.
+            assert tool.annotations.destructive_hint == (tool.name == "session_note")
         described = json.dumps([tool.model_dump(exclude_none=True) for tool in tools])
         assert len(described) < 4000
         off = "switching is off: the user turns it on with `tenets-session mcp --allow-switch`"
@@ -208,6 +211,78 @@ async def test_a_key_replaces_the_agents_own_note(alone: Person) -> None:
     assert shown == [("claude-code", "done"), ("codex-mcp-client", "mine")]
 
 
+async def test_a_note_that_is_replaced_was_known_to_the_agent(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+
+    def note() -> tuple[str, str]:
+        (entry,) = alone.gets("show")["entries"]
+        return entry["kind"], entry["content"]
+
+    async with agent_of(alone, ERAS[0]) as one, agent_of(alone, ERAS[0]) as two:
+        status = {"key": "status"}
+        await one.calls("note", content="by one", kind="decision", **status)
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "To replace it, call session_note again with the same key." in refused
+        assert "> by one" in refused
+        assert note() == ("decision", "by one")
+        await two.calls("note", content="by two", **status)
+        assert note() == ("decision", "by two"), "its kind stays"
+
+        assert "> by two" in await one.is_refused("note", content="by one", **status)
+        alone.does("edit", "1", "by a person")
+        assert "> by a person" in await one.is_refused("note", content="by one", **status)
+        assert note() == ("decision", "by a person")
+        again, _ = await one.calls("note", content="by a person", **status)
+        assert again["id"] == 1, "the same text is no conflict"
+        await one.calls("note", content="by one", kind="note", **status)
+        assert note() == ("note", "by one")
+
+        await two.calls("context")
+        await two.calls("note", content="two has read it", **status)
+        assert note() == ("note", "two has read it")
+        alone.does("edit", "1", "-", given="large " * 20_000)
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "give your note another key" in refused
+        assert len(refused) < 10_000
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "give your note another key" in refused, "it was not shown whole"
+
+
+async def test_the_place_of_a_note_stays_unless_another_is_given(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    async with agent_of(alone, ERAS[0]) as agent:
+        for place in ({"file": "a.py", "line": 3}, None, {"file": "b.py"}):
+            given = {} if place is None else {"location": place}
+            await agent.calls("note", content=f"at {place}", key="k", **given)
+            (entry,) = alone.gets("show")["entries"]
+            expected = "b.py" if place == {"file": "b.py"} else "a.py"
+            assert entry["location"]["uri"] == f"file://{alone.folder}/{expected}"
+
+
+async def test_where_a_note_is(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    uris = {
+        "file:///etc/log%20in.py": "file:///etc/log%20in.py",
+        "vscode-remote://ssh/work/a.py": "vscode-remote://ssh/work/a.py",
+        "/etc/log in.py": "file:///etc/log%20in.py",
+        "../b.py": f"file://{alone.folder.parent}/b.py",
+    }
+    async with agent_of(alone, ERAS[0]) as agent:
+        for file in uris:
+            await agent.calls("note", content="x", location={"file": file})
+        for file in ("", "  "):
+            refused = await agent.is_refused("note", content="x", location={"file": file})
+            assert refused == "location.file is empty: name a file, or leave out location"
+        refused = await agent.is_refused("note", content="x", location={"file": "file:a.py"})
+        assert "expected a path, or a URI such as file:///" in refused
+        stored = [one["location"]["uri"] for one in alone.gets("show")["entries"]]
+        assert stored == list(uris.values())
+
+        note, said = await agent.calls("note", content="x", session="fix lgoin")
+        expected = f'Note {note["id"]} is in session "fix lgoin", which is new;'
+        assert said == f"{expected} session_list names the others."
+
+
 async def test_many_notes_are_paged(alone: Person) -> None:
     alone.does("create", "a", "--switch")
     for number in range(1, 8):
@@ -253,7 +328,7 @@ async def test_what_an_agent_cannot_do_is_refused_with_a_reason(alone: Person) -
         ):
             assert reason in await agent.is_refused("note", **arguments)
         refused = await agent.is_refused("context", session="no such")
-        assert refused == "no session is named 'no such'; session_list names them"
+        assert refused == "no session is named 'no such'; session_list names the sessions"
         refused = await agent.is_refused("search", query="x", session="no such")
         assert refused.endswith("; session_list names the sessions")
         for _ in range(30):
@@ -336,8 +411,11 @@ async def test_sessions_are_resources(alone: Person, era: str) -> None:
             "tenets://sessions/{name}",
             "tenets://sessions/{name}/state",
         ]
-        for wrong in ("tenets://sessions/no%20such", "file:///etc/passwd"):
-            with pytest.raises(MCPError):
+        for wrong, reason in (
+            ("tenets://sessions/no%20such", "'no such'; session_list names the sessions"),
+            ("file:///etc/passwd", "expected tenets://sessions/NAME, got file:///etc/passwd"),
+        ):
+            with pytest.raises(MCPError, match=f"{re.escape(reason)}$"):
                 await agent.reads(wrong)
 
 
@@ -473,6 +551,23 @@ async def test_a_secret_is_stored_whole_and_told(alone: Person) -> None:
             assert GHP not in json.dumps(data)
             assert GHP not in text
     assert alone.does("show", "--id", "1").strip() == f"it is {GHP}"
+
+
+async def test_a_bug_is_told_without_its_details(alone: Person, tmp_path: Path, era: str) -> None:
+    alone.does("create", "a", "--switch")
+    broken = "from tenets_session_server.agents import digest\ndel digest.name\n"
+    (tmp_path / "sitecustomize.py").write_text(broken)
+    alone.environment["PYTHONPATH"] = str(tmp_path)
+    async with agent_of(alone, era) as agent:
+        for answer in (
+            agent.reads(ACTIVE),
+            prompt(agent, "resume"),
+            agent.client.call_tool("session_context", {}),
+        ):
+            with pytest.raises(MCPError, match=r"^internal error$") as found:
+                await answer
+            assert found.value.code == types.INTERNAL_ERROR
+        assert await agent.is_refused("note", content=" ") == "the note is blank: give it a text"
 
 
 async def test_other_names_of_agents(alone: Person) -> None:

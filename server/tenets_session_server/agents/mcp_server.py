@@ -29,11 +29,11 @@ from mcp.server.subscriptions import (
 )
 from mcp.shared.exceptions import MCPError
 
-from tenets_session_server import __version__, masking
+from tenets_session_server import __version__
+from tenets_session_server.agents.calling import RefusedError
 from tenets_session_server.agents.mcp_input import Input
 from tenets_session_server.agents.resources import JSON, MARKDOWN, PREFIX, PROMPTS, STATE, Resources
 from tenets_session_server.agents.tool_calls import Tools
-from tenets_session_server.agents.tools import RefusedError
 from tenets_session_server.client import feed
 from tenets_session_server.client.client import CallError, Client, DisconnectedError, start_daemon
 
@@ -119,7 +119,20 @@ class SessionsServer:
                     printable = "".join(one for one in params.client_info.name if one.isprintable())
                     self._author = printable.strip()[:LONGEST_AUTHOR] or "mcp"
                     await self._begin_to_follow()
-        return await call_next(ctx)
+        try:
+            return await call_next(ctx)
+        except RefusedError as error:  # not by a tool, which says it in its result
+            raise MCPError(types.INVALID_PARAMS, error.said) from error
+
+    async def _answer(self, work: Callable[..., Found], *given: Any) -> Found:
+        """Return what a function returns, called in a thread. Raises :class:`RefusedError`."""
+        try:
+            return await anyio.to_thread.run_sync(work, *given)
+        except RefusedError:
+            raise
+        except Exception as error:  # a bug of ours
+            logger.exception("internal error")
+            raise MCPError(types.INTERNAL_ERROR, "internal error") from error
 
     # -- tools ---------------------------------------------------------------------------------
 
@@ -133,7 +146,9 @@ class SessionsServer:
                     description=tool.description,
                     input_schema=tool.schema,
                     annotations=types.ToolAnnotations(
-                        read_only_hint=tool.reads, destructive_hint=False, open_world_hint=False
+                        read_only_hint=tool.reads,
+                        destructive_hint=tool.replaces,
+                        open_world_hint=False,
                     ),
                 )
                 for tool in self._tools.all.values()
@@ -145,11 +160,9 @@ class SessionsServer:
     ) -> types.CallToolResult:
         given = {name: one for name, one in (params.arguments or {}).items() if one is not None}
         try:
-            self._tools.check(params.name, given)
-            result = await anyio.to_thread.run_sync(self._tools.call, params.name, given)
+            result = await self._answer(self._tools.call, params.name, given)
         except RefusedError as error:
-            said = masking.masked(str(error))
-            return types.CallToolResult(content=[types.TextContent(text=said)], is_error=True)
+            return types.CallToolResult(content=[types.TextContent(text=error.said)], is_error=True)
         return types.CallToolResult(
             content=[types.TextContent(text=result.text)], structured_content=result.data
         )
@@ -195,21 +208,11 @@ class SessionsServer:
     async def _read_resource(
         self, _context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        found = await self._refusing(self._resources.read, str(params.uri))
+        found = await self._answer(self._resources.read, str(params.uri))
         contents = types.TextResourceContents(
             uri=str(params.uri), mime_type=found.mime_type, text=found.text
         )
         return types.ReadResourceResult(contents=[contents])
-
-    async def _refusing(self, read: Callable[[str], Found], name: str) -> Found:
-        """Return what a function returns, called in a thread; a refusal becomes MCP's error."""
-        try:
-            return await anyio.to_thread.run_sync(read, name)
-        except RefusedError as error:
-            raise MCPError(types.INVALID_PARAMS, masking.masked(str(error))) from error
-        except Exception as error:  # a bug of ours
-            logger.exception("internal error")
-            raise MCPError(types.INTERNAL_ERROR, "internal error") from error
 
     # -- what has changed ----------------------------------------------------------------------
 
@@ -294,6 +297,6 @@ class SessionsServer:
     async def _get_prompt(
         self, _context: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult:
-        text = await self._refusing(self._resources.prompt, params.name)
+        text = await self._answer(self._resources.prompt, params.name)
         message = types.PromptMessage(role="user", content=types.TextContent(text=text))
         return types.GetPromptResult(messages=[message])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from tenets_session_server import masking
-from tenets_session_server.agents import digest, handoff
-from tenets_session_server.agents.tools import Json, RefusedError
+from tenets_session_server.agents import calling, digest, handoff
+from tenets_session_server.agents.calling import RefusedError
+from tenets_session_server.agents.tools import Json
 from tenets_session_server.client import text
-from tenets_session_server.client.client import CallError, Client, DisconnectedError
+from tenets_session_server.client.client import Client
 
 PREFIX: Final = "tenets://sessions/"
 STATE: Final = "/state"
@@ -21,9 +22,6 @@ MARKDOWN, JSON = "text/markdown", "application/json"
 MOST: Final = 30_000
 """Bytes of a session."""
 _SWITCHES: Final = frozenset({"activated", "deactivated", "bound", "deleted", "restored", "reset"})
-
-
-Found = TypeVar("Found")
 
 
 class Text(NamedTuple):
@@ -44,13 +42,13 @@ class Resources:
         """Return a resource; raises :class:`RefusedError`."""
         if not uri.startswith(PREFIX):
             raise RefusedError(f"expected {PREFIX}NAME, got {uri}")
-        return self._calling(lambda call: _read(call, uri))
+        return calling.answered(self._connect, lambda call: _read(call, uri))
 
     def prompt(self, name: str) -> str:
         """Return the text of a prompt; raises :class:`RefusedError`."""
         if name not in PROMPTS:
             raise RefusedError(f"there is no prompt {name}; there are {', '.join(PROMPTS)}")
-        return self._calling(lambda call: _prompt(call, name))
+        return calling.answered(self._connect, lambda call: _prompt(call, name))
 
     def changed(self, batch: Json) -> list[str]:
         """Return the resources that a batch of changes is about."""
@@ -59,19 +57,10 @@ class Resources:
         uris = [one for name in names for one in (uri_of(name), f"{uri_of(name)}{STATE}")]
         is_switch = any(one["type"] in _SWITCHES for one in changes) or batch.get("incomplete")
         if self._shown is None or is_switch:
-            self._shown = self._calling(_shown)
+            self._shown = calling.answered(self._connect, _shown)
         if is_switch or not self._shown.isdisjoint(one["sessionId"] for one in changes):
             uris += [ACTIVE, CURRENT]
         return uris
-
-    def _calling(self, read: Callable[[digest.Call], Found]) -> Found:
-        try:
-            with self._connect() as client:
-                return read(client.call)
-        except CallError as error:
-            raise RefusedError(str(error)) from error
-        except DisconnectedError as error:
-            raise RefusedError("the daemon ended before it answered; try again") from error
 
 
 def uri_of(name: str) -> str:
@@ -88,7 +77,7 @@ def _read(call: digest.Call, uri: str) -> Text:
     name = unquote(uri.removeprefix(PREFIX).removesuffix(STATE))
     session = call("get", name=name)
     if session is None:
-        raise RefusedError(f"no session is named {name!r}")
+        raise calling.no_session(name)
     if uri.endswith(STATE):
         return Text(JSON, _state(session))
     return Text(MARKDOWN, digest.of_session(call, session, MOST))
