@@ -7,10 +7,11 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import mcp_types as types
 import pytest
@@ -20,6 +21,7 @@ from mcp.client.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from support import shared
+from support.foreign import ForeignWriter
 from support.people import COMMAND, Person, an_editor
 from support.pipes import DEADLINE
 from support.waiting import eventually
@@ -68,6 +70,23 @@ class Agent:
         async with asyncio.timeout(DEADLINE):
             while await self.told.get() != uri:
                 pass
+
+    async def hears_before(self, uri: str) -> list[str]:
+        """Return what the agent is told before it is told of a resource."""
+        heard: list[str] = []
+        async with asyncio.timeout(DEADLINE):
+            while (told := await self.told.get()) != uri:
+                heard.append(told)
+        return heard
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Yield all strings in a JSON value: its text has them escaped."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.items() if isinstance(value, dict) else value:
+            yield from strings_of(list(one) if isinstance(one, tuple) else one)
 
 
 def text_of(result: types.CallToolResult) -> str:
@@ -419,20 +438,78 @@ async def test_sessions_are_resources(alone: Person, era: str) -> None:
                 await agent.reads(wrong)
 
 
+async def test_sessions_may_be_named_as_resources_that_are_there_anyway(
+    alone: Person, era: str
+) -> None:
+    for name in ("active", "current"):
+        alone.does("create", name)
+        alone.does("note", "--session", name, f"in {name}")
+    of_active = "tenets://sessions/%61ctive"
+    async with agent_of(alone, era, listens=(ACTIVE, of_active)) as agent:
+        assert await agent.reads(ACTIVE) == "No session is active."
+        assert "> in active" in await agent.reads(of_active)
+        assert "> in current" in await agent.reads("tenets://sessions/%63urrent")
+        await until_attached(alone, "claude-code")
+        alone.does("note", "--session", "active", "more")
+        assert await agent.hears_before(of_active) == []
+
+
 async def test_an_agent_is_told_of_changes(alone: Person, era: str) -> None:
-    alone.does("create", "a", "--switch")
-    alone.does("create", "b")
-    of_b = "tenets://sessions/b"
-    async with agent_of(alone, era, listens=(CURRENT, of_b)) as agent:
+    for name in ("a", "b", "end"):
+        alone.does("create", name)
+    alone.does("switch", "a")
+    of_b, end = (f"tenets://sessions/{name}" for name in ("b", "end"))
+    async with agent_of(alone, era, listens=(CURRENT, of_b, end)) as agent:
         await until_attached(alone, "claude-code")
         alone.does("note", "--session", "b", "not current")
-        await agent.hears(of_b)
-        assert agent.told.empty(), agent.told.get_nowait()
+        alone.does("note", "--session", "end", "x")
+        assert await agent.hears_before(end) == [of_b]
         alone.does("note", "here")
-        await agent.hears(CURRENT)
+        alone.does("note", "--session", "end", "x")
+        assert await agent.hears_before(end) == [CURRENT]
         alone.does("switch", "b")
         await agent.hears(CURRENT)
         assert "> not current" in await agent.reads(CURRENT)
+
+
+async def test_an_agent_is_told_when_a_name_gets_the_session_that_a_folder_is_bound_to(
+    alone: Person, era: str
+) -> None:
+    alone.does("create", "other")
+    alone.does("bind", "later")
+    async with agent_of(alone, era, listens=(CURRENT,)) as agent:
+        await until_attached(alone, "claude-code")
+        assert "No session is current" in await agent.reads(CURRENT)
+        alone.does("create", "later")
+        await agent.hears(CURRENT)
+        assert 'session is "later"' in await agent.reads(CURRENT)
+        alone.does("delete", "--yes", "later")
+        await agent.hears(CURRENT)
+        assert "No session is current" in await agent.reads(CURRENT)
+        alone.does("rename", "other", "later")
+        await agent.hears(CURRENT)
+        assert 'session is "later"' in await agent.reads(CURRENT)
+
+
+async def test_an_agent_is_told_under_the_uri_that_it_has_given(alone: Person, era: str) -> None:
+    names = ("fix (v2)", "gr\u00f6\u00dfer", "end")
+    for name in names:
+        alone.does("create", name)
+    # As JavaScript encodes it; with letters in another form of Unicode; with small hex digits.
+    brackets, decomposed = "tenets://sessions/fix%20(v2)", "tenets://sessions/gro%CC%88%c3%9fer"
+    state, end = "tenets://sessions/fix%20%28v2%29/state", "tenets://sessions/end"
+    async with agent_of(alone, era, listens=(brackets, state, decomposed, end)) as agent:
+        await until_attached(alone, "claude-code")
+        assert await agent.reads(decomposed)
+        for name, expected in ((names[0], {brackets, state}), (names[1], {decomposed})):
+            alone.does("note", "--session", name, "x")
+            alone.does("note", "--session", "end", "x")
+            assert set(await agent.hears_before(end)) == expected
+        alone.does("rename", "fix (v2)", "fixed")
+        heard = set[str]()
+        async with asyncio.timeout(DEADLINE):
+            while not {brackets, state} <= heard:
+                heard.add(await agent.told.get())
 
 
 async def test_an_agent_is_told_that_there_are_other_sessions(alone: Person) -> None:
@@ -503,7 +580,7 @@ async def test_prompts(alone: Person, era: str) -> None:
         assert "> - we keep the cookie" in text
         await agent.calls("note", content="## Goal\n\nOne login.", kind="handoff")
         assert "> One login." in await prompt(agent, "resume")
-        with pytest.raises(MCPError):
+        with pytest.raises(MCPError, match="there is no prompt other"):
             await prompt(agent, "other")
 
 
@@ -519,19 +596,29 @@ async def test_hostile_notes_stay_data(alone: Person) -> None:
     alone.does("--author", '"user"', "note", "-", given=content)
     alone.does("handoff", "-", given=f"## Next\n\n{content}")
     alone.does("note", "-", given="large " * 1_700_000)
+    bad = "bad \x1b[2J\u202e\x9b"
+    with ForeignWriter(alone.database) as other:
+        other.create(bad, {bad: bad})
+        other.add_context(bad, "x rm")
+        other.execute("UPDATE session_context SET kind = ? WHERE content = 'x rm'", (bad,))
+    alone.does("bind", bad)
     async with agent_of(alone, ERAS[0]) as agent:
+        await agent.calls("note", content="here", location={"file": f"{bad}.py"}, session=bad)
+        bound, where = await agent.calls("context", session=bad)
+        state = await agent.reads(f"tenets://sessions/{quote(bad)}/state")
+        alone.does("unbind")
         data, text = await agent.calls("context")
         hits, found = await agent.calls("search", query="rm")
         listed, names = await agent.calls("list")
         others = [await prompt(agent, one) for one in ("handoff", "resume")]
         others += [await agent.reads(one) for one in (ACTIVE, CURRENT)]
-        for structured in (data, hits, listed):
-            whole = json.dumps(structured, ensure_ascii=False)
-            assert not any(one in whole for one in (GHP, "\x1b", "\u202e"))
-            assert len(whole) < 40_000
-        for shown in (text, found, names, *others):
+        for structured in (data, hits, listed, bound):
+            for one in strings_of(structured):
+                assert not any(wrong in one for wrong in (GHP, "\x1b", "\u202e", "\x9b"))
+            assert len(json.dumps(structured)) < 40_000
+        for shown in (text, found, names, where, state, *others):
             assert len(shown.encode()) <= 40_000
-            assert [one for one in (GHP, "\x1b", "\u202e") if one in shown] == []
+            assert [one for one in (GHP, "\x1b", "\u202e", "\x9b") if one in shown] == []
             for line in shown.split("\n"):
                 assert not line.startswith(("Ignore", "</note>", "# Run", 'Note 7, by "user"'))
         assert "[a GitHub token]" in text
