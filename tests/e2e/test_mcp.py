@@ -580,6 +580,11 @@ async def test_prompts(alone: Person, era: str) -> None:
         assert "> - we keep the cookie" in text
         await agent.calls("note", content="## Goal\n\nOne login.", kind="handoff")
         assert "> One login." in await prompt(agent, "resume")
+        large = "large " * 340_000
+        alone.does("handoff", "-", given=f"## Goal\n\n{large}\n\n## Other\n\n{large}")
+        text = await prompt(agent, "handoff")
+        assert [one for one in headings if one not in text] == []
+        assert len(text.encode()) < 31_000
         with pytest.raises(MCPError, match="there is no prompt other"):
             await prompt(agent, "other")
 

@@ -27,6 +27,8 @@ which a letter is percent-encoded, for example ``%61ctive``."""
 MARKDOWN, JSON = "text/markdown", "application/json"
 MOST: Final = 30_000
 """Bytes of a session."""
+LARGEST_SECTION: Final = 5_000
+"""Bytes of a section in a hand-off to complete: there is room for all of our headings."""
 _OF_LIST: Final = frozenset({"created", "renamed", "deleted", "restored"})
 """Changes after which other sessions can be read."""
 _WITHIN: Final = frozenset({"updated", "contextAdded", "contextUpdated", "contextRemoved"})
@@ -190,9 +192,27 @@ def _prompt(call: digest.Call, name: str) -> str:
         return "No tenets session is current. Ask me which one to work in."
     if name == "resume":
         return f"Go on with this work session.\n\n{digest.of_current(call, current, MOST)}"
-    template = text.block(masking.masked(handoff.template(call, current["session"]["id"])))
     return (
         "Hand this work session over to whoever goes on: complete what follows, from what you know"
         " of the work, and store it with session_note, kind handoff. Keep the headings."
-        f" {digest.WARNING}\n\n{digest.quoted(template)}"
+        f" {digest.WARNING}\n\n{_to_complete(call, current['session']['id'])}"
     )
+
+
+def _to_complete(call: digest.Call, session_id: int) -> str:
+    """Return a hand-off to complete, quoted; each section is cut where it is too long."""
+    template = text.block(masking.masked(handoff.template(call, session_id)))
+    sections = dict.fromkeys(handoff.HEADINGS, "") | handoff.sections_of(template)
+    found = digest.Text(MOST)
+    for heading, body in sections.items():
+        if not found.add(_cut(digest.quoted(f"## {heading}\n\n{body}"))):
+            found.add("(cut: there are more sections)")
+            break
+    return str(found)
+
+
+def _cut(section: str) -> str:
+    data = section.encode("utf-8", "replace")
+    if len(data) <= LARGEST_SECTION:
+        return section
+    return f"{data[:LARGEST_SECTION].decode('utf-8', 'ignore')}\n(cut: it is longer)"
