@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import mcp_types as types
 import pytest
@@ -18,6 +21,7 @@ from mcp.client.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from support import shared
+from support.foreign import ForeignWriter
 from support.people import COMMAND, Person, an_editor
 from support.pipes import DEADLINE
 from support.waiting import eventually
@@ -66,6 +70,23 @@ class Agent:
         async with asyncio.timeout(DEADLINE):
             while await self.told.get() != uri:
                 pass
+
+    async def hears_before(self, uri: str) -> list[str]:
+        """Return what the agent is told before it is told of a resource."""
+        heard: list[str] = []
+        async with asyncio.timeout(DEADLINE):
+            while (told := await self.told.get()) != uri:
+                heard.append(told)
+        return heard
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Yield all strings in a JSON value: its text has them escaped."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.items() if isinstance(value, dict) else value:
+            yield from strings_of(list(one) if isinstance(one, tuple) else one)
 
 
 def text_of(result: types.CallToolResult) -> str:
@@ -132,7 +153,8 @@ async def test_tools_are_few_and_small(alone: Person, era: str) -> None:
         for tool in tools:
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint == (tool.name != "session_note")
-            assert not tool.annotations.destructive_hint
+            # False says: it only adds. A note with a key may replace one.
+            assert tool.annotations.destructive_hint == (tool.name == "session_note")
         described = json.dumps([tool.model_dump(exclude_none=True) for tool in tools])
         assert len(described) < 4000
         off = "switching is off: the user turns it on with `tenets-session mcp --allow-switch`"
@@ -208,6 +230,78 @@ async def test_a_key_replaces_the_agents_own_note(alone: Person) -> None:
     assert shown == [("claude-code", "done"), ("codex-mcp-client", "mine")]
 
 
+async def test_a_note_that_is_replaced_was_known_to_the_agent(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+
+    def note() -> tuple[str, str]:
+        (entry,) = alone.gets("show")["entries"]
+        return entry["kind"], entry["content"]
+
+    async with agent_of(alone, ERAS[0]) as one, agent_of(alone, ERAS[0]) as two:
+        status = {"key": "status"}
+        await one.calls("note", content="by one", kind="decision", **status)
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "To replace it, call session_note again with the same key." in refused
+        assert "> by one" in refused
+        assert note() == ("decision", "by one")
+        await two.calls("note", content="by two", **status)
+        assert note() == ("decision", "by two"), "its kind stays"
+
+        assert "> by two" in await one.is_refused("note", content="by one", **status)
+        alone.does("edit", "1", "by a person")
+        assert "> by a person" in await one.is_refused("note", content="by one", **status)
+        assert note() == ("decision", "by a person")
+        again, _ = await one.calls("note", content="by a person", **status)
+        assert again["id"] == 1, "the same text is no conflict"
+        await one.calls("note", content="by one", kind="note", **status)
+        assert note() == ("note", "by one")
+
+        await two.calls("context")
+        await two.calls("note", content="two has read it", **status)
+        assert note() == ("note", "two has read it")
+        alone.does("edit", "1", "-", given="large " * 20_000)
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "give your note another key" in refused
+        assert len(refused) < 10_000
+        refused = await two.is_refused("note", content="by two", **status)
+        assert "give your note another key" in refused, "it was not shown whole"
+
+
+async def test_the_place_of_a_note_stays_unless_another_is_given(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    async with agent_of(alone, ERAS[0]) as agent:
+        for place in ({"file": "a.py", "line": 3}, None, {"file": "b.py"}):
+            given = {} if place is None else {"location": place}
+            await agent.calls("note", content=f"at {place}", key="k", **given)
+            (entry,) = alone.gets("show")["entries"]
+            expected = "b.py" if place == {"file": "b.py"} else "a.py"
+            assert entry["location"]["uri"] == f"file://{alone.folder}/{expected}"
+
+
+async def test_where_a_note_is(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    uris = {
+        "file:///etc/log%20in.py": "file:///etc/log%20in.py",
+        "vscode-remote://ssh/work/a.py": "vscode-remote://ssh/work/a.py",
+        "/etc/log in.py": "file:///etc/log%20in.py",
+        "../b.py": f"file://{alone.folder.parent}/b.py",
+    }
+    async with agent_of(alone, ERAS[0]) as agent:
+        for file in uris:
+            await agent.calls("note", content="x", location={"file": file})
+        for file in ("", "  "):
+            refused = await agent.is_refused("note", content="x", location={"file": file})
+            assert refused == "location.file is empty: name a file, or leave out location"
+        refused = await agent.is_refused("note", content="x", location={"file": "file:a.py"})
+        assert "expected a path, or a URI such as file:///" in refused
+        stored = [one["location"]["uri"] for one in alone.gets("show")["entries"]]
+        assert stored == list(uris.values())
+
+        note, said = await agent.calls("note", content="x", session="fix lgoin")
+        expected = f'Note {note["id"]} is in session "fix lgoin", which is new;'
+        assert said == f"{expected} session_list names the others."
+
+
 async def test_many_notes_are_paged(alone: Person) -> None:
     alone.does("create", "a", "--switch")
     for number in range(1, 8):
@@ -253,7 +347,7 @@ async def test_what_an_agent_cannot_do_is_refused_with_a_reason(alone: Person) -
         ):
             assert reason in await agent.is_refused("note", **arguments)
         refused = await agent.is_refused("context", session="no such")
-        assert refused == "no session is named 'no such'; session_list names them"
+        assert refused == "no session is named 'no such'; session_list names the sessions"
         refused = await agent.is_refused("search", query="x", session="no such")
         assert refused.endswith("; session_list names the sessions")
         for _ in range(30):
@@ -336,25 +430,86 @@ async def test_sessions_are_resources(alone: Person, era: str) -> None:
             "tenets://sessions/{name}",
             "tenets://sessions/{name}/state",
         ]
-        for wrong in ("tenets://sessions/no%20such", "file:///etc/passwd"):
-            with pytest.raises(MCPError):
+        for wrong, reason in (
+            ("tenets://sessions/no%20such", "'no such'; session_list names the sessions"),
+            ("file:///etc/passwd", "expected tenets://sessions/NAME, got file:///etc/passwd"),
+        ):
+            with pytest.raises(MCPError, match=f"{re.escape(reason)}$"):
                 await agent.reads(wrong)
 
 
+async def test_sessions_may_be_named_as_resources_that_are_there_anyway(
+    alone: Person, era: str
+) -> None:
+    for name in ("active", "current"):
+        alone.does("create", name)
+        alone.does("note", "--session", name, f"in {name}")
+    of_active = "tenets://sessions/%61ctive"
+    async with agent_of(alone, era, listens=(ACTIVE, of_active)) as agent:
+        assert await agent.reads(ACTIVE) == "No session is active."
+        assert "> in active" in await agent.reads(of_active)
+        assert "> in current" in await agent.reads("tenets://sessions/%63urrent")
+        await until_attached(alone, "claude-code")
+        alone.does("note", "--session", "active", "more")
+        assert await agent.hears_before(of_active) == []
+
+
 async def test_an_agent_is_told_of_changes(alone: Person, era: str) -> None:
-    alone.does("create", "a", "--switch")
-    alone.does("create", "b")
-    of_b = "tenets://sessions/b"
-    async with agent_of(alone, era, listens=(CURRENT, of_b)) as agent:
+    for name in ("a", "b", "end"):
+        alone.does("create", name)
+    alone.does("switch", "a")
+    of_b, end = (f"tenets://sessions/{name}" for name in ("b", "end"))
+    async with agent_of(alone, era, listens=(CURRENT, of_b, end)) as agent:
         await until_attached(alone, "claude-code")
         alone.does("note", "--session", "b", "not current")
-        await agent.hears(of_b)
-        assert agent.told.empty(), agent.told.get_nowait()
+        alone.does("note", "--session", "end", "x")
+        assert await agent.hears_before(end) == [of_b]
         alone.does("note", "here")
-        await agent.hears(CURRENT)
+        alone.does("note", "--session", "end", "x")
+        assert await agent.hears_before(end) == [CURRENT]
         alone.does("switch", "b")
         await agent.hears(CURRENT)
         assert "> not current" in await agent.reads(CURRENT)
+
+
+async def test_an_agent_is_told_when_a_name_gets_the_session_that_a_folder_is_bound_to(
+    alone: Person, era: str
+) -> None:
+    alone.does("create", "other")
+    alone.does("bind", "later")
+    async with agent_of(alone, era, listens=(CURRENT,)) as agent:
+        await until_attached(alone, "claude-code")
+        assert "No session is current" in await agent.reads(CURRENT)
+        alone.does("create", "later")
+        await agent.hears(CURRENT)
+        assert 'session is "later"' in await agent.reads(CURRENT)
+        alone.does("delete", "--yes", "later")
+        await agent.hears(CURRENT)
+        assert "No session is current" in await agent.reads(CURRENT)
+        alone.does("rename", "other", "later")
+        await agent.hears(CURRENT)
+        assert 'session is "later"' in await agent.reads(CURRENT)
+
+
+async def test_an_agent_is_told_under_the_uri_that_it_has_given(alone: Person, era: str) -> None:
+    names = ("fix (v2)", "gr\u00f6\u00dfer", "end")
+    for name in names:
+        alone.does("create", name)
+    # As JavaScript encodes it; with letters in another form of Unicode; with small hex digits.
+    brackets, decomposed = "tenets://sessions/fix%20(v2)", "tenets://sessions/gro%CC%88%c3%9fer"
+    state, end = "tenets://sessions/fix%20%28v2%29/state", "tenets://sessions/end"
+    async with agent_of(alone, era, listens=(brackets, state, decomposed, end)) as agent:
+        await until_attached(alone, "claude-code")
+        assert await agent.reads(decomposed)
+        for name, expected in ((names[0], {brackets, state}), (names[1], {decomposed})):
+            alone.does("note", "--session", name, "x")
+            alone.does("note", "--session", "end", "x")
+            assert set(await agent.hears_before(end)) == expected
+        alone.does("rename", "fix (v2)", "fixed")
+        heard = set[str]()
+        async with asyncio.timeout(DEADLINE):
+            while not {brackets, state} <= heard:
+                heard.add(await agent.told.get())
 
 
 async def test_an_agent_is_told_that_there_are_other_sessions(alone: Person) -> None:
@@ -425,7 +580,12 @@ async def test_prompts(alone: Person, era: str) -> None:
         assert "> - we keep the cookie" in text
         await agent.calls("note", content="## Goal\n\nOne login.", kind="handoff")
         assert "> One login." in await prompt(agent, "resume")
-        with pytest.raises(MCPError):
+        large = "large " * 340_000
+        alone.does("handoff", "-", given=f"## Goal\n\n{large}\n\n## Other\n\n{large}")
+        text = await prompt(agent, "handoff")
+        assert [one for one in headings if one not in text] == []
+        assert len(text.encode()) < 31_000
+        with pytest.raises(MCPError, match="there is no prompt other"):
             await prompt(agent, "other")
 
 
@@ -441,19 +601,29 @@ async def test_hostile_notes_stay_data(alone: Person) -> None:
     alone.does("--author", '"user"', "note", "-", given=content)
     alone.does("handoff", "-", given=f"## Next\n\n{content}")
     alone.does("note", "-", given="large " * 1_700_000)
+    bad = "bad \x1b[2J\u202e\x9b"
+    with ForeignWriter(alone.database) as other:
+        other.create(bad, {bad: bad})
+        other.add_context(bad, "x rm")
+        other.execute("UPDATE session_context SET kind = ? WHERE content = 'x rm'", (bad,))
+    alone.does("bind", bad)
     async with agent_of(alone, ERAS[0]) as agent:
+        await agent.calls("note", content="here", location={"file": f"{bad}.py"}, session=bad)
+        bound, where = await agent.calls("context", session=bad)
+        state = await agent.reads(f"tenets://sessions/{quote(bad)}/state")
+        alone.does("unbind")
         data, text = await agent.calls("context")
         hits, found = await agent.calls("search", query="rm")
         listed, names = await agent.calls("list")
         others = [await prompt(agent, one) for one in ("handoff", "resume")]
         others += [await agent.reads(one) for one in (ACTIVE, CURRENT)]
-        for structured in (data, hits, listed):
-            whole = json.dumps(structured, ensure_ascii=False)
-            assert not any(one in whole for one in (GHP, "\x1b", "\u202e"))
-            assert len(whole) < 40_000
-        for shown in (text, found, names, *others):
+        for structured in (data, hits, listed, bound):
+            for one in strings_of(structured):
+                assert not any(wrong in one for wrong in (GHP, "\x1b", "\u202e", "\x9b"))
+            assert len(json.dumps(structured)) < 40_000
+        for shown in (text, found, names, where, state, *others):
             assert len(shown.encode()) <= 40_000
-            assert [one for one in (GHP, "\x1b", "\u202e") if one in shown] == []
+            assert [one for one in (GHP, "\x1b", "\u202e", "\x9b") if one in shown] == []
             for line in shown.split("\n"):
                 assert not line.startswith(("Ignore", "</note>", "# Run", 'Note 7, by "user"'))
         assert "[a GitHub token]" in text
@@ -473,6 +643,23 @@ async def test_a_secret_is_stored_whole_and_told(alone: Person) -> None:
             assert GHP not in json.dumps(data)
             assert GHP not in text
     assert alone.does("show", "--id", "1").strip() == f"it is {GHP}"
+
+
+async def test_a_bug_is_told_without_its_details(alone: Person, tmp_path: Path, era: str) -> None:
+    alone.does("create", "a", "--switch")
+    broken = "from tenets_session_server.agents import digest\ndel digest.name\n"
+    (tmp_path / "sitecustomize.py").write_text(broken)
+    alone.environment["PYTHONPATH"] = str(tmp_path)
+    async with agent_of(alone, era) as agent:
+        for answer in (
+            agent.reads(ACTIVE),
+            prompt(agent, "resume"),
+            agent.client.call_tool("session_context", {}),
+        ):
+            with pytest.raises(MCPError, match=r"^internal error$") as found:
+                await answer
+            assert found.value.code == types.INTERNAL_ERROR
+        assert await agent.is_refused("note", content=" ") == "the note is blank: give it a text"
 
 
 async def test_other_names_of_agents(alone: Person) -> None:

@@ -35,14 +35,19 @@ def facts(entry: Json) -> Json:
     author = entry.get("importedAuthor") or entry["author"]
     found = {
         "id": entry["id"],
-        "kind": masking.masked(entry["kind"]),
-        "author": None if author is None else masking.masked(author),
+        "kind": inert(entry["kind"]),
+        "author": None if author is None else inert(author),
         "createdAt": entry["createdAt"],
         "size": entry["size"],
     }
     if "location" in entry:
-        found["place"] = masking.masked(text.place(entry["location"]))
+        found["place"] = inert(text.place(entry["location"]))
     return found
+
+
+def inert(given: str | None) -> str:
+    """Return a name or a place as one line, masked, in which nothing acts on a terminal."""
+    return text.line(masking.masked(given or ""))
 
 
 def snippet(call: digest.Call, hit: Json) -> str:

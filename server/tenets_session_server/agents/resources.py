@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import quote, unquote
+from typing import Any, Final, Literal, NamedTuple, Self
+from urllib.parse import unquote
 
 from tenets_session_server import masking
-from tenets_session_server.agents import digest, handoff
-from tenets_session_server.agents.tools import Json, RefusedError
+from tenets_session_server.agents import calling, digest, handoff
+from tenets_session_server.agents.calling import RefusedError
+from tenets_session_server.agents.tools import Json
 from tenets_session_server.client import text
-from tenets_session_server.client.client import CallError, Client, DisconnectedError
+from tenets_session_server.client.client import Client
 
 PREFIX: Final = "tenets://sessions/"
 STATE: Final = "/state"
 """What follows a session's name for its state, as the public package has it."""
-ACTIVE, CURRENT = f"{PREFIX}active", f"{PREFIX}current"
+FIXED: Final = {
+    "active": "The session that is active in every editor, with its notes",
+    "current": "The session that is current in this folder, with its notes",
+}
+"""The resources that are not named by a session. A session with such a name has a URI, too: one in
+which a letter is percent-encoded, for example ``%61ctive``."""
 MARKDOWN, JSON = "text/markdown", "application/json"
 MOST: Final = 30_000
 """Bytes of a session."""
-_SWITCHES: Final = frozenset({"activated", "deactivated", "bound", "deleted", "restored", "reset"})
+LARGEST_SECTION: Final = 5_000
+"""Bytes of a section in a hand-off to complete: there is room for all of our headings."""
+_OF_LIST: Final = frozenset({"created", "renamed", "deleted", "restored"})
+"""Changes after which other sessions can be read."""
+_WITHIN: Final = frozenset({"updated", "contextAdded", "contextUpdated", "contextRemoved"})
+"""Changes that never make another session the active or the current one.
 
-
-Found = TypeVar("Found")
+The others may: a folder that is bound to a name shows another session once one gets that name.
+"""
 
 
 class Text(NamedTuple):
@@ -31,6 +43,48 @@ class Text(NamedTuple):
 
     mime_type: str
     text: str
+
+
+class Resource(NamedTuple):
+    """What a URI means; several URIs may mean the same."""
+
+    kind: Literal["fixed", "session", "state"]
+    name: str
+
+    @classmethod
+    def of(cls, uri: str) -> Self | None:
+        """Return what a URI means, None if it is none of ours."""
+        if not uri.startswith(PREFIX):
+            return None
+        name = uri.removeprefix(PREFIX)
+        if name in FIXED:
+            return cls("fixed", name)
+        if name.endswith(STATE):
+            return cls("state", unquote(name.removesuffix(STATE)))
+        return cls("session", unquote(name))
+
+
+class Changed(NamedTuple):
+    """What some changes are about: the names of sessions, and whether anything else."""
+
+    names: frozenset[str]
+    is_fixed: bool
+    """The active or the current session, or which one that is."""
+    is_renamed: bool
+    """A session has another name, and nothing tells the one that it had."""
+    is_list: bool
+    """Other sessions can be read."""
+    is_incomplete: bool
+    """Changes are missing."""
+
+    def concerns(self, uri: str) -> bool:
+        """Tell whether a resource may be another than before."""
+        resource = Resource.of(uri)
+        if resource is None:
+            return False
+        if resource.kind == "fixed":
+            return self.is_fixed
+        return self.is_incomplete or self.is_renamed or _composed(resource.name) in self.names
 
 
 class Resources:
@@ -42,61 +96,61 @@ class Resources:
 
     def read(self, uri: str) -> Text:
         """Return a resource; raises :class:`RefusedError`."""
-        if not uri.startswith(PREFIX):
+        resource = Resource.of(uri)
+        if resource is None:
             raise RefusedError(f"expected {PREFIX}NAME, got {uri}")
-        return self._calling(lambda call: _read(call, uri))
+        return calling.answered(self._connect, lambda call: _read(call, resource))
 
     def prompt(self, name: str) -> str:
         """Return the text of a prompt; raises :class:`RefusedError`."""
         if name not in PROMPTS:
             raise RefusedError(f"there is no prompt {name}; there are {', '.join(PROMPTS)}")
-        return self._calling(lambda call: _prompt(call, name))
+        return calling.answered(self._connect, lambda call: _prompt(call, name))
 
-    def changed(self, batch: Json) -> list[str]:
-        """Return the resources that a batch of changes is about."""
+    def changed(self, batch: Json) -> Changed:
+        """Return what a batch of changes is about; raises :class:`RefusedError`."""
         changes = batch["changes"]
-        names = dict.fromkeys(one["sessionName"] for one in changes if one["sessionName"])
-        uris = [one for name in names for one in (uri_of(name), f"{uri_of(name)}{STATE}")]
-        is_switch = any(one["type"] in _SWITCHES for one in changes) or batch.get("incomplete")
+        types = {one["type"] for one in changes}
+        is_incomplete = batch.get("incomplete", False)
+        is_switch = is_incomplete or not types <= _WITHIN
         if self._shown is None or is_switch:
-            self._shown = self._calling(_shown)
-        if is_switch or not self._shown.isdisjoint(one["sessionId"] for one in changes):
-            uris += [ACTIVE, CURRENT]
-        return uris
-
-    def _calling(self, read: Callable[[digest.Call], Found]) -> Found:
-        try:
-            with self._connect() as client:
-                return read(client.call)
-        except CallError as error:
-            raise RefusedError(str(error)) from error
-        except DisconnectedError as error:
-            raise RefusedError("the daemon ended before it answered; try again") from error
+            self._shown = calling.answered(self._connect, _shown)
+        return Changed(
+            frozenset(_composed(one["sessionName"]) for one in changes if one["sessionName"]),
+            is_fixed=is_switch or not self._shown.isdisjoint(one["sessionId"] for one in changes),
+            is_renamed="renamed" in types,
+            is_list=is_incomplete or not types.isdisjoint(_OF_LIST),
+            is_incomplete=is_incomplete,
+        )
 
 
-def uri_of(name: str) -> str:
-    """Return the URI of a session."""
-    return PREFIX + quote(name, safe="")
+def _composed(name: str) -> str:
+    """Return a name in the form that is compared: a session is found by each of its forms."""
+    return unicodedata.normalize("NFC", name)
 
 
-def _read(call: digest.Call, uri: str) -> Text:
-    if uri == CURRENT:
-        return Text(MARKDOWN, _of_current(call))
-    if uri == ACTIVE:
-        active = {"session": call("getActive"), "binding": None}
-        return Text(MARKDOWN, digest.of_current(call, active, MOST) or "No session is active.")
-    name = unquote(uri.removeprefix(PREFIX).removesuffix(STATE))
-    session = call("get", name=name)
+def _read(call: digest.Call, resource: Resource) -> Text:
+    if resource.kind == "fixed":
+        return Text(MARKDOWN, _FIXED[resource.name](call))
+    session = call("get", name=resource.name)
     if session is None:
-        raise RefusedError(f"no session is named {name!r}")
-    if uri.endswith(STATE):
+        raise calling.no_session(resource.name)
+    if resource.kind == "state":
         return Text(JSON, _state(session))
     return Text(MARKDOWN, digest.of_session(call, session, MOST))
+
+
+def _of_active(call: digest.Call) -> str:
+    active = {"session": call("getActive"), "binding": None}
+    return digest.of_current(call, active, MOST) or "No session is active."
 
 
 def _of_current(call: digest.Call) -> str:
     current = call("getCurrent", includeMetadata=True)
     return digest.of_current(call, current, MOST) or "No session is current."
+
+
+_FIXED: Final = {"active": _of_active, "current": _of_current}
 
 
 def _state(session: Json) -> str:
@@ -106,7 +160,7 @@ def _state(session: Json) -> str:
         "created_at": session["createdAt"],
         "metadata": _masked(session["metadata"]),
     }
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return text.json(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 def _masked(value: Any) -> Any:
@@ -138,9 +192,27 @@ def _prompt(call: digest.Call, name: str) -> str:
         return "No tenets session is current. Ask me which one to work in."
     if name == "resume":
         return f"Go on with this work session.\n\n{digest.of_current(call, current, MOST)}"
-    template = text.block(masking.masked(handoff.template(call, current["session"]["id"])))
     return (
         "Hand this work session over to whoever goes on: complete what follows, from what you know"
         " of the work, and store it with session_note, kind handoff. Keep the headings."
-        f" {digest.WARNING}\n\n{digest.quoted(template)}"
+        f" {digest.WARNING}\n\n{_to_complete(call, current['session']['id'])}"
     )
+
+
+def _to_complete(call: digest.Call, session_id: int) -> str:
+    """Return a hand-off to complete, quoted; each section is cut where it is too long."""
+    template = text.block(masking.masked(handoff.template(call, session_id)))
+    sections = dict.fromkeys(handoff.HEADINGS, "") | handoff.sections_of(template)
+    found = digest.Text(MOST)
+    for heading, body in sections.items():
+        if not found.add(_cut(digest.quoted(f"## {heading}\n\n{body}"))):
+            found.add("(cut: there are more sections)")
+            break
+    return str(found)
+
+
+def _cut(section: str) -> str:
+    data = section.encode("utf-8", "replace")
+    if len(data) <= LARGEST_SECTION:
+        return section
+    return f"{data[:LARGEST_SECTION].decode('utf-8', 'ignore')}\n(cut: it is longer)"

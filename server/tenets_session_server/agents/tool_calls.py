@@ -7,42 +7,23 @@ masked, bounded, in the text quoted as :mod:`.digest` does it.
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from tenets_session_server import masking
-from tenets_session_server.agents import digest, entries
-from tenets_session_server.agents.tools import TOOLS, Json, RefusedError
+from tenets_session_server.agents import calling, digest, entries
+from tenets_session_server.agents.calling import RefusedError
+from tenets_session_server.agents.notes import Notes
+from tenets_session_server.agents.tools import TOOLS, Json, Result
 from tenets_session_server.client import text
-from tenets_session_server.client.client import CallError, Client, DisconnectedError
+from tenets_session_server.client.client import Client
 
-LARGEST_NOTE: Final = 64 * 1024
-"""Bytes of a note that an agent may write."""
-NOTES_A_MINUTE: Final = 30
 LISTED: Final = 50
 """Sessions that are listed."""
 FOUND: Final = 20
 """Hits of a search."""
-_HINTS: Final = {
-    "sessionNotFound": "session_list names the sessions",
-    "revisionExpired": "call session_context without since",
-    "outcomeUnknown": "look whether it is there",
-}
-
-
-class Result(NamedTuple):
-    """What a tool returns: an object for programs, and a text for the model."""
-
-    data: Json
-    text: str
 
 
 class Tools:
@@ -55,11 +36,16 @@ class Tools:
         self, connect: Callable[[], Client], folder: str, *, allow_switch: bool = False
     ) -> None:
         self._connect, self._folder = connect, folder
-        self._written: deque[float] = deque(maxlen=NOTES_A_MINUTE)
-        self._counting = threading.Lock()
+        self._notes = Notes(folder)
         self.all = {one.name: one for one in TOOLS if allow_switch or one.name != "session_switch"}
 
-    def check(self, name: str, given: Json) -> None:
+    def call(self, name: str, given: Json) -> Result:
+        """Call a tool. Raises :class:`RefusedError`."""
+        self._check(name, given)
+        run: Callable[..., Result] = getattr(self, f"_{name.removeprefix('session_')}")
+        return calling.answered(self._connect, lambda call: run(call, given))
+
+    def _check(self, name: str, given: Json) -> None:
         """Raise :class:`RefusedError` unless there is this tool, and it takes these arguments."""
         tool = self.all.get(name)
         if tool is None:
@@ -70,23 +56,9 @@ class Tools:
             where = ".".join(str(one) for one in problem.absolute_path)
             raise RefusedError(f"{where}: {problem.message}" if where else problem.message)
 
-    def call(self, name: str, given: Json) -> Result:
-        """Call a tool; ``given`` fits its schema. Raises :class:`RefusedError`."""
-        run: Callable[..., Result] = getattr(self, f"_{name.removeprefix('session_')}")
-        try:
-            with self._connect() as client:
-                return run(client.call, given)
-        except CallError as error:
-            hint = _HINTS.get(error.kind)
-            raise RefusedError(f"{error}; {hint}" if hint else str(error)) from error
-        except DisconnectedError as error:
-            raise RefusedError(
-                "the daemon ended before it answered: look whether it is done, then repeat it"
-            ) from error
-
     def _context(self, call: digest.Call, given: Json) -> Result:
         found, why = self._session(call, given.get("session"))
-        session = {"name": masking.masked(found["name"]), "why": why}
+        session = {"name": entries.inert(found["name"]), "why": why}
         limit = given.get("limit", 20)
         if "since" in given:
             page = call("changes", sinceState=given["since"], sessionId=found["id"], limit=limit)
@@ -104,6 +76,7 @@ class Tools:
             handed_over = digest.newest(call, found["id"], 1, kind=digest.HANDOFF)
             listed = [*handed_over, *(one for one in listed if one not in handed_over)]
         shown, texts = entries.shown(call, listed)
+        self._notes.saw(shown, page["state"])
         said = [digest.WARNING, *texts] if texts else ["It has no notes."]
         if page["nextCursor"] is not None:
             said.append(f"Older notes: cursor {page['nextCursor']}")
@@ -116,6 +89,7 @@ class Tools:
         there = {one["id"] for one in listed}
         removed = [one for one in ids if one not in there]
         shown, texts = entries.shown(call, listed)
+        self._notes.saw(shown, page["state"])
         said = [digest.WARNING, *texts] if texts else []
         if removed:
             said.append(f"Removed notes: {', '.join(map(str, removed))}.")
@@ -126,71 +100,7 @@ class Tools:
         return _result(session, page, said, entries=shown, **more)
 
     def _note(self, call: digest.Call, given: Json) -> Result:
-        content = given["content"]
-        size = len(content.encode("utf-8", "replace"))
-        if size > LARGEST_NOTE:
-            raise RefusedError(
-                f"the note has {size:,} bytes, more than {LARGEST_NOTE:,}: write a shorter one,"
-                " or refer to a file"
-            )
-        if not content.strip():
-            raise RefusedError("the note is blank: give it a text")
-        location = self._location(given["location"]) if "location" in given else None
-        with self._within_rate():
-            added = call(
-                "addContext",
-                sessionName=given.get("session"),
-                kind=given.get("kind", "note"),
-                content=content,
-                identityKey=given.get("key"),
-                replace=True if "key" in given else None,
-                location=location,
-            )
-        name = digest.name(added["sessionName"])
-        said = f"Note {added['id']} is in session {name}."
-        if (warning := masking.warning(content)) is not None:
-            said += f" Warning: {warning}. Tell the user."
-        data = {
-            "id": added["id"],
-            "session": masking.masked(added["sessionName"]),
-            "isNewSession": added["sessionCreated"],
-            "state": added["state"],
-            "warning": warning,
-        }
-        return Result(data, said)
-
-    @contextmanager
-    def _within_rate(self) -> Iterator[None]:
-        """Count a note, unless the block fails; calls may run at the same time."""
-        now = time.monotonic()
-        with self._counting:
-            if len(self._written) == NOTES_A_MINUTE and now - self._written[0] < 60:
-                wait = int(60 - (now - self._written[0])) + 1
-                raise RefusedError(
-                    f"{NOTES_A_MINUTE} notes a minute are the limit: put more into one note, or"
-                    f" wait {wait} s"
-                )
-            self._written.append(now)
-        try:
-            yield
-        except BaseException:
-            with self._counting:
-                self._written.remove(now)
-            raise
-
-    def _location(self, given: Json) -> Json:
-        path = os.path.join(self._folder, given["file"])  # noqa: PTH118 - it stays as it is
-        location: Json = {"uri": Path(os.path.normpath(path)).as_uri()}
-        first = given.get("line")
-        last = given.get("endLine", first)
-        if last is not None:
-            if first is None or last < first:
-                raise RefusedError("location: expected line, and endLine not before it")
-            location["range"] = {
-                "start": {"line": first - 1, "character": 0},
-                "end": {"line": last, "character": 0},
-            }
-        return location
+        return self._notes.write(call, given)
 
     def _search(self, call: digest.Call, given: Json) -> Result:
         found = call("search", query=given["query"], sessionName=given.get("session"), limit=FOUND)
@@ -198,7 +108,7 @@ class Tools:
         lines: list[str] = []
         for hit in found["hits"]:
             entry = hit["entry"]
-            name = masking.masked(hit["session"]["name"] or "")
+            name = entries.inert(hit["session"]["name"])
             if entry is None:
                 hits.append({"session": name})
                 lines.append(f"Session {digest.name(name)}")
@@ -222,7 +132,7 @@ class Tools:
         shown = current["session"]
         sessions = [
             {
-                "name": masking.masked(one["name"]),
+                "name": entries.inert(one["name"]),
                 "active": one["active"],
                 "current": shown is not None and one["id"] == shown["id"],
                 "notes": one["contextCount"],
@@ -231,8 +141,8 @@ class Tools:
             for one in page["sessions"]
         ]
         data = {
-            "current": None if shown is None else masking.masked(shown["name"]),
-            "boundFolder": masking.masked(current["binding"] or "") or None,
+            "current": None if shown is None else entries.inert(shown["name"]),
+            "boundFolder": entries.inert(current["binding"]) or None,
             "sessions": sessions,
             "isIncomplete": page["nextCursor"] is not None or len(sessions) == LISTED,
         }
@@ -246,7 +156,7 @@ class Tools:
 
     def _switch(self, call: digest.Call, given: Json) -> Result:
         session = call("setActive", name=given["name"])
-        data = {"active": masking.masked(session["name"]), "state": session["state"]}
+        data = {"active": entries.inert(session["name"]), "state": session["state"]}
         return Result(data, f"Session {digest.name(session['name'])} is active in every editor.")
 
     def _session(self, call: digest.Call, name: str | None) -> tuple[Json, str]:
@@ -254,7 +164,7 @@ class Tools:
         if name is not None:
             found: Json | None = call("get", name=name, includeMetadata=False)
             if found is None:
-                raise RefusedError(f"no session is named {name!r}; session_list names them")
+                raise calling.no_session(name)
             return found, "active" if found["active"] else "not active"
         current = call("getCurrent", includeMetadata=False)
         if current["session"] is None:

@@ -8,7 +8,15 @@ Json = dict[str, Any]
 
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 _LINE: Final = {"type": "integer", "minimum": 1}
+_FILE: Final = {"type": "string", "description": "A path or a URI."}
 _SESSION: Final = {**_NAME, "description": "A session's name; by default the current one."}
+
+
+class Result(NamedTuple):
+    """What a tool returns: an object for programs, and a text for the model."""
+
+    data: Json
+    text: str
 
 
 class Tool(NamedTuple):
@@ -19,6 +27,9 @@ class Tool(NamedTuple):
     params: Json
     required: tuple[str, ...] = ()
     reads: bool = True
+    """Whether it writes nothing."""
+    replaces: bool = False
+    """Whether something may be another than before, and not only be added."""
 
     @property
     def schema(self) -> Json:
@@ -47,7 +58,9 @@ TOOLS: Final = (
     Tool(
         "session_note",
         "Add a note to the session, for the user's editors and other agents: what was found,"
-        " decided or is left to do. With `key`, the note replaces your earlier one of that key.",
+        " decided or is left to do. With `key`, the note replaces your earlier one of that key,"
+        " whose kind and location stay unless you give them. If its text is not known to you, you"
+        " are shown it instead, and can call again.",
         {
             "content": {"type": "string", "minLength": 1, "description": "Markdown."},
             "kind": {
@@ -61,13 +74,14 @@ TOOLS: Final = (
             "location": {
                 "type": "object",
                 "description": "The lines that it is about, from 1 on.",
-                "properties": {"file": {"type": "string"}, "line": _LINE, "endLine": _LINE},
+                "properties": {"file": _FILE, "line": _LINE, "endLine": _LINE},
                 "required": ["file"],
                 "additionalProperties": False,
             },
         },
         ("content",),
         reads=False,
+        replaces=True,
     ),
     Tool(
         "session_search",
@@ -89,9 +103,6 @@ TOOLS: Final = (
         {"name": _NAME},
         ("name",),
         reads=False,
+        replaces=True,
     ),
 )
-
-
-class RefusedError(Exception):
-    """An agent does not get what it asked for; the message says why, and what to do."""
