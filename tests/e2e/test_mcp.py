@@ -153,8 +153,7 @@ async def test_tools_are_few_and_small(alone: Person, era: str) -> None:
         for tool in tools:
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint == (tool.name != "session_note")
-            # False says: it only adds. A note with a key may replace one.
-            assert tool.annotations.destructive_hint == (tool.name == "session_note")
+            assert not tool.annotations.destructive_hint  # agents would ask before each note
         described = json.dumps([tool.model_dump(exclude_none=True) for tool in tools])
         assert len(described) < 4000
         off = "switching is off: the user turns it on with `tenets-session mcp --allow-switch`"

@@ -153,7 +153,7 @@ class SessionsServer:
                     input_schema=tool.schema,
                     annotations=types.ToolAnnotations(
                         read_only_hint=tool.reads,
-                        destructive_hint=tool.replaces,
+                        destructive_hint=tool.is_destructive,
                         open_world_hint=False,
                     ),
                 )

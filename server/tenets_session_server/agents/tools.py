@@ -28,8 +28,8 @@ class Tool(NamedTuple):
     required: tuple[str, ...] = ()
     reads: bool = True
     """Whether it writes nothing."""
-    replaces: bool = False
-    """Whether something may be another than before, and not only be added."""
+    is_destructive: bool = False
+    """Whether a user may want to be asked before each call; some agents ask, or refuse, then."""
 
     @property
     def schema(self) -> Json:
@@ -55,6 +55,7 @@ TOOLS: Final = (
             "cursor": {"type": "string", "description": "`nextCursor`, for older notes."},
         },
     ),
+    # Not destructive: with a key it replaces text of the agent's own only, which the agent knows.
     Tool(
         "session_note",
         "Add a note to the session, for the user's editors and other agents: what was found,"
@@ -81,7 +82,6 @@ TOOLS: Final = (
         },
         ("content",),
         reads=False,
-        replaces=True,
     ),
     Tool(
         "session_search",
@@ -103,6 +103,6 @@ TOOLS: Final = (
         {"name": _NAME},
         ("name",),
         reads=False,
-        replaces=True,
+        is_destructive=True,  # it changes what the person's windows show
     ),
 )
