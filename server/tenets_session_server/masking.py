@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from typing import Final
 
 _KEY: Final = r"(?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-# A key's lines may be numbered.
-_IN_KEY: Final = (
-    r"(?=\W{0,8}n?\W{0,8}(?:\d{1,6}\W{1,4})?[A-Za-z0-9+/-]{9})(?:[^-]++|-(?!----END ))*+"
+# What stands between the lines of a key, wherever it was copied from: blanks, quotes, escapes.
+_BETWEEN: Final = r"(?:[^\w/+<&\\]|\\[nrt]|<br ?/?>|&#?\w{1,8};|\\(?![nrt])){0,200}+"
+# Lines may be numbered, and named as "grep -n" does it.
+_NUMBER: Final = r"(?:(?:[\w./-]{1,100}[:-])?\d{1,6}[^\w/+]{1,4})?"
+_HEADERS: Final = rf"(?:{_NUMBER}[A-Za-z][A-Za-z-]{{1,30}}: [^\n\\<]{{0,200}}+{_BETWEEN}){{0,8}}"
+# Either it begins as a key does, and may be cut off; or it ends as one, and has a long word in it.
+_BEGINS: Final = rf"{_BETWEEN}{_HEADERS}{_NUMBER}[A-Za-z0-9+/]{{9}}"
+_ENDS: Final = (
+    "(?=(?:(?!-----(?:END|BEGIN) )[^A-Za-z0-9+/]|[A-Za-z0-9+/]{1,15}(?![A-Za-z0-9+/]))*+"
+    "[A-Za-z0-9+/]{16})"
+    "(?:[^-]++|-(?!----(?:END|BEGIN) ))*+-----END "
 )
+_IN_KEY: Final = rf"(?=(?:{_BEGINS}|{_ENDS}))(?:[^-]++|-(?!----END ))*+"
 _JWT: Final = "[A-Za-z0-9_-]{8,}[.]eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{16,}"
 # What it is, how it begins, and how it goes on. A text may be cut off, and with it a token. So less
 # is asked for than the full length.
@@ -50,7 +59,10 @@ _FORMATS: Final = (
 )
 _WORDS: Final = frozenset({"AKIA", "ASIA", "AIza", "eyJ", "SG.", "sk-", "xox"})
 """Beginnings that other words may have in them."""
-_END_OF_ESCAPE: Final = r"(?:\\[nrt]|%[0-9A-Fa-f]{2}|\x1b\[[0-9;]{0,9}m)\Z"
+_END_OF_ESCAPE: Final = (
+    r"(?:\\[nrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
+    r"|(?:\x1b|\\(?:u001b|x1b|033|e))\[[0-9;]{0,12}m)\Z"
+)
 """What ends with a letter and is no part of a word: as in JSON, in a URI, in coloured text."""
 _CHECKED: Final = 64 * 1024
 """Characters that are looked at for a warning."""
@@ -89,7 +101,7 @@ def _places(text: str, prefix: str, rest: str) -> Iterator[tuple[int, int]]:
     while begin >= 0:
         after = begin + len(prefix)
         in_word = prefix in _WORDS and text[begin - 1 : begin].isalnum()
-        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - 14) : begin]):
+        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - 24) : begin]):
             in_word = False
         if not in_word and (found := pattern.match(text, after)):
             after = found.end()
