@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import shared
+from support.ending_daemon import ending_daemon
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
 
@@ -238,6 +239,19 @@ def test_a_frozen_daemon_does_not_stop_an_agent(alone: Person, database: Path) -
     with an_editor(alone), shared.frozen(database):
         assert agent.starts().startswith('The current tenets session is "a"')
     shared.stop(database)
+
+
+@pytest.mark.parametrize("messages", [1, 2, 3])
+def test_a_daemon_that_ends_midway_does_not_keep_an_agent_from_what_is_new(
+    alone: Person, database: Path, messages: int
+) -> None:
+    agent = Agent(alone)
+    alone.does("create", "a", "--switch")
+    agent.starts()
+    alone.does("note", "news")
+    with ending_daemon(database, messages) as read:
+        assert "> news" in agent.is_asked()
+    assert read == ["initialize", "initialized", "tenets/session.changes"][:messages]
 
 
 def test_cursor_is_told_in_its_own_way(person: Person) -> None:

@@ -36,7 +36,7 @@ CHUNK: Final = 256 * 1024
 READS: Final = frozenset(
     (
         *("get", "list", "getActive", "getCurrent", "listContext", "getContext", "listBindings"),
-        *("listTrash", "search", "stats"),
+        *("listTrash", "search", "stats", "changes", "locate", "export"),
     )
 )
 """Methods that can be repeated elsewhere if a daemon ends before it answers."""
@@ -155,6 +155,8 @@ class Client:
                     "initializationOptions": options,
                 },
             )
+            if "error" not in reply:
+                daemon.tell("initialized", {})
         except DisconnectedError:  # it was just about to end
             daemon.close()
             return None
@@ -163,7 +165,6 @@ class Client:
             raise CallError(reply["error"])
         capability = reply["result"]["capabilities"]["experimental"]["tenetsSession"]
         self.warnings = capability["warnings"]
-        daemon.tell("initialized", {})
         return daemon
 
     def _opened(self) -> LocalClient:
