@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from support import shared
+from support import shared, timings
 from support.ending_daemon import ending_daemon
+from support.foreign import ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
 
@@ -206,6 +208,32 @@ def test_trouble_stops_nobody_and_is_in_the_log(alone: Person) -> None:
     alone.home.joinpath(".local").write_text("no folder")
     done = alone.run("hook", "claude", given='{"hook_event_name": "SessionStart"}')
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["SessionStart", "UserPromptSubmit"])
+def test_a_locked_database_stops_nobody(alone: Person, database: Path, name: str) -> None:
+    alone.does("create", "a", "--switch")
+    with ForeignWriter(database) as foreign:
+        foreign.execute("PRAGMA locking_mode = exclusive")
+        foreign.execute("BEGIN EXCLUSIVE")
+        done = alone.run("hook", "claude", given=json.dumps({"hook_event_name": name}))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "claude: CallError: another process is writing to the database" in log_of(alone)
+
+
+def test_a_hook_gives_up_wherever_it_hangs(alone: Person, database: Path) -> None:
+    agent = Agent(alone)
+    alone.does("create", "a", "--switch")
+    agent.starts()
+    (seen,) = alone.home.glob(".local/state/tenets-session-server/agents/*.json")
+    seen.unlink()
+    os.mkfifo(seen)  # who opens it waits for somebody that writes into it
+    given = json.dumps({"session_id": "c1", "hook_event_name": "UserPromptSubmit"})
+    with timings.changed(PATIENCE=0.5):
+        hasty = Person(database, alone.folder, PYTHONPATH=os.environ["PYTHONPATH"])
+        done = hasty.run("hook", "claude", given=given)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "claude: GaveUpError: not done after 0.5 s" in log_of(alone)
 
 
 def test_other_options_and_wrong_ones(alone: Person) -> None:

@@ -9,15 +9,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from support import shared
-from support.messages import frame
+from support.messages import Json, frame
 from support.pipes import DEADLINE
 from tenets_session_server.daemon import control
 from tenets_session_server.daemon.address import Address, bind
 
-INITIALIZED = {"capabilities": {"experimental": {"tenetsSession": {"warnings": []}}}}
+INITIALIZED: Final[Json] = {"capabilities": {"experimental": {"tenetsSession": {"warnings": []}}}}
 
 
 @contextlib.contextmanager
