@@ -38,7 +38,7 @@ AUTHORS: Final = {
 STARTS: Final = frozenset({"SessionStart", "sessionStart"})
 """The events at which a conversation begins; every other one is a prompt."""
 MOST: Final = 8000
-"""Bytes of what an agent is told at once."""
+"""Bytes of the text that an agent is told at once."""
 TIMEOUT: Final = 1.0
 """Seconds after which a daemon that does not answer is left alone, or another program's lock."""
 PATIENCE: Final = 4.0
@@ -104,9 +104,11 @@ def _tell(agent: str, folder: str | None, database: str | None) -> None:
         output: Json = {"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}
         if agent == "cursor":
             output = {"additional_context": told, **({} if name in STARTS else {"continue": True})}
-        sys.stdout.write(json.dumps(output))
-        sys.stdout.flush()
-    seen.write(now)  # last: what did not arrive is told again
+        # Half a surrogate pair, from the event, becomes the escape that it is in JSON.
+        data = json.dumps(output, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    seen.write(now)  # last: what could not be written is told again; what the agent drops is not
 
 
 def _told(client: Client, agent: str, before: Json | None) -> tuple[str, Json]:
