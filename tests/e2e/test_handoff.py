@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.foreign import ForeignWriter
 from support.people import Person, Terminal
 
 EMPTY = "## Goal\n\n\n\n## Done\n\n\n\n## Next\n\n\n\n## Decisions\n\n\n\n## Blockers\n\n\n"
@@ -59,6 +60,55 @@ def test_nothing_of_a_handoff_is_dropped(alone: Person) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "following"),
+    [
+        ("Finish the parser", "Finish the parser"),
+        ("# Monday\n\nSee the log.\n## Goal\n", "# Monday\n\nSee the log."),
+        ("Begin here.\n## Next\nGo on.\n", "Begin here.\n\nGo on."),
+        ("```\n## Done\n```", "```\n## Done\n```"),
+    ],
+)
+def test_text_without_a_heading_says_what_is_next(
+    person: Person, given: str, following: str
+) -> None:
+    person.does("create", "a", "--switch")
+    person.does("handoff", given)
+    assert person.does("handoff", "--template") == EMPTY.replace(
+        "## Next\n\n\n", f"## Next\n\n{following}\n"
+    )
+
+
+def test_a_heading_without_text_stays(alone: Person) -> None:
+    alone.does("create", "a", "--switch")
+    alone.does("handoff", "-", given="## Goal\n\nOne.\n\n## Risks")
+    assert alone.does("handoff", "--template").endswith("\n\n## Risks\n\n\n")
+
+
+@pytest.mark.parametrize("before", ["", "## Goal\n\nOne login."])
+def test_notes_that_are_not_listed_are_counted(person: Person, database: Path, before: str) -> None:
+    person.does("create", "a", "--switch")
+    with ForeignWriter(database) as foreign:
+        if before:
+            foreign.add_context("a", "of no interest any more")
+            person.does("handoff", "-", given=before)
+        with foreign.transaction():
+            for number in range(1, 1252):
+                foreign.add_context("a", f"text {number}")
+    done = person.does("handoff", "--template").partition("## Done\n\n")[2].partition("\n\n")[0]
+    listed = [f"- text {number}" for number in range(1152, 1252)]
+    assert done.splitlines() == ["- (not listed here: 1,151 older notes)", *listed]
+
+
+def test_a_very_large_handoff_is_read_to_its_end(person: Person) -> None:
+    person.does("create", "a", "--switch")
+    large = "Zeile für Zeile. " * 300_000
+    person.does("handoff", "-", given=f"## Next\n\n{large}\n\n## Risks\n\nMany.")
+    expected = f"## Next\n\n{large.strip()}\n\n## Decisions\n\n\n\n## Blockers\n"
+    template = person.does("handoff", "--template")
+    assert template.partition("## Next")[2] == f"{expected}\n\n\n## Risks\n\nMany.\n"[7:]
+
+
 def test_a_handoff_is_written_in_the_editor(alone: Person) -> None:
     writer = editor(alone, 'sed -i "s/^## Goal$/## Goal\\n\\nOne login./" "$1"')
     writer.does("create", "a", "--switch")
@@ -100,7 +150,7 @@ def test_the_newest_handoff_is_shown_first(alone: Person) -> None:
 @pytest.mark.parametrize(
     ("arguments", "given", "reason"),
     [
-        (("-",), " \n", "the note is empty"),
+        (("-",), " \n", "the hand-off is empty: give its text"),
         (("--session", "no such", "-"), "x", "no session is named no such"),
     ],
 )

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from support import shared
+from support.ending_daemon import ending_daemon
 from support.foreign import NOW, ForeignWriter
 from support.people import Person, an_editor
 from support.pipes import DEADLINE
 from tenets_session_server.cli.invocation import Invocation
 from tenets_session_server.cli.output import Output
 from tenets_session_server.client import client, feed
+from tenets_session_server.methods.table import BY_NAME
 from tenets_session_server.wire import framing
 
 
@@ -421,6 +423,32 @@ def test_nothing_is_missed_between_two_looks_at_the_database(alone: Person, data
         batches.close()
 
 
+def test_watch_goes_on_beside_a_daemon_that_ends_as_it_begins(
+    alone: Person, database: Path
+) -> None:
+    alone.does("create", "a", "--switch")
+    state = alone.gets("stats")["state"]
+    alone.does("note", "missed")
+    with (
+        ending_daemon(database, 1) as read,
+        subprocess.Popen(
+            alone.command("watch", "--json", "--since", state),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=alone.environment,
+            cwd=alone.folder,
+        ) as watch,
+    ):
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        (change,) = json.loads(watch.stdout.readline())["changes"]
+        assert change["contextId"] == 1
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(DEADLINE) == 0
+        assert watch.stderr.read() == b""
+    assert set(read) == {"initialize"}
+
+
 def test_an_import_that_is_broken_off_leaves_nothing(alone: Person, database: Path) -> None:
     alone.does("create", "before")
     with subprocess.Popen(
@@ -645,6 +673,11 @@ def test_a_read_goes_on_without_the_daemon_that_was_killed(alone: Person, databa
             env=alone.environment,
         )
     assert shown.stdout == "['a']\n"
+
+
+def test_every_read_is_repeated_elsewhere() -> None:
+    """What a daemon that has ended did not answer is asked of the database itself."""
+    assert {one.verb for one in BY_NAME.values() if not one.writes} == client.READS
 
 
 def test_the_schema_is_that_of_the_server(alone: Person) -> None:

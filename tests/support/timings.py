@@ -30,6 +30,7 @@ MODULES: Final = {
     "LOCK_TIMEOUT": "daemon.daemon",
     "LOOK_INTERVAL": "daemon.automatic_backups",
     "PATH_INTERVAL": "daemon.client_session",
+    "PATIENCE": "agents.hook",
     "RESPONSE_TIMEOUT": "daemon.shim",
     "SHARED_FILE_SYSTEMS": "storage.sqlite.file_system",
     "START_TIMEOUT": "daemon.shim",

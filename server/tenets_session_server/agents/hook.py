@@ -38,11 +38,13 @@ AUTHORS: Final = {
 STARTS: Final = frozenset({"SessionStart", "sessionStart"})
 """The events at which a conversation begins; every other one is a prompt."""
 MOST: Final = 8000
-"""Bytes of what an agent is told at once."""
+"""Bytes of the text that an agent is told at once."""
 TIMEOUT: Final = 1.0
-"""Seconds after which a daemon that does not answer is left alone."""
+"""Seconds after which a daemon that does not answer is left alone, or another program's lock."""
 PATIENCE: Final = 4.0
 """Seconds after which a hook gives up."""
+AGAIN: Final = 0.5
+"""Seconds after which it gives up once more, should the first time have been of no effect."""
 KEPT_FOR: Final = 30 * 86_400
 """Seconds for which it is kept what a conversation has seen."""
 LARGEST_LOG: Final = 256 * 1024
@@ -55,18 +57,33 @@ def run(arguments: Sequence[str], folder: str | None, database: str | None) -> i
     (agent,) = arguments
     try:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for good; agents show it
-        if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, _give_up)
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        _give_up_after(PATIENCE)
         _tell(agent, folder, database)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it stops nobody's work
+        _give_up_after(0)
+    except (Exception, KeyboardInterrupt, GaveUpError) as error:  # noqa: BLE001 - stops nobody
+        _give_up_after(0)
         _log(f"{agent}: {type(error).__name__}: {error}")
         _close_stdout()
     return 0
 
 
+class GaveUpError(BaseException):
+    """The time is over. No ``Exception``: others would take it for an error of their own."""
+
+
+def _give_up_after(seconds: float) -> None:
+    """Have :class:`GaveUpError` raised after so many seconds, 0: not any more.
+
+    Nothing is raised while C code runs, as SQLite while it waits for a lock. So that has a limit of
+    its own.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _give_up)
+        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+
+
 def _give_up(_number: int, _frame: object) -> None:
-    raise TimeoutError(f"not done after {PATIENCE:g} s")
+    raise GaveUpError(f"not done after {PATIENCE:g} s")
 
 
 def _tell(agent: str, folder: str | None, database: str | None) -> None:
@@ -81,15 +98,17 @@ def _tell(agent: str, folder: str | None, database: str | None) -> None:
     seen = Seen(f"{agent} {conversation[:100]} {path}")
     if name in STARTS:
         seen.forget_old()
-    with Client(path, reason, folder=folder, timeout=TIMEOUT) as client:
+    with Client(path, reason, folder=folder, timeout=TIMEOUT, busy_timeout=TIMEOUT) as client:
         told, now = _told(client, agent, None if name in STARTS else seen.read())
     if told:
         output: Json = {"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}
         if agent == "cursor":
             output = {"additional_context": told, **({} if name in STARTS else {"continue": True})}
-        sys.stdout.write(json.dumps(output))
-        sys.stdout.flush()
-    seen.write(now)  # last: what did not arrive is told again
+        # Half a surrogate pair, from the event, becomes the escape that it is in JSON.
+        data = json.dumps(output, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    seen.write(now)  # last: what could not be written is told again; what the agent drops is not
 
 
 def _told(client: Client, agent: str, before: Json | None) -> tuple[str, Json]:

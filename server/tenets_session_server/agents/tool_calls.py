@@ -84,10 +84,12 @@ class Tools:
 
     def _changes(self, call: digest.Call, page: Json, session: Json) -> Result:
         """Return the notes that changes are about."""
-        ids = list(dict.fromkeys(one["contextId"] for one in page["changes"] if "contextId" in one))
-        listed = call("listContext", ids=ids, includeContent=False)["entries"] if ids else []
-        there = {one["id"] for one in listed}
-        removed = [one for one in ids if one not in there]
+        last = {one["contextId"]: one["type"] for one in page["changes"] if "contextId" in one}
+        removed = [one for one, kind in last.items() if kind == "contextRemoved"]
+        ids = [one for one in last if one not in removed]
+        listed: list[Json] = []
+        if ids:
+            listed = call("listContext", ids=ids, limit=len(ids), includeContent=False)["entries"]
         shown, texts = entries.shown(call, listed)
         self._notes.saw(shown, page["state"])
         said = [digest.WARNING, *texts] if texts else []

@@ -41,7 +41,7 @@ def handoff_command(
         content = writing.written(run, before)
         if content == before:
             raise click.ClickException("the hand-off was not changed, so it was not added")
-    writing.check(content)
+    writing.check(content, "hand-off")
     with writing.kept(content, is_safe=writing.is_text(words)):
         entry = run.call("addContext", sessionId=target["id"], kind=HANDOFF, content=content)
     writing.warn_of_secret(run, content)

@@ -29,10 +29,10 @@ def warn_of_secret(run: Invocation, content: str) -> None:
         run.out.warn(warning)
 
 
-def check(content: str) -> None:
-    """End the command if a text is blank."""
+def check(content: str, what: str = "note") -> None:
+    """End the command if the text of a note, or of ``what`` it is, is blank."""
     if not content.strip():
-        raise click.UsageError("the note is empty: give its text, or write it in the editor")
+        raise click.UsageError(f"the {what} is empty: give its text, or write it in the editor")
 
 
 def is_text(words: tuple[str, ...]) -> bool:

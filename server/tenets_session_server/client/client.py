@@ -36,7 +36,7 @@ CHUNK: Final = 256 * 1024
 READS: Final = frozenset(
     (
         *("get", "list", "getActive", "getCurrent", "listContext", "getContext", "listBindings"),
-        *("listTrash", "search", "stats"),
+        *("listTrash", "search", "stats", "changes", "locate", "export"),
     )
 )
 """Methods that can be repeated elsewhere if a daemon ends before it answers."""
@@ -65,9 +65,9 @@ class Client:
 
     ``reason`` says why it is that database. ``name`` is the client's own. ``folder`` is the one
     whose session is current. ``notifications``: the client wants them, see :meth:`messages`. A
-    daemon that has not answered after ``timeout`` seconds counts as ended. ``on_indexing`` as
-    :class:`.rpc.local.LocalClient` has it. ``warnings`` are sentences for the user about the file,
-    once something was called.
+    daemon that has not answered after ``timeout`` seconds counts as ended. ``busy_timeout`` and
+    ``on_indexing`` as :class:`.rpc.local.LocalClient` has them. ``warnings`` are sentences for the
+    user about the file, once something was called.
     """
 
     def __init__(
@@ -80,9 +80,11 @@ class Client:
         folder: str,
         notifications: bool = False,
         timeout: float | None = None,
+        busy_timeout: float | None = None,
         on_indexing: Callable[[int], None] = lambda _left: None,
     ) -> None:
         self.database, self.reason, self.folder = database, reason, folder
+        self._busy_timeout = busy_timeout
         self.warnings: list[str] = []
         self._name, self._author, self._on_indexing = name, author, on_indexing
         self._local: LocalClient | None = None
@@ -155,6 +157,8 @@ class Client:
                     "initializationOptions": options,
                 },
             )
+            if "error" not in reply:
+                daemon.tell("initialized", {})
         except DisconnectedError:  # it was just about to end
             daemon.close()
             return None
@@ -163,7 +167,6 @@ class Client:
             raise CallError(reply["error"])
         capability = reply["result"]["capabilities"]["experimental"]["tenetsSession"]
         self.warnings = capability["warnings"]
-        daemon.tell("initialized", {})
         return daemon
 
     def _opened(self) -> LocalClient:
@@ -171,7 +174,12 @@ class Client:
             from tenets_session_server.rpc.local import LocalClient  # noqa: PLC0415 - 60 ms
 
             self._local = LocalClient(
-                self.database, self.reason, self._author, (self.folder,), self._on_indexing
+                self.database,
+                self.reason,
+                self._author,
+                (self.folder,),
+                self._on_indexing,
+                busy_timeout=self._busy_timeout,
             )
             self.warnings = self._local.warnings()
         return self._local

@@ -29,7 +29,7 @@ class LocalClient:
 
     ``author`` is the label under which it writes, ``folders`` are those of its window.
     ``on_indexing`` is called between the steps that bring the search index up to date, with the
-    number of changes that are left.
+    number of changes that are left. It waits ``busy_timeout`` seconds for others' locks.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class LocalClient:
         author: str,
         folders: tuple[str, ...],
         on_indexing: Callable[[int], None],
+        *,
+        busy_timeout: float | None = None,
     ) -> None:
-        self.store = store(path, reason)
+        self.store = store(path, reason, BUSY_TIMEOUT if busy_timeout is None else busy_timeout)
         self._author, self._on_indexing = author, on_indexing
         self._context = CallContext(self.store, list, lambda: author, lambda: folders)
 
@@ -75,9 +77,9 @@ class LocalClient:
         return value if method.encode is None else method.encode(self._context, value)
 
 
-def store(path: str, reason: str) -> Store:
+def store(path: str, reason: str, busy_timeout: float = BUSY_TIMEOUT) -> Store:
     """Return the store of a process that does without a daemon; it waits for others' locks."""
-    return engines.store(path, "full", reason, busy_timeout=BUSY_TIMEOUT)
+    return engines.store(path, "full", reason, busy_timeout=busy_timeout)
 
 
 def plain(value: Any) -> Any:
