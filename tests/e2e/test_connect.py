@@ -95,10 +95,10 @@ def test_an_agent_is_connected_and_disconnected(user: Person, agent: str) -> Non
     written = {name: content(user.home / name) for name in files(user.home)}
     assert written == FILES[agent]
     assert said == "".join(f"Wrote {user.home / name}.\n" for name in FILES[agent])
-    assert user.does("connect", agent) == "Nothing is to be changed.\n"
+    assert user.does("connect", agent) == "Nothing to change.\n"
     user.does("disconnect", agent)
     assert files(user.home) == {}
-    assert user.does("disconnect", agent) == "Nothing is to be changed.\n"
+    assert user.does("disconnect", agent) == "Nothing to change.\n"
 
 
 @pytest.mark.parametrize("agent", PROJECT)
@@ -114,6 +114,19 @@ def test_a_projects_files_name_no_path_of_this_machine(user: Person, agent: str)
     assert files(user.home) == {}
     user.does("disconnect", agent, "--scope", "project")
     assert files(user.folder) == {}
+
+
+@pytest.mark.parametrize("agent", PROJECT)
+def test_a_projects_files_name_no_database(user: Person, tmp_path: Path, agent: str) -> None:
+    user.environment["TENETS_CACHE_DIRECTORY"] = str(tmp_path / "private")
+    user.does("connect", agent, "--scope", "project")
+    assert all(b"private" not in one for one in files(user.folder).values())
+    before = files(user.folder)
+    named = ("--database", str(tmp_path / "private.db"), "connect", agent, "--scope", "project")
+    status, sentence = user.fails(*named)
+    assert status == 2
+    assert "leave it out, or use --scope user" in sentence
+    assert files(user.folder) == before
 
 
 JSON_BEFORE = {
@@ -180,12 +193,12 @@ def test_the_rest_of_a_file_stays_as_it_is(user: Person, agent: str, before: str
 def test_comments_are_no_brackets(user: Person, before: str) -> None:
     file = user.home / ".claude.json"
     file.write_bytes(before.encode())
-    assert user.does("disconnect", "claude") == "Nothing is to be changed.\n"
+    assert user.does("disconnect", "claude") == "Nothing to change.\n"
     user.does("connect", "claude")
     assert content(file)["mcpServers"]["tenets-session"]["command"] == str(COMMAND)
     user.does("disconnect", "claude")
     after = file.read_bytes().decode() if file.exists() else "{}\n"
-    assert json_text.load(after) == {**json_text.load(before), **json_text.load(after)}
+    assert json_text.load(after) == json_text.load(before)
     assert all(line.strip() in after for line in before.splitlines() if "//" in line)
 
 
@@ -202,6 +215,69 @@ def test_the_users_hooks_in_one_group_with_ours_stay(user: Person) -> None:
     assert group == {"matcher": "startup", "hooks": [new, mine]}
     user.does("disconnect", "claude")
     assert content(file) == {"hooks": {"SessionStart": [{"matcher": "startup", "hooks": [mine]}]}}
+
+
+def test_hooks_that_are_doubled_become_one_and_the_users_stay(user: Person) -> None:
+    file = user.home / ".claude" / "settings.json"
+    file.parent.mkdir()
+    mine = {"hooks": [{"type": "command", "command": "my-own-hook"}]}
+    old = {"type": "command", "command": "/old/tenets-session hook claude"}
+    now = {"type": "command", "command": f"{COMMAND} hook claude"}
+    given = {"hooks": {"SessionStart": [{"hooks": [now, old]}, mine, {"hooks": [old]}, mine]}}
+    file.write_text(json.dumps(given))
+    user.does("connect", "claude")
+    assert content(file)["hooks"]["SessionStart"] == [mine, {"hooks": [now]}, mine]
+    file.write_text(json.dumps(given))
+    user.does("disconnect", "claude")
+    assert content(file) == {"hooks": {"SessionStart": [mine, mine]}}
+
+
+@pytest.mark.parametrize(
+    ("command", "is_ours"),
+    [
+        ("/home/me/tenets-session-tools/mine hook claude", False),
+        ("echo tenets-session hook claude", False),
+        ("tenets-session hook claude 'without an end", False),
+        ("tenets-session hook codex", False),
+        ("A=b '/old place/tenets-session' --database 'a b' hook claude || true", True),
+    ],
+)
+def test_a_hook_is_ours_if_it_runs_our_program(user: Person, command: str, is_ours: bool) -> None:
+    file = user.home / ".claude" / "settings.json"
+    file.parent.mkdir()
+    given = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": command}]}]}}
+    file.write_text(json.dumps(given))
+    user.does("connect", "claude")
+    assert len(content(file)["hooks"]["SessionStart"]) == (1 if is_ours else 2)
+    user.does("disconnect", "claude")
+    assert not file.exists() if is_ours else content(file) == given
+
+
+def test_what_the_user_has_added_behind_our_hook_stays(user: Person) -> None:
+    user.does("connect", "claude")
+    file = user.home / ".claude" / "settings.json"
+    file.write_text(file.read_text().replace("hook claude", "hook claude || true"))
+    assert user.does("connect", "claude") == "Nothing to change.\n"
+    user.does("disconnect", "claude")
+    assert files(user.home) == {}
+
+
+def test_of_members_with_the_same_name_the_last_one_is_edited(user: Person) -> None:
+    file = user.home / ".claude.json"
+    file.write_text('{"mcpServers": {"a": {}}, "mcpServers": {"b": {}}}')
+    user.does("connect", "claude")
+    assert content(file)["mcpServers"].keys() == {"b", "tenets-session"}
+    user.does("disconnect", "claude")
+    assert file.read_text() == '{"mcpServers": {"a": {}}, "mcpServers": {"b": {}}}'
+
+
+def test_claude_code_may_have_its_files_elsewhere(user: Person, tmp_path: Path) -> None:
+    user.environment["CLAUDE_CONFIG_DIR"] = str(tmp_path / "elsewhere")
+    user.does("connect", "claude")
+    assert sorted(files(tmp_path / "elsewhere")) == [".claude.json", "settings.json"]
+    assert files(user.home) == {}
+    user.does("disconnect", "claude")
+    assert files(tmp_path / "elsewhere") == {}
 
 
 def test_what_the_user_has_added_to_our_server_stays(user: Person) -> None:
@@ -230,6 +306,27 @@ def test_toml_that_is_written_in_another_way_stays(user: Person, before: str) ->
     assert status == 1
     assert sentence.startswith(f"{file}: ")
     assert files(user.home) == {".codex/config.toml": before.encode()}
+
+
+def test_what_the_user_has_added_to_our_toml_table_stays(user: Person) -> None:
+    file = user.home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    user.does("connect", "codex")
+    added = "startup_timeout_sec = 20  # slow\nenv = { A = 'b' }\n"
+    text = file.read_text() + added
+    file.write_text(text)
+    assert user.does("connect", "codex") == "Nothing to change.\n"
+    file.write_text(
+        text.replace(str(COMMAND.parent), "/old place").replace('["mcp"]', '[ "x" ] # y')
+    )
+    user.does("connect", "codex")
+    assert file.read_text() == text
+    old = f'[mcp_servers.tenets-session]\ncommand = """/old\n"""\nargs = []\n{added}'
+    file.write_text(old)
+    status, sentence = user.fails("connect", "codex")
+    assert status == 1
+    assert sentence.endswith(" by hand")
+    assert file.read_text() == old
 
 
 TOML_BEFORE = (
@@ -272,7 +369,7 @@ def test_what_was_connected_before_is_replaced(user: Person) -> None:
     args = content(servers)["mcpServers"]["tenets-session"]["args"]
     assert args == ["mcp", "--allow-switch"]
     # The program was elsewhere.
-    settings_file.write_text(settings_file.read_text().replace(str(COMMAND.parent), "/old place"))
+    settings_file.write_text(settings_file.read_text().replace(str(COMMAND.parent), "/old-place"))
     user.does("connect", "claude")
     assert {name: content(user.home / name) for name in files(user.home)} == FILES["claude"]
 

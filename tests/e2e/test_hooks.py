@@ -313,6 +313,8 @@ def test_other_options_and_wrong_ones(alone: Person) -> None:
         assert 'session is \\"a\\"' in alone.does(*options, "hook", "claude", given=event)
     for arguments in (("hook",), ("hook", "claude", "more"), ("hook", "claude", "--nope")):
         assert alone.fails(*arguments, given=event)[0] == 1, "2 would stop an agent"
+    for options in (("--nope",), ("-C/nonexistent", "--no-pager"), ("--database",)):
+        assert alone.fails(*options, "hook", "claude", given=event)[0] == 1
 
 
 CYRILLIC = "Съешь же ещё этих мягких французских булок, да выпей чаю. "

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tenets_session_server.agents import json_text, toml_text
+from tenets_session_server.agents import hook_settings, json_text, toml_text
 
 Json = dict[str, Any]
 
-NAME: Final = "tenets-session"
+NAME: Final = hook_settings.PROGRAM
 """Our name in lists of MCP servers; the public package is "tenets" there."""
 
 
@@ -62,6 +62,8 @@ def changes(
             edited = edit(given, connect)
             if file.suffix.startswith(".json"):
                 json_text.load(edited)
+        except toml_text.ByHandError as error:
+            raise ConfigurationError(f"{file}: {error}") from error
         except (ValueError, KeyError, RecursionError) as error:
             raise ConfigurationError(f"{file}: {error}; mend it first") from error
         after: str | None = edited.replace("\n", "\r\n") if is_crlf else edited
@@ -112,12 +114,17 @@ Edits = Iterator[tuple[Path, Edit]]
 
 
 def _claude(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
-    home = Path.home()
-    servers = home / ".claude.json" if scope == "user" else folder / ".mcp.json"
-    settings = (home if scope == "user" else folder) / ".claude" / "settings.json"
+    given = os.environ.get("CLAUDE_CONFIG_DIR", "")
+    servers, base = folder / ".mcp.json", folder / ".claude"
+    if scope == "user":
+        servers = (Path(given) if given else Path.home()) / ".claude.json"
+        base = Path(given) if given else Path.home() / ".claude"
     server = {"type": "stdio", **_server(command, switch)}
     yield servers, _json_server("mcpServers", server)
-    yield settings, _json_hooks("claude", command, ("SessionStart", "UserPromptSubmit"))
+    yield (
+        base / "settings.json",
+        _json_hooks("claude", command, ("SessionStart", "UserPromptSubmit")),
+    )
 
 
 def _codex(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
@@ -147,13 +154,14 @@ def _gemini(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
 def _cursor(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
     base = (Path.home() if scope == "user" else folder) / ".cursor"
     yield base / "mcp.json", _json_server("mcpServers", _server(command, switch))
-    given = {"command": command.hook("cursor")}
+    line = command.hook("cursor")
 
     def hooks(text: str, connect: bool) -> str:
         if connect and "version" not in json_text.load(text):
             text = json_text.set_value(text, ["version"], 1)
         for event in ("sessionStart", "beforeSubmitPrompt"):
-            text = _with_hook(text, "cursor", event, given if connect else None)
+            given = line if connect else None
+            text = hook_settings.with_hook(text, "cursor", event, given, {"command": line})
         is_ours = not connect and json_text.load(text) == {"version": 1}
         return json_text.remove(text, ["version"]) if is_ours else text
 
@@ -221,57 +229,15 @@ def _json_server(member: str, server: Json) -> Edit:
 
 
 def _json_hooks(agent: str, command: Command, events: Sequence[str]) -> Edit:
-    given = {"hooks": [{"type": "command", "command": command.hook(agent)}]}
+    line = command.hook(agent)
+    group = {"hooks": [{"type": "command", "command": line}]}
 
     def edit(text: str, connect: bool) -> str:
         for event in events:
-            text = _with_hook(text, agent, event, given if connect else None)
+            text = hook_settings.with_hook(text, agent, event, line if connect else None, group)
         return text
 
     return edit
-
-
-def _with_hook(text: str, agent: str, event: str, given: Json | None) -> str:
-    """Return the text with this hook and no other one of ours; None: with none of ours."""
-    found: Any = json_text.load(text)
-    for member, kind in (("hooks", dict), (event, list)):
-        found = found.get(member, kind())
-        if not isinstance(found, kind):
-            raise ValueError(f"{member}: expected {'an object' if kind is dict else 'an array'}")  # noqa: TRY004
-    ours = list(_ours(found, agent))
-    if given is not None and ours:  # in its group, with the user's matcher
-        *others, path = ours
-        text = json_text.set_value(text, ["hooks", event, *path, "command"], _command_of(given))
-    else:
-        others, path = ours, []
-    for one in reversed(others):
-        group = found[one[0]]
-        is_whole = len(one) == 1 or len(group["hooks"]) == sum(two[0] == one[0] for two in ours)
-        text = json_text.remove(text, ["hooks", event, *(one[:1] if is_whole else one)])
-    if given is None or path:
-        return text
-    return json_text.append(text, ["hooks", event], given)
-
-
-def _ours(found: list[Any], agent: str) -> Iterator[list[str | int]]:
-    """Yield the paths of our commands in the hooks of an event: themselves, or in groups."""
-
-    def is_ours(entry: Any) -> bool:
-        command = str(entry.get("command", "")) if isinstance(entry, dict) else ""
-        return command.endswith(f" hook {agent}") and NAME in command
-
-    for number, entry in enumerate(found):
-        if is_ours(entry):
-            yield [number]
-        inner = entry.get("hooks") if isinstance(entry, dict) else None
-        for place, one in enumerate(inner if isinstance(inner, list) else ()):
-            if is_ours(one):
-                yield [number, "hooks", place]
-
-
-def _command_of(given: Json) -> str:
-    found = given if "command" in given else given["hooks"][0]
-    return str(found["command"])
 
 
 def _toml_server(server: Json) -> Edit:

@@ -91,10 +91,10 @@ def remove(text: str, path: Path) -> str:
         except KeyError:
             return text
         entries = list(_entries(plain, container))
-        keys = [one.key for one in entries]
-        if path[-1] not in keys:
+        places = [place for place, one in enumerate(entries) if one.key == path[-1]]
+        if not places:
             return text
-        text = _without(text, entries, keys.index(path[-1]))
+        text = _without(text, entries, places[-1])
         _, end = _decoder.raw_decode(_plain(text), container)
         if text[container + 1 : end - 1].strip():  # others, or a comment
             return text
@@ -140,7 +140,8 @@ def _entries(plain: str, position: int) -> Iterator[Entry]:
 
 
 def _find(plain: str, position: int, key: str | int) -> Entry | None:
-    return next((one for one in _entries(plain, position) if one.key == key), None)
+    """Return the entry of a key; of members with the same name the last one counts."""
+    return next((one for one in reversed([*_entries(plain, position)]) if one.key == key), None)
 
 
 def _position(plain: str, path: Path) -> int:

@@ -14,6 +14,10 @@ from typing import Any
 Json = dict[str, Any]
 
 
+class ByHandError(ValueError):
+    """The text is right, but the user has to change it; the message says how."""
+
+
 def set_server(text: str, name: str, server: Json | None) -> str:
     """Return the text with a table ``mcp_servers.<name>``; None: without it. Raises ValueError."""
     expected = tomllib.loads(text)
@@ -21,20 +25,52 @@ def set_server(text: str, name: str, server: Json | None) -> str:
     if not isinstance(servers, dict):
         raise ValueError("mcp_servers: expected a table")  # noqa: TRY004 - the text is wrong
     before = servers.pop(name, None)
-    if before == server:
+    if before == server or (server is not None and _has(before, server)):
         return text
-    if server is not None and before is not None and before.keys() > server.keys():
-        raise ValueError(f"mcp_servers.{name} has more than we know: change it by hand")
+    more = before if isinstance(before, dict) and server is not None else {}
+    if more.keys() > (server or {}).keys():  # what the user has added stays
+        after = _with_values(text, name, server or {})
+        servers[name] = {**more, **(server or {})}
+        if not _is(after, expected, servers):
+            raise ByHandError(
+                f"mcp_servers.{name} has more than its command and args, and is written in a way"
+                f" that is not edited: write {_lines(server or {}).strip()!r} there by hand"
+            )
+        return after
     after = _tables(name).sub("", text)
     if server is not None:
-        lines = [f"{key} = {json.dumps(one, ensure_ascii=False)}\n" for key, one in server.items()]
         gap = "" if not after else "\n" if after.endswith("\n") else "\n\n"
-        after = "".join([after, gap, f"[mcp_servers.{name}]\n", *lines])
+        after = f"{after}{gap}[mcp_servers.{name}]\n{_lines(server)}"
         servers[name] = server
     if not _is(after, expected, servers):
         do = "take it out" if server is None else "add it"
-        raise ValueError(f"mcp_servers is written in a way that is not edited: {do} by hand")
+        raise ByHandError(f"mcp_servers is written in a way that is not edited: {do} by hand")
     return after
+
+
+def _has(before: Any, server: Json) -> bool:
+    return isinstance(before, dict) and before.items() >= server.items()
+
+
+def _lines(server: Json) -> str:
+    return "".join(f"{_line(key, one)}\n" for key, one in server.items())
+
+
+def _line(key: str, value: Any) -> str:
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _with_values(text: str, name: str, server: Json) -> str:
+    """Return the text with other values in the first lines of our table that give them."""
+
+    def edited(table: re.Match[str]) -> str:
+        found = table[0]
+        for key, one in server.items():
+            line = _line(key, one).replace("\\", r"\\")
+            found = re.sub(rf"(?m)^[ \t]*{key}[ \t]*=[^\n]*$", line, found)
+        return found
+
+    return _tables(name).sub(edited, text, count=1)
 
 
 def _tables(name: str) -> re.Pattern[str]:

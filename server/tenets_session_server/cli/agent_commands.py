@@ -6,12 +6,13 @@ import difflib
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import click
 
-from tenets_session_server import masking
+from tenets_session_server import locations, masking
 from tenets_session_server.agents import connecting, hook
 from tenets_session_server.cli.invocation import Invocation, with_run
 from tenets_session_server.client import text
@@ -23,7 +24,9 @@ _scope: Final = click.option(
     show_default=True,
     help="Your own configuration, or that of the working directory.",
 )
-_dry_run: Final = click.option("--dry-run", is_flag=True, help="Print the files, and write none.")
+_dry_run: Final = click.option(
+    "--dry-run", is_flag=True, help="Print what would change, and write nothing."
+)
 
 
 @click.command("connect", short_help="Have a coding agent use the sessions.")
@@ -64,11 +67,7 @@ def disconnect_command(run: Invocation, agent: str, scope: str, dry_run: bool) -
 def _change(
     run: Invocation, agent: str, scope: str, *, switch: bool, connect: bool, dry_run: bool
 ) -> None:
-    given = () if run.reason == "the default" else ("--database", run.database)
-    # A project's files are for others, too, whose programs are elsewhere.
-    program = "tenets-session" if scope == "project" else _program()
-    command = connecting.Command(program, given)
-    out = run.out
+    command, out = _command(run, scope, connect=connect), run.out
     try:
         found = list(
             connecting.changes(
@@ -89,11 +88,32 @@ def _change(
                 out.line(f"{did} {out.styled(name, 'name')}.")
     except connecting.ConfigurationError as error:
         raise click.ClickException(str(error)) from error
+    if connect and find_spec("mcp") is None:
+        out.warn(f"The agent gets hooks, but cannot start our MCP server: {_missing('mcp')}")
     if not found:
-        out.line("Nothing is to be changed.")
+        out.line("Nothing to change.")
     elif connect and not dry_run:
         out.hint(_HINTS.get(agent, f"Start {agent} again."))
         out.hint(f"Undo it with: tenets-session disconnect {agent} --scope {scope}")
+
+
+def _command(run: Invocation, scope: str, *, connect: bool) -> connecting.Command:
+    """Return how the agent is to start us."""
+    if scope == "project":  # for others, too: their programs and databases are elsewhere
+        if connect and run.reason == locations.BY_OPTION:
+            raise click.UsageError(
+                "the files of a project are for others, too, who do not have this --database: leave"
+                " it out, or use --scope user"
+            )
+        return connecting.Command("tenets-session", ())
+    given = () if run.reason == "the default" else ("--database", run.database)
+    program = shutil.which(sys.argv[0]) or shutil.which("tenets-session")
+    if program is None and connect:
+        raise click.ClickException(
+            "tenets-session is not on the PATH, so an agent could not start it: put it there"
+        )
+    # An agent may have another PATH. Links stay, as they may lead to a newer version later.
+    return connecting.Command(os.path.abspath(program or "tenets-session"), given)  # noqa: PTH100
 
 
 _HINTS: Final = {
@@ -102,14 +122,8 @@ _HINTS: Final = {
 }
 
 
-def _program() -> str:
-    """Return the absolute path of this command: an agent may have another PATH."""
-    found = shutil.which(sys.argv[0]) or shutil.which("tenets-session")
-    return os.path.abspath(found or "tenets-session")  # noqa: PTH100 - links stay
-
-
-def _missing(error: ImportError) -> str:
-    return f"{error.name} is not installed: pip install 'tenets-session-server[mcp]'"
+def _missing(name: str) -> str:
+    return f"{name} is not installed; install tenets-session-server with its extra [mcp]"
 
 
 @click.command("mcp", short_help="Serve a coding agent over MCP.")
@@ -130,7 +144,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
 
         from tenets_session_server.agents import mcp_server  # noqa: PLC0415
     except ImportError as error:
-        raise click.ClickException(_missing(error)) from error
+        raise click.ClickException(_missing(error.name or "mcp")) from error
     server = mcp_server.SessionsServer(
         run.database, run.reason, run.window, allow_switch=allow_switch
     )

@@ -217,6 +217,12 @@ def verbs(
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
+    status = _run(arguments)
+    # With status 2 of a hook, Claude Code would refuse the prompt.
+    return FAILED if status == USAGE and "hook" in arguments[:-1] else status
+
+
+def _run(arguments: Sequence[str]) -> int:
     reopen_closed_streams()
     if any(not is_utf8(argument) for argument in arguments):
         print_error("an argument is not UTF-8")
