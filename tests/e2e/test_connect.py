@@ -217,40 +217,100 @@ def test_the_users_hooks_in_one_group_with_ours_stay(user: Person) -> None:
     assert content(file) == {"hooks": {"SessionStart": [{"matcher": "startup", "hooks": [mine]}]}}
 
 
-def test_hooks_that_are_doubled_become_one_and_the_users_stay(user: Person) -> None:
+def claude_settings(user: Person, *groups: Any) -> Path:
+    """Write hooks of SessionStart; return the file."""
     file = user.home / ".claude" / "settings.json"
     file.parent.mkdir()
-    mine = {"hooks": [{"type": "command", "command": "my-own-hook"}]}
-    old = {"type": "command", "command": "/old/tenets-session hook claude"}
-    now = {"type": "command", "command": f"{COMMAND} hook claude"}
-    given = {"hooks": {"SessionStart": [{"hooks": [now, old]}, mine, {"hooks": [old]}, mine]}}
-    file.write_text(json.dumps(given))
-    user.does("connect", "claude")
-    assert content(file)["hooks"]["SessionStart"] == [mine, {"hooks": [now]}, mine]
-    file.write_text(json.dumps(given))
-    user.does("disconnect", "claude")
-    assert content(file) == {"hooks": {"SessionStart": [mine, mine]}}
+    file.write_text(json.dumps({"hooks": {"SessionStart": groups}}, indent=2))
+    return file
+
+
+def commands(file: Path) -> list[list[str]]:
+    """Return the commands of SessionStart, by groups."""
+    groups = content(file).get("hooks", {}).get("SessionStart", [])
+    return [[one["command"] for one in group["hooks"]] for group in groups]
+
+
+MINE = "my-own-hook"
+OURS = f"{COMMAND} hook claude"
+OLD = "/old/tenets-session hook claude"
 
 
 @pytest.mark.parametrize(
-    ("command", "is_ours"),
+    ("before", "connected", "disconnected"),
     [
-        ("/home/me/tenets-session-tools/mine hook claude", False),
-        ("echo tenets-session hook claude", False),
-        ("tenets-session hook claude 'without an end", False),
-        ("tenets-session hook codex", False),
-        ("A=b '/old place/tenets-session' --database 'a b' hook claude || true", True),
+        ([[OLD, OLD], [MINE]], [[OURS], [MINE]], [[MINE]]),
+        ([[MINE], [OLD, OLD], [MINE, "b"]], [[MINE], [OURS], [MINE, "b"]], [[MINE], [MINE, "b"]]),
+        ([[OLD, MINE, OLD], [OLD], [MINE]], [[OURS, MINE], [MINE]], [[MINE], [MINE]]),
+        ([[OLD], [OLD], [OLD, OLD], [MINE]], [[OURS], [MINE]], [[MINE]]),
+        ([[MINE, OLD], [OLD, MINE]], [[MINE, OURS], [MINE]], [[MINE], [MINE]]),
     ],
 )
-def test_a_hook_is_ours_if_it_runs_our_program(user: Person, command: str, is_ours: bool) -> None:
-    file = user.home / ".claude" / "settings.json"
-    file.parent.mkdir()
-    given = {"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": command}]}]}}
-    file.write_text(json.dumps(given))
-    user.does("connect", "claude")
-    assert len(content(file)["hooks"]["SessionStart"]) == (1 if is_ours else 2)
+def test_several_hooks_of_ours_become_one(
+    user: Person,
+    before: list[list[str]],
+    connected: list[list[str]],
+    disconnected: list[list[str]],
+) -> None:
+    groups = [{"hooks": [{"type": "command", "command": one} for one in all_]} for all_ in before]
+    file = claude_settings(user, *groups)
+    given = file.read_text()
     user.does("disconnect", "claude")
-    assert not file.exists() if is_ours else content(file) == given
+    assert commands(file) == disconnected
+    file.write_text(given)
+    user.does("connect", "claude")
+    assert commands(file) == connected
+    user.does("disconnect", "claude")
+    assert commands(file) == disconnected
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "/home/me/tenets-session-tools/mine hook claude",
+        "/home/me/tenets-session/mine hook claude",
+        "my-tenets-session hook claude",
+        "echo tenets-session hook claude",
+        "tenets-session status && mine hook claude",
+        "tenets-session hook claude; my-own-hook",
+        "my-own-hook; tenets-session hook claude",
+        "tenets-session hook claude | my-own-hook",
+        "tenets-session hook claude > /tmp/mine",
+        "tenets-session hook codex",
+        "tenets-session note hook claude",
+        "tenets-session 'hook claude",
+    ],
+)
+def test_a_hook_that_only_looks_like_ours_is_the_users(user: Person, theirs: str) -> None:
+    file = claude_settings(user, {"hooks": [{"type": "command", "command": theirs}]})
+    before = file.read_text()
+    user.does("connect", "claude")
+    assert commands(file) == [[theirs], [OURS]]
+    user.does("disconnect", "claude")
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("tenets-session hook claude || true", f"{OURS} || true"),
+        ("/old/tenets-session hook claude 2>/dev/null; exit 0", f"{OURS} 2>/dev/null; exit 0"),
+        ("A=b tenets-session hook claude", f"A=b {OURS}"),
+        ("'/an old place/tenets-session' --no-pager 'hook' 'claude'", OURS),
+        ("tenets-session --database='/a;b' hook claude", OURS),
+        ("tenets-session -C /a --database '/a b' hook claude 2>&1", f"{OURS} 2>&1"),
+        ("'C:\\old\\tenets-session.EXE' hook claude", OURS),
+    ],
+)
+def test_a_hook_of_ours_is_known_however_it_is_written(
+    user: Person, before: str, after: str
+) -> None:
+    file = claude_settings(user, {"hooks": [{"type": "command", "command": before}]})
+    user.does("connect", "claude")
+    assert commands(file) == [[after]]
+    assert user.does("connect", "claude") == "Nothing to change.\n"
+    user.does("disconnect", "claude")
+    assert files(user.home) == {}
 
 
 def test_what_the_user_has_added_behind_our_hook_stays(user: Person) -> None:
@@ -321,6 +381,13 @@ def test_what_the_user_has_added_to_our_toml_table_stays(user: Person) -> None:
     )
     user.does("connect", "codex")
     assert file.read_text() == text
+    file.write_text("[mcp_servers.tenets-session]\n" + added)
+    user.does("connect", "codex")
+    assert content(file)["mcp_servers"]["tenets-session"] == {
+        **SERVER,
+        "startup_timeout_sec": 20,
+        "env": {"A": "b"},
+    }
     old = f'[mcp_servers.tenets-session]\ncommand = """/old\n"""\nargs = []\n{added}'
     file.write_text(old)
     status, sentence = user.fails("connect", "codex")

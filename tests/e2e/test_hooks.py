@@ -315,6 +315,9 @@ def test_other_options_and_wrong_ones(alone: Person) -> None:
         assert alone.fails(*arguments, given=event)[0] == 1, "2 would stop an agent"
     for options in (("--nope",), ("-C/nonexistent", "--no-pager"), ("--database",)):
         assert alone.fails(*options, "hook", "claude", given=event)[0] == 1
+    assert alone.fails("--nope", "hook", given=event)[0] == 1
+    for others in (("create", "hook", "--nope"), ("--author", "hook", "create", "--nope")):
+        assert alone.fails(*others)[0] == 2, "nobody's hook"
 
 
 CYRILLIC = "Съешь же ещё этих мягких французских булок, да выпей чаю. "

@@ -119,6 +119,8 @@ def _claude(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
     if scope == "user":
         servers = (Path(given) if given else Path.home()) / ".claude.json"
         base = Path(given) if given else Path.home() / ".claude"
+        if (base / ".config.json").exists():  # of an early version, which is still read
+            servers = base / ".config.json"
     server = {"type": "stdio", **_server(command, switch)}
     yield servers, _json_server("mcpServers", server)
     yield (
@@ -154,14 +156,13 @@ def _gemini(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
 def _cursor(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
     base = (Path.home() if scope == "user" else folder) / ".cursor"
     yield base / "mcp.json", _json_server("mcpServers", _server(command, switch))
-    line = command.hook("cursor")
+    given = {"command": command.hook("cursor")}
 
     def hooks(text: str, connect: bool) -> str:
         if connect and "version" not in json_text.load(text):
             text = json_text.set_value(text, ["version"], 1)
         for event in ("sessionStart", "beforeSubmitPrompt"):
-            given = line if connect else None
-            text = hook_settings.with_hook(text, "cursor", event, given, {"command": line})
+            text = hook_settings.with_hook(text, "cursor", event, given if connect else None)
         is_ours = not connect and json_text.load(text) == {"version": 1}
         return json_text.remove(text, ["version"]) if is_ours else text
 
@@ -229,12 +230,11 @@ def _json_server(member: str, server: Json) -> Edit:
 
 
 def _json_hooks(agent: str, command: Command, events: Sequence[str]) -> Edit:
-    line = command.hook(agent)
-    group = {"hooks": [{"type": "command", "command": line}]}
+    given = {"hooks": [{"type": "command", "command": command.hook(agent)}]}
 
     def edit(text: str, connect: bool) -> str:
         for event in events:
-            text = hook_settings.with_hook(text, agent, event, line if connect else None, group)
+            text = hook_settings.with_hook(text, agent, event, given if connect else None)
         return text
 
     return edit

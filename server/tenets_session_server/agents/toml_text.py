@@ -27,14 +27,13 @@ def set_server(text: str, name: str, server: Json | None) -> str:
     before = servers.pop(name, None)
     if before == server or (server is not None and _has(before, server)):
         return text
-    more = before if isinstance(before, dict) and server is not None else {}
-    if more.keys() > (server or {}).keys():  # what the user has added stays
-        after = _with_values(text, name, server or {})
-        servers[name] = {**more, **(server or {})}
+    if server is not None and isinstance(before, dict) and before.keys() - server.keys():
+        after = _with_values(text, name, server)  # what the user has added stays
+        servers[name] = {**before, **server}
         if not _is(after, expected, servers):
             raise ByHandError(
                 f"mcp_servers.{name} has more than its command and args, and is written in a way"
-                f" that is not edited: write {_lines(server or {}).strip()!r} there by hand"
+                f" that is not edited: write {_lines(server).strip()!r} there by hand"
             )
         return after
     after = _tables(name).sub("", text)
@@ -61,13 +60,15 @@ def _line(key: str, value: Any) -> str:
 
 
 def _with_values(text: str, name: str, server: Json) -> str:
-    """Return the text with other values in the first lines of our table that give them."""
+    """Return the text with other values in our table: in the lines that give them, or new ones."""
 
     def edited(table: re.Match[str]) -> str:
         found = table[0]
         for key, one in server.items():
             line = _line(key, one).replace("\\", r"\\")
-            found = re.sub(rf"(?m)^[ \t]*{key}[ \t]*=[^\n]*$", line, found)
+            found, count = re.subn(rf"(?m)^[ \t]*{key}[ \t]*=[^\n]*$", line, found)
+            if not count:
+                found = re.sub(r"\][^\n]*(?:\n|\Z)", rf"\g<0>{line}\n", found, count=1)
         return found
 
     return _tables(name).sub(edited, text, count=1)
@@ -88,4 +89,9 @@ def _is(text: str, others: Json, servers: Json) -> bool:
     except tomllib.TOMLDecodeError:
         return False
     there = found.pop("mcp_servers", {})
-    return repr((found, there)) == repr((others, servers))  # nan is nan
+    return _comparable([found, there]) == _comparable([others, servers])
+
+
+def _comparable(value: Any) -> str:
+    """Return a text that is the same for equal values, and for those with NaN."""
+    return json.dumps(value, sort_keys=True, default=repr)

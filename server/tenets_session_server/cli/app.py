@@ -219,7 +219,24 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
     status = _run(arguments)
     # With status 2 of a hook, Claude Code would refuse the prompt.
-    return FAILED if status == USAGE and "hook" in arguments[:-1] else status
+    return FAILED if status == USAGE and _is_hook(arguments) else status
+
+
+def _is_hook(arguments: Sequence[str]) -> bool:
+    """Tell whether these are the arguments of a hook, or would be without a mistake before it."""
+    with_value = {
+        name
+        for option in verbs.params
+        if isinstance(option, click.Option) and not option.is_flag
+        for name in option.opts
+    }
+    known = [verb for _, _, listed in SECTIONS for verb in listed.split()]
+    given, skipped = iter(arguments), ""
+    for one in given:
+        if not one.startswith("-"):
+            return one == "hook" or (skipped == "hook" and one not in known)
+        skipped = next(given, "") if one in with_value else ""
+    return skipped == "hook"
 
 
 def _run(arguments: Sequence[str]) -> int:
