@@ -30,6 +30,8 @@ from typing import Final
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+# In place of this folder, whose editors.py would hide the folder of the same name.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.people import fill
