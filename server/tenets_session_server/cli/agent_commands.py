@@ -151,7 +151,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
     anyio.run(server.serve)
 
 
-# What does not fit is refused below: with click's status 2, Claude Code would refuse the prompt.
+# Options that are not known are words here, so that one sentence names all that does not fit.
 @click.command(
     "hook",
     short_help="Tell a coding agent what is new.",
