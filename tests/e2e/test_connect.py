@@ -331,6 +331,35 @@ def test_of_members_with_the_same_name_the_last_one_is_edited(user: Person) -> N
     assert file.read_text() == '{"mcpServers": {"a": {}}, "mcpServers": {"b": {}}}'
 
 
+def test_of_members_with_the_same_name_none_keeps_our_server(user: Person) -> None:
+    file = user.home / ".claude.json"
+    ours = '{"tenets-session": {"command": "tenets-session", "args": ["mcp"]}}'
+    file.write_text(f'{{"mcpServers": {ours}, "a": 1, "mcpServers": {ours}}}')
+    user.does("disconnect", "claude")
+    assert content(file) == {"a": 1}
+
+
+def test_comments_in_our_server_stay(user: Person) -> None:
+    file = user.home / ".claude.json"
+    text = """{
+  "mcpServers": {
+    "tenets-session": {
+      // why it is here
+      "type": "stdio",
+      "command": "/old/tenets-session", // its program
+      "args": ["mcp"],
+      /* mine */
+      "env": {"A": "b"} // for me
+    }
+  }
+}
+"""
+    file.write_text(text)
+    user.does("connect", "claude")
+    assert file.read_text() == text.replace("/old/tenets-session", str(COMMAND))
+    assert user.does("connect", "claude") == "Nothing to change.\n"
+
+
 def test_claude_code_may_have_its_files_elsewhere(user: Person, tmp_path: Path) -> None:
     user.environment["CLAUDE_CONFIG_DIR"] = str(tmp_path / "elsewhere")
     user.does("connect", "claude")
