@@ -59,11 +59,13 @@ _FORMATS: Final = (
 )
 _WORDS: Final = frozenset({"AKIA", "ASIA", "AIza", "eyJ", "SG.", "sk-", "xox"})
 """Beginnings that other words may have in them."""
+_ESCAPE: Final = r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))"
 _END_OF_ESCAPE: Final = (
-    r"(?:\\[nrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
-    r"|(?:\x1b|\\(?:u001b|x1b|033|e))\[[0-9;]{0,12}m)\Z"
+    r"(?:\\(?:[abfnrtv]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-7]{3})|%[0-9A-Fa-f]{2}|=3D"
+    rf"|{_ESCAPE}(?:\[[0-9;:?]{{0,24}}[A-Za-z]|\([A-Z0-9])|\x9b[0-9;]{{0,24}}m)\Z"
 )
 """What ends with a letter and is no part of a word: as in JSON, in a URI, in coloured text."""
+_LONGEST_ESCAPE: Final = 32
 _CHECKED: Final = 64 * 1024
 """Characters that are looked at for a warning."""
 
@@ -101,7 +103,7 @@ def _places(text: str, prefix: str, rest: str) -> Iterator[tuple[int, int]]:
     while begin >= 0:
         after = begin + len(prefix)
         in_word = prefix in _WORDS and text[begin - 1 : begin].isalnum()
-        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - 24) : begin]):
+        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - _LONGEST_ESCAPE) : begin]):
             in_word = False
         if not in_word and (found := pattern.match(text, after)):
             after = found.end()
