@@ -27,7 +27,11 @@ _ENDS: Final = (
     "[A-Za-z0-9+/]{16})"
     "(?:[^-]++|-(?!----(?:END|BEGIN) ))*+-----END "
 )
-_IN_KEY: Final = rf"(?=(?:{_BEGINS}|{_ENDS}))(?:[^-]++|-(?!----END ))*+"
+# Or the first line ends with what a key's line is, behind what a log puts before its lines.
+_LOGGED: Final = (
+    rf"{_BETWEEN}[^\n\\<]{{1,60}}?[^\w/+\n](?=[a-z0-9/+]{{0,60}}[A-Z])[A-Za-z0-9+/]{{40}}"
+)
+_IN_KEY: Final = rf"(?=(?:{_BEGINS}|{_LOGGED}|{_ENDS}))(?:[^-]++|-(?!----END ))*+"
 _JWT: Final = "[A-Za-z0-9_-]{8,}[.]eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{16,}"
 # What it is, how it begins, and how it goes on. A text may be cut off, and with it a token. So less
 # is asked for than the full length.

@@ -29,6 +29,7 @@ SECRETS = {
         pem("PRIVATE KEY").replace("\n", "\nkeys/k.pem:12:"),  # as of `grep -n`
         pem("PGP PRIVATE KEY BLOCK").replace(KEY, f"Version: GnuPG v2\n\n{KEY}"),
         pem("PGP PRIVATE KEY BLOCK").replace(KEY, f"Comment: of a friend, see below\n\n{KEY}"),
+        pem("PRIVATE KEY").replace("\n", "\napp_1  | ")[:700],  # of a log, cut off
         f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\nComment: x y\n\n{KEY}",  # cut off
         f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128,0\n\n{KEY}",
     ],
