@@ -27,7 +27,11 @@ _ENDS: Final = (
     "[A-Za-z0-9+/]{16})"
     "(?:[^-]++|-(?!----(?:END|BEGIN) ))*+-----END "
 )
-_IN_KEY: Final = rf"(?=(?:{_BEGINS}|{_ENDS}))(?:[^-]++|-(?!----END ))*+"
+# Or the first line ends with what a key's line is, behind what a log puts before its lines.
+_LOGGED: Final = (
+    rf"{_BETWEEN}[^\n\\<]{{1,60}}?[^\w/+\n](?=[a-z0-9/+]{{0,60}}[A-Z])[A-Za-z0-9+/]{{40}}"
+)
+_IN_KEY: Final = rf"(?=(?:{_BEGINS}|{_LOGGED}|{_ENDS}))(?:[^-]++|-(?!----END ))*+"
 _JWT: Final = "[A-Za-z0-9_-]{8,}[.]eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{16,}"
 # What it is, how it begins, and how it goes on. A text may be cut off, and with it a token. So less
 # is asked for than the full length.
@@ -59,11 +63,13 @@ _FORMATS: Final = (
 )
 _WORDS: Final = frozenset({"AKIA", "ASIA", "AIza", "eyJ", "SG.", "sk-", "xox"})
 """Beginnings that other words may have in them."""
+_ESCAPE: Final = r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))"
 _END_OF_ESCAPE: Final = (
-    r"(?:\\[nrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
-    r"|(?:\x1b|\\(?:u001b|x1b|033|e))\[[0-9;]{0,12}m)\Z"
+    r"(?:\\(?:[abfnrtv]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-7]{3})|%[0-9A-Fa-f]{2}|=3D"
+    rf"|{_ESCAPE}(?:\[[0-9;:?]{{0,24}}[A-Za-z]|\([A-Z0-9])|\x9b[0-9;]{{0,24}}m)\Z"
 )
 """What ends with a letter and is no part of a word: as in JSON, in a URI, in coloured text."""
+_LONGEST_ESCAPE: Final = 32
 _CHECKED: Final = 64 * 1024
 """Characters that are looked at for a warning."""
 
@@ -101,7 +107,7 @@ def _places(text: str, prefix: str, rest: str) -> Iterator[tuple[int, int]]:
     while begin >= 0:
         after = begin + len(prefix)
         in_word = prefix in _WORDS and text[begin - 1 : begin].isalnum()
-        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - 24) : begin]):
+        if in_word and re.search(_END_OF_ESCAPE, text[max(0, begin - _LONGEST_ESCAPE) : begin]):
             in_word = False
         if not in_word and (found := pattern.match(text, after)):
             after = found.end()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.people import COMMAND, Person, PersonWithoutOptions
+from support.people import COMMAND, Person, PersonWithoutOptions, on_terminal
+from support.pipes import DEADLINE
 from tenets_session_server.agents import json_text
 
 SERVER = {"command": str(COMMAND), "args": ["mcp"]}
@@ -331,6 +334,35 @@ def test_of_members_with_the_same_name_the_last_one_is_edited(user: Person) -> N
     assert file.read_text() == '{"mcpServers": {"a": {}}, "mcpServers": {"b": {}}}'
 
 
+def test_of_members_with_the_same_name_none_keeps_our_server(user: Person) -> None:
+    file = user.home / ".claude.json"
+    ours = '{"tenets-session": {"command": "tenets-session", "args": ["mcp"]}}'
+    file.write_text(f'{{"mcpServers": {ours}, "a": 1, "mcpServers": {ours}}}')
+    user.does("disconnect", "claude")
+    assert content(file) == {"a": 1}
+
+
+def test_comments_in_our_server_stay(user: Person) -> None:
+    file = user.home / ".claude.json"
+    text = """{
+  "mcpServers": {
+    "tenets-session": {
+      // why it is here
+      "type": "stdio",
+      "command": "/old/tenets-session", // its program
+      "args": ["mcp"],
+      /* mine */
+      "env": {"A": "b"} // for me
+    }
+  }
+}
+"""
+    file.write_text(text)
+    user.does("connect", "claude")
+    assert file.read_text() == text.replace("/old/tenets-session", str(COMMAND))
+    assert user.does("connect", "claude") == "Nothing to change.\n"
+
+
 def test_claude_code_may_have_its_files_elsewhere(user: Person, tmp_path: Path) -> None:
     user.environment["CLAUDE_CONFIG_DIR"] = str(tmp_path / "elsewhere")
     user.does("connect", "claude")
@@ -380,7 +412,7 @@ def test_what_the_user_has_added_to_our_toml_table_stays(user: Person) -> None:
         text.replace(str(COMMAND.parent), "/old place").replace('["mcp"]', '[ "x" ] # y')
     )
     user.does("connect", "codex")
-    assert file.read_text() == text
+    assert file.read_text() == text.replace('["mcp"]', '["mcp"] # y')
     file.write_text("[mcp_servers.tenets-session]\n" + added)
     user.does("connect", "codex")
     assert content(file)["mcp_servers"]["tenets-session"] == {
@@ -394,6 +426,27 @@ def test_what_the_user_has_added_to_our_toml_table_stays(user: Person) -> None:
     assert status == 1
     assert sentence.endswith(" by hand")
     assert file.read_text() == old
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '[mcp_servers.tenets-session]\n# mine\ncommand = "/old" # why\nargs = ["mcp"]\n\n[tui]\n',
+        "[mcp_servers.tenets-session]\ncommand = '/old'\nargs = [\n  'mcp', # so\n]\na = 1\n",
+        '[mcp_servers."tenets-session"]\ncommand = "/old"\nargs = ["mcp"]\n\nenabled = true\n',
+        '[mcp_servers.tenets-session]\ncommand = "/old"\nargs = ["mcp"]\n[tui]\nx = nan\n',
+    ],
+)
+def test_our_toml_table_is_edited_where_it_is(user: Person, before: str) -> None:
+    file = user.home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(before)
+    user.does("connect", "codex")
+    after = before.replace("'/old'", '"/old"').replace("/old", str(COMMAND))
+    assert file.read_text() == after
+    assert user.does("connect", "codex") == "Nothing to change.\n"
+    user.does("disconnect", "codex")
+    assert not file.exists() or "tenets-session" not in file.read_text()
 
 
 TOML_BEFORE = (
@@ -447,6 +500,28 @@ def test_a_database_that_is_named_is_written_down(alone: Person) -> None:
     assert server["args"] == ["--database", str(alone.database), "mcp"]
     hook = content(alone.home / ".claude" / "settings.json")["hooks"]["SessionStart"][0]
     assert f"--database {alone.database} hook claude" in hook["hooks"][0]["command"]
+
+
+def test_the_program_is_found_however_it_was_called(user: Person) -> None:
+    user.environment["PATH"] = "/usr/bin:/bin"
+    subprocess.run(
+        [os.path.relpath(COMMAND), "-C", str(user.folder), "connect", "vscode"],
+        env=user.environment,
+        check=True,
+        timeout=DEADLINE,
+    )
+    file = user.home / ".config" / "Code" / "User" / "mcp.json"
+    assert content(file)["servers"]["tenets-session"]["command"] == str(COMMAND)
+
+
+def test_an_extra_that_is_missing_is_told(user: Person, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util; find = util.find_spec;"
+        " util.find_spec = lambda name, *more: None if name == 'mcp' else find(name, *more)"
+    )
+    user.environment["PYTHONPATH"] = str(tmp_path)
+    with on_terminal(user, "connect", "claude", columns=200) as terminal:
+        terminal.expect("cannot start our MCP server: mcp is not installed; install ")
 
 
 def test_a_linked_file_stays_a_link(user: Person) -> None:

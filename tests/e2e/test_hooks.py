@@ -15,7 +15,7 @@ import pytest
 from support import shared, timings
 from support.ending_daemon import ending_daemon
 from support.foreign import ForeignWriter
-from support.people import Person, an_editor
+from support.people import Person, PersonWithoutOptions, an_editor
 from support.pipes import DEADLINE
 from tenets_session_server.client import text
 
@@ -311,13 +311,47 @@ def test_other_options_and_wrong_ones(alone: Person) -> None:
     event = '{"hook_event_name": "SessionStart"}'
     for options in (("--author", "x"), ("--no-pager",), (f"-C{alone.folder}",)):
         assert 'session is \\"a\\"' in alone.does(*options, "hook", "claude", given=event)
-    for arguments in (("hook",), ("hook", "claude", "more"), ("hook", "claude", "--nope")):
-        assert alone.fails(*arguments, given=event)[0] == 1, "2 would stop an agent"
-    for options in (("--nope",), ("-C/nonexistent", "--no-pager"), ("--database",)):
-        assert alone.fails(*options, "hook", "claude", given=event)[0] == 1
-    assert alone.fails("--nope", "hook", given=event)[0] == 1
-    for others in (("create", "hook", "--nope"), ("--author", "hook", "create", "--nope")):
-        assert alone.fails(*others)[0] == 2, "nobody's hook"
+
+
+WRONG = {
+    "hook": "none for nobody",
+    "hook copilot": "none for copilot",
+    "hook claude more": "none for claude more",
+    "hook claude --nope": "none for claude --nope",
+    "--nope hook": "No such option '--nope'",
+    "--nope hook claude": "No such option '--nope'",
+    "--nope x hook claude": "No such option '--nope'",
+    "-C /nonexistent --no-pager hook claude": "/nonexistent: No such file or directory",
+    "--database hook claude": "there is no verb 'claude'",
+    "--color hook claude": "Invalid value for '--color'",
+    "--log-level nope hook claude": "Invalid value for '--log-level'",
+    "--author= hook claude": "--author: expected",
+    "--author \udcff hook claude": "an argument is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_command_line_stops_nobody_and_is_in_the_log(tmp_path: Path, line: str) -> None:
+    user = PersonWithoutOptions(tmp_path / "app")
+    done = user.run(*line.split(), given='{"hook_event_name": "UserPromptSubmit"}')
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert WRONG[line] in log_of(user)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nite hook claude",
+        "create hook --nope",
+        "--no-pager note hook --nope",
+        "--author hook create --nope",
+        "--nope note hook",
+    ],
+)
+def test_what_is_nobodys_hook_fails_as_always(tmp_path: Path, line: str) -> None:
+    user = PersonWithoutOptions(tmp_path / "app")
+    assert user.fails(*line.split())[0] == 2
+    assert log_of(user) == ""
 
 
 CYRILLIC = "Съешь же ещё этих мягких французских булок, да выпей чаю. "
@@ -371,12 +405,6 @@ def test_odd_metadata_hides_nothing(alone: Person) -> None:
         alone.does("import", "--on-conflict", "overwrite", "-", given=json.dumps(exported))
         alone.does("switch", "a")
         assert Agent(alone, conversation=str(odd)).starts().startswith("The current tenets session")
-
-
-def test_an_agent_that_is_not_known_is_told_without_being_stopped(alone: Person) -> None:
-    status, sentence = alone.fails("hook", "copilot", given="{}")
-    assert status == 1, "with 2, Claude Code would refuse the prompt"
-    assert sentence == "there are hooks for claude, codex, gemini, cursor, and none for copilot"
 
 
 def test_a_frozen_daemon_does_not_stop_an_agent(alone: Person, database: Path) -> None:

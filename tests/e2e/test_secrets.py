@@ -29,6 +29,7 @@ SECRETS = {
         pem("PRIVATE KEY").replace("\n", "\nkeys/k.pem:12:"),  # as of `grep -n`
         pem("PGP PRIVATE KEY BLOCK").replace(KEY, f"Version: GnuPG v2\n\n{KEY}"),
         pem("PGP PRIVATE KEY BLOCK").replace(KEY, f"Comment: of a friend, see below\n\n{KEY}"),
+        pem("PRIVATE KEY").replace("\n", "\napp_1  | ")[:700],  # of a log, cut off
         f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\nComment: x y\n\n{KEY}",  # cut off
         f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128,0\n\n{KEY}",
     ],
@@ -101,6 +102,14 @@ BEFORE = (
     "\\u003d",
     "\\u001b[1;38;5;196m",
     "\\033[32m",
+    "\\u003D",
+    "\\x3d",
+    "\\f",
+    "\\x1B[32m",
+    "\\u001B[38;2;255;255;255m",
+    "\x1b[01;31m\x1b[K",  # as of `grep --color`
+    "\x1b(B",
+    "=3D",  # as in a mail
     "A=1\\n",
     "\t",
     "\\t",

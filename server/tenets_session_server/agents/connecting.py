@@ -217,16 +217,25 @@ def _server(command: Command, switch: bool) -> Json:
 
 def _json_server(member: str, server: Json) -> Edit:
     def edit(text: str, connect: bool) -> str:
-        if connect:
-            before = json_text.load(text).get(member, {})
-            there = before.get(NAME, {}) if isinstance(before, dict) else {}
-            # What the user has added to it stays, and what the user has changed, but how we start.
-            kept = there if isinstance(there, dict) else {}
-            ours = {name: one for name, one in server.items() if name in _START or name not in kept}
-            return json_text.set_value(text, [member, NAME], {**kept, **ours})
-        return json_text.remove(text, [member, NAME])
+        there = _member(text, member)
+        if not connect:
+            while NAME in _member(text, member):  # doubled members have it twice
+                text = json_text.remove(text, [member, NAME])
+            return text
+        if not isinstance(there.get(NAME), dict):
+            return json_text.set_value(text, [member, NAME], server)
+        # What the user has added to it stays, and what the user has changed, but how we start.
+        for name, one in server.items():
+            if name in _START or name not in there[NAME]:
+                text = json_text.set_value(text, [member, NAME, name], one)
+        return text
 
     return edit
+
+
+def _member(text: str, member: str) -> Json:
+    found = json_text.load(text).get(member)
+    return found if isinstance(found, dict) else {}
 
 
 def _json_hooks(agent: str, command: Command, events: Sequence[str]) -> Edit:

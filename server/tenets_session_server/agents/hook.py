@@ -62,7 +62,7 @@ def run(arguments: Sequence[str], folder: str | None, database: str | None) -> i
         _give_up_after(0)
     except (Exception, KeyboardInterrupt, GaveUpError) as error:  # noqa: BLE001 - stops nobody
         _give_up_after(0)
-        _log(f"{agent}: {type(error).__name__}: {error}")
+        log(f"{agent}: {type(error).__name__}: {error}")
         _close_stdout()
     return 0
 
@@ -184,7 +184,7 @@ class Seen:
             pass
 
 
-def _log(line: str) -> None:
+def log(line: str) -> None:
     """Add a line to the log of the hooks; a large one becomes ``hooks.log.1``."""
     try:
         folder = os.path.join(locations.state_directory(), "log")

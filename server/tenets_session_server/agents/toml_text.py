@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 
@@ -27,13 +27,14 @@ def set_server(text: str, name: str, server: Json | None) -> str:
     before = servers.pop(name, None)
     if before == server or (server is not None and _has(before, server)):
         return text
-    if server is not None and isinstance(before, dict) and before.keys() - server.keys():
-        after = _with_values(text, name, server)  # what the user has added stays
+    if server is not None and isinstance(before, dict):
+        other = {key: one for key, one in server.items() if before.get(key) != one}
+        after = _with_values(text, name, other)  # what the user has added stays
         servers[name] = {**before, **server}
         if not _is(after, expected, servers):
             raise ByHandError(
-                f"mcp_servers.{name} has more than its command and args, and is written in a way"
-                f" that is not edited: write {_lines(server).strip()!r} there by hand"
+                f"mcp_servers.{name} is written in a way that is not edited: write"
+                f" {_lines(server).strip()!r} there by hand"
             )
         return after
     after = _tables(name).sub("", text)
@@ -66,7 +67,12 @@ def _with_values(text: str, name: str, server: Json) -> str:
         found = table[0]
         for key, one in server.items():
             line = _line(key, one).replace("\\", r"\\")
-            found, count = re.subn(rf"(?m)^[ \t]*{key}[ \t]*=[^\n]*$", line, found)
+            found, count = re.subn(
+                rf"(?m)^[ \t]*{key}[ \t]*={_VALUE}(?P<rest>[ \t]*(?:#[^\n]*)?)$",
+                rf"{line}\g<rest>",
+                found,
+                count=1,
+            )
             if not count:
                 found = re.sub(r"\][^\n]*(?:\n|\Z)", rf"\g<0>{line}\n", found, count=1)
         return found
@@ -74,11 +80,16 @@ def _with_values(text: str, name: str, server: Json) -> str:
     return _tables(name).sub(edited, text, count=1)
 
 
+_STRING: Final = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+# A string, or an array of strings, which may be written in several lines.
+_VALUE: Final = rf"\s*(?:{_STRING}|\[(?:[^\]\"'#]|{_STRING}|#[^\n]*)*\])"
+
+
 def _tables(name: str) -> re.Pattern[str]:
     """Return what fits our table and tables in it, with their lines and a blank one before."""
     return re.compile(
         rf"(?:^|(?<=\n))\n?\[mcp_servers\.\"?{re.escape(name)}\"?(?:\.[^\]\n]+)?\][^\n]*(?:\n|\Z)"
-        r"(?:[ \t]*[^\s\[#][^\n]*(?:\n|\Z))*"
+        r"(?:(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*[^\s\[#][^\n]*(?:\n|\Z))*"
     )
 
 

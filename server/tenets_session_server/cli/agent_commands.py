@@ -107,13 +107,24 @@ def _command(run: Invocation, scope: str, *, connect: bool) -> connecting.Comman
             )
         return connecting.Command("tenets-session", ())
     given = () if run.reason == "the default" else ("--database", run.database)
-    program = shutil.which(sys.argv[0]) or shutil.which("tenets-session")
+    program = _program()
     if program is None and connect:
         raise click.ClickException(
             "tenets-session is not on the PATH, so an agent could not start it: put it there"
         )
-    # An agent may have another PATH. Links stay, as they may lead to a newer version later.
-    return connecting.Command(os.path.abspath(program or "tenets-session"), given)  # noqa: PTH100
+    return connecting.Command(program or "tenets-session", given)
+
+
+def _program() -> str | None:
+    """Return the absolute path of this command: an agent may have another PATH.
+
+    Links stay, as they may lead to a newer version later.
+    """
+    # A relative path is of no use: with -C, the working directory is another one.
+    called = sys.argv[0] if Path(sys.argv[0]).is_absolute() else ""
+    beside = shutil.which("tenets-session", path=Path(sys.executable).parent)
+    found = shutil.which(called) or beside or shutil.which("tenets-session")
+    return None if found is None else os.path.abspath(found)  # noqa: PTH100 - links stay
 
 
 _HINTS: Final = {
@@ -151,7 +162,7 @@ def mcp_command(run: Invocation, allow_switch: bool) -> None:
     anyio.run(server.serve)
 
 
-# What does not fit is refused below: with click's status 2, Claude Code would refuse the prompt.
+# Options that are not known are words here, so that one sentence names all that does not fit.
 @click.command(
     "hook",
     short_help="Tell a coding agent what is new.",

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
@@ -217,45 +217,43 @@ def verbs(
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
-    status = _run(arguments)
-    # With status 2 of a hook, Claude Code would refuse the prompt.
-    return FAILED if status == USAGE and _is_hook(arguments) else status
+    reopen_closed_streams()
+    if not _is_hook(arguments):
+        return _run(arguments, print_error)
+    from tenets_session_server.agents import hook  # noqa: PLC0415 - for few command lines
+
+    _run(arguments, hook.log)
+    return 0  # with another status, an agent may refuse the prompt
 
 
 def _is_hook(arguments: Sequence[str]) -> bool:
-    """Tell whether these are the arguments of a hook, or would be without a mistake before it."""
-    with_value = {
-        name
-        for option in verbs.params
-        if isinstance(option, click.Option) and not option.is_flag
-        for name in option.opts
-    }
-    known = [verb for _, _, listed in SECTIONS for verb in listed.split()]
-    given, skipped = iter(arguments), ""
-    for one in given:
-        if not one.startswith("-"):
-            return one == "hook" or (skipped == "hook" and one not in known)
-        skipped = next(given, "") if one in with_value else ""
-    return skipped == "hook"
+    if "hook" not in arguments:
+        return False
+    from tenets_session_server.cli import hook_calls  # noqa: PLC0415 - for few command lines
+
+    options = [one for one in verbs.params if isinstance(one, click.Option) and not one.is_flag]
+    with_value = {name for option in options for name in option.opts}
+    known = {verb for _, _, listed in SECTIONS for verb in listed.split()}
+    return hook_calls.is_hook(arguments, with_value, known)
 
 
-def _run(arguments: Sequence[str]) -> int:
-    reopen_closed_streams()
+def _run(arguments: Sequence[str], complain: Callable[[str], None]) -> int:
+    """Run the command; ``complain`` gets the sentence that says why it has failed."""
     if any(not is_utf8(argument) for argument in arguments):
-        print_error("an argument is not UTF-8")
+        complain("an argument is not UTF-8")
         return USAGE
     try:
         result = verbs.main(list(arguments), prog_name="tenets-session", standalone_mode=False)
         sys.stdout.flush()
     except Failure as error:
-        error.show()
+        complain(error.message)
         return error.status
     except click.UsageError as error:
         asked = "tenets-session" if error.ctx is None else error.ctx.command_path
-        print_error(f"{error.format_message().rstrip('.')}; see `{asked} --help`")
+        complain(f"{error.format_message().rstrip('.')}; see `{asked} --help`")
         return USAGE
     except click.ClickException as error:
-        print_error(error.format_message())
+        complain(error.format_message())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo(err=True)
@@ -263,12 +261,12 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # its reader has seen enough
         return give_up_stdout()
     except OSError as error:
-        print_error(f"{error.filename or 'the output'}: {error.strerror or error}")
+        complain(f"{error.filename or 'the output'}: {error.strerror or error}")
         return give_up_stdout()
     except Exception as error:  # a bug of ours: no traceback for people who did not ask for it
         logger.exception("internal error")
         name = type(error).__name__
-        print_error(f"internal error ({name}: {error}); --log-level error shows where")
+        complain(f"internal error ({name}: {error}); --log-level error shows where")
         return FAILED
     return result if isinstance(result, int) else 0
 
