@@ -344,10 +344,11 @@ class Window:
 
     def opens(self, name: str) -> None:
         """Open a file of the folder by its name."""
+        expect(self.picker).to_be_hidden()  # one that is just closing takes the next one with it
         self.page.keyboard.press("Control+p")
         self.types(name)
         self.pick(name)
-        expect(self.tab(name)).to_be_visible()
+        expect(self.page.locator(".tab.active").filter(has_text=name)).to_be_visible()
 
     def selects_lines(self, first: int, last: int) -> None:
         """Select whole lines."""
