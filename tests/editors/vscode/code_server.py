@@ -348,7 +348,7 @@ class Window:
         self.page.keyboard.press("Control+p")
         self.types(name)
         self.pick(name)
-        expect(self.page.locator(".tab.active").filter(has_text=name)).to_be_visible()
+        expect(self.page.locator(".tab.active").filter(has_text=name).first).to_be_visible()
 
     def selects_lines(self, first: int, last: int) -> None:
         """Select whole lines."""
