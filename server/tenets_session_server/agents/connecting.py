@@ -114,11 +114,12 @@ Edits = Iterator[tuple[Path, Edit]]
 
 
 def _claude(scope: str, folder: Path, command: Command, switch: bool) -> Edits:
-    given = os.environ.get("CLAUDE_CONFIG_DIR", "")
     servers, base = folder / ".mcp.json", folder / ".claude"
     if scope == "user":
-        servers = (Path(given) if given else Path.home()) / ".claude.json"
-        base = Path(given) if given else Path.home() / ".claude"
+        home = Path.home()
+        servers, base = home / ".claude.json", home / ".claude"
+        if given := os.environ.get("CLAUDE_CONFIG_DIR", ""):
+            servers, base = Path(given, ".claude.json"), Path(given)
         if (base / ".config.json").exists():  # of an early version, which is still read
             servers = base / ".config.json"
     server = {"type": "stdio", **_server(command, switch)}

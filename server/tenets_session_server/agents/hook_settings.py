@@ -21,7 +21,7 @@ _FLAGS: Final = frozenset({"--no-pager"})
 """Our options that have no value; all others before the verb have one."""
 _ASSIGNMENTS: Final = re.compile(r"(?:[A-Za-z_]\w*=[^\s'\"\\;|&<>()]*\s+)*")
 # What people add that starts no program: "|| true", "; exit 0", "2>/dev/null", "2>&1".
-_NOPROGRAM: Final = re.compile(
+_NO_PROGRAM: Final = re.compile(
     r"(?: (?:\|\||;) (?:true|:|exit 0)| (?:[12] )?(?:>>?|&>) /dev/null| [12] >& [12])*(?: ;)?"
 )
 
@@ -56,7 +56,7 @@ def is_ours(command: str, agent: str) -> bool:
     while at < len(words) and words[at].startswith("-"):
         at += 1 if words[at] in _FLAGS or "=" in words[at] else 2
     rest = "".join(f" {word}" for word in words[at + 2 :])
-    return words[at : at + 2] == ["hook", agent] and _NOPROGRAM.fullmatch(rest) is not None
+    return words[at : at + 2] == ["hook", agent] and _NO_PROGRAM.fullmatch(rest) is not None
 
 
 def _words(command: str) -> list[str]:

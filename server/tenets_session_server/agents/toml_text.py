@@ -1,4 +1,4 @@
-"""Edits Codex's list of MCP servers as text: our table stands at the end of the file.
+"""Edits Codex's list of MCP servers as text: our table is added at the end of the file.
 
 What is not edited keeps its every byte. The result is read again, so a file that is written in
 another way is refused, and stays as it is.

@@ -77,14 +77,14 @@ class Failure(click.ClickException):
         super().__init__(message)
         self.status = status
 
-    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
-        """Print the sentence."""
-        print_error(self.message)
-
 
 def print_error(message: str) -> None:
     """Print one sentence on stderr."""
     click.echo(f"tenets-session: {text.line(message)}", err=True)
+
+
+def _names() -> list[str]:
+    return [verb for _, _, listed in SECTIONS for verb in listed.split()]
 
 
 class App(click.Group):
@@ -92,7 +92,7 @@ class App(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all verbs."""
-        return [verb for _, _, listed in SECTIONS for verb in listed.split()]
+        return _names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return the verb of a name."""
@@ -233,8 +233,7 @@ def _is_hook(arguments: Sequence[str]) -> bool:
 
     options = [one for one in verbs.params if isinstance(one, click.Option) and not one.is_flag]
     with_value = {name for option in options for name in option.opts}
-    known = {verb for _, _, listed in SECTIONS for verb in listed.split()}
-    return hook_calls.is_hook(arguments, with_value, known)
+    return hook_calls.is_hook(arguments, with_value, _names())
 
 
 def _run(arguments: Sequence[str], complain: Callable[[str], None]) -> int:

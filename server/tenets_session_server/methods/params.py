@@ -8,12 +8,13 @@ wrong.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from tenets_session_server.errors import InvalidParamsError
+from tenets_session_server.models import sessions
 from tenets_session_server.storage import names, uris
 
 # Any string: another program may have named a session as no client of ours could.
@@ -48,9 +49,7 @@ Prefix = Annotated[
         examples=["fix", "fix login 7", "no such"],
     ),
 ]
-Order = Annotated[
-    Literal["newest", "oldest", "recent"], Meta(description='"newest", "oldest" or "recent"')
-]
+Order = Annotated[sessions.Order, Meta(description='"newest", "oldest" or "recent"')]
 Folder = Annotated[
     str, Meta(max_length=uris.LONGEST, description=uris.EXPECTED, examples=["file:///work/app"])
 ]

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from tenets_session_server.methods.method import CallContext, method
 from tenets_session_server.methods.params import Content, Flag, Name, Params, SessionId
-from tenets_session_server.models.transfer import Exported, Imported
+from tenets_session_server.models.transfer import Exported, Imported, OnConflict
 from tenets_session_server.storage.steps import Steps
 
 LARGEST_EXPORT: Final = 16 * 1024 * 1024 - 64 * 1024
@@ -54,7 +54,7 @@ class ImportParams(Params, frozen=True, kw_only=True):
 
     content: Content
     on_conflict: Annotated[
-        Literal["error", "skip", "rename", "overwrite"],
+        OnConflict,
         Meta(description='"error", "skip", "rename" or "overwrite"'),
     ] = "error"
 

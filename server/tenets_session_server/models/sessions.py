@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
@@ -17,6 +17,9 @@ from tenets_session_server.models.types import (
     Timestamp,
     TrashId,
 )
+
+Order = Literal["newest", "oldest", "recent"]
+"""Of a list of sessions: by their creation, or by their last change."""
 
 
 @dataclass

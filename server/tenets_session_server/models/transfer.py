@@ -19,6 +19,8 @@ from tenets_session_server.models.types import (
 
 FORMAT: Final = "tenets-sessions"
 VERSION: Final = 1
+OnConflict = Literal["error", "skip", "rename", "overwrite"]
+"""What becomes of a session whose name is taken."""
 
 
 class ExportedEntry(Struct, rename="camel", frozen=True, kw_only=True):

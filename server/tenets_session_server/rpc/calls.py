@@ -68,11 +68,12 @@ class ResultCache:
     def get(self, key: Key) -> Raw | None:
         """Return the result, None where it has to be computed. Raises ``DatabaseError``."""
         if not self._valid or self._commits != self._store.commits:
+            commits = self._store.commits  # before the version: another thread may commit
             version = self._store.version()
             if version != self._version:
                 self._clear()
                 self._version = version
-            self._commits, self._valid = self._store.commits, True
+            self._commits, self._valid = commits, True
         return self._results.get(key)
 
     def put(self, key: Key, result: Raw) -> None:

@@ -38,7 +38,6 @@ class GroupCommit:
         self, store: Store, queue: RequestQueue, execute: Callable[[Method[Any], Raw], Any]
     ) -> None:
         self._store, self._queue, self._execute = store, queue, execute
-        self._taken: list[Call] = []
         self._ungrouped = 0  # so many of the next calls must not share a commit
 
     def run(self, until: float) -> list[tuple[Call, Completed | Failed]]:
@@ -53,23 +52,23 @@ class GroupCommit:
         method = _method(self._queue.next)
         if method is None or not method.writes or _method(self._queue.second) is None:
             return []
-        self._taken = []
+        taken: list[Call] = []
         try:
-            outcomes = self._store.group(self._calls(until))
+            outcomes = self._store.group(self._calls(until, taken))
         except GroupFailedError as error:
-            count = len(self._taken)
+            count = len(taken)
             logger.debug("a group of %d is executed one by one", count, exc_info=error.__cause__)
-            self._queue.put_back(self._taken)
+            self._queue.put_back(taken)
             self._ungrouped = max(0, count - 1)  # besides the one that is executed now
             return []
-        return list(zip(self._taken, outcomes, strict=True))
+        return list(zip(taken, outcomes, strict=True))
 
-    def _calls(self, until: float) -> Iterator[GroupedCall]:
-        """Take calls from the queue, and yield them."""
+    def _calls(self, until: float, taken: list[Call]) -> Iterator[GroupedCall]:
+        """Take calls from the queue, add them to ``taken``, and yield them."""
         while (method := _method(self._queue.next)) is not None:
             call = self._queue.take()
             assert isinstance(call, _CALL)  # noqa: S101 - it has a method
-            self._taken.append(call)
+            taken.append(call)
             yield method.writes, functools.partial(self._execute, method, call.params)
             if time.monotonic() > until:
                 return

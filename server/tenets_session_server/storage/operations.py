@@ -25,18 +25,17 @@ from tenets_session_server.models.sessions import (
     CurrentResult,
     Deleted,
     DeletedCount,
+    Order,
     ReplacedSession,
     SessionList,
     SessionResult,
 )
-from tenets_session_server.models.transfer import Imported
+from tenets_session_server.models.transfer import Imported, OnConflict
 from tenets_session_server.models.trash import Emptied, Restored, TrashList
 from tenets_session_server.storage.context_listing import ContextListing
 from tenets_session_server.storage.context_locations import Location
 from tenets_session_server.storage.search_query import Scope
 from tenets_session_server.storage.steps import Steps
-
-OnConflict = Literal["error", "skip", "rename", "overwrite"]
 
 
 class Sessions(Protocol):
@@ -72,7 +71,7 @@ class Sessions(Protocol):
         cursor: str | None = None,
         active: bool | None = None,
         name_prefix: str | None = None,
-        order: Literal["newest", "oldest", "recent"] = "newest",
+        order: Order = "newest",
         include_context_count: bool = False,
         include_metadata: bool = True,
     ) -> SessionList:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from tenets_session_server.models.changes import ChangeBatch, State
 from tenets_session_server.storage.sqlite.change_log import ChangeLog
@@ -13,7 +14,7 @@ from tenets_session_server.storage.sqlite.watcher import Watcher
 from tenets_session_server.storage.sqlite.workspace import Awake, Workspace
 from tenets_session_server.storage.store import Currents, Update
 
-BINDING = frozenset({"bound", "created", "restored", "renamed", "deleted"})
+BINDING: Final = frozenset({"bound", "created", "restored", "renamed", "deleted"})
 """Types of changes after which another binding may decide what a folder shows."""
 
 

@@ -222,9 +222,7 @@ class Context:
 
         Raises :class:`SessionNotFoundError` if there is no such session.
         """
-        session_id = None
-        if listing.session_name is not None or listing.session_id is not None:
-            session_id = self._sessions.id_of(listing.session_name, listing.session_id)
+        session_id = self._sessions.chosen_id(listing.session_name, listing.session_id)
         return read_page(self._database, listing, session_id, limit, cursor)
 
     def locate(

@@ -11,10 +11,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final, Literal
+from typing import Final
 
 from tenets_session_server.errors import ChangeRefusedError, DatabaseError, SessionExistsError
-from tenets_session_server.models.transfer import Imported
+from tenets_session_server.models.transfer import Imported, OnConflict
 from tenets_session_server.storage import names
 from tenets_session_server.storage.json_stream import JsonStream
 from tenets_session_server.storage.sqlite import states
@@ -25,9 +25,6 @@ from tenets_session_server.storage.sqlite.restorer import TAKEN, Restorer
 from tenets_session_server.storage.sqlite.trash import Trash
 from tenets_session_server.storage.sqlite.whole_sessions import WholeSessions
 from tenets_session_server.storage.steps import Steps, finished, patiently
-
-OnConflict = Literal["error", "skip", "rename", "overwrite"]
-"""What becomes of a session whose name is taken."""
 
 _RENAME: Final = """UPDATE session_server_trash_sessions SET name = ?
     WHERE trash_id = ? AND id = ?"""

@@ -59,9 +59,9 @@ class Search:
         The index is brought up to date before, as far as a few milliseconds reach. Raises
         :class:`SessionNotFoundError`, and a ``DatabaseError`` if the file cannot be read.
         """
-        if scope.session_name is not None or scope.session_id is not None:
-            found_id = self._sessions.id_of(scope.session_name, scope.session_id)
-            scope = msgspec.structs.replace(scope, session_name=None, session_id=found_id)
+        session_id = self._sessions.chosen_id(scope.session_name, scope.session_id)
+        if session_id is not None:
+            scope = msgspec.structs.replace(scope, session_name=None, session_id=session_id)
         try:
             if (found := self._search(text, scope, limit, fed=False)) is None:
                 self._feed()

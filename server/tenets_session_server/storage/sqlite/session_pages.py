@@ -12,19 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import UNSET, structs
 
 from tenets_session_server.errors import InvalidArgumentError
-from tenets_session_server.models.sessions import Session, SessionList
+from tenets_session_server.models.sessions import Order, Session, SessionList
 from tenets_session_server.storage import cursors
 from tenets_session_server.storage.sqlite import states
 from tenets_session_server.storage.sqlite.database import Database, Row, Value
 from tenets_session_server.storage.sqlite.hidden_context import FIRST, LAST, VISIBLE
 from tenets_session_server.storage.sqlite.session_queries import SessionQuery, position, session
-
-Order = Literal["newest", "oldest", "recent"]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page ends once its metadata reaches this size, whatever its limit."""

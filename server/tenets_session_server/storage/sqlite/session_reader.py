@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from tenets_session_server.errors import InvalidArgumentError, SessionNotFoundError
-from tenets_session_server.models.sessions import Session, SessionList, SessionResult
+from tenets_session_server.models.sessions import Order, Session, SessionList, SessionResult
 from tenets_session_server.storage import names
 from tenets_session_server.storage.sqlite.database import Database, Row
-from tenets_session_server.storage.sqlite.session_pages import Listing, Order, read_page
+from tenets_session_server.storage.sqlite.session_pages import Listing, read_page
 from tenets_session_server.storage.sqlite.session_queries import SessionQuery
 
 _SELECT_NAMED: Final = "SELECT {session} FROM sessions AS s WHERE s.name = ?"
@@ -128,6 +128,10 @@ class SessionReader:
         """Return the same as :meth:`find_id`; raises :class:`SessionNotFoundError` for none."""
         found: int = self.require_row("id", name, session_id)[0]
         return found
+
+    def chosen_id(self, name: str | None, session_id: int | None) -> int | None:
+        """Return the same as :meth:`id_of`; None if neither a name nor an id is given."""
+        return None if name is None and session_id is None else self.id_of(name, session_id)
 
     def require_row(self, columns: str, name: str | None, session_id: int | None) -> Row:
         """Return ``columns`` of a session, the first of which is the id.

@@ -39,7 +39,7 @@ class Sessions:
         self.active, self.named = self._reader.active, self._reader.named
         self.with_id, self.page = self._reader.with_id, self._reader.page
         self.require, self.find_id = self._reader.require, self._reader.find_id
-        self.id_of = self._reader.id_of
+        self.id_of, self.chosen_id = self._reader.id_of, self._reader.chosen_id
         self.most_recently_active = self._reader.most_recently_active
 
     def create(
